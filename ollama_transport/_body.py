@@ -1,0 +1,82 @@
+"""Make the bytes of a request's JSON, splicing images in as they are."""
+
+import json
+import uuid
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ollama_transport._errors import ConfigError, UnsupportedContentError
+
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Base64:
+    """Be data that is base64 already."""
+
+    data: bytes
+
+
+def image_data(image: bytes | str) -> Base64:
+    """Return an image as base64; text must be that already, a data URI's head is removed.
+
+    Raises:
+        UnsupportedContentError: for text that is no base64 (standard alphabet, padded): a path or
+            an address is not opened here.
+    """
+    if not isinstance(image, str):
+        return Base64(b64encode(image))
+    text = image.partition(",")[2] if image.startswith("data:") else image
+    data = text.encode("ascii", "replace")
+    if len(data) % 4 and not (b"\n" in data or b"\r" in data):
+        raise _no_base64(text)
+    if data.translate(None, _BASE64):
+        raise _no_base64(text)
+    return Base64(data)
+
+
+def _no_base64(text: str) -> UnsupportedContentError:
+    return UnsupportedContentError(
+        f"an image starts {text[:40]!r}, which is no base64 (standard alphabet, padded). Pass its "
+        "bytes, base64 or a data URI; paths and addresses are not opened here."
+    )
+
+
+def encode_body(body: Mapping[str, Any]) -> bytes:
+    """Return a body as JSON bytes.
+
+    Base64 goes around the JSON encoder: that would read megabytes once more, on the event loop.
+
+    Raises:
+        ConfigError: for a value that JSON does not have, such as NaN or an object of a class.
+    """
+    pieces: list[bytes] = []
+    mark = uuid.uuid4().hex
+
+    def splice(value: object) -> str:
+        if not isinstance(value, Base64):
+            raise TypeError(f"a {type(value).__name__} is nothing that JSON has: {value!r:.80}")
+        pieces.append(value.data)
+        return mark
+
+    text = _dumps(body, splice)
+    if not pieces:
+        return text
+    outside = text.split(mark.encode())
+    return b"".join(part for pair in zip(outside, [*pieces, b""], strict=True) for part in pair)
+
+
+def _dumps(body: Mapping[str, Any], splice: Any) -> bytes:
+    try:
+        text = json.dumps(
+            body, default=splice, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        )
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"the request cannot be written as JSON: {error}") from error
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # Lone surrogates are no UTF-8: the server reads them as U+FFFD (wire reference 1.9).
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()

@@ -1,0 +1,122 @@
+"""An endpoint as a value: what to send, and how to read what comes back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from ollama_transport._decoders import Decoder, NDJSONDecoder
+from ollama_transport._error_map import stream_failure
+from ollama_transport._errors import OllamaError, ProtocolError, StreamTruncatedError
+
+T = TypeVar("T")
+
+
+class Reader(Protocol[T]):
+    """Be the memory of one stream: bytes in, typed lines out; made anew for each stream."""
+
+    def feed(self, data: bytes) -> list[T]:
+        """Take bytes of any size and return the lines completed by them."""
+
+    def finish(self) -> list[T]:
+        """Take the end of the stream; return what it completes."""
+
+    @property
+    def received(self) -> tuple[Any, ...]:
+        """Return the lines that came so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """Describe one request as a value, free of any I/O.
+
+    ``body`` is JSON (None sends no body), to which ``whole_fields`` or ``stream_fields`` are
+    added; ``upload`` is a file to send instead. ``read`` makes a typed value of a whole answer's
+    object; ``reader`` makes the reader of a stream, None where the endpoint has none.
+    ``repeatable`` is False where doing it twice differs from doing it once, ``may_be_empty`` True
+    where success is an empty body. ``recover`` is asked once, when the server refused the call,
+    for the call to send instead; None raises the refusal.
+    """
+
+    method: str
+    path: str
+    read: Callable[[Mapping[str, Any]], T]
+    body: Mapping[str, Any] | None = None
+    reader: Callable[[], Reader[T]] | None = None
+    whole_fields: Mapping[str, Any] = field(default_factory=dict)
+    stream_fields: Mapping[str, Any] = field(default_factory=dict)
+    upload: Path | None = None
+    model: str | None = None
+    repeatable: bool = True
+    may_be_empty: bool = False
+    recover: Callable[[OllamaError], "Call[T] | None"] | None = None
+
+    def whole_body(self) -> dict[str, Any] | None:
+        """Return the body that asks for a whole answer."""
+        return None if self.body is None else {**self.body, **self.whole_fields}
+
+    def stream_body(self) -> dict[str, Any] | None:
+        """Return the body that asks for a stream."""
+        return None if self.body is None else {**self.body, **self.stream_fields}
+
+
+class LineReader(Generic[T]):
+    """Read a native stream: NDJSON lines, the last of which proves that nothing is missing.
+
+    Raises:
+        StreamFailedError: from `feed` and `finish`, for an error line (wire reference 7.4).
+        StreamTruncatedError: from `finish`, when no last line came (wire reference 3.2).
+        ProtocolError: for bytes that are no lines of JSON.
+    """
+
+    def __init__(
+        self, read: Callable[[Mapping[str, Any]], T], is_last: Callable[[T], bool]
+    ) -> None:
+        self._read = read
+        self._is_last = is_last
+        self._decoder: Decoder = NDJSONDecoder()
+        self._received: list[T] = []
+        self._complete = False
+
+    def feed(self, data: bytes) -> list[T]:
+        """Take bytes of any size and return the lines completed by them."""
+        return self._type(self._decoder.feed(data))
+
+    def finish(self) -> list[T]:
+        """Take the end of the stream and return what it completes."""
+        try:
+            lines = self._type(self._decoder.finish())
+        except ProtocolError as error:
+            # The rest of a line: the connection was cut inside it.
+            raise truncated(self.received) from error
+        if not self._complete:
+            raise truncated(self.received)
+        return lines
+
+    @property
+    def received(self) -> tuple[T, ...]:
+        """Return the lines that came so far."""
+        return tuple(self._received)
+
+    def _type(self, objects: list[dict[str, Any]]) -> list[T]:
+        lines = []
+        for raw in objects:
+            if "error" in raw:
+                raise stream_failure(raw, received=self.received)
+            line = self._read(raw)
+            self._received.append(line)
+            self._complete = self._complete or self._is_last(line)
+            lines.append(line)
+        return lines
+
+
+def truncated(received: tuple[Any, ...], *, url: str = "") -> StreamTruncatedError:
+    """Return (not raise) the error for an answer whose end is missing."""
+    at = f" from {url}" if url else ""
+    return StreamTruncatedError(
+        f"the answer{at} ended after {len(received)} lines without its last one. The connection "
+        "was cut, or the model repeated itself until the server gave up: what came is in "
+        "`received`; ask again, or with another seed or a higher repeat_penalty.",
+        url=url,
+        received=received,
+    )

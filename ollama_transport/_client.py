@@ -1,0 +1,210 @@
+"""The only module that moves bytes: `Client` and `AsyncClient`, two thin shells over one core.
+
+They stand one above the other and differ in async words alone; a test holds them equal.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from contextlib import aclosing, closing
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import httpx
+import tenacity
+
+from ollama_transport._base import BaseClient
+from ollama_transport._body import encode_body
+from ollama_transport._calls import Call
+from ollama_transport._endpoints import AsyncEndpoints, Endpoints
+from ollama_transport._errors import OllamaError
+from ollama_transport._http_errors import opening, reading
+
+T = TypeVar("T")
+
+PIECE_BYTES = 1024 * 1024
+"""So much of a file is read at a time when it is sent or its digest is taken."""
+
+
+class Client(BaseClient[httpx.Client], Endpoints):
+    """Talk to one server, blocking; `AsyncClient` is the same for asyncio.
+
+    Made without any I/O: the environment is read and connections are opened by the first call.
+    Clients with equal settings share their connections. Use it from any number of threads, in
+    forked processes and through pickle (secrets stay behind, see `Settings`). Close it, or use it
+    as a context manager; a closed client opens again when it is used.
+
+    Every method raises: ConfigError, OllamaConnectionError, OllamaTimeoutError, ProtocolError,
+    StatusError and its kinds, StreamError and its kinds (see the tree in ``_errors``).
+    """
+
+    def send(self, call: Call[T]) -> T:
+        """Send a call and return its whole answer."""
+        response = self._open(call, stream=False)
+        with closing(response):
+            with reading(call.method, self.url(call), self.timeouts, tuple):
+                data = response.read()
+        return self.whole_answer(call, data)
+
+    def stream(self, call: Call[T]) -> Iterator[T]:
+        """Send a call and yield its lines as they come.
+
+        Closing the iterator, or dropping it, closes the connection at once and the server stops.
+        """
+        reader = self.new_reader(call)
+        with closing(self._open(call, stream=True)) as response:
+            with reading(call.method, self.url(call), self.timeouts, lambda: reader.received):
+                for data in response.iter_bytes():
+                    for line in reader.feed(data):
+                        yield line
+                for line in reader.finish():
+                    yield line
+
+    def close(self) -> None:
+        """Close the connections, unless another client of equal settings is using them."""
+        if (pool := self.leave_pool()) is not None:
+            pool.release(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open(self, call: Call[Any], *, stream: bool) -> httpx.Response:
+        try:
+            return self._try(call, stream)
+        except OllamaError as error:
+            if call.recover is None or (instead := call.recover(error)) is None:
+                raise
+        return self._try(instead, stream)
+
+    def _try(self, call: Call[Any], stream: bool) -> httpx.Response:
+        tries = tenacity.Retrying(**self.retry.tenacity_arguments(call.repeatable))
+        body = call.stream_body() if stream else call.whole_body()
+        content = None if body is None else encode_body(body)
+        return tries(self._send_once, call, content)
+
+    def _send_once(self, call: Call[Any], content: bytes | None) -> httpx.Response:
+        http = self._http()
+        with opening(call.method, self.url(call), self.timeouts):
+            data = content if call.upload is None else _pieces(call.upload)
+            request = self.request(http, call, data)
+            response = http.send(request, stream=True)
+            if response.is_success:
+                return response
+            with closing(response):
+                failure = response.read()
+        raise self.refusal(call, response, failure)
+
+    def _http(self) -> httpx.Client:
+        if self.http_client is not None:
+            return self.http_client
+        return self.pool().sync()
+
+    def _digest(self, path: Path) -> str:
+        digest = hashlib.sha256()
+        with closing(_pieces(path)) as pieces:
+            for piece in pieces:
+                digest.update(piece)
+        return f"sha256:{digest.hexdigest()}"
+
+
+class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
+    """Talk to one server from asyncio; `Client` is the same, blocking.
+
+    Made without any I/O: the environment is read and connections are opened by the first call.
+    Clients with equal settings share their connections, one pool for each event loop, which is
+    closed with its loop: two ``asyncio.run`` calls on one client work. It travels through pickle
+    (secrets stay behind, see `Settings`). Close it, or use it as a context manager; a closed
+    client opens again when it is used.
+
+    Every method raises: ConfigError, OllamaConnectionError, OllamaTimeoutError, ProtocolError,
+    StatusError and its kinds, StreamError and its kinds (see the tree in ``_errors``).
+    """
+
+    async def send(self, call: Call[T]) -> T:
+        """Send a call and return its whole answer."""
+        response = await self._open(call, stream=False)
+        async with aclosing(response):
+            with reading(call.method, self.url(call), self.timeouts, tuple):
+                data = await response.aread()
+        return self.whole_answer(call, data)
+
+    async def stream(self, call: Call[T]) -> AsyncIterator[T]:
+        """Send a call and yield its lines as they come.
+
+        Closing the iterator, or dropping it, closes the connection at once and the server stops.
+        """
+        reader = self.new_reader(call)
+        async with aclosing(await self._open(call, stream=True)) as response:
+            with reading(call.method, self.url(call), self.timeouts, lambda: reader.received):
+                async for data in response.aiter_bytes():
+                    for line in reader.feed(data):
+                        yield line
+                for line in reader.finish():
+                    yield line
+
+    async def aclose(self) -> None:
+        """Close the connections, unless another client of equal settings is using them."""
+        if (pool := self.leave_pool()) is not None:
+            await pool.arelease(self)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def _open(self, call: Call[Any], *, stream: bool) -> httpx.Response:
+        try:
+            return await self._try(call, stream)
+        except OllamaError as error:
+            if call.recover is None or (instead := call.recover(error)) is None:
+                raise
+        return await self._try(instead, stream)
+
+    async def _try(self, call: Call[Any], stream: bool) -> httpx.Response:
+        tries = tenacity.AsyncRetrying(**self.retry.tenacity_arguments(call.repeatable))
+        body = call.stream_body() if stream else call.whole_body()
+        content = None if body is None else encode_body(body)
+        return await tries(self._send_once, call, content)
+
+    async def _send_once(self, call: Call[Any], content: bytes | None) -> httpx.Response:
+        http = await self._http()
+        with opening(call.method, self.url(call), self.timeouts):
+            data = content if call.upload is None else _apieces(call.upload)
+            request = self.request(http, call, data)
+            response = await http.send(request, stream=True)
+            if response.is_success:
+                return response
+            async with aclosing(response):
+                failure = await response.aread()
+        raise self.refusal(call, response, failure)
+
+    async def _http(self) -> httpx.AsyncClient:
+        if self.http_client is not None:
+            return self.http_client
+        return await self.pool().for_loop()
+
+    async def _digest(self, path: Path) -> str:
+        digest = hashlib.sha256()
+        async with aclosing(_apieces(path)) as pieces:
+            async for piece in pieces:
+                digest.update(piece)
+        return f"sha256:{digest.hexdigest()}"
+
+
+def _pieces(path: Path) -> Generator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece
+
+
+async def _apieces(path: Path) -> AsyncGenerator[bytes]:
+    file = await asyncio.to_thread(path.open, "rb")
+    try:
+        while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
+            yield piece
+    finally:
+        file.close()

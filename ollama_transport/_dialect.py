@@ -1,0 +1,30 @@
+"""Which of the two wires a server speaks; chosen here and nowhere else."""
+
+from typing import Protocol
+
+from ollama_transport import _native as native
+from ollama_transport._answers import ChatLine, Embeddings, GenerateLine
+from ollama_transport._calls import Call
+from ollama_transport._errors import ConfigError
+from ollama_transport._requests import ChatRequest, EmbedRequest, GenerateRequest
+from ollama_transport._settings import Config
+
+
+class Dialect(Protocol):
+    """Turn requests into calls, whose answers have one shape whatever the wire."""
+
+    def chat(self, request: ChatRequest) -> Call[ChatLine]:
+        """Return the call for the next message of a chat."""
+
+    def generate(self, request: GenerateRequest) -> Call[GenerateLine]:
+        """Return the call for the completion of a prompt."""
+
+    def embed(self, request: EmbedRequest) -> Call[Embeddings]:
+        """Return the call for the vectors of texts."""
+
+
+def dialect_of(config: Config) -> Dialect:
+    """Return the wire that a configuration asks for."""
+    if config.wire == "openai":
+        raise ConfigError("the OpenAI-compatible wire is not there yet: leave out the /v1.")
+    return native

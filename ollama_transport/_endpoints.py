@@ -1,0 +1,315 @@
+"""The methods of the two clients, one for each endpoint; what they send is made by a dialect."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ollama_transport import _native as native
+from ollama_transport._answers import (
+    ChatLine,
+    Embeddings,
+    FetchAnswer,
+    GenerateLine,
+    ModelSummary,
+    Progress,
+    RunningModel,
+    SearchAnswer,
+    ShowAnswer,
+)
+from ollama_transport._calls import Call
+from ollama_transport._dialect import Dialect, dialect_of
+from ollama_transport._errors import RequestRejectedError
+from ollama_transport._requests import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest
+from ollama_transport._settings import Config
+from ollama_transport._values import KeepAlive
+
+T = TypeVar("T")
+
+
+class Endpoints(ABC):
+    """Ask a server for everything it offers, blocking."""
+
+    @property
+    @abstractmethod
+    def config(self) -> Config:
+        """Return where requests go."""
+
+    @abstractmethod
+    def send(self, call: Call[T]) -> T:
+        """Send a call and return its whole answer."""
+
+    @abstractmethod
+    def stream(self, call: Call[T]) -> Iterator[T]:
+        """Send a call and yield its lines as they come."""
+
+    @abstractmethod
+    def _digest(self, path: Path) -> str: ...
+
+    @property
+    def dialect(self) -> Dialect:
+        """Return the wire that chat, completion and embedding go over."""
+        return dialect_of(self.config)
+
+    def chat(self, request: ChatRequest) -> ChatLine:
+        """Return the next message of a chat, whole."""
+        return self.send(self.dialect.chat(request))
+
+    def chat_stream(self, request: ChatRequest) -> Iterator[ChatLine]:
+        """Yield the next message of a chat, piece by piece; the last line has ``done``."""
+        return self.stream(self.dialect.chat(request))
+
+    def generate(self, request: GenerateRequest) -> GenerateLine:
+        """Return the completion of a prompt, whole."""
+        return self.send(self.dialect.generate(request))
+
+    def generate_stream(self, request: GenerateRequest) -> Iterator[GenerateLine]:
+        """Yield the completion of a prompt, piece by piece; the last line has ``done``."""
+        return self.stream(self.dialect.generate(request))
+
+    def embed(self, request: EmbedRequest) -> Embeddings:
+        """Return the vectors of texts, in their order; no text sends no request."""
+        if not request.input:
+            return Embeddings([], model=request.model)
+        return self.send(self.dialect.embed(request))
+
+    def embeddings(
+        self,
+        model: str,
+        prompt: str,
+        *,
+        options: Mapping[str, Any] | None = None,
+        keep_alive: KeepAlive | None = None,
+    ) -> Embeddings:
+        """Return the vector of one text over the legacy endpoint, not normalised."""
+        return self.send(native.embeddings(model, prompt, options=options, keep_alive=keep_alive))
+
+    def list(self) -> Sequence[ModelSummary]:
+        """Return the models that the server has, the newest first."""
+        return self.send(native.tags()).models
+
+    def show(self, model: str, *, verbose: bool = False) -> ShowAnswer:
+        """Return what the server knows of a model; ``verbose`` adds the long arrays."""
+        return self.send(native.show(model, verbose=verbose))
+
+    def ps(self) -> Sequence[RunningModel]:
+        """Return the models in memory; waits while one is being loaded."""
+        return self.send(native.ps()).models
+
+    def version(self) -> str:
+        """Return the server's version."""
+        return self.send(native.version()).version
+
+    def load(self, model: str, *, keep_alive: KeepAlive | None = None) -> ChatLine:
+        """Load a model, and keep it for as long as ``keep_alive`` says."""
+        return self.send(native.chat(ChatRequest(model, keep_alive=keep_alive)))
+
+    def unload(self, model: str) -> ChatLine:
+        """Take a model out of memory."""
+        return self.send(native.chat(ChatRequest(model, keep_alive=0)))
+
+    def pull(self, model: str, *, insecure: bool = False) -> Progress:
+        """Get a model from its registry and return when it is there; call again to resume."""
+        return self.send(native.pull(model, insecure=insecure))
+
+    def pull_stream(self, model: str, *, insecure: bool = False) -> Iterator[Progress]:
+        """Get a model from its registry, yielding the progress; call again to resume."""
+        return self.stream(native.pull(model, insecure=insecure))
+
+    def push(self, model: str, *, insecure: bool = False) -> Progress:
+        """Send a model to its registry and return when it is there."""
+        return self.send(native.push(model, insecure=insecure))
+
+    def push_stream(self, model: str, *, insecure: bool = False) -> Iterator[Progress]:
+        """Send a model to its registry, yielding the progress."""
+        return self.stream(native.push(model, insecure=insecure))
+
+    def create(self, request: CreateRequest) -> Progress:
+        """Make a model of another one or of uploaded files."""
+        return self.send(native.create(request))
+
+    def create_stream(self, request: CreateRequest) -> Iterator[Progress]:
+        """Make a model of another one or of uploaded files, yielding the progress."""
+        return self.stream(native.create(request))
+
+    def upload(self, path: Path | str) -> str:
+        """Send a file to the server, unless it has it, and return its digest for `create`.
+
+        The file is read twice from disk, piece by piece: for its digest, and to be sent. OSError
+        when it cannot be read.
+        """
+        digest = self._digest(Path(path))
+        if not self._has_blob(digest):
+            self.send(native.blob_upload(digest, Path(path)))
+        return digest
+
+    def _has_blob(self, digest: str) -> bool:
+        try:
+            self.send(native.blob_exists(digest))
+        except RequestRejectedError as error:
+            if error.status != 404:
+                raise
+            return False
+        return True
+
+    def copy(self, source: str, destination: str) -> None:
+        """Give a model a second name."""
+        self.send(native.copy(source, destination))
+
+    def delete(self, model: str) -> None:
+        """Remove a model from the server."""
+        self.send(native.delete(model))
+
+    def web_search(self, query: str, *, max_results: int | None = None) -> SearchAnswer:
+        """Search the web: at ollama.com with a key, or through a server that is signed in."""
+        cloud = self.config.endpoint.is_cloud
+        return self.send(native.web_search(query, max_results=max_results, cloud=cloud))
+
+    def web_fetch(self, url: str) -> FetchAnswer:
+        """Read a web page: at ollama.com with a key, or through a server that is signed in."""
+        return self.send(native.web_fetch(url, cloud=self.config.endpoint.is_cloud))
+
+
+class AsyncEndpoints(ABC):
+    """Ask a server for everything it offers, from asyncio."""
+
+    @property
+    @abstractmethod
+    def config(self) -> Config:
+        """Return where requests go."""
+
+    @abstractmethod
+    async def send(self, call: Call[T]) -> T:
+        """Send a call and return its whole answer."""
+
+    @abstractmethod
+    def stream(self, call: Call[T]) -> AsyncIterator[T]:
+        """Send a call and yield its lines as they come."""
+
+    @abstractmethod
+    async def _digest(self, path: Path) -> str: ...
+
+    @property
+    def dialect(self) -> Dialect:
+        """Return the wire that chat, completion and embedding go over."""
+        return dialect_of(self.config)
+
+    async def chat(self, request: ChatRequest) -> ChatLine:
+        """Return the next message of a chat, whole."""
+        return await self.send(self.dialect.chat(request))
+
+    def chat_stream(self, request: ChatRequest) -> AsyncIterator[ChatLine]:
+        """Yield the next message of a chat, piece by piece; the last line has ``done``."""
+        return self.stream(self.dialect.chat(request))
+
+    async def generate(self, request: GenerateRequest) -> GenerateLine:
+        """Return the completion of a prompt, whole."""
+        return await self.send(self.dialect.generate(request))
+
+    def generate_stream(self, request: GenerateRequest) -> AsyncIterator[GenerateLine]:
+        """Yield the completion of a prompt, piece by piece; the last line has ``done``."""
+        return self.stream(self.dialect.generate(request))
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """Return the vectors of texts, in their order; no text sends no request."""
+        if not request.input:
+            return Embeddings([], model=request.model)
+        return await self.send(self.dialect.embed(request))
+
+    async def embeddings(
+        self,
+        model: str,
+        prompt: str,
+        *,
+        options: Mapping[str, Any] | None = None,
+        keep_alive: KeepAlive | None = None,
+    ) -> Embeddings:
+        """Return the vector of one text over the legacy endpoint, not normalised."""
+        return await self.send(
+            native.embeddings(model, prompt, options=options, keep_alive=keep_alive)
+        )
+
+    async def list(self) -> Sequence[ModelSummary]:
+        """Return the models that the server has, the newest first."""
+        return (await self.send(native.tags())).models
+
+    async def show(self, model: str, *, verbose: bool = False) -> ShowAnswer:
+        """Return what the server knows of a model; ``verbose`` adds the long arrays."""
+        return await self.send(native.show(model, verbose=verbose))
+
+    async def ps(self) -> Sequence[RunningModel]:
+        """Return the models in memory; waits while one is being loaded."""
+        return (await self.send(native.ps())).models
+
+    async def version(self) -> str:
+        """Return the server's version."""
+        return (await self.send(native.version())).version
+
+    async def load(self, model: str, *, keep_alive: KeepAlive | None = None) -> ChatLine:
+        """Load a model, and keep it for as long as ``keep_alive`` says."""
+        return await self.send(native.chat(ChatRequest(model, keep_alive=keep_alive)))
+
+    async def unload(self, model: str) -> ChatLine:
+        """Take a model out of memory."""
+        return await self.send(native.chat(ChatRequest(model, keep_alive=0)))
+
+    async def pull(self, model: str, *, insecure: bool = False) -> Progress:
+        """Get a model from its registry and return when it is there; call again to resume."""
+        return await self.send(native.pull(model, insecure=insecure))
+
+    def pull_stream(self, model: str, *, insecure: bool = False) -> AsyncIterator[Progress]:
+        """Get a model from its registry, yielding the progress; call again to resume."""
+        return self.stream(native.pull(model, insecure=insecure))
+
+    async def push(self, model: str, *, insecure: bool = False) -> Progress:
+        """Send a model to its registry and return when it is there."""
+        return await self.send(native.push(model, insecure=insecure))
+
+    def push_stream(self, model: str, *, insecure: bool = False) -> AsyncIterator[Progress]:
+        """Send a model to its registry, yielding the progress."""
+        return self.stream(native.push(model, insecure=insecure))
+
+    async def create(self, request: CreateRequest) -> Progress:
+        """Make a model of another one or of uploaded files."""
+        return await self.send(native.create(request))
+
+    def create_stream(self, request: CreateRequest) -> AsyncIterator[Progress]:
+        """Make a model of another one or of uploaded files, yielding the progress."""
+        return self.stream(native.create(request))
+
+    async def upload(self, path: Path | str) -> str:
+        """Send a file to the server, unless it has it, and return its digest for `create`.
+
+        The file is read twice from disk, piece by piece: for its digest, and to be sent. OSError
+        when it cannot be read.
+        """
+        digest = await self._digest(Path(path))
+        if not await self._has_blob(digest):
+            await self.send(native.blob_upload(digest, Path(path)))
+        return digest
+
+    async def _has_blob(self, digest: str) -> bool:
+        try:
+            await self.send(native.blob_exists(digest))
+        except RequestRejectedError as error:
+            if error.status != 404:
+                raise
+            return False
+        return True
+
+    async def copy(self, source: str, destination: str) -> None:
+        """Give a model a second name."""
+        await self.send(native.copy(source, destination))
+
+    async def delete(self, model: str) -> None:
+        """Remove a model from the server."""
+        await self.send(native.delete(model))
+
+    async def web_search(self, query: str, *, max_results: int | None = None) -> SearchAnswer:
+        """Search the web: at ollama.com with a key, or through a server that is signed in."""
+        cloud = self.config.endpoint.is_cloud
+        return await self.send(native.web_search(query, max_results=max_results, cloud=cloud))
+
+    async def web_fetch(self, url: str) -> FetchAnswer:
+        """Read a web page: at ollama.com with a key, or through a server that is signed in."""
+        return await self.send(native.web_fetch(url, cloud=self.config.endpoint.is_cloud))

@@ -1,0 +1,255 @@
+"""Turn what a server answers into the right error of ours: pure, for every dialect.
+
+The texts are those of wire reference 7.2 to 7.4 and 14, and the usual ones of vLLM and llama.cpp.
+Ollama has no error codes; the text is all there is.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ollama_transport._errors import (
+    AuthenticationError,
+    ContextOverflowError,
+    ModelNotFoundError,
+    RequestRejectedError,
+    ServerBusyError,
+    ServerError,
+    StatusError,
+    StreamFailedError,
+    UnsupportedCapabilityError,
+)
+
+SHOWN_CHARACTERS = 500
+"""So much of a body that is no JSON is shown."""
+
+BUSY_STATUSES = frozenset({429, 502, 503, 504})
+
+_NOT_FOUND = re.compile(r"""\b[Mm]odel ['"`](?P<model>[^'"`]*)['"`] (?:not found|does not exist)""")
+_UNSUPPORTED = re.compile(
+    r"does not support (?P<what>tools|insert|thinking|chat|generate|vision|embeddings?|image|audio)\b"
+)
+_OVERFLOW = re.compile(
+    r"exceed_context_size_error|exceeds the available context size|longer than the context length|"
+    r"exceeds? (?:the|maximum) context length|maximum context length is|maximum model length",
+)
+_COUNTS = (
+    re.compile(
+        r"\((?P<prompt>\d+) tokens\) exceeds the available context size \((?P<length>\d+) tokens\)"
+    ),
+    re.compile(
+        r"maximum context length is (?P<length>\d+) tokens"
+        r"\D+(?:requested|has|resulted in) (?P<prompt>\d+)"
+    ),
+    re.compile(r"maximum context length is (?P<length>\d+)"),
+)
+# These are faults of the request, although the server answers 500 (wire reference 3.6 and 6).
+_CALLER_FAULTS_500 = re.compile(r'^option "|^invalid format: |^template: ')
+
+
+def error_text(body: bytes) -> tuple[str, dict[str, Any]]:
+    """Return the server's text and the innermost JSON object of an error body.
+
+    Reads ``{"error": "text"}``, the OpenAI envelope, and JSON nested in a string
+    (wire reference 7.3); what is no JSON is returned as text, cut at 500 characters.
+    """
+    text = body.decode("utf-8", "replace").strip()
+    facts: dict[str, Any] = {}
+    while (inner := _json_object(text)) is not None:
+        facts = {**facts, **inner}
+        error = inner.get("error", inner.get("message", inner.get("detail")))
+        if isinstance(error, dict):
+            facts = {**facts, **error}
+            error = error.get("message", json.dumps(error))
+        if not isinstance(error, str):
+            return (text[:SHOWN_CHARACTERS], facts)
+        text = error.strip()
+    return (text if facts else _cut(text), facts)
+
+
+def _json_object(text: str) -> dict[str, Any] | None:
+    if not text.startswith("{"):
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _cut(text: str) -> str:
+    if len(text) <= SHOWN_CHARACTERS:
+        return text
+    return f"{text[:SHOWN_CHARACTERS]}… ({len(text)} characters)"
+
+
+def status_error(
+    *,
+    method: str,
+    url: str,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    model: str | None = None,
+) -> StatusError:
+    """Return (not raise) the error for an answer with a status of 300 or more."""
+    text, facts = error_text(body)
+    cls, hint = _classify(status, text, facts, model)
+    shown = text if text else "an empty body"
+    error = cls(
+        f"{method} {url} answered {status}: {shown}{_full_stop(shown)} {hint}".rstrip(),
+        url=url,
+        status=status,
+        error=text,
+        body=body.decode("utf-8", "replace"),
+        headers={name.lower(): value for name, value in headers.items()},
+        model=_missing_model(text, model) if cls is ModelNotFoundError else model,
+    )
+    _add_facts(error, text, facts)
+    return error
+
+
+def _full_stop(text: str) -> str:
+    return "" if text.endswith((".", "!", "?", "…")) else "."
+
+
+def _add_facts(error: StatusError, text: str, facts: Mapping[str, Any]) -> None:
+    if isinstance(error, ContextOverflowError):
+        error.prompt_tokens, error.context_length = overflow_counts(text, facts)
+    elif isinstance(error, UnsupportedCapabilityError):
+        error.capability = _capability(text)
+    elif isinstance(error, AuthenticationError):
+        signin = facts.get("signin_url")
+        error.signin_url = signin if isinstance(signin, str) else None
+
+
+def _classify(
+    status: int, text: str, facts: Mapping[str, Any], model: str | None
+) -> tuple[type[StatusError], str]:
+    """Return the class for an answer, and what the caller can do."""
+    if status in (401, 403):
+        return AuthenticationError, _auth_hint(status, text, facts)
+    if status in BUSY_STATUSES:
+        return ServerBusyError, "Try again later, or raise OLLAMA_MAX_QUEUE on the server."
+    by_text = _classify_text(text, model)
+    if by_text is not None:
+        return by_text
+    if status >= 500:
+        return ServerError, _server_hint(text)
+    return RequestRejectedError, _rejected_hint(status, text)
+
+
+def _classify_text(text: str, model: str | None) -> tuple[type[StatusError], str] | None:
+    if _NOT_FOUND.search(text):
+        name = _missing_model(text, model)
+        return ModelNotFoundError, _pull_hint(name)
+    if _OVERFLOW.search(text):
+        return ContextOverflowError, _OVERFLOW_HINT
+    if _capability(text):
+        return UnsupportedCapabilityError, _CAPABILITY_HINTS[_capability(text)]
+    if _CALLER_FAULTS_500.search(text):
+        return RequestRejectedError, "Correct the value named there."
+    return None
+
+
+_OVERFLOW_HINT = (
+    "Set a larger num_ctx (the model's maximum permitting), shorten the prompt, "
+    "or allow truncation."
+)
+_CAPABILITY_HINTS = {
+    "tools": "Choose a model with the capability `tools` (`ollama show MODEL` lists them).",
+    "insert": "Choose a model that can fill in the middle, or leave `suffix` out.",
+    "thinking": "Leave `think` (LangChain: `reasoning`, LlamaIndex: `thinking`) unset or False.",
+    "completion": "This is an embedding model: choose one that can chat.",
+    "embedding": "Choose an embedding model, such as nomic-embed-text.",
+    "vision": "Choose a model with the capability `vision`, or send no image.",
+    "audio": "Choose a model with the capability `audio`.",
+    "image": "Choose a model that generates text.",
+}
+_CAPABILITY_NAMES = {"chat": "completion", "generate": "completion", "embeddings": "embedding"}
+
+
+def _capability(text: str) -> str:
+    """Return the capability that a refusal names, as ``/api/show`` spells it; '' for none."""
+    if "does not support multimodal" in text or "mmproj" in text:
+        return "vision"
+    if "image generation models are not" in text:
+        return "image"
+    match = _UNSUPPORTED.search(text)
+    if match is None:
+        return ""
+    return _CAPABILITY_NAMES.get(match["what"], match["what"])
+
+
+def _missing_model(text: str, model: str | None) -> str:
+    if model:
+        return model
+    match = _NOT_FOUND.search(text)
+    return match["model"] if match else ""
+
+
+def _pull_hint(name: str) -> str:
+    if not name:
+        return "No model was named: set `model`."
+    return f"Run `ollama pull {name}` on the server, or choose one that `ollama list` shows."
+
+
+def _auth_hint(status: int, text: str, facts: Mapping[str, Any]) -> str:
+    if isinstance(facts.get("signin_url"), str):
+        return f"Sign the server in at {facts['signin_url']}."
+    if status == 403 and not text:
+        return (
+            "Ollama refuses a Host or Origin header that it does not know: use its IP address "
+            "or localhost, or set OLLAMA_HOST and OLLAMA_ORIGINS on the server."
+        )
+    if "cloud is disabled" in text:
+        return "Allow cloud models on the server, or choose a local one."
+    return "Set `api_key` or OLLAMA_API_KEY."
+
+
+def _server_hint(text: str) -> str:
+    if "out-of-memory" in text or "terminated" in text or "unexpectedly stopped" in text:
+        return "The model may need more memory: try a smaller one or a smaller num_ctx."
+    return "The server's log says more."
+
+
+def _rejected_hint(status: int, text: str) -> str:
+    if status in (404, 405):
+        return "Is that an Ollama server, and is the path of base_url right?"
+    if "illegal base64" in text:
+        return "Images are sent as plain base64 (standard alphabet, padded, no data: prefix)."
+    if 300 <= status < 400:
+        return "The server redirects: set base_url to its final address."
+    return ""
+
+
+def overflow_counts(text: str, facts: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Return the prompt's tokens and the context's, each None where the server did not say."""
+    prompt, length = facts.get("n_prompt_tokens"), facts.get("n_ctx")
+    if isinstance(prompt, int) and isinstance(length, int):
+        return prompt, length
+    for pattern in _COUNTS:
+        if match := pattern.search(text):
+            found = match.groupdict()
+            return _number(found.get("prompt")), _number(found.get("length"))
+    return None, None
+
+
+def _number(text: str | None) -> int | None:
+    return None if text is None else int(text)
+
+
+def stream_failure(
+    raw: Mapping[str, Any], *, url: str = "", received: tuple[Any, ...] = ()
+) -> StreamFailedError:
+    """Return the error for an error line inside a stream of status 200 (wire reference 7.4)."""
+    text, _ = error_text(json.dumps(raw).encode())
+    at = f" from {url}" if url else ""
+    return StreamFailedError(
+        f"the answer{at} failed after {len(received)} lines: {text}{_full_stop(text)} "
+        "What came before is in `received`; the server's log says more.",
+        url=url,
+        received=received,
+        error=text,
+    )

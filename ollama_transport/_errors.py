@@ -1,0 +1,230 @@
+"""Every error of ours, sorted by what the caller can do about it.
+
+    OllamaError
+      ConfigError (ValueError)             fix the call or the settings; raised before any I/O
+        UnsupportedOptionError             this server cannot carry that option
+      UnsupportedContentError (ValueError) a role or a part of a message that cannot be sent
+      TransportError                       no complete answer came; .url
+        OllamaConnectionError (ConnectionError)   not reached: start it, check the host
+        OllamaTimeoutError (TimeoutError)         it was too slow: .phase, .timeout_s
+        ProtocolError                      that was no Ollama speaking: .line, its first bytes
+      StatusError                          the server said no: .status_code .error .body .headers
+        AuthenticationError                401, 403: .signin_url
+        ModelNotFoundError                 404: .model; pull it
+        RequestRejectedError               fix the request
+          ContextOverflowError             .prompt_tokens .context_length
+          UnsupportedCapabilityError       the model cannot do that: .capability
+        ServerBusyError                    429, 502, 503, 504: come again; .retry_after_s
+        ServerError                        other 5xx: see the server's log
+      StreamError                          the answer began and then failed: .received
+        StreamFailedError                  the server sent an error line
+        StreamTruncatedError               it ended without its last line
+
+Every message says what happened, at which URL (without credentials) and what to do next. Every
+class pickles. No httpx type crosses the edge of this package; its error is the ``__cause__``.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def _restore(
+    cls: type["OllamaError"], args: tuple[Any, ...], state: dict[str, Any]
+) -> "OllamaError":
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class OllamaError(Exception):
+    """Be the root of every error that this package raises."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own way calls the constructor with args alone, which ours would refuse.
+        return _restore, (type(self), self.args, dict(self.__dict__))
+
+
+class ConfigError(OllamaError, ValueError):
+    """Tell that a setting or an argument is wrong, before anything was sent."""
+
+
+class UnsupportedOptionError(ConfigError):
+    """Tell that the server in use cannot carry an option."""
+
+    def __init__(self, message: str, *, option: str) -> None:
+        super().__init__(message)
+        self.option = option
+
+
+class UnsupportedContentError(OllamaError, ValueError):
+    """Tell that a role or a part of a message cannot be sent to this server."""
+
+
+class TransportError(OllamaError):
+    """Tell that no complete answer came from ``url`` (its credentials removed)."""
+
+    def __init__(self, message: str, *, url: str) -> None:
+        super().__init__(message)
+        self.url = url
+
+
+class OllamaConnectionError(TransportError, ConnectionError):
+    """Tell that the server was never reached, or went away before it answered.
+
+    ``sent`` is True when the request may have arrived all the same.
+    """
+
+    def __init__(self, message: str, *, url: str, sent: bool = False) -> None:
+        super().__init__(message, url=url)
+        self.sent = sent
+
+
+class OllamaTimeoutError(TransportError, TimeoutError):
+    """Tell that the server was too slow in ``phase`` (connect, read, write or pool)."""
+
+    def __init__(self, message: str, *, url: str, phase: str, timeout_s: float | None) -> None:
+        super().__init__(message, url=url)
+        self.phase = phase
+        self.timeout_s = timeout_s
+
+
+class ProtocolError(TransportError):
+    """Tell that the answer is not what an Ollama server sends; ``line`` is its start."""
+
+    def __init__(self, message: str, *, url: str = "", line: bytes = b"") -> None:
+        super().__init__(message, url=url)
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorResponse:
+    """Hold the answer behind a StatusError, for tracers that ask for ``error.response``."""
+
+    status_code: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+
+    def json(self) -> Any:
+        """Return the body as JSON; json.JSONDecodeError when it is none."""
+        return json.loads(self.text)
+
+
+class StatusError(OllamaError):
+    """Tell that the server answered with an error.
+
+    ``error`` is the server's own text, ``body`` the whole body as text, ``headers`` the lower-cased
+    headers of the answer, ``model`` the model that was asked for, if one was.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str,
+        status: int,
+        error: str = "",
+        body: str = "",
+        headers: Mapping[str, str] | None = None,
+        model: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.url = url
+        self.status = status
+        self.error = error
+        self.body = body
+        self.headers = dict(headers) if headers is not None else {}
+        self.model = model
+
+    @property
+    def status_code(self) -> int:
+        """Return the HTTP status under the name that frameworks look for."""
+        return self.status
+
+    @property
+    def response(self) -> ErrorResponse:
+        """Return status, headers and body as tracers of LangChain read them."""
+        return ErrorResponse(self.status, self.headers, self.body)
+
+    @property
+    def request_id(self) -> str | None:
+        """Return the ``x-request-id`` of a proxy in front of the server, if there was one."""
+        return self.headers.get("x-request-id")
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """Return the seconds that the ``Retry-After`` header asks for; None without one."""
+        text = self.headers.get("retry-after", "")
+        try:
+            return max(0.0, float(text))
+        except ValueError:
+            return None
+
+
+class AuthenticationError(StatusError):
+    """Tell that the server wants other credentials, or none of its users may do this.
+
+    ``signin_url`` is where to sign the server in to ollama.com, when it names one.
+    """
+
+    signin_url: str | None = None
+
+
+class ModelNotFoundError(StatusError):
+    """Tell that the server does not have ``model``."""
+
+
+class RequestRejectedError(StatusError):
+    """Tell that the server refuses this request as it is."""
+
+
+class ContextOverflowError(RequestRejectedError):
+    """Tell that the prompt does not fit the context.
+
+    ``prompt_tokens`` and ``context_length`` are in tokens; None where the server did not say.
+    """
+
+    prompt_tokens: int | None = None
+    context_length: int | None = None
+
+
+class UnsupportedCapabilityError(RequestRejectedError):
+    """Tell that the model cannot do what was asked; ``capability`` as ``/api/show`` names it."""
+
+    capability: str = ""
+
+
+class ServerBusyError(StatusError):
+    """Tell that the server has too much to do; ``retry_after_s`` when it said how long."""
+
+
+class ServerError(StatusError):
+    """Tell that the server failed; its log says more."""
+
+
+class StreamError(OllamaError):
+    """Tell that an answer began and then failed.
+
+    ``received`` holds what had come until then: the typed lines, in order.
+    """
+
+    def __init__(self, message: str, *, url: str = "", received: tuple[Any, ...] = ()) -> None:
+        super().__init__(message)
+        self.url = url
+        self.received = received
+
+
+class StreamFailedError(StreamError):
+    """Tell that the server sent an error instead of the next line; ``error`` is its text."""
+
+    def __init__(
+        self, message: str, *, url: str = "", received: tuple[Any, ...] = (), error: str = ""
+    ) -> None:
+        super().__init__(message, url=url, received=received)
+        self.error = error
+
+
+class StreamTruncatedError(StreamError):
+    """Tell that an answer ended without its last line, so that the end of it is missing."""

@@ -1,0 +1,107 @@
+"""Messages and tool calls as both wires know them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ollama_transport._errors import ProtocolError
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """Be a model's wish to call a tool.
+
+    ``arguments`` is an object; a string where a server sent text that is no JSON object, kept as
+    it came. ``id`` is None where the server sends none; ``index`` is the place in the answer.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] | str = field(default_factory=dict)
+    id: str | None = None
+    index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Be one message of a chat, in either direction.
+
+    ``images`` holds bytes, or text that is base64 already (standard alphabet, padded); audio
+    travels there too (wire reference 3.9). ``tool_name`` and ``tool_call_id`` belong to role
+    "tool". ``extra`` holds further keys, sent and kept as they are.
+    """
+
+    role: str
+    content: str = ""
+    thinking: str = ""
+    images: Sequence[bytes | str] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_name: str | None = None
+    tool_call_id: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+_KNOWN = frozenset(
+    {"role", "content", "thinking", "images", "tool_calls", "tool_name", "tool_call_id"}
+)
+
+
+def read_message(raw: object) -> Message:
+    """Read a message of a native answer; null and absent parts are empty ones.
+
+    Raises:
+        ProtocolError: when it is not an object, or a part has another type than Ollama sends.
+    """
+    if raw is None:
+        return Message("assistant")
+    if not isinstance(raw, Mapping):
+        raise ProtocolError(f"the answer's message is no object: {raw!r:.80}")
+    return Message(
+        role=raw.get("role") or "assistant",  # some servers send an empty role: it means this one
+        content=_text(raw, "content"),
+        thinking=_text(raw, "thinking"),
+        images=_images(raw.get("images")),
+        tool_calls=read_tool_calls(raw.get("tool_calls")),
+        tool_name=raw.get("tool_name"),
+        tool_call_id=raw.get("tool_call_id"),
+        extra={key: raw[key] for key in raw.keys() - _KNOWN},
+    )
+
+
+def _text(raw: Mapping[str, Any], key: str) -> str:
+    value = raw.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ProtocolError(f"the answer's {key} is no text: {value!r:.80}")
+    return value
+
+
+def _images(value: object) -> tuple[str, ...]:
+    return tuple(value) if isinstance(value, list) else ()
+
+
+def read_tool_calls(raw: object) -> tuple[ToolCall, ...]:
+    """Read the tool calls of a native answer, in its order.
+
+    Raises:
+        ProtocolError: when they are no list of objects with a function.
+    """
+    if raw is None:
+        return ()
+    if not isinstance(raw, list):
+        raise ProtocolError(f"the answer's tool_calls are no list: {raw!r:.80}")
+    return tuple(_read_tool_call(call) for call in raw)
+
+
+def _read_tool_call(raw: object) -> ToolCall:
+    function = raw.get("function") if isinstance(raw, Mapping) else None
+    if not isinstance(raw, Mapping) or not isinstance(function, Mapping):
+        raise ProtocolError(f"the answer's tool call has no function: {raw!r:.80}")
+    arguments = function.get("arguments")
+    identity = raw.get("id")
+    return ToolCall(
+        name=str(function.get("name", "")),
+        arguments={} if arguments is None else arguments,
+        id=identity if identity else None,
+        index=function.get("index", raw.get("index")),
+    )

@@ -1,0 +1,318 @@
+"""Ollama's own wire: every endpoint of ``/api`` as a Call (wire reference 2 to 5)."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ollama_transport._answers import (
+    Answer,
+    ChatLine,
+    Embeddings,
+    FetchAnswer,
+    GenerateLine,
+    ModelList,
+    Progress,
+    RunningList,
+    SearchAnswer,
+    ShowAnswer,
+    Version,
+)
+from ollama_transport._body import image_data
+from ollama_transport._calls import Call, LineReader, truncated
+from ollama_transport._decoders import parse_object
+from ollama_transport._errors import ConfigError, ProtocolError, UnsupportedContentError
+from ollama_transport._messages import Message, ToolCall
+from ollama_transport._requests import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest
+
+A = TypeVar("A", bound=Answer)
+Line = TypeVar("Line", ChatLine, GenerateLine)
+
+_WHOLE = {"stream": False}
+_STREAM = {"stream": True}
+
+
+def chat(request: ChatRequest) -> Call[ChatLine]:
+    """Return the call of ``/api/chat``.
+
+    Raises:
+        ConfigError: when no model is named.
+    """
+    body = {
+        "model": _named(request.model),
+        "messages": [write_message(message) for message in request.messages],
+        "tools": list(request.tools) if request.tools else None,
+        **_shared(request),
+    }
+    return _lines("/api/chat", body, ChatLine.from_native, request.model)
+
+
+def generate(request: GenerateRequest) -> Call[GenerateLine]:
+    """Return the call of ``/api/generate``.
+
+    Raises:
+        ConfigError: when no model is named.
+    """
+    body = {
+        "model": _named(request.model),
+        "prompt": request.prompt,
+        "suffix": request.suffix,
+        "system": request.system,
+        "template": request.template,
+        "context": None if request.context is None else list(request.context),
+        "raw": request.raw,
+        "images": [image_data(image) for image in request.images] or None,
+        **_shared(request),
+    }
+    return _lines("/api/generate", body, GenerateLine.from_native, request.model)
+
+
+def embed(request: EmbedRequest) -> Call[Embeddings]:
+    """Return the call of ``/api/embed``; its answer is checked to hold a vector for each text.
+
+    Raises:
+        ConfigError: when no model is named.
+    """
+    body = {
+        "model": _named(request.model),
+        "input": list(request.input),
+        "dimensions": request.dimensions,
+        "truncate": request.truncate,
+        "keep_alive": request.keep_alive,
+        "options": dict(request.options) if request.options else None,
+        **request.extra,
+    }
+    expected = len(request.input)
+
+    def read(raw: Mapping[str, Any]) -> Embeddings:
+        return _counted(Embeddings.from_native(raw), expected)
+
+    return Call("POST", "/api/embed", read, body=_given(body), model=request.model)
+
+
+def embeddings(
+    model: str, prompt: str, *, options: Mapping[str, Any] | None = None, keep_alive: Any = None
+) -> Call[Embeddings]:
+    """Return the call of the legacy ``/api/embeddings``: one text, not normalised."""
+    body = {"model": _named(model), "prompt": prompt, "options": options, "keep_alive": keep_alive}
+    return Call("POST", "/api/embeddings", Embeddings.from_native, body=_given(body), model=model)
+
+
+def tags() -> Call[ModelList]:
+    """Return the call of ``/api/tags``."""
+    return Call("GET", "/api/tags", ModelList.from_native)
+
+
+def ps() -> Call[RunningList]:
+    """Return the call of ``/api/ps``, which waits while a model is being loaded."""
+    return Call("GET", "/api/ps", RunningList.from_native)
+
+
+def version() -> Call[Version]:
+    """Return the call of ``/api/version``."""
+    return Call("GET", "/api/version", Version.from_native)
+
+
+def show(model: str, *, verbose: bool = False) -> Call[ShowAnswer]:
+    """Return the call of ``/api/show``; ``verbose`` adds the long arrays."""
+    body = {"model": _named(model), "verbose": True if verbose else None}
+    return Call("POST", "/api/show", ShowAnswer.from_native, body=_given(body), model=model)
+
+
+def pull(model: str, *, insecure: bool = False) -> Call[Progress]:
+    """Return the call of ``/api/pull``; ``insecure`` allows a registry without TLS."""
+    return _transfer("/api/pull", {"model": _named(model), "insecure": insecure or None})
+
+
+def push(model: str, *, insecure: bool = False) -> Call[Progress]:
+    """Return the call of ``/api/push``; ``insecure`` allows a registry without TLS."""
+    return _transfer("/api/push", {"model": _named(model), "insecure": insecure or None})
+
+
+def create(request: CreateRequest) -> Call[Progress]:
+    """Return the call of ``/api/create``.
+
+    Raises:
+        ConfigError: when no model is named, or nothing to make it of.
+    """
+    if request.from_ is None and not request.files:
+        raise ConfigError("a model is created from something: give `from_` or `files`.")
+    messages = request.messages
+    body = {
+        "model": _named(request.model),
+        "from": request.from_,
+        "files": request.files,
+        "adapters": request.adapters,
+        "template": request.template,
+        "system": request.system,
+        "license": request.license,
+        "parameters": request.parameters,
+        "messages": None if messages is None else [write_message(m) for m in messages],
+        "quantize": request.quantize,
+        "renderer": request.renderer,
+        "parser": request.parser,
+        **request.extra,
+    }
+    return _transfer("/api/create", body)
+
+
+def copy(source: str, destination: str) -> Call[None]:
+    """Return the call of ``/api/copy``."""
+    body = {"source": _named(source), "destination": _named(destination)}
+    return Call(
+        "POST", "/api/copy", _nothing, body=body, model=source, repeatable=False, may_be_empty=True
+    )
+
+
+def delete(model: str) -> Call[None]:
+    """Return the call of ``/api/delete``."""
+    body = {"model": _named(model)}
+    return Call(
+        "DELETE",
+        "/api/delete",
+        _nothing,
+        body=body,
+        model=model,
+        repeatable=False,
+        may_be_empty=True,
+    )
+
+
+def blob_exists(digest: str) -> Call[None]:
+    """Return the call that asks for a blob; RequestRejectedError 404 says that it is not there."""
+    return Call("HEAD", f"/api/blobs/{digest}", _nothing, may_be_empty=True)
+
+
+def blob_upload(digest: str, path: Path) -> Call[None]:
+    """Return the call that sends a file as a blob, streamed from disk."""
+    return Call(
+        "POST",
+        f"/api/blobs/{digest}",
+        _nothing,
+        upload=path,
+        repeatable=False,
+        may_be_empty=True,
+    )
+
+
+def web_search(query: str, *, max_results: int | None, cloud: bool) -> Call[SearchAnswer]:
+    """Return the call of a web search, at ollama.com or through a signed-in server (5.8)."""
+    path = "/api/web_search" if cloud else "/api/experimental/web_search"
+    body = _given({"query": query, "max_results": max_results})
+    return Call("POST", path, SearchAnswer.from_native, body=body)
+
+
+def web_fetch(url: str, *, cloud: bool) -> Call[FetchAnswer]:
+    """Return the call that reads a web page, at ollama.com or through a signed-in server (5.8)."""
+    path = "/api/web_fetch" if cloud else "/api/experimental/web_fetch"
+    return Call("POST", path, FetchAnswer.from_native, body={"url": url})
+
+
+def write_message(message: Message) -> dict[str, Any]:
+    """Return a message as ``/api/chat`` takes it; content is sent even when it is empty."""
+    return {
+        "role": message.role,
+        "content": message.content,
+        **_given(
+            {
+                "thinking": message.thinking if message.thinking else None,
+                "images": [image_data(image) for image in message.images] or None,
+                "tool_calls": [_write_tool_call(call) for call in message.tool_calls] or None,
+                "tool_name": message.tool_name,
+                "tool_call_id": message.tool_call_id,
+            }
+        ),
+        **message.extra,
+    }
+
+
+def _write_tool_call(call: ToolCall) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": call.name, "arguments": _arguments(call)}
+    if call.index is not None:
+        function["index"] = call.index
+    written: dict[str, Any] = {"function": function}
+    return written if call.id is None else {"id": call.id, **written}
+
+
+def _arguments(call: ToolCall) -> Mapping[str, Any]:
+    """Return arguments as an object: the server refuses text there (wire reference 3.4)."""
+    if isinstance(call.arguments, Mapping):
+        return call.arguments
+    try:
+        return parse_object(call.arguments.encode())
+    except ProtocolError as error:
+        raise UnsupportedContentError(
+            f"the arguments of the call of {call.name!r} in the history are no JSON object: "
+            f"{call.arguments!r:.80}. Ollama takes objects only: repair them or drop the call."
+        ) from error
+
+
+def _shared(request: ChatRequest | GenerateRequest) -> dict[str, Any]:
+    return {
+        "format": request.format,
+        "options": dict(request.options) if request.options else None,
+        "think": request.think,
+        "keep_alive": request.keep_alive,
+        "truncate": request.truncate,
+        "shift": request.shift,
+        "logprobs": request.logprobs,
+        "top_logprobs": request.top_logprobs,
+        **request.extra,
+    }
+
+
+def _lines(
+    path: str, body: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Line], model: str
+) -> Call[Line]:
+    def read_whole(raw: Mapping[str, Any]) -> Line:
+        answer = read(raw)
+        if not answer.done:
+            raise truncated((answer,))
+        return answer
+
+    return Call(
+        "POST",
+        path,
+        read_whole,
+        body=_given(body),
+        reader=lambda: LineReader(read, lambda line: line.done),
+        whole_fields=_WHOLE,
+        stream_fields=_STREAM,
+        model=model,
+    )
+
+
+def _transfer(path: str, body: Mapping[str, Any]) -> Call[Progress]:
+    return Call(
+        "POST",
+        path,
+        Progress.from_native,
+        body=_given(body),
+        reader=lambda: LineReader(Progress.from_native, lambda line: line.done),
+        whole_fields=_WHOLE,
+        stream_fields=_STREAM,
+        model=str(body["model"]),
+        repeatable=path == "/api/pull",
+    )
+
+
+def _given(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _named(model: str) -> str:
+    if not model.strip():
+        raise ConfigError("no model is named: set `model`, for example model='llama3.2'.")
+    return model
+
+
+def _nothing(_: Mapping[str, Any]) -> None:
+    return None
+
+
+def _counted(answer: Embeddings, expected: int) -> Embeddings:
+    if len(answer.vectors) != expected:
+        raise ProtocolError(
+            f"the server sent {len(answer.vectors)} vectors for {expected} texts: none of them "
+            "can be told apart, so none is returned."
+        )
+    return answer

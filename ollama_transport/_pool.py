@@ -1,0 +1,210 @@
+"""Connections: one pool for equal settings, one asynchronous client for each event loop.
+
+Nothing here opens a socket by itself; httpx does when a request is sent. An asynchronous client
+belongs to the loop it was made in and is closed with it: an asynchronous generator waits in the
+loop for that, since ``shutdown_asyncgens``, which ``asyncio.run`` calls at the end, wakes it.
+"""
+
+import asyncio
+import functools
+import os
+import ssl
+import threading
+import weakref
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+import httpx
+
+from ollama_transport._settings import Config, Settings
+
+KEEPALIVE_S = 30.0
+_LIMITS = httpx.Limits(
+    # The server queues by itself; a second queue here would only hide its 503.
+    max_connections=None,
+    max_keepalive_connections=20,
+    keepalive_expiry=KEEPALIVE_S,
+)
+
+
+@functools.cache
+def ssl_context() -> ssl.SSLContext:
+    """Return the one SSL context of the process: reading the certificates takes 20 to 60 ms."""
+    return httpx.create_ssl_context()
+
+
+class Pool:
+    """Hold the connections for one configuration, for threads and event loops alike.
+
+    `sync` and `for_loop` make their clients on first need. `release` closes them when the last
+    owner is gone; what is simply forgotten is closed when it is collected.
+    """
+
+    def __init__(self, settings: Settings, config: Config, client_kwargs: "ClientKwargs") -> None:
+        self._arguments = _httpx_arguments(settings, config)
+        self._kwargs = client_kwargs
+        self._lock = threading.Lock()
+        self._owners: weakref.WeakSet[object] = weakref.WeakSet()
+        self._sync: httpx.Client | None = None
+        self._loops: dict[asyncio.AbstractEventLoop, _LoopClient] = {}
+        self._pid = os.getpid()
+
+    def add_owner(self, owner: object) -> None:
+        """Count somebody who uses this pool."""
+        self._owners.add(owner)
+
+    def is_foreign(self) -> bool:
+        """Tell whether this process is a fork of the one that made the pool."""
+        return self._pid != os.getpid()
+
+    def sync(self) -> httpx.Client:
+        """Return the client for blocking calls."""
+        with self._lock:
+            if self._sync is None:
+                self._sync = httpx.Client(
+                    **_with_verify({**self._arguments, **self._kwargs.both, **self._kwargs.sync})
+                )
+                weakref.finalize(self, self._sync.close)
+            return self._sync
+
+    async def for_loop(self) -> httpx.AsyncClient:
+        """Return the client of the running event loop."""
+        loop = asyncio.get_running_loop()
+        held = self._loops.get(loop)
+        if held is None:
+            client = httpx.AsyncClient(
+                **_with_verify(
+                    {**self._arguments, **self._kwargs.both, **self._kwargs.asynchronous}
+                )
+            )
+            held = _LoopClient(client, _close_with_loop(weakref.ref(self), loop, client))
+            self._forget_closed_loops()
+            self._loops[loop] = held
+            await anext(held.guard)
+        return held.client
+
+    def forget(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Drop the client of a loop that ends."""
+        self._loops.pop(loop, None)
+
+    def _forget_closed_loops(self) -> None:
+        for loop in [loop for loop in self._loops if loop.is_closed()]:
+            self.forget(loop)
+
+    def release(self, owner: object) -> None:
+        """Let an owner go; the last one closes every connection, those of other loops as well."""
+        if not self._leave(owner):
+            return
+        if self._sync is not None:
+            self._sync.close()
+            self._sync = None
+        for loop, held in list(self._loops.items()):
+            self.forget(loop)
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_start_closing, loop, held)
+
+    async def arelease(self, owner: object) -> None:
+        """Do as `release`, and wait until the connections of the running loop are closed."""
+        held = self._loops.get(asyncio.get_running_loop())
+        if held is not None and self._owners_without(owner) == 0:
+            await held.guard.aclose()
+        self.release(owner)
+
+    def _owners_without(self, owner: object) -> int:
+        return sum(1 for other in self._owners if other is not owner)
+
+    def _leave(self, owner: object) -> bool:
+        self._owners.discard(owner)
+        return len(self._owners) == 0
+
+
+class _LoopClient:
+    __slots__ = ("client", "guard")
+
+    def __init__(self, client: httpx.AsyncClient, guard: AsyncGenerator[None]) -> None:
+        self.client = client
+        self.guard = guard
+
+
+async def _close_with_loop(
+    pool: "weakref.ref[Pool]", loop: asyncio.AbstractEventLoop, client: httpx.AsyncClient
+) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        if (alive := pool()) is not None:
+            alive.forget(loop)
+        await client.aclose()
+
+
+def _start_closing(loop: asyncio.AbstractEventLoop, held: _LoopClient) -> None:
+    task = loop.create_task(_finish(held.guard))
+    # A loop holds its tasks weakly: without this reference the closing could be collected.
+    _CLOSING.add(task)
+    task.add_done_callback(_CLOSING.discard)
+
+
+async def _finish(guard: AsyncGenerator[None]) -> None:
+    await guard.aclose()
+
+
+_CLOSING: set[asyncio.Task[None]] = set()
+
+
+class ClientKwargs:
+    """Hold what goes to httpx as it is: for both clients, the blocking and the asynchronous one."""
+
+    def __init__(
+        self,
+        both: Mapping[str, Any] | None = None,
+        sync: Mapping[str, Any] | None = None,
+        asynchronous: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.both = dict(both) if both is not None else {}
+        self.sync = dict(sync) if sync is not None else {}
+        self.asynchronous = dict(asynchronous) if asynchronous is not None else {}
+
+    def __bool__(self) -> bool:
+        return bool(self.both or self.sync or self.asynchronous)
+
+
+def _httpx_arguments(settings: Settings, config: Config) -> dict[str, Any]:
+    waits = settings.timeouts
+    return {
+        "timeout": httpx.Timeout(
+            connect=waits.connect_s, read=waits.read_s, write=waits.write_s, pool=None
+        ),
+        "limits": _LIMITS,
+        "follow_redirects": True,
+        # A proxy of the environment is no way to this machine itself.
+        "trust_env": not config.endpoint.is_loopback,
+    }
+
+
+def _with_verify(arguments: dict[str, Any]) -> dict[str, Any]:
+    if "verify" in arguments or "cert" in arguments or "transport" in arguments:
+        return arguments
+    return {**arguments, "verify": ssl_context()}
+
+
+_POOLS: weakref.WeakValueDictionary[tuple[object, ...], Pool] = weakref.WeakValueDictionary()
+_POOLS_LOCK = threading.Lock()
+
+
+def acquire(settings: Settings, config: Config, kwargs: ClientKwargs, owner: object) -> Pool:
+    """Return the pool for these settings, shared with every other owner of equal ones.
+
+    Arguments for httpx cannot be compared, so who gives some has a pool of its own.
+    """
+    if kwargs:
+        pool = Pool(settings, config, kwargs)
+        pool.add_owner(owner)
+        return pool
+    # Headers belong to the key: a session cookie of one user is nothing for another one.
+    key = (config.endpoint, settings.timeouts, tuple(sorted(config.headers.items())))
+    with _POOLS_LOCK:
+        found = _POOLS.get(key)
+        pool = Pool(settings, config, kwargs) if found is None or found.is_foreign() else found
+        _POOLS[key] = pool
+        pool.add_owner(owner)
+        return pool

@@ -1,0 +1,145 @@
+"""What can be asked of a server, typed; a dialect turns it into bytes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ollama_transport._messages import Message
+from ollama_transport._options import Think
+from ollama_transport._values import (
+    KeepAlive,
+    check_format,
+    check_think,
+    check_top_logprobs,
+    keep_alive,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTool:
+    """Ask that this tool, and no other, is called."""
+
+    name: str
+
+
+ToolChoice = Literal["auto", "none", "required"] | NamedTool
+"""Whether tools are called: as the model likes, never, at least one, or that one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """Ask for the next message of a chat (wire reference 3).
+
+    None and {} send nothing and leave the matter to the server. No message loads the model, or
+    unloads it with ``keep_alive=0``. ``tools`` are OpenAI-style function objects;
+    ``format`` is "json" or a JSON schema; ``truncate=False`` refuses a prompt that does not fit
+    instead of cutting it (3.8). ``extra`` holds further top-level fields, sent as they are.
+
+    Raises:
+        ConfigError: for a value that no server would take.
+    """
+
+    model: str
+    messages: Sequence[Message] = ()
+    tools: Sequence[Mapping[str, Any]] = ()
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    format: str | Mapping[str, Any] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    think: Think | None = None
+    keep_alive: KeepAlive | None = None
+    truncate: bool | None = None
+    shift: bool | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateRequest:
+    """Ask for a completion of a prompt (wire reference 4); as ChatRequest.
+
+    ``suffix`` is the text after the gap to fill; ``raw`` sends the prompt without a template;
+    ``context`` is what an earlier answer returned. An empty prompt loads or unloads the model.
+
+    Raises:
+        ConfigError: for a value that no server would take.
+    """
+
+    model: str
+    prompt: str = ""
+    suffix: str | None = None
+    system: str | None = None
+    template: str | None = None
+    context: Sequence[int] | None = None
+    raw: bool | None = None
+    images: Sequence[bytes | str] = ()
+    format: str | Mapping[str, Any] | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    think: Think | None = None
+    keep_alive: KeepAlive | None = None
+    truncate: bool | None = None
+    shift: bool | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedRequest:
+    """Ask for the vectors of texts, one for each, in their order (wire reference 5.1).
+
+    ``dimensions`` cuts the vectors and normalises them again; ``truncate=False`` refuses a text
+    that is too long instead of cutting it.
+
+    Raises:
+        ConfigError: for a value that no server would take.
+    """
+
+    model: str
+    input: Sequence[str]
+    dimensions: int | None = None
+    truncate: bool | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    keep_alive: KeepAlive | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "keep_alive", keep_alive(self.keep_alive))
+
+
+def _check(request: ChatRequest | GenerateRequest) -> None:
+    # Frozen dataclasses take their cleaned values this way only.
+    object.__setattr__(request, "keep_alive", keep_alive(request.keep_alive))
+    object.__setattr__(request, "think", check_think(request.think))
+    object.__setattr__(request, "format", check_format(request.format))
+    check_top_logprobs(request.top_logprobs)
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRequest:
+    """Ask for a new model (wire reference 5.5).
+
+    Give ``from_`` (another model), or ``files`` (name in the model: digest of an uploaded blob);
+    ``Client.create_from_files`` uploads files from disk first. ``license`` is one text or more.
+    """
+
+    model: str
+    from_: str | None = None
+    files: Mapping[str, str] | None = None
+    adapters: Mapping[str, str] | None = None
+    template: str | None = None
+    system: str | None = None
+    license: str | Sequence[str] | None = None
+    parameters: Mapping[str, Any] | None = None
+    messages: Sequence[Message] | None = None
+    quantize: str | None = None
+    renderer: str | None = None
+    parser: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,203 @@
+"""What a client was told, as a value; the environment is asked only when a call is made."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from pydantic import SecretStr
+
+from ollama_transport._config import (
+    DEFAULT_TIMEOUTS,
+    Endpoint,
+    TimeoutLike,
+    Timeouts,
+    Wire,
+    basic_auth,
+    endpoint_from_env,
+    key_from_env,
+    parse_host,
+)
+from ollama_transport._errors import ConfigError
+from ollama_transport._retry import RetryPolicy
+from ollama_transport._version import __version__
+
+Api = Literal["auto", "native", "openai"]
+Secret = str | SecretStr
+
+SECRET_HEADERS = frozenset(
+    {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-auth-token", "cookie"}
+)
+
+
+def reveal(secret: Secret | None) -> str | None:
+    """Return a secret's text; an empty one is none."""
+    text = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
+    return text if text else None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Be settings and environment together: where to send, and which headers."""
+
+    endpoint: Endpoint
+    headers: Mapping[str, str] = field(repr=False)
+    wire: Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Hold what a client was told, checked, without having asked the environment.
+
+    Two equal settings share one pool of connections. Pickled, they leave their secrets behind:
+    `api_key`, credentials of the URL and headers that authenticate; OLLAMA_API_KEY is asked
+    again where they arrive.
+
+    Raises:
+        ConfigError: for a host that is not understood, a key that would travel in clear, or two
+            ways to authenticate at once.
+    """
+
+    base_url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    credentials: str | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    timeouts: Timeouts = DEFAULT_TIMEOUTS
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    api: Api = "auto"
+    allow_insecure_auth: bool = False
+    lost_secrets: bool = False
+
+    def __post_init__(self) -> None:
+        ways = [
+            name
+            for name, given in (
+                ("api_key", self.api_key is not None),
+                ("user:password in base_url", self.credentials is not None),
+                ("an Authorization header", self._has_header("authorization")),
+            )
+            if given
+        ]
+        if len(ways) > 1:
+            raise ConfigError(f"give one way to authenticate, not {' and '.join(ways)}.")
+        if self.api not in ("auto", "native", "openai"):
+            raise ConfigError(f'api={self.api!r}: give "auto", "native" or "openai".')
+        if self.base_url is not None:
+            self._check_key(parse_host(self.base_url))
+
+    def _has_header(self, name: str) -> bool:
+        return any(key == name for key, _ in self.headers)
+
+    def _check_key(self, endpoint: Endpoint) -> None:
+        if self.api_key is None or self.allow_insecure_auth or endpoint.is_private_enough:
+            return
+        raise ConfigError(
+            f"the api_key would travel in clear to {endpoint.url}: use https, or say "
+            "allow_insecure_auth=True if that network is yours."
+        )
+
+    def config(self, environ: Mapping[str, str]) -> Config:
+        """Return where to send and which headers, with what the environment adds.
+
+        OLLAMA_API_KEY is used where nothing else authenticates, and only if it would not travel
+        in clear.
+
+        Raises:
+            ConfigError: for an OLLAMA_HOST that is not understood, a key that would travel in
+                clear, or secrets that pickling left behind and the environment does not have.
+        """
+        endpoint = (
+            endpoint_from_env(environ) if self.base_url is None else parse_host(self.base_url)
+        )
+        self._check_key(endpoint)
+        credentials = self.credentials if self.credentials is not None else endpoint.credentials
+        headers = {"user-agent": f"ollama-ext/{__version__}", **dict(self.headers)}
+        if "authorization" not in headers:
+            headers.update(self._authorization(environ, endpoint, credentials))
+        return Config(endpoint, headers, self._wire(endpoint))
+
+    def _authorization(
+        self, environ: Mapping[str, str], endpoint: Endpoint, credentials: str | None
+    ) -> dict[str, str]:
+        if self.api_key is not None:
+            return {"authorization": f"Bearer {self.api_key}"}
+        if credentials is not None:
+            return {"authorization": basic_auth(credentials)}
+        key = key_from_env(environ)
+        if key is not None and (endpoint.is_private_enough or self.allow_insecure_auth):
+            return {"authorization": f"Bearer {key}"}
+        if self.lost_secrets:
+            raise ConfigError(
+                "this object was pickled, and secrets are left out of pickles: set OLLAMA_API_KEY "
+                "where it is used, or make it there."
+            )
+        return {}
+
+    def _wire(self, endpoint: Endpoint) -> Wire:
+        if self.api != "auto":
+            return self.api
+        return endpoint.wire if endpoint.wire is not None else "native"
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {name: getattr(self, name) for name in self.__slots__}
+        headers = tuple(pair for pair in self.headers if pair[0] not in SECRET_HEADERS)
+        lost = self.api_key is not None or self.credentials is not None or headers != self.headers
+        return kept | {
+            "api_key": None,
+            "credentials": None,
+            "headers": headers,
+            "lost_secrets": self.lost_secrets or lost,
+        }
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
+    def __deepcopy__(self, _: object) -> "Settings":
+        return self  # immutable; and a copy inside the process keeps its secrets
+
+
+def make_settings(
+    base_url: str | None = None,
+    *,
+    api_key: Secret | None = None,
+    credentials: Secret | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: TimeoutLike = DEFAULT_TIMEOUTS,
+    max_retries: int | None = None,
+    retry: RetryPolicy | None = None,
+    api: Api = "auto",
+    allow_insecure_auth: bool = False,
+) -> Settings:
+    """Return settings from what users write; userinfo is taken out of the URL.
+
+    Raises:
+        ConfigError: see `Settings`.
+    """
+    clean, found = split_credentials(base_url)
+    policy = retry if retry is not None else RetryPolicy()
+    given = {} if headers is None else headers
+    return Settings(
+        base_url=clean,
+        api_key=reveal(api_key),
+        credentials=found if found is not None else reveal(credentials),
+        headers=tuple(sorted((name.lower(), value) for name, value in given.items())),
+        timeouts=Timeouts.of(timeout),
+        retry=policy if max_retries is None else replace(policy, max_retries=max_retries),
+        api=api,
+        allow_insecure_auth=allow_insecure_auth,
+    )
+
+
+def split_credentials(base_url: str | None) -> tuple[str | None, str | None]:
+    """Return a base URL without its userinfo, and that userinfo; None and "" are no URL.
+
+    Raises:
+        ConfigError: when the URL is not understood.
+    """
+    if base_url is None or not base_url.strip():
+        return None, None
+    endpoint = parse_host(base_url)
+    if endpoint.credentials is None:
+        return base_url, None
+    suffix = {"openai": "/v1", "native": "/api", None: ""}[endpoint.wire]
+    return endpoint.url + suffix, endpoint.credentials

@@ -1,0 +1,94 @@
+"""What an answer cost: tokens, and time in seconds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_NS = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Hold the tokens and the time of one answer; None is unknown, which is not 0.
+
+    Durations are in seconds. ``prompt_tokens`` includes the cached ones, while
+    ``prompt_duration_s`` covers only those that were not (wire reference 3.2).
+    ``estimated`` is True when the server gave no counts and they were made otherwise.
+    """
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_prompt_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    total_duration_s: float | None = None
+    load_duration_s: float | None = None
+    prompt_duration_s: float | None = None
+    completion_duration_s: float | None = None
+    elapsed_s: float | None = None
+    estimated: bool = False
+
+    @property
+    def total_tokens(self) -> int | None:
+        """Return prompt and completion together; what is unknown counts 0; None if both are."""
+        known = [n for n in (self.prompt_tokens, self.completion_tokens) if n is not None]
+        return sum(known) if known else None
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Return completion tokens a second of generation; None when either is unknown."""
+        if self.completion_tokens is None or not self.completion_duration_s:
+            return None
+        return self.completion_tokens / self.completion_duration_s
+
+    def as_openai(self) -> dict[str, int]:
+        """Return the known counts as ``prompt_tokens``, ``completion_tokens``, ``total_tokens``."""
+        counts = {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": self.total_tokens,
+        }
+        return {name: count for name, count in counts.items() if count is not None}
+
+    @classmethod
+    def from_native(cls, raw: Mapping[str, Any]) -> "Usage | None":
+        """Read the metrics of a native answer's last line; None when it has none of them.
+
+        A count that the server left out is unknown: it omits zeros, and older servers omit
+        ``prompt_eval_count`` when the whole prompt was cached.
+        """
+        usage = cls(
+            prompt_tokens=_count(raw, "prompt_eval_count"),
+            completion_tokens=_count(raw, "eval_count"),
+            cached_prompt_tokens=_count(raw, "prompt_eval_cached_count"),
+            total_duration_s=_seconds(raw, "total_duration"),
+            load_duration_s=_seconds(raw, "load_duration"),
+            prompt_duration_s=_seconds(raw, "prompt_eval_duration"),
+            completion_duration_s=_seconds(raw, "eval_duration"),
+        )
+        return None if usage == cls() else usage
+
+    @classmethod
+    def from_openai(cls, raw: Mapping[str, Any]) -> "Usage | None":
+        """Read the ``usage`` object of an OpenAI-compatible answer; None when it is empty."""
+        usage = cls(
+            prompt_tokens=_count(raw, "prompt_tokens"),
+            completion_tokens=_count(raw, "completion_tokens"),
+            cached_prompt_tokens=_count(_part(raw, "prompt_tokens_details"), "cached_tokens"),
+            reasoning_tokens=_count(_part(raw, "completion_tokens_details"), "reasoning_tokens"),
+        )
+        return None if usage == cls() else usage
+
+
+def _count(raw: Mapping[str, Any], key: str) -> int | None:
+    value = raw.get(key)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _seconds(raw: Mapping[str, Any], key: str) -> float | None:
+    value = _count(raw, key)
+    return None if value is None else value * _NS
+
+
+def _part(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = raw.get(key)
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,86 @@
+"""Values that the server is particular about, checked before they are sent."""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, cast
+
+from ollama_transport._errors import ConfigError
+from ollama_transport._options import Think
+
+KeepAlive = float | str | timedelta
+
+_NUMBER = re.compile(r"^[+-]?\d+(?:\.\d+)?$")
+_DURATION = re.compile(r"^[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$")
+_LEVELS = ("low", "medium", "high", "max")
+
+
+def keep_alive(value: KeepAlive | None) -> float | str | None:
+    """Return how long the model stays in memory, as the server takes it (wire reference 3.7).
+
+    Numbers are seconds, negative ones for ever, 0 unloads at once; text is a Go duration such as
+    "5m" or "1h30m". A bare "300" or "-1", which the environment variable of the server allows and
+    a request does not, is converted. None sends nothing.
+
+    Raises:
+        ConfigError: for anything else.
+    """
+    if value is None:
+        return None
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, str):
+        text = value.strip()
+        if _NUMBER.match(text):
+            return _whole(float(text))
+        if _DURATION.match(text):
+            return text
+    elif not isinstance(value, bool) and isinstance(value, int | float):
+        return value
+    raise ConfigError(
+        f"keep_alive={value!r} is not understood: give seconds (-1 for ever, 0 to unload), or a "
+        'duration with its unit, such as "5m" or "1h30m".'
+    )
+
+
+def _whole(number: float) -> float:
+    return int(number) if number.is_integer() else number
+
+
+def check_think(value: object) -> Think | None:
+    """Return a value for ``think``; None leaves it to the server, which thinks if it can.
+
+    Raises:
+        ConfigError: for anything but True, False, "low", "medium", "high" and "max".
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value in _LEVELS:
+        return cast("Think", value)
+    raise ConfigError(
+        f"{value!r} is no way to think: give True, False, None, or one of {', '.join(_LEVELS)}."
+    )
+
+
+def check_format(value: object) -> str | Mapping[str, Any] | None:
+    """Return a value for ``format``: "json" or a JSON schema; "" and None are none at all.
+
+    Raises:
+        ConfigError: for anything else (the server would answer 500, wire reference 3.6).
+    """
+    if value is None or value == "":
+        return None
+    if value == "json" or isinstance(value, Mapping):
+        return cast("str | Mapping[str, Any]", value)
+    raise ConfigError(f'format={value!r} is not understood: give "json" or a JSON schema.')
+
+
+def check_top_logprobs(value: int | None) -> int | None:
+    """Return a value for ``top_logprobs``.
+
+    Raises:
+        ConfigError: outside 0 to 20.
+    """
+    if value is None or (isinstance(value, int) and 0 <= value <= 20):
+        return value
+    raise ConfigError(f"top_logprobs={value!r} is out of range: give 0 to 20.")

@@ -1,0 +1,40 @@
+"""Holding an answer back until a test says so, without sleeping."""
+
+import asyncio
+import threading
+
+
+class Gate(threading.Event):
+    """A ``threading.Event`` that the embedded server can await: give it as ``gate=``, then set it.
+
+    Set it from any thread. A gate stays open once it is set, until ``clear()``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._guard = threading.Lock()
+        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+
+    def set(self) -> None:
+        """Open the gate and let every answer held by it go on."""
+        with self._guard:
+            super().set()
+            waiting, self._waiting = self._waiting, []
+        for loop, future in waiting:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(_open, future)
+
+    async def passed(self) -> None:
+        """Wait on the running event loop until the gate is open."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
+        with self._guard:
+            if self.is_set():
+                return
+            self._waiting.append((loop, future))
+        await future
+
+
+def _open(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,116 @@
+"""Loading models: the wait for the first token, the queue, keep_alive (wire reference 3.5, 7.2)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from ollama_transport.embedded._failures import SERVER_BUSY, WireError
+from ollama_transport.embedded._gates import Gate
+from ollama_transport.embedded._store import Installed, Loaded, expiry
+from ollama_transport.embedded._wire import now_ns
+
+DEFAULT_KEEP_NS = 300 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRules:
+    """How loading behaves.
+
+    Attributes:
+        load_s: Seconds a load takes.
+        load_gate: Holds every load until it is set; None for no hold.
+        max_queue: Requests that may wait for a load beside the one that loads.
+        num_parallel: Requests one model serves at a time; None for any number.
+    """
+
+    load_s: float = 0.0
+    load_gate: Gate | None = None
+    max_queue: int = 512
+    num_parallel: int | None = None
+
+
+class Loader:
+    """The models in memory; used by the server's own event loop alone."""
+
+    def __init__(self, rules: LoadRules) -> None:
+        self._rules = rules
+        self._loaded: dict[str, Loaded] = {}
+        self._slots: dict[str, asyncio.Semaphore] = {}
+        self._lock = asyncio.Lock()
+        self._pending = 0
+
+    def reset(self) -> None:
+        """Unload everything."""
+        self._loaded.clear()
+
+    def unload(self, installed: Installed) -> None:
+        """Take a model out of memory, if it is there."""
+        self._loaded.pop(installed.name.key, None)
+
+    async def running(self) -> list[Loaded]:
+        """Return what is in memory, latest expiry first; waits while a model is starting."""
+        async with self._lock:
+            now = now_ns()
+            self._loaded = {k: item for k, item in self._loaded.items() if item.expires_ns > now}
+            return sorted(self._loaded.values(), key=lambda item: -item.expires_ns)
+
+    @asynccontextmanager
+    async def use(
+        self, installed: Installed, num_ctx: int, keep_ns: int | None
+    ) -> AsyncIterator[int]:
+        """Hold a model for one request, loading it when needed; yields the load time in ns.
+
+        Raises:
+            WireError: 503, when too many requests wait for a load already.
+        """
+        began = asyncio.get_running_loop().time()
+        await self._ensure(installed, num_ctx, keep_ns)
+        took = int((asyncio.get_running_loop().time() - began) * 10**9)
+        try:
+            async with self._slot(installed):
+                yield max(took, 1)
+        finally:
+            self._release(installed, keep_ns)
+
+    def _slot(self, installed: Installed) -> asyncio.Semaphore:
+        parallel = self._rules.num_parallel
+        free = asyncio.Semaphore(2**31 if parallel is None else parallel)
+        return self._slots.setdefault(installed.name.key, free)
+
+    def _release(self, installed: Installed, keep_ns: int | None) -> None:
+        loaded = self._loaded.get(installed.name.key)
+        if loaded is None:
+            return
+        touched = loaded.touched(keep_ns)
+        if touched.keep_ns == 0:
+            self.unload(installed)
+        else:
+            self._loaded[installed.name.key] = touched
+
+    async def _ensure(self, installed: Installed, num_ctx: int, keep_ns: int | None) -> None:
+        if self._ready(installed, num_ctx):
+            return
+        # One request loads, max_queue may wait for it, the next is refused at once.
+        if self._pending > self._rules.max_queue:
+            raise WireError(503, SERVER_BUSY)
+        self._pending += 1
+        try:
+            async with self._lock:
+                if not self._ready(installed, num_ctx):
+                    await self._load()
+                    keep = DEFAULT_KEEP_NS if keep_ns is None else keep_ns
+                    loaded = Loaded(installed, num_ctx, keep, expiry(keep))
+                    self._loaded[installed.name.key] = loaded
+        finally:
+            self._pending -= 1
+
+    def _ready(self, installed: Installed, num_ctx: int) -> bool:
+        loaded = self._loaded.get(installed.name.key)
+        return loaded is not None and loaded.num_ctx == num_ctx and loaded.expires_ns > now_ns()
+
+    async def _load(self) -> None:
+        if self._rules.load_s > 0:
+            await asyncio.sleep(self._rules.load_s)
+        if self._rules.load_gate is not None:
+            await self._rules.load_gate.passed()

@@ -1,0 +1,117 @@
+"""The models an embedded server can have: their declaration and the ready-made sets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ollama_transport.embedded._engine import Engine
+
+CAPABILITIES = frozenset({"completion", "tools", "insert", "vision", "embedding", "thinking"})
+_FIXTURE_CAPABILITIES = CAPABILITIES | {"image", "audio"}
+Placement = Literal["final", "own"]
+
+_ABOUT_CHAT = (
+    "A rule-based demo: it quotes its context, calls tools by their names and fills JSON schemas. "
+    "There is no neural network behind it."
+)
+_ABOUT_EMBED = (
+    "A rule-based demo: hashed words and word pairs, so that texts which share words are near "
+    "each other. There is no neural network behind it."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedModel:
+    """Declare a model of an embedded server.
+
+    Args:
+        name: Its name; without a tag it is ``name:latest``.
+        capabilities: What ``/api/show`` lists and requests are checked against: ``completion``,
+            ``tools``, ``thinking``, ``insert``, ``vision``, ``embedding`` (and ``image``, ``audio``).
+        context_length: The context it was "trained" with, in tokens; num_ctx is clamped to it.
+        parameters: Modelfile parameters, such as ``{"num_ctx": 64, "stop": ["###"]}``.
+        template: The Modelfile's template, for ``/api/show``; "" gives the default one.
+        system: The Modelfile's system text; "" for none.
+        tool_call_placement: Where a stream carries tool calls (wire reference 3.4): ``"final"``
+            puts all on the ``done:true`` line, with ids of 32 characters, as Ollama's native
+            route does; ``"own"`` puts each on its own line before, with ids of ``call_`` and 8
+            characters, as its rendered route does.
+        dimensions: Size of its vectors, for an embedding model.
+        engine: What answers; None is the rule-based demo.
+        family: The architecture that ``/api/show`` names.
+        description: What ``/api/show`` says the model is; "" says it is the demo.
+
+    Raises:
+        ValueError: For an unknown capability, or a context of no tokens.
+    """
+
+    name: str
+    capabilities: tuple[str, ...] = ("completion",)
+    context_length: int = 4096
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    template: str = ""
+    system: str = ""
+    tool_call_placement: Placement = "final"
+    dimensions: int = 256
+    engine: Engine | None = None
+    family: str = "demo"
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.capabilities) - _FIXTURE_CAPABILITIES)
+        if unknown:
+            known = ", ".join(sorted(_FIXTURE_CAPABILITIES))
+            raise ValueError(f"unknown capabilities {unknown}: choose from {known}")
+        if self.context_length < 1 or self.dimensions < 1:
+            raise ValueError("context_length and dimensions must be at least 1")
+
+    @property
+    def about(self) -> str:
+        """What ``/api/show`` says it is."""
+        if self.description:
+            return self.description
+        return _ABOUT_EMBED if self.embeds_only else _ABOUT_CHAT
+
+    @property
+    def embeds_only(self) -> bool:
+        """Whether it embeds and cannot answer."""
+        return "embedding" in self.capabilities and "completion" not in self.capabilities
+
+    @property
+    def native_route(self) -> bool:
+        """Whether it behaves as Ollama's native route, the one that places tool calls last."""
+        return self.tool_call_placement == "final"
+
+
+def demo_models() -> tuple[EmbeddedModel, ...]:
+    """Return the models every embedded server starts with.
+
+    ``demo`` and ``demo-rendered`` answer, call tools and think, and differ in where a stream
+    carries tool calls; ``demo-vision`` also takes pictures; ``demo-embed`` embeds.
+    """
+    full = ("completion", "tools", "thinking", "insert")
+    return (
+        EmbeddedModel("demo", full, context_length=32768),
+        EmbeddedModel("demo-rendered", full, context_length=32768, tool_call_placement="own"),
+        EmbeddedModel("demo-vision", ("completion", "tools", "vision"), context_length=32768),
+        EmbeddedModel("demo-embed", ("embedding",), context_length=8192, family="demo-bert"),
+    )
+
+
+def conformance_models() -> tuple[EmbeddedModel, ...]:
+    """Return the fixture models of wire reference 11, all but the remote ``stub``."""
+    native = ("completion", "tools", "thinking")
+    rendered: Placement = "own"
+    return (
+        EmbeddedModel("native", native),
+        EmbeddedModel("plain", ("completion",), family="llama"),
+        EmbeddedModel(
+            "gotmpl",
+            ("completion", "tools", "insert"),
+            tool_call_placement=rendered,
+            template="{{ range .Messages }}{{ .Role }}: {{ .Content }}\n{{ end }}{{ .Suffix }}",
+        ),
+        EmbeddedModel("builtin", native, tool_call_placement=rendered),
+        EmbeddedModel("embed", ("embedding",), context_length=8, family="bert"),
+        EmbeddedModel("img", ("image",)),
+    )
