@@ -38,14 +38,17 @@ from ollama_transport._errors import (
     UnsupportedContentError,
     UnsupportedOptionError,
 )
-from ollama_transport._messages import Message, ToolCall
+from ollama_transport._messages import Message, ToolCall, ToolCallDelta
+from ollama_transport._model import ServerFields
 from ollama_transport._options import SamplingOptions, Think
+from ollama_transport._overflow import ContextTruncatedWarning
 from ollama_transport._requests import (
     ChatRequest,
     CreateRequest,
     EmbedRequest,
     GenerateRequest,
     NamedTool,
+    OverflowPolicy,
     ToolChoice,
 )
 from ollama_transport._retry import RetryPolicy
@@ -62,6 +65,7 @@ __all__ = [
     "Client",
     "ConfigError",
     "ContextOverflowError",
+    "ContextTruncatedWarning",
     "CreateRequest",
     "EmbedRequest",
     "Embeddings",
@@ -79,6 +83,7 @@ __all__ = [
     "OllamaConnectionError",
     "OllamaError",
     "OllamaTimeoutError",
+    "OverflowPolicy",
     "Progress",
     "ProtocolError",
     "RequestRejectedError",
@@ -89,6 +94,7 @@ __all__ = [
     "SearchHit",
     "ServerBusyError",
     "ServerError",
+    "ServerFields",
     "ShowAnswer",
     "StatusError",
     "StreamError",
@@ -98,6 +104,7 @@ __all__ = [
     "TimeoutLike",
     "Timeouts",
     "ToolCall",
+    "ToolCallDelta",
     "ToolChoice",
     "TransportError",
     "UnsupportedCapabilityError",

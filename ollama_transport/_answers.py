@@ -2,14 +2,21 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from ollama_transport._errors import ProtocolError
-from ollama_transport._messages import Message, ToolCall, read_message, read_tool_calls
+from ollama_transport._messages import (
+    Message,
+    ToolCall,
+    ToolCallDelta,
+    read_message,
+    read_tool_calls,
+    with_ids,
+)
 from ollama_transport._usage import Usage
 
 
@@ -19,7 +26,8 @@ class ChatLine:
 
     ``message`` holds what this line adds. ``done_reason`` (stop, length, load, unload, …) and
     ``usage`` come with the last line, ``done`` being True; that line may carry text and tool
-    calls as well (wire reference 3.2). ``raw`` is the object as the server sent it.
+    calls as well (wire reference 3.2). ``tool_call_deltas`` are pieces of calls still being
+    written, on wires that send them so. ``raw`` is the object as the server sent it.
     """
 
     message: Message
@@ -29,6 +37,7 @@ class ChatLine:
     done_reason: str | None = None
     usage: Usage | None = None
     logprobs: Sequence[Mapping[str, Any]] | None = None
+    tool_call_deltas: tuple[ToolCallDelta, ...] = ()
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -50,10 +59,13 @@ class ChatLine:
     def from_native(cls, raw: Mapping[str, Any]) -> Self:
         """Read a line of ``/api/chat``; null and absent count alike."""
         done = raw.get("done") is True
+        message, created_at = read_message(raw.get("message")), _text(raw, "created_at")
+        if message.tool_calls:
+            message = replace(message, tool_calls=with_ids(message.tool_calls, created_at))
         return cls(
-            message=read_message(raw.get("message")),
+            message=message,
             model=_text(raw, "model"),
-            created_at=_text(raw, "created_at"),
+            created_at=created_at,
             done=done,
             done_reason=raw.get("done_reason"),
             usage=Usage.from_native(raw) if done else None,

@@ -1,6 +1,6 @@
 """An endpoint as a value: what to send, and how to read what comes back."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -108,6 +108,41 @@ class LineReader(Generic[T]):
             self._complete = self._complete or self._is_last(line)
             lines.append(line)
         return lines
+
+
+class Shaper(Protocol[T]):
+    """Be the memory of one answer whose lines are changed on their way."""
+
+    def push(self, line: T) -> T:
+        """Return what a line becomes."""
+
+
+class ShapedReader(Generic[T]):
+    """Read a stream and pass each of its lines through shapers, first to last."""
+
+    def __init__(self, reader: Reader[T], shapers: Sequence[Shaper[T]]) -> None:
+        self._reader = reader
+        self._shapers = shapers
+
+    def feed(self, data: bytes) -> list[T]:
+        """Take bytes of any size and return the lines completed by them."""
+        return [shaped(line, self._shapers) for line in self._reader.feed(data)]
+
+    def finish(self) -> list[T]:
+        """Take the end of the stream; return what it completes."""
+        return [shaped(line, self._shapers) for line in self._reader.finish()]
+
+    @property
+    def received(self) -> tuple[Any, ...]:
+        """Return the lines that came so far, as they came."""
+        return self._reader.received
+
+
+def shaped(line: T, shapers: Sequence[Shaper[T]]) -> T:
+    """Return a line after every shaper has had it."""
+    for shaper in shapers:
+        line = shaper.push(line)
+    return line
 
 
 def truncated(received: tuple[Any, ...], *, url: str = "") -> StreamTruncatedError:

@@ -28,7 +28,8 @@ BUSY_STATUSES = frozenset({429, 502, 503, 504})
 
 _NOT_FOUND = re.compile(r"""\b[Mm]odel ['"`](?P<model>[^'"`]*)['"`] (?:not found|does not exist)""")
 _UNSUPPORTED = re.compile(
-    r"does not support (?P<what>tools|insert|thinking|chat|generate|vision|embeddings?|image|audio)\b"
+    r"does not support "
+    r"(?P<what>tools|insert|thinking|chat|generate|vision|embeddings?|image|audio)\b"
 )
 _OVERFLOW = re.compile(
     r"exceed_context_size_error|exceeds the available context size|longer than the context length|"

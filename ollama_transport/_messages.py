@@ -1,7 +1,8 @@
 """Messages and tool calls as both wires know them."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ollama_transport._errors import ProtocolError
@@ -19,6 +20,20 @@ class ToolCall:
     arguments: Mapping[str, Any] | str = field(default_factory=dict)
     id: str | None = None
     index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """Be a piece of a tool call that is still being written.
+
+    ``arguments`` continues the JSON text of the call ``index``; ``name`` and ``id`` come with its
+    first piece. The complete `ToolCall`, with the same index and id, follows on a later line.
+    """
+
+    index: int
+    arguments: str
+    name: str | None = None
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +106,27 @@ def read_tool_calls(raw: object) -> tuple[ToolCall, ...]:
     if not isinstance(raw, list):
         raise ProtocolError(f"the answer's tool_calls are no list: {raw!r:.80}")
     return tuple(_read_tool_call(call) for call in raw)
+
+
+def made_id(salt: str, index: int | None, name: str) -> str:
+    """Return an id for a call that came without one.
+
+    Made of the answer's own time, so that calls of one conversation differ while a replayed
+    answer gives the same id again.
+    """
+    digest = hashlib.blake2b(f"{salt}|{index}|{name}".encode(), digest_size=8)
+    return f"call_{digest.hexdigest()}"
+
+
+def with_ids(calls: Sequence[ToolCall], salt: str) -> tuple[ToolCall, ...]:
+    """Return calls all of which have an id and an index; what the server sent is kept."""
+    return tuple(_with_id(call, place, salt) for place, call in enumerate(calls))
+
+
+def _with_id(call: ToolCall, place: int, salt: str) -> ToolCall:
+    index = place if call.index is None else call.index
+    identity = made_id(f"{salt}|{place}", index, call.name) if call.id is None else call.id
+    return replace(call, id=identity, index=index)
 
 
 def _read_tool_call(raw: object) -> ToolCall:

@@ -1,6 +1,7 @@
 """Ollama's own wire: every endpoint of ``/api`` as a Call (wire reference 2 to 5)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,13 +19,18 @@ from ollama_transport._answers import (
     Version,
 )
 from ollama_transport._body import image_data
-from ollama_transport._calls import Call, LineReader, truncated
+from ollama_transport._calls import Call, LineReader, ShapedReader, Shaper, shaped, truncated
 from ollama_transport._decoders import parse_object
 from ollama_transport._errors import ConfigError, ProtocolError, UnsupportedContentError
+from ollama_transport._forced import CallShaper, FirstCallShaper, call_format, forced_names
 from ollama_transport._messages import Message, ToolCall
+from ollama_transport._overflow import recover_by_truncation
 from ollama_transport._requests import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest
+from ollama_transport._tool_schema import flatten_tool
 
 A = TypeVar("A", bound=Answer)
+T = TypeVar("T")
+R = TypeVar("R", ChatRequest, GenerateRequest, EmbedRequest)
 Line = TypeVar("Line", ChatLine, GenerateLine)
 
 _WHOLE = {"stream": False}
@@ -35,15 +41,26 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
     """Return the call of ``/api/chat``.
 
     Raises:
-        ConfigError: when no model is named.
+        ConfigError: when no model is named, or a tool is forced that was not given.
     """
+    tools = [] if request.tool_choice == "none" else [flatten_tool(tool) for tool in request.tools]
+    names = forced_names(request)
+    shared = _shared(request)
+    if names:
+        shared["format"] = call_format(tools, names, request.format)
     body = {
         "model": _named(request.model),
         "messages": [write_message(message) for message in request.messages],
-        "tools": list(request.tools) if request.tools else None,
-        **_shared(request),
+        "tools": tools if tools else None,
+        **shared,
     }
-    return _lines("/api/chat", body, ChatLine.from_native, request.model)
+
+    def shapers() -> list[Shaper[ChatLine]]:
+        first = [FirstCallShaper()] if request.parallel_tool_calls is False else []
+        return [*first, CallShaper(names)] if names else [*first]
+
+    call = _lines("/api/chat", body, ChatLine.from_native, request.model, shapers)
+    return _recovering(call, request, chat)
 
 
 def generate(request: GenerateRequest) -> Call[GenerateLine]:
@@ -63,7 +80,8 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
         "images": [image_data(image) for image in request.images] or None,
         **_shared(request),
     }
-    return _lines("/api/generate", body, GenerateLine.from_native, request.model)
+    call = _lines("/api/generate", body, GenerateLine.from_native, request.model, list)
+    return _recovering(call, request, generate)
 
 
 def embed(request: EmbedRequest) -> Call[Embeddings]:
@@ -76,7 +94,7 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
         "model": _named(request.model),
         "input": list(request.input),
         "dimensions": request.dimensions,
-        "truncate": request.truncate,
+        "truncate": _truncate(request),
         "keep_alive": request.keep_alive,
         "options": dict(request.options) if request.options else None,
         **request.extra,
@@ -86,7 +104,8 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
     def read(raw: Mapping[str, Any]) -> Embeddings:
         return _counted(Embeddings.from_native(raw), expected)
 
-    return Call("POST", "/api/embed", read, body=_given(body), model=request.model)
+    call = Call("POST", "/api/embed", read, body=_given(body), model=request.model)
+    return _recovering(call, request, embed)
 
 
 def embeddings(
@@ -252,7 +271,7 @@ def _shared(request: ChatRequest | GenerateRequest) -> dict[str, Any]:
         "options": dict(request.options) if request.options else None,
         "think": request.think,
         "keep_alive": request.keep_alive,
-        "truncate": request.truncate,
+        "truncate": _truncate(request),
         "shift": request.shift,
         "logprobs": request.logprobs,
         "top_logprobs": request.top_logprobs,
@@ -260,21 +279,39 @@ def _shared(request: ChatRequest | GenerateRequest) -> dict[str, Any]:
     }
 
 
+def _truncate(request: ChatRequest | GenerateRequest | EmbedRequest) -> bool | None:
+    """Return what to say about truncation: a refusal is the only way to learn of it (14)."""
+    if request.truncate is None and request.on_context_overflow in ("warn", "error"):
+        return False
+    return request.truncate
+
+
+def _recovering(call: Call[T], request: R, build: Callable[[R], Call[T]]) -> Call[T]:
+    if request.on_context_overflow != "warn" or request.truncate is not None:
+        return call
+    cut = replace(request, on_context_overflow="truncate")
+    return replace(call, recover=recover_by_truncation(lambda: build(cut)))
+
+
 def _lines(
-    path: str, body: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Line], model: str
+    path: str,
+    body: Mapping[str, Any],
+    read: Callable[[Mapping[str, Any]], Line],
+    model: str,
+    shapers: Callable[[], Sequence[Shaper[Line]]],
 ) -> Call[Line]:
     def read_whole(raw: Mapping[str, Any]) -> Line:
         answer = read(raw)
         if not answer.done:
             raise truncated((answer,))
-        return answer
+        return shaped(answer, shapers())
 
     return Call(
         "POST",
         path,
         read_whole,
         body=_given(body),
-        reader=lambda: LineReader(read, lambda line: line.done),
+        reader=lambda: ShapedReader(LineReader(read, lambda line: line.done), shapers()),
         whole_fields=_WHOLE,
         stream_fields=_STREAM,
         model=model,

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
+from ollama_transport._errors import ConfigError
 from ollama_transport._messages import Message
 from ollama_transport._options import Think
 from ollama_transport._values import (
@@ -26,6 +27,10 @@ ToolChoice = Literal["auto", "none", "required"] | NamedTool
 """Whether tools are called: as the model likes, never, at least one, or that one."""
 
 
+OverflowPolicy = Literal["warn", "error", "truncate"]
+"""When a prompt does not fit: warn and let the server cut it, raise, or cut in silence."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
     """Ask for the next message of a chat (wire reference 3).
@@ -33,7 +38,10 @@ class ChatRequest:
     None and {} send nothing and leave the matter to the server. No message loads the model, or
     unloads it with ``keep_alive=0``. ``tools`` are OpenAI-style function objects;
     ``format`` is "json" or a JSON schema; ``truncate=False`` refuses a prompt that does not fit
-    instead of cutting it (3.8). ``extra`` holds further top-level fields, sent as they are.
+    instead of cutting it (3.8), which ``on_context_overflow`` "warn" and "error" ask for where
+    ``truncate`` is None. A ``tool_choice`` that forces, and a ``format`` beside tools, are brought
+    about by constrained output where the server has no such thing.
+    ``extra`` holds further top-level fields, sent as they are.
 
     Raises:
         ConfigError: for a value that no server would take.
@@ -49,6 +57,7 @@ class ChatRequest:
     think: Think | None = None
     keep_alive: KeepAlive | None = None
     truncate: bool | None = None
+    on_context_overflow: OverflowPolicy | None = None
     shift: bool | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
@@ -82,6 +91,7 @@ class GenerateRequest:
     think: Think | None = None
     keep_alive: KeepAlive | None = None
     truncate: bool | None = None
+    on_context_overflow: OverflowPolicy | None = None
     shift: bool | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
@@ -106,12 +116,27 @@ class EmbedRequest:
     input: Sequence[str]
     dimensions: int | None = None
     truncate: bool | None = None
+    on_context_overflow: OverflowPolicy | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     keep_alive: KeepAlive | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "keep_alive", keep_alive(self.keep_alive))
+        checked_policy(self.on_context_overflow)
+
+
+def checked_policy(value: object) -> OverflowPolicy | None:
+    """Return what to do with a prompt that does not fit.
+
+    Raises:
+        ConfigError: for anything but "warn", "error", "truncate" and None.
+    """
+    if value is None or (isinstance(value, str) and value in get_args(OverflowPolicy)):
+        return cast("OverflowPolicy | None", value)
+    raise ConfigError(
+        f'on_context_overflow={value!r}: give "warn", "error" or "truncate" (see the README).'
+    )
 
 
 def _check(request: ChatRequest | GenerateRequest) -> None:
@@ -120,6 +145,7 @@ def _check(request: ChatRequest | GenerateRequest) -> None:
     object.__setattr__(request, "think", check_think(request.think))
     object.__setattr__(request, "format", check_format(request.format))
     check_top_logprobs(request.top_logprobs)
+    checked_policy(request.on_context_overflow)
 
 
 @dataclass(frozen=True, slots=True)

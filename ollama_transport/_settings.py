@@ -137,6 +137,10 @@ class Settings:
             return self.api
         return endpoint.wire if endpoint.wire is not None else "native"
 
+    def after_pickle(self) -> "Settings":
+        """Return the same settings, which know that secrets of theirs were left behind."""
+        return replace(self, lost_secrets=True)
+
     def __getstate__(self) -> dict[str, Any]:
         kept = {name: getattr(self, name) for name in self.__slots__}
         headers = tuple(pair for pair in self.headers if pair[0] not in SECRET_HEADERS)

@@ -1,0 +1,327 @@
+"""What every model class has in common: where its server is, and its clients' lives."""
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Self
+
+import httpx
+from pydantic import (
+    BaseModel,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
+
+from ollama_transport._client import AsyncClient, Client
+from ollama_transport._config import DEFAULT_TIMEOUTS, Timeouts
+from ollama_transport._errors import ConfigError
+from ollama_transport._options import unknown_name
+from ollama_transport._pool import ClientKwargs
+from ollama_transport._retry import DEFAULT_MAX_RETRIES, DEFAULT_MAX_WAIT_S, RetryPolicy
+from ollama_transport._settings import (
+    SECRET_HEADERS,
+    Api,
+    Settings,
+    make_settings,
+    split_credentials,
+)
+
+_SECRET_KWARGS = frozenset({"auth", "cert", "headers", "cookies", "proxy"})
+
+
+class ServerFields(BaseModel):
+    """Say where the server is and how to reach it; hold the clients that do it.
+
+    A mixin for pydantic models. Making one does no I/O and reads no environment. Its clients are
+    made at the first call, shared between models of equal settings, and closed by `close`,
+    `aclose`, a ``with`` block, or when the last model that uses them is gone. Pickles leave
+    secrets behind: OLLAMA_API_KEY is asked again where they arrive.
+
+    Raises:
+        ConfigError: for a wrong or unknown argument, naming it and never showing a secret.
+    """
+
+    base_url: str | None = Field(
+        default=None,
+        description="Where the server is, in any form of OLLAMA_HOST; a suffix of /v1 speaks the "
+        "OpenAI-compatible wire. None asks OLLAMA_HOST and OLLAMA_PORT at the first call, and is "
+        "127.0.0.1:11434 without them. user:password@ becomes Basic auth.",
+    )
+    api: Api = Field(
+        default="auto",
+        description='The wire: "native" (/api), "openai" (/v1), or "auto" to go by the URL.',
+    )
+    api_key: SecretStr | None = Field(
+        default=None,
+        description="Sent as a Bearer token. None asks OLLAMA_API_KEY at the first call. Never "
+        "sent in clear to another machine, unless allow_insecure_auth says so.",
+    )
+    headers: dict[str, str] | None = Field(
+        default=None,
+        repr=False,
+        description="Headers for every request. Those that authenticate are moved to "
+        "secret_headers, so that no dump, trace or pickle shows them.",
+    )
+    secret_headers: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        exclude=True,
+        repr=False,
+        description="Headers that authenticate; taken out of `headers` and client_kwargs.",
+    )
+    credentials: SecretStr | None = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="user:password for Basic auth; taken out of base_url.",
+    )
+    timeout: Timeouts | float | tuple[float | None, float | None] | None = Field(
+        default=DEFAULT_TIMEOUTS,
+        description="Longest silence in seconds (default 300, since the first byte comes after "
+        "the model is loaded; 5 to connect), (connect, read), or None for no limit.",
+    )
+    max_retries: int = Field(
+        default=DEFAULT_MAX_RETRIES,
+        ge=0,
+        description="Tries after the first one, before the first byte of an answer only.",
+    )
+    retry_max_wait_s: float = Field(
+        default=DEFAULT_MAX_WAIT_S,
+        ge=0,
+        description="Longest total wait between the tries of one call, in seconds.",
+    )
+    allow_insecure_auth: bool = Field(
+        default=False, description="Let a key travel over plain http to another machine."
+    )
+    client_kwargs: dict[str, Any] = Field(
+        default_factory=dict,
+        repr=False,
+        description="Arguments for the httpx clients, blocking and asynchronous: verify, cert, "
+        "proxy, transport, ….",
+    )
+    sync_client_kwargs: dict[str, Any] = Field(
+        default_factory=dict, repr=False, description="The same, for the blocking client only."
+    )
+    async_client_kwargs: dict[str, Any] = Field(
+        default_factory=dict, repr=False, description="The same, for the asynchronous client only."
+    )
+    secrets_lost: bool = Field(
+        default=False,
+        exclude=True,
+        repr=False,
+        description="True after a pickle that had to leave secrets behind.",
+    )
+
+    _clients: "Clients" = PrivateAttr(default_factory=lambda: Clients())
+
+    def __init__(self, **data: Any) -> None:
+        check_names(type(self), data)
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise validation_error(type(self).__name__, error) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _part_secrets(cls, data: Any) -> Any:
+        return part_secrets(data) if isinstance(data, Mapping) else data
+
+    @model_validator(mode="after")
+    def _check_server(self) -> Self:
+        self.server_settings()
+        return self
+
+    @field_serializer("api_key")
+    def _hide(self, _: SecretStr | None) -> None:
+        return None
+
+    @field_serializer("client_kwargs", "sync_client_kwargs", "async_client_kwargs")
+    def _plain_kwargs(self, value: dict[str, Any]) -> dict[str, Any]:
+        return plain_kwargs(value)
+
+    def server_settings(self) -> Settings:
+        """Return the checked settings of the clients.
+
+        Raises:
+            ConfigError: for what cannot work.
+        """
+        secret = {name: value.get_secret_value() for name, value in self.secret_headers.items()}
+        settings = make_settings(
+            self.base_url,
+            api_key=self.api_key,
+            credentials=self.credentials,
+            headers={**(self.headers if self.headers is not None else {}), **secret},
+            timeout=self.timeout,
+            retry=RetryPolicy(self.max_retries, self.retry_max_wait_s),
+            api=self.api,
+            allow_insecure_auth=self.allow_insecure_auth,
+        )
+        return settings.after_pickle() if self.secrets_lost else settings
+
+    def sync_client(self) -> Client:
+        """Return the blocking client, made on first need."""
+        return self._clients.sync(self.server_settings(), self._http_kwargs())
+
+    def async_client(self) -> AsyncClient:
+        """Return the asynchronous client, made on first need."""
+        return self._clients.asynchronous(self.server_settings(), self._http_kwargs())
+
+    def use_clients(
+        self, sync: Client | None = None, asynchronous: AsyncClient | None = None
+    ) -> None:
+        """Use these clients instead of own ones; whoever made them closes them."""
+        self._clients = Clients(sync, asynchronous)
+
+    def _http_kwargs(self) -> ClientKwargs:
+        return ClientKwargs(self.client_kwargs, self.sync_client_kwargs, self.async_client_kwargs)
+
+    def close(self) -> None:
+        """Close the connections that no other model uses; the next call opens new ones."""
+        self._clients.close()
+
+    async def aclose(self) -> None:
+        """Close the connections that no other model uses; the next call opens new ones."""
+        await self._clients.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state: dict[Any, Any] = dict(super().__getstate__())
+        fields = state["__dict__"]
+        lost = bool(self.api_key or self.credentials or self.secret_headers or self.secrets_lost)
+        state["__dict__"] = fields | {
+            "api_key": None,
+            "credentials": None,
+            "secret_headers": {},
+            "secrets_lost": lost,
+            **{
+                name: {k: v for k, v in fields[name].items() if k not in _SECRET_KWARGS}
+                for name in ("client_kwargs", "sync_client_kwargs", "async_client_kwargs")
+            },
+        }
+        return state
+
+
+class Clients:
+    """Hold the two clients of a model; copies of the model share it, pickles begin anew."""
+
+    def __init__(self, sync: Client | None = None, asynchronous: AsyncClient | None = None) -> None:
+        self._given_sync = sync
+        self._given_async = asynchronous
+        self._lock = threading.Lock()
+        self._sync: dict[Settings, Client] = {}
+        self._async: dict[Settings, AsyncClient] = {}
+
+    def sync(self, settings: Settings, kwargs: ClientKwargs) -> Client:
+        """Return the blocking client for these settings."""
+        if self._given_sync is not None:
+            return self._given_sync
+        with self._lock:
+            if settings not in self._sync:
+                self._sync[settings] = Client(settings=settings, client_kwargs=kwargs)
+            return self._sync[settings]
+
+    def asynchronous(self, settings: Settings, kwargs: ClientKwargs) -> AsyncClient:
+        """Return the asynchronous client for these settings."""
+        if self._given_async is not None:
+            return self._given_async
+        with self._lock:
+            if settings not in self._async:
+                self._async[settings] = AsyncClient(settings=settings, client_kwargs=kwargs)
+            return self._async[settings]
+
+    def close(self) -> None:
+        """Close what was made here; connections of running loops close as soon as those run."""
+        clients: list[Client | AsyncClient] = [*self._sync.values(), *self._async.values()]
+        for client in clients:
+            if (pool := client.leave_pool()) is not None:
+                pool.release(client)
+
+    async def aclose(self) -> None:
+        """Close what was made here."""
+        for client in list(self._async.values()):
+            await client.aclose()
+        self.close()
+
+    def __deepcopy__(self, _: object) -> "Clients":
+        return Clients(self._given_sync, self._given_async)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Clients, (self._given_sync, self._given_async)
+
+
+def check_names(cls: type[BaseModel], data: Mapping[str, Any]) -> None:
+    """Refuse constructor arguments that the class does not have.
+
+    Raises:
+        ConfigError: naming the nearest argument that there is.
+    """
+    known = set(cls.model_fields)
+    for field in cls.model_fields.values():
+        known.update(
+            name for name in (field.alias, field.validation_alias) if isinstance(name, str)
+        )
+    for name in data:
+        if name not in known:
+            raise unknown_name(f"argument of {cls.__name__}", name, known)
+
+
+def validation_error(owner: str, error: ValidationError) -> ConfigError:
+    """Return (not raise) pydantic's findings as ours; inputs are not shown, they may be secret."""
+    faults = [
+        f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}".removeprefix(": ")
+        for fault in error.errors(include_url=False, include_input=False)
+    ]
+    return ConfigError(f"{owner}: {'; '.join(faults)}")
+
+
+def part_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return constructor arguments with the secrets of URL and headers in fields of their own."""
+    parted = dict(data)
+    if isinstance(data.get("base_url"), str):
+        parted["base_url"], found = split_credentials(data["base_url"])
+        if found is not None:
+            parted["credentials"] = found
+    kwargs = dict(data.get("client_kwargs") or {})  # None is how the peers spell "none given"
+    given = {**dict(kwargs.pop("headers", None) or {}), **dict(data.get("headers") or {})}
+    if "client_kwargs" in data:
+        parted["client_kwargs"] = kwargs
+        _lift_timeout(parted, kwargs)
+    if given:
+        secret = {name: value for name, value in given.items() if name.lower() in SECRET_HEADERS}
+        parted["headers"] = {n: v for n, v in given.items() if n not in secret} or None
+        parted["secret_headers"] = {**secret, **data.get("secret_headers", {})}
+    for name in ("sync_client_kwargs", "async_client_kwargs"):
+        if name in data and data[name] is None:
+            parted[name] = {}
+    return parted
+
+
+def _lift_timeout(parted: dict[str, Any], kwargs: dict[str, Any]) -> None:
+    """Let a timeout for httpx be ours, so that errors name the right seconds."""
+    if "timeout" in kwargs and "timeout" not in parted:
+        value = kwargs.pop("timeout")
+        if isinstance(value, httpx.Timeout):
+            value = Timeouts(value.connect, value.read, value.write)
+        parted["timeout"] = value
+
+
+def plain_kwargs(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of httpx arguments may be written down: plain values, and no secrets."""
+    return {
+        name: item
+        for name, item in value.items()
+        if name not in _SECRET_KWARGS and isinstance(item, str | int | float | bool | None)
+    }

@@ -1,0 +1,41 @@
+"""What to do with a prompt that does not fit: never cut it without a word, unless asked to."""
+
+import warnings
+from collections.abc import Callable
+from typing import TypeVar
+
+from ollama_transport._calls import Call
+from ollama_transport._errors import ContextOverflowError, OllamaError
+
+T = TypeVar("T")
+
+
+class ContextTruncatedWarning(UserWarning):
+    """Tell that a prompt was longer than the context, and that the server cut it."""
+
+
+def recover_by_truncation(build: Callable[[], Call[T]]) -> Callable[[OllamaError], Call[T] | None]:
+    """Return what a call does when it is refused for its length: warn, and let the server cut.
+
+    ``build`` makes the call that allows truncation. Other refusals are not recovered from.
+    """
+
+    def recover(error: OllamaError) -> Call[T] | None:
+        if not isinstance(error, ContextOverflowError):
+            return None
+        warnings.warn(overflow_text(error), ContextTruncatedWarning, stacklevel=2)
+        return build()
+
+    return recover
+
+
+def overflow_text(error: ContextOverflowError) -> str:
+    """Return what to tell somebody whose prompt is going to be cut."""
+    if error.prompt_tokens is None or error.context_length is None:
+        counts = "longer than the context"
+    else:
+        counts = f"{error.prompt_tokens} tokens long and the context {error.context_length}"
+    return (
+        f"the prompt is {counts}: the server cuts it. Set a larger num_ctx, shorten the prompt, "
+        'or choose on_context_overflow="error" (raise instead) or "truncate" (cut in silence).'
+    )
