@@ -1,5 +1,7 @@
 """Talk to Ollama: one transport, blocking and asynchronous, for every framework."""
 
+from typing import TYPE_CHECKING, Any
+
 from ollama_transport._answers import (
     ChatLine,
     Embeddings,
@@ -13,11 +15,12 @@ from ollama_transport._answers import (
     SearchHit,
     ShowAnswer,
 )
+from ollama_transport._budget import Budget
 from ollama_transport._calls import Call
-from ollama_transport._client import AsyncClient, Client
 from ollama_transport._config import Endpoint, TimeoutLike, Timeouts, parse_host
 from ollama_transport._errors import (
     AuthenticationError,
+    BudgetExceededError,
     ConfigError,
     ContextOverflowError,
     ErrorResponse,
@@ -38,7 +41,10 @@ from ollama_transport._errors import (
     UnsupportedContentError,
     UnsupportedOptionError,
 )
+from ollama_transport._ledger import LedgerSnapshot, ModelTotals, Price, UsageLedger
+from ollama_transport._limits import Limits
 from ollama_transport._messages import Message, ToolCall, ToolCallDelta
+from ollama_transport._meters import CallRecord, Meter
 from ollama_transport._model import ServerFields
 from ollama_transport._options import SamplingOptions, Think
 from ollama_transport._overflow import ContextTruncatedWarning
@@ -56,10 +62,16 @@ from ollama_transport._usage import Usage
 from ollama_transport._values import KeepAlive
 from ollama_transport._version import __version__
 
+if TYPE_CHECKING:
+    from ollama_transport._client import AsyncClient, Client
+
 __all__ = [
     "AsyncClient",
     "AuthenticationError",
+    "Budget",
+    "BudgetExceededError",
     "Call",
+    "CallRecord",
     "ChatLine",
     "ChatRequest",
     "Client",
@@ -75,15 +87,20 @@ __all__ = [
     "GenerateLine",
     "GenerateRequest",
     "KeepAlive",
+    "LedgerSnapshot",
+    "Limits",
     "Message",
+    "Meter",
     "ModelDetails",
     "ModelNotFoundError",
     "ModelSummary",
+    "ModelTotals",
     "NamedTool",
     "OllamaConnectionError",
     "OllamaError",
     "OllamaTimeoutError",
     "OverflowPolicy",
+    "Price",
     "Progress",
     "ProtocolError",
     "RequestRejectedError",
@@ -111,6 +128,16 @@ __all__ = [
     "UnsupportedContentError",
     "UnsupportedOptionError",
     "Usage",
+    "UsageLedger",
     "__version__",
     "parse_host",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    # The clients bring httpx, 40 ms of import that a program pays at its first call instead.
+    if name in ("AsyncClient", "Client"):
+        from ollama_transport import _client
+
+        return getattr(_client, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

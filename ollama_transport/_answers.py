@@ -6,7 +6,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 
 from ollama_transport._errors import ProtocolError
 from ollama_transport._messages import (
@@ -160,6 +167,15 @@ class Answer(BaseModel):
         """Return the object exactly as the server sent it."""
         return self._raw
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_raw(cls, raw: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        # A validator, so that the answers inside of answers keep theirs as well.
+        answer = handler(raw)
+        if isinstance(raw, Mapping):
+            answer._raw = raw
+        return answer
+
     @classmethod
     def from_native(cls, raw: Mapping[str, Any]) -> Self:
         """Read the answer.
@@ -168,13 +184,11 @@ class Answer(BaseModel):
             ProtocolError: when it does not have the shape that an Ollama server sends.
         """
         try:
-            answer = cls.model_validate(raw)
+            return cls.model_validate(raw)
         except ValidationError as error:
             raise ProtocolError(
                 f"the answer is not a {cls.__name__}: {error}", line=_start(raw)
             ) from error
-        answer._raw = raw
-        return answer
 
 
 def _start(raw: Mapping[str, Any]) -> bytes:
@@ -211,11 +225,39 @@ class ModelSummary(Answer):
     remote_model: str | None = None
     remote_host: str | None = None
 
+    @classmethod
+    def from_openai(cls, raw: Mapping[str, Any]) -> Self:
+        """Read a model of ``/v1/models``; its context is known from vLLM and llama.cpp only."""
+        meta = raw.get("meta")
+        length = raw.get("max_model_len")  # vLLM's name
+        if length is None and isinstance(meta, Mapping):
+            length = meta.get("n_ctx_train")  # llama.cpp's
+        own = {"name": raw.get("id"), "model": raw.get("id"), "modified_at": raw.get("created")}
+        details = None if length is None else {"context_length": length}
+        answer = cls.from_native({**raw, **own, "details": details})
+        answer._raw = raw
+        return answer
+
 
 class ModelList(Answer):
-    """Hold the models of a server, the newest first."""
+    """Hold the models of a server, in its order; Ollama lists the newest first."""
 
     models: list[ModelSummary]
+
+    @classmethod
+    def from_openai(cls, raw: Mapping[str, Any]) -> Self:
+        """Read an answer of ``/v1/models``, whose ``data`` is null for none (wire reference 10.4).
+
+        Raises:
+            ProtocolError: when it holds no list of models.
+        """
+        entries = raw.get("data")
+        entries = [] if entries is None else entries
+        if not isinstance(entries, list) or not all(isinstance(e, Mapping) for e in entries):
+            raise ProtocolError("the answer holds no list of models under `data`")
+        answer = cls.from_native({"models": [ModelSummary.from_openai(e) for e in entries]})
+        answer._raw = raw
+        return answer
 
 
 class RunningModel(Answer):

@@ -1,7 +1,7 @@
 """What the two clients share: everything about them that is not I/O."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Self, TypeVar
 
 import httpx
@@ -12,9 +12,18 @@ from ollama_transport._decoders import parse_object
 from ollama_transport._error_map import status_error, stream_failure
 from ollama_transport._errors import ConfigError, StatusError
 from ollama_transport._http_errors import reading
-from ollama_transport._pool import ClientKwargs, Pool, acquire
+from ollama_transport._limits import Limits
+from ollama_transport._meters import Account, Meter
+from ollama_transport._pool import Pool, acquire
 from ollama_transport._retry import RetryPolicy
-from ollama_transport._settings import Api, Config, Secret, Settings, make_settings
+from ollama_transport._settings import (
+    Api,
+    ClientKwargs,
+    Config,
+    Secret,
+    Settings,
+    make_settings,
+)
 
 T = TypeVar("T")
 H = TypeVar("H", httpx.Client, httpx.AsyncClient)
@@ -37,6 +46,8 @@ class BaseClient(Generic[H]):
         transport: An httpx transport to use instead of sockets; whoever made it closes it.
         http_client: An httpx client to use, with its own pool and timeouts; never closed here.
         client_kwargs: Further arguments for the httpx client (verify, cert, proxy, …).
+        meters: Who is told of each call that uses tokens: a UsageLedger, a Budget, ….
+        limits: How many requests at once and a minute.
         settings: Checked settings, instead of all of those above from base_url on.
 
     Raises:
@@ -57,8 +68,13 @@ class BaseClient(Generic[H]):
         transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
         http_client: H | None = None,
         client_kwargs: ClientKwargs | Mapping[str, Any] | None = None,
+        meters: Sequence[Meter] = (),
+        limits: Limits | None = None,
         settings: Settings | None = None,
     ) -> None:
+        if http_client is not None:
+            _check_alone(transport, client_kwargs, timeout)
+        kwargs = _client_kwargs(client_kwargs, transport)
         self.http_client: H | None = http_client
         self._settings = (
             settings
@@ -66,7 +82,7 @@ class BaseClient(Generic[H]):
             else make_settings(
                 _base_url(base_url, http_client),
                 api_key=api_key,
-                headers=headers,
+                headers=kwargs.lift_headers(headers),
                 timeout=timeout,
                 max_retries=max_retries,
                 retry=retry,
@@ -74,8 +90,10 @@ class BaseClient(Generic[H]):
                 allow_insecure_auth=allow_insecure_auth,
             )
         )
-        self._client_kwargs = _client_kwargs(client_kwargs, transport)
+        self._client_kwargs = kwargs
         self._config: Config | None = None
+        self.meters = tuple(meters)
+        self.limits = limits if limits is not None else Limits()
         self._pool: Pool | None = None
 
     @property
@@ -100,6 +118,10 @@ class BaseClient(Generic[H]):
         """Return when this client tries again."""
         return self._settings.retry
 
+    def account(self, call: Call[Any]) -> Account:
+        """Return what follows one call from its beginning to its end."""
+        return Account(self.meters, call)
+
     def url(self, call: Call[Any]) -> str:
         """Return where a call goes, without credentials."""
         return self.config.endpoint.url + call.path
@@ -110,6 +132,9 @@ class BaseClient(Generic[H]):
         if call.upload is None and content is not None:
             headers["content-type"] = "application/json"
         headers.update(self.config.headers)
+        if "authorization" in http.headers and not self._settings.authenticates:
+            # What the caller's own httpx client sends goes before what the environment says.
+            headers.pop("authorization", None)
         return http.build_request(call.method, self.url(call), headers=headers, content=content)
 
     def refusal(self, call: Call[Any], response: httpx.Response, body: bytes) -> StatusError:
@@ -125,7 +150,7 @@ class BaseClient(Generic[H]):
 
     def whole_answer(self, call: Call[T], data: bytes) -> T:
         """Return the typed value of a whole answer's bytes."""
-        with reading(call.method, self.url(call), self.timeouts, tuple):
+        with reading(call.method, self.url(call), tuple):
             if call.may_be_empty and not data.strip():
                 return call.read({})
             raw = parse_object(data)
@@ -160,13 +185,23 @@ class BaseClient(Generic[H]):
                 f"a {type(self).__name__} with an http_client of yours cannot be pickled: give "
                 "settings (base_url, timeout, client_kwargs) instead."
             )
-        return {"settings": self._settings, "client_kwargs": self._client_kwargs}
+        kept = self._client_kwargs.without_secrets()
+        lost = kept is not self._client_kwargs
+        settings = self._settings.after_pickle() if lost else self._settings
+        return {
+            "settings": settings,
+            "client_kwargs": kept,
+            "meters": self.meters,
+            "limits": self.limits,
+        }
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(
             http_client=None,
             _settings=state["settings"],
             _client_kwargs=state["client_kwargs"],
+            meters=state["meters"],
+            limits=state["limits"],
             _config=None,
             _pool=None,
         )
@@ -176,6 +211,8 @@ class BaseClient(Generic[H]):
             settings=self._settings,
             http_client=self.http_client,
             client_kwargs=self._client_kwargs,
+            meters=self.meters,
+            limits=self.limits,
         )
 
     def __repr__(self) -> str:
@@ -191,11 +228,27 @@ def _base_url(
     return url if url else None
 
 
+def _check_alone(transport: object, client_kwargs: object, timeout: object) -> None:
+    others = {
+        "transport": transport is not None,
+        "client_kwargs": bool(client_kwargs),
+        "timeout": timeout is not DEFAULT_TIMEOUTS,
+    }
+    if any(others.values()):
+        names = " and ".join(name for name, given in others.items() if given)
+        raise ConfigError(f"an http_client brings its own {names}: set that there instead.")
+
+
 def _client_kwargs(
     given: ClientKwargs | Mapping[str, Any] | None,
     transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None,
 ) -> ClientKwargs:
-    kwargs = given if isinstance(given, ClientKwargs) else ClientKwargs(given)
+    parts = (
+        (given.both, given.sync, given.asynchronous)
+        if isinstance(given, ClientKwargs)
+        else (given,)
+    )
+    kwargs = ClientKwargs(*parts)
     if transport is None:
         return kwargs
     if kwargs.both.get("transport") is not None:

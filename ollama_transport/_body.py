@@ -9,7 +9,7 @@ from typing import Any
 
 from ollama_transport._errors import ConfigError, UnsupportedContentError
 
-_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=\r\n"
+_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,9 @@ def image_data(image: bytes | str) -> Base64:
     if not isinstance(image, str):
         return Base64(b64encode(image))
     text = image.partition(",")[2] if image.startswith("data:") else image
-    data = text.encode("ascii", "replace")
-    if len(data) % 4 and not (b"\n" in data or b"\r" in data):
-        raise _no_base64(text)
-    if data.translate(None, _BASE64):
+    # Line ends are left out: the server would skip them, but JSON text cannot hold them raw.
+    data = text.encode("ascii", "replace").translate(None, b"\r\n")
+    if len(data) % 4 or data.find(b"=", 0, len(data) - 2) >= 0 or data.translate(None, _BASE64):
         raise _no_base64(text)
     return Base64(data)
 

@@ -7,7 +7,12 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from ollama_transport._decoders import Decoder, NDJSONDecoder
 from ollama_transport._error_map import stream_failure
-from ollama_transport._errors import OllamaError, ProtocolError, StreamTruncatedError
+from ollama_transport._errors import (
+    OllamaError,
+    ProtocolError,
+    StreamFailedError,
+    StreamTruncatedError,
+)
 
 T = TypeVar("T")
 
@@ -34,8 +39,8 @@ class Call(Generic[T]):
     added; ``upload`` is a file to send instead. ``read`` makes a typed value of a whole answer's
     object; ``reader`` makes the reader of a stream, None where the endpoint has none.
     ``repeatable`` is False where doing it twice differs from doing it once, ``may_be_empty`` True
-    where success is an empty body. ``recover`` is asked once, when the server refused the call,
-    for the call to send instead; None raises the refusal.
+    where success is an empty body, ``metered`` True where tokens are used. ``recover`` is asked
+    once, when the server refused the call, for the call to send instead; None raises the refusal.
     """
 
     method: str
@@ -49,6 +54,7 @@ class Call(Generic[T]):
     model: str | None = None
     repeatable: bool = True
     may_be_empty: bool = False
+    metered: bool = False
     recover: Callable[[OllamaError], "Call[T] | None"] | None = None
 
     def whole_body(self) -> dict[str, Any] | None:
@@ -64,7 +70,8 @@ class LineReader(Generic[T]):
     """Read a native stream: NDJSON lines, the last of which proves that nothing is missing.
 
     Raises:
-        StreamFailedError: from `feed` and `finish`, for an error line (wire reference 7.4).
+        StreamFailedError: from `feed` and `finish`, for an error line (wire reference 7.4). Lines
+            that came with it in one piece are returned first; the call after that raises.
         StreamTruncatedError: from `finish`, when no last line came (wire reference 3.2).
         ProtocolError: for bytes that are no lines of JSON.
     """
@@ -77,6 +84,7 @@ class LineReader(Generic[T]):
         self._decoder: Decoder = NDJSONDecoder()
         self._received: list[T] = []
         self._complete = False
+        self._failure: StreamFailedError | None = None
 
     def feed(self, data: bytes) -> list[T]:
         """Take bytes of any size and return the lines completed by them."""
@@ -84,6 +92,7 @@ class LineReader(Generic[T]):
 
     def finish(self) -> list[T]:
         """Take the end of the stream and return what it completes."""
+        self.feed(b"")  # a failure that was held back is no cut
         try:
             lines = self._type(self._decoder.finish())
         except ProtocolError as error:
@@ -99,10 +108,15 @@ class LineReader(Generic[T]):
         return tuple(self._received)
 
     def _type(self, objects: list[dict[str, Any]]) -> list[T]:
-        lines = []
+        if self._failure is not None:
+            raise self._failure
+        lines: list[T] = []
         for raw in objects:
             if "error" in raw:
-                raise stream_failure(raw, received=self.received)
+                self._failure = stream_failure(raw, received=self.received)
+                if not lines:
+                    raise self._failure
+                break
             line = self._read(raw)
             self._received.append(line)
             self._complete = self._complete or self._is_last(line)

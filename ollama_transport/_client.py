@@ -5,7 +5,7 @@ They stand one above the other and differ in async words alone; a test holds the
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -40,25 +40,30 @@ class Client(BaseClient[httpx.Client], Endpoints):
 
     def send(self, call: Call[T]) -> T:
         """Send a call and return its whole answer."""
-        response = self._open(call, stream=False)
-        with closing(response):
-            with reading(call.method, self.url(call), self.timeouts, tuple):
-                data = response.read()
-        return self.whole_answer(call, data)
+        with self.account(call) as account:
+            with self.limits:
+                response = self._open(call, stream=False)
+                with closing(response):
+                    with reading(call.method, self.url(call), tuple):
+                        data = response.read()
+            return account.noted(self.whole_answer(call, data))
 
-    def stream(self, call: Call[T]) -> Iterator[T]:
+    def stream(self, call: Call[T]) -> Generator[T]:
         """Send a call and yield its lines as they come.
 
         Closing the iterator, or dropping it, closes the connection at once and the server stops.
         """
         reader = self.new_reader(call)
-        with closing(self._open(call, stream=True)) as response:
-            with reading(call.method, self.url(call), self.timeouts, lambda: reader.received):
-                for data in response.iter_bytes():
-                    for line in reader.feed(data):
-                        yield line
-                for line in reader.finish():
-                    yield line
+        with self.account(call) as account:
+            with self.limits:
+                response = self._open(call, stream=True)
+                with closing(response):
+                    with reading(call.method, self.url(call), lambda: reader.received):
+                        for data in response.iter_bytes():
+                            for line in reader.feed(data):
+                                yield account.noted(line)
+                        for line in reader.finish():
+                            yield account.noted(line)
 
     def close(self) -> None:
         """Close the connections, unless another client of equal settings is using them."""
@@ -87,8 +92,9 @@ class Client(BaseClient[httpx.Client], Endpoints):
 
     def _send_once(self, call: Call[Any], content: bytes | None) -> httpx.Response:
         http = self._http()
-        with opening(call.method, self.url(call), self.timeouts):
-            data = content if call.upload is None else _pieces(call.upload)
+        self.limits.wait()
+        with opening(call.method, self.url(call)):
+            data = content if call.upload is None else _Pieces(call.upload)
             request = self.request(http, call, data)
             response = http.send(request, stream=True)
             if response.is_success:
@@ -104,7 +110,7 @@ class Client(BaseClient[httpx.Client], Endpoints):
 
     def _digest(self, path: Path) -> str:
         digest = hashlib.sha256()
-        with closing(_pieces(path)) as pieces:
+        with closing(iter(_Pieces(path))) as pieces:
             for piece in pieces:
                 digest.update(piece)
         return f"sha256:{digest.hexdigest()}"
@@ -125,25 +131,30 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
 
     async def send(self, call: Call[T]) -> T:
         """Send a call and return its whole answer."""
-        response = await self._open(call, stream=False)
-        async with aclosing(response):
-            with reading(call.method, self.url(call), self.timeouts, tuple):
-                data = await response.aread()
-        return self.whole_answer(call, data)
+        with self.account(call) as account:
+            async with self.limits:
+                response = await self._open(call, stream=False)
+                async with aclosing(response):
+                    with reading(call.method, self.url(call), tuple):
+                        data = await response.aread()
+            return account.noted(self.whole_answer(call, data))
 
-    async def stream(self, call: Call[T]) -> AsyncIterator[T]:
+    async def stream(self, call: Call[T]) -> AsyncGenerator[T]:
         """Send a call and yield its lines as they come.
 
         Closing the iterator, or dropping it, closes the connection at once and the server stops.
         """
         reader = self.new_reader(call)
-        async with aclosing(await self._open(call, stream=True)) as response:
-            with reading(call.method, self.url(call), self.timeouts, lambda: reader.received):
-                async for data in response.aiter_bytes():
-                    for line in reader.feed(data):
-                        yield line
-                for line in reader.finish():
-                    yield line
+        with self.account(call) as account:
+            async with self.limits:
+                response = await self._open(call, stream=True)
+                async with aclosing(response):
+                    with reading(call.method, self.url(call), lambda: reader.received):
+                        async for data in response.aiter_bytes():
+                            for line in reader.feed(data):
+                                yield account.noted(line)
+                        for line in reader.finish():
+                            yield account.noted(line)
 
     async def aclose(self) -> None:
         """Close the connections, unless another client of equal settings is using them."""
@@ -172,8 +183,9 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
 
     async def _send_once(self, call: Call[Any], content: bytes | None) -> httpx.Response:
         http = await self._http()
-        with opening(call.method, self.url(call), self.timeouts):
-            data = content if call.upload is None else _apieces(call.upload)
+        await self.limits.await_start()
+        with opening(call.method, self.url(call)):
+            data = content if call.upload is None else _AsyncPieces(call.upload)
             request = self.request(http, call, data)
             response = await http.send(request, stream=True)
             if response.is_success:
@@ -189,22 +201,34 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
 
     async def _digest(self, path: Path) -> str:
         digest = hashlib.sha256()
-        async with aclosing(_apieces(path)) as pieces:
+        async with aclosing(aiter(_AsyncPieces(path))) as pieces:
             async for piece in pieces:
                 digest.update(piece)
         return f"sha256:{digest.hexdigest()}"
 
 
-def _pieces(path: Path) -> Generator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(PIECE_BYTES):
-            yield piece
+class _Pieces:
+    """Be a file's bytes, anew for each iteration: a redirect sends them once more."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __iter__(self) -> Generator[bytes]:
+        with self._path.open("rb") as file:
+            while piece := file.read(PIECE_BYTES):
+                yield piece
 
 
-async def _apieces(path: Path) -> AsyncGenerator[bytes]:
-    file = await asyncio.to_thread(path.open, "rb")
-    try:
-        while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
-            yield piece
-    finally:
-        file.close()
+class _AsyncPieces:
+    """Be the same, read in threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        file = await asyncio.to_thread(self._path.open, "rb")
+        try:
+            while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
+                yield piece
+        finally:
+            file.close()

@@ -6,6 +6,7 @@ a host that cannot be understood is an error instead of a silent localhost.
 """
 
 import ipaddress
+import math
 import re
 from base64 import b64encode
 from collections.abc import Mapping
@@ -30,8 +31,8 @@ ACCEPTED_HOSTS = (
 Wire = Literal["native", "openai"]
 
 _SCHEMES = {"http": 80, "https": 443}
+_LACKS_COLON_SLASHES = re.compile(r"^https?(?::/|//)", re.IGNORECASE)
 _HOST = re.compile(r"^(?:[\w.-]+|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\])$", re.ASCII)
-_UNSPECIFIED = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +107,12 @@ def parse_host(text: str, *, default_port: int | None = None) -> Endpoint:
 def _split_scheme(text: str) -> tuple[str, int, str]:
     scheme, separator, rest = text.partition("://")
     if not separator:
+        if _LACKS_COLON_SLASHES.match(text):
+            raise _not_understood(text, "scheme", text)
         return ("https", 443, text) if text == CLOUD_HOST else ("http", DEFAULT_PORT, text)
     port = _SCHEMES.get(scheme.lower())
     if port is None:
-        raise _not_understood(text, f"its scheme is {scheme!r}")
+        raise _not_understood(text, "scheme", scheme)
     return scheme.lower(), port, rest
 
 
@@ -124,7 +127,7 @@ def _split_port(text: str, whole: str) -> tuple[str, int | None]:
     if not port:
         return host, None
     if not (port.isascii() and port.isdigit() and 0 < int(port) <= 65535):
-        raise _not_understood(whole, f"its port is {port!r}")
+        raise _not_understood(whole, "port", port)
     return host, int(port)
 
 
@@ -132,33 +135,40 @@ def _connectable(host: str, whole: str) -> str:
     if not host:
         return DEFAULT_HOST
     if not _HOST.match(host):
-        raise _not_understood(whole, f"its host is {host!r}")
+        raise _not_understood(whole, "host", host)
     if host.startswith("["):
-        _check_ipv6(host, whole)
-    return _UNSPECIFIED.get(host, host).lower()
+        return _connectable_ipv6(host, whole)
+    return DEFAULT_HOST if host == "0.0.0.0" else host.lower()
 
 
-def _check_ipv6(host: str, whole: str) -> None:
+def _connectable_ipv6(host: str, whole: str) -> str:
     try:
-        ipaddress.IPv6Address(host.strip("[]").partition("%")[0])
+        address = ipaddress.IPv6Address(host.strip("[]").partition("%")[0])
     except ValueError as error:
-        raise _not_understood(whole, f"its host is {host!r}") from error
+        raise _not_understood(whole, "host", host) from error
+    return "[::1]" if address.is_unspecified else host.lower()
 
 
 def _split_suffix(path: str, whole: str) -> tuple[str, Wire | None]:
-    if "?" in path or "#" in path or any(character.isspace() for character in path):
-        raise _not_understood(whole, "a base URL has no query, fragment or spaces")
-    if path == "/v1" or path.endswith("/v1"):
+    if any(character in "?#@" or character.isspace() for character in path):
+        raise _not_understood(whole, "path", path)
+    if path.endswith("/v1"):
         return path[:-3].rstrip("/"), "openai"
-    if path == "/api" or path.endswith("/api"):
+    if path.endswith("/api"):
         return path[:-4].rstrip("/"), "native"
     return path, None
 
 
-def _not_understood(text: str, why: str) -> ConfigError:
-    shown = re.sub(r"[^/@]*@", "***@", text)
-    why = re.sub(r"[^'/@]*@", "***@", why)
-    return ConfigError(f"the Ollama host {shown!r} is not understood: {why}; {ACCEPTED_HOSTS}.")
+def _not_understood(text: str, what: str, value: str) -> ConfigError:
+    # A password with a slash in it ends the authority too early: then any part may be secret.
+    scheme, separator, rest = text.partition("://") if "://" in text else ("", "", text)
+    secret, at, tail = rest.rpartition("@")
+    shown = f"{scheme}{separator}***@{tail}" if at else text
+    found = "not shown, it may be a part of a password" if "/" in secret else repr(value)
+    return ConfigError(
+        f"the Ollama host {shown!r} is not understood: its {what} is {found}; {ACCEPTED_HOSTS}. "
+        "A base URL has no query, fragment or spaces; in a password, write %2F for a slash."
+    )
 
 
 def endpoint_from_env(environ: Mapping[str, str]) -> Endpoint:
@@ -199,7 +209,7 @@ class Timeouts:
     def __post_init__(self) -> None:
         for name in ("connect_s", "read_s", "write_s"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not _is_wait(value):
                 raise ConfigError(f"{name} is {value!r}: give seconds above 0, or None to wait.")
 
     @classmethod
@@ -228,6 +238,10 @@ class Timeouts:
             f"the timeout {value!r} is not understood: give seconds, (connect, read), Timeouts "
             "or None for no limit."
         )
+
+
+def _is_wait(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 TimeoutLike = Timeouts | float | tuple[float | None, float | None] | None

@@ -5,6 +5,7 @@ input is a call of its own, `finish`, since only it can tell that something is m
 """
 
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any, Protocol
 
 from ollama_transport._errors import ProtocolError
@@ -39,107 +40,134 @@ class NDJSONDecoder:
 
     Raises:
         ProtocolError: from `feed` and `finish`, for a line that is no JSON object (``.line`` is
-            its start) or longer than MAX_LINE_BYTES.
+            its start) or longer than MAX_LINE_BYTES. Objects before it are returned first; the
+            call after that raises.
     """
 
     def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
         self.finished = False
-        self._max = max_line_bytes
-        self._pieces: list[bytes] = []
-        self._held = 0
+        self._lines = _Lines(max_line_bytes)
+        self._objects = _Objects()
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """Take bytes of any size and return the objects completed by them, in order."""
-        if _LF not in data:
-            self._hold(data)
-            return []
-        *lines, rest = data.split(_LF)
-        if self._pieces:
-            self._hold(lines[0])
-            lines[0] = self._take()
-        self._hold(rest)
-        return [parse_object(line) for line in lines if line and not line.isspace()]
+        return self._objects.of(line for line in self._lines.feed(data) if line.strip())
 
     def finish(self) -> list[dict[str, Any]]:
         """Return the object of a last line without a newline, if that is one."""
-        line = self._take()
-        return [parse_object(line)] if line.strip() else []
-
-    def _hold(self, piece: bytes) -> None:
-        if not piece:
-            return
-        self._held += len(piece)
-        if self._held > self._max:
-            raise ProtocolError(
-                f"a line of the answer is longer than {self._max} bytes; it starts "
-                f"{_start(b''.join(self._pieces) + piece)!r}",
-                line=_start(b"".join(self._pieces) + piece),
-            )
-        self._pieces.append(piece)
-
-    def _take(self) -> bytes:
-        line = b"".join(self._pieces)
-        self._pieces.clear()
-        self._held = 0
-        return line
+        rest = self._lines.take()
+        return self._objects.of([rest] if rest.strip() else [])
 
 
 class SSEDecoder:
     """Decode server-sent events whose data is JSON, with the interface of NDJSONDecoder.
 
-    Lines end in LF, CRLF or CR; comments and fields other than ``data`` are passed over;
-    ``data: [DONE]`` sets ``finished`` and yields nothing (wire reference 10.1).
+    Lines end in LF, CRLF or CR; comments and other fields than ``data`` are passed over, but for
+    errors: a field ``error`` and a bare JSON object are read as well. ``data: [DONE]`` sets
+    ``finished`` and yields nothing (wire reference 10.1).
 
     Raises:
-        ProtocolError: as NDJSONDecoder.
+        ProtocolError: as NDJSONDecoder; the limit holds for a line and for an event's data.
     """
 
     def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
         self.finished = False
-        self._max = max_line_bytes
-        self._rest = bytearray()
-        self._data: list[bytes] = []
+        self._lines = _Lines(max_line_bytes)
+        self._objects = _Objects()
+        self._data = _Lines(max_line_bytes)
+        self._has_data = False
+        self._after_cr = False
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """Take bytes of any size and return the objects of the events completed by them."""
-        self._rest += data
-        # A CR at the very end may be the first half of CRLF: it waits for the next bytes.
-        end = len(self._rest) - 1 if self._rest.endswith(b"\r") else len(self._rest)
-        block = bytes(self._rest[:end])
-        if b"\n" not in block and b"\r" not in block:
-            self._check_length()
-            return []
-        lines = block.replace(b"\r\n", _LF).replace(b"\r", _LF).split(_LF)
-        self._rest = bytearray(lines.pop() + bytes(self._rest[end:]))
-        self._check_length()
-        return [found for line in lines if (found := self._line(line)) is not None]
+        # The LF of a CRLF that was cut in two ends no second line.
+        unread = data.removeprefix(_LF) if self._after_cr else data
+        self._after_cr = data.endswith(b"\r") if data else self._after_cr
+        lines = self._lines.feed(unread.replace(b"\r\n", _LF).replace(b"\r", _LF))
+        return self._objects.of(self._events(lines))
 
     def finish(self) -> list[dict[str, Any]]:
         """Return the object of a last event without its blank line, if there is one."""
-        line, self._rest = bytes(self._rest).rstrip(b"\r"), bytearray()
-        found = [self._line(line), self._line(b"")] if line else [self._line(b"")]
-        return [value for value in found if value is not None]
+        return self._objects.of(self._events([self._lines.take(), b""]))
 
-    def _line(self, line: bytes) -> dict[str, Any] | None:
-        if line.startswith(b"data:"):
-            self._data.append(line[5:].removeprefix(b" "))
-            return None
-        if line or not self._data:
-            return None
-        data = b"\n".join(self._data)
-        self._data.clear()
-        if data.strip() == b"[DONE]":
-            self.finished = True
-            return None
-        return parse_object(data)
+    def _events(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        for line in lines:
+            if line.startswith(b"data:"):
+                self._add(line[5:].removeprefix(b" "))
+            elif line.startswith(b"error:"):
+                # llama.cpp before September 2025 names the field so, and leaves the key out.
+                yield b'{"error":' + line[6:] + b"}"
+            elif line.startswith(b"{"):
+                self._add(line)  # an error that a proxy answers in place of an event
+            elif not line and self._has_data:
+                data = self._data.take()
+                self._has_data = False
+                if data.strip() == b"[DONE]":
+                    self.finished = True
+                elif data.strip():
+                    yield data
 
-    def _check_length(self) -> None:
-        if len(self._rest) > self._max:
-            start = _start(bytes(self._rest[:SHOWN_BYTES]))
+    def _add(self, data: bytes) -> None:
+        self._data.hold(_LF + data if self._has_data else data)
+        self._has_data = True
+
+
+class _Lines:
+    """Cut bytes into lines at 0x0A and keep the unfinished one, within a limit."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max = max_bytes
+        self._pieces: list[bytes] = []
+        self._held = 0
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yield the lines completed by these bytes, without their ends."""
+        *lines, rest = data.split(_LF)
+        for line in lines:
+            self.hold(line)
+            yield self.take()
+        self.hold(rest)
+
+    def hold(self, piece: bytes) -> None:
+        """Keep a piece of a line."""
+        if not piece:
+            return
+        self._held += len(piece)
+        self._pieces.append(piece)
+        if self._held > self._max:
+            start = b"".join(self._pieces)[:SHOWN_BYTES]
             raise ProtocolError(
                 f"a line of the answer is longer than {self._max} bytes; it starts {start!r}",
                 line=start,
             )
+
+    def take(self) -> bytes:
+        """Return what is kept, and keep nothing."""
+        line = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        self._held = 0
+        return line
+
+
+class _Objects:
+    """Parse lines, so that a bad one takes nothing from those before it, however they came."""
+
+    def __init__(self) -> None:
+        self._failure: ProtocolError | None = None
+
+    def of(self, lines: Iterable[bytes]) -> list[dict[str, Any]]:
+        """Return the objects of lines; the failure of a line is raised before the next ones."""
+        if self._failure is not None:
+            raise self._failure
+        objects: list[dict[str, Any]] = []
+        try:
+            for line in lines:
+                objects.append(parse_object(line))
+        except ProtocolError as error:
+            if not objects:
+                raise
+            self._failure = error
+        return objects
 
 
 def parse_object(line: bytes) -> dict[str, Any]:
@@ -150,16 +178,12 @@ def parse_object(line: bytes) -> dict[str, Any]:
     """
     try:
         value = json.loads(line.decode())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
+        start = line[:SHOWN_BYTES]
         raise ProtocolError(
-            f"the answer is no JSON ({error}); it starts {_start(line)!r}", line=_start(line)
+            f"the answer is no JSON ({error}); it starts {start!r}", line=start
         ) from error
     if not isinstance(value, dict):
-        raise ProtocolError(
-            f"the answer is no JSON object; it starts {_start(line)!r}", line=_start(line)
-        )
+        start = line[:SHOWN_BYTES]
+        raise ProtocolError(f"the answer is no JSON object; it starts {start!r}", line=start)
     return value
-
-
-def _start(line: bytes) -> bytes:
-    return line[:SHOWN_BYTES]

@@ -3,9 +3,9 @@
 from typing import Protocol
 
 from ollama_transport import _native as native
-from ollama_transport._answers import ChatLine, Embeddings, GenerateLine
+from ollama_transport import _openai as openai
+from ollama_transport._answers import ChatLine, Embeddings, GenerateLine, ModelList
 from ollama_transport._calls import Call
-from ollama_transport._errors import ConfigError
 from ollama_transport._requests import ChatRequest, EmbedRequest, GenerateRequest
 from ollama_transport._settings import Config
 
@@ -22,9 +22,10 @@ class Dialect(Protocol):
     def embed(self, request: EmbedRequest) -> Call[Embeddings]:
         """Return the call for the vectors of texts."""
 
+    def models(self) -> Call[ModelList]:
+        """Return the call that lists the server's models."""
+
 
 def dialect_of(config: Config) -> Dialect:
     """Return the wire that a configuration asks for."""
-    if config.wire == "openai":
-        raise ConfigError("the OpenAI-compatible wire is not there yet: leave out the /v1.")
-    return native
+    return openai if config.wire == "openai" else native

@@ -1,7 +1,7 @@
 """The methods of the two clients, one for each endpoint; what they send is made by a dialect."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -40,7 +40,7 @@ class Endpoints(ABC):
         """Send a call and return its whole answer."""
 
     @abstractmethod
-    def stream(self, call: Call[T]) -> Iterator[T]:
+    def stream(self, call: Call[T]) -> Generator[T]:
         """Send a call and yield its lines as they come."""
 
     @abstractmethod
@@ -55,7 +55,7 @@ class Endpoints(ABC):
         """Return the next message of a chat, whole."""
         return self.send(self.dialect.chat(request))
 
-    def chat_stream(self, request: ChatRequest) -> Iterator[ChatLine]:
+    def chat_stream(self, request: ChatRequest) -> Generator[ChatLine]:
         """Yield the next message of a chat, piece by piece; the last line has ``done``."""
         return self.stream(self.dialect.chat(request))
 
@@ -63,7 +63,7 @@ class Endpoints(ABC):
         """Return the completion of a prompt, whole."""
         return self.send(self.dialect.generate(request))
 
-    def generate_stream(self, request: GenerateRequest) -> Iterator[GenerateLine]:
+    def generate_stream(self, request: GenerateRequest) -> Generator[GenerateLine]:
         """Yield the completion of a prompt, piece by piece; the last line has ``done``."""
         return self.stream(self.dialect.generate(request))
 
@@ -82,11 +82,13 @@ class Endpoints(ABC):
         keep_alive: KeepAlive | None = None,
     ) -> Embeddings:
         """Return the vector of one text over the legacy endpoint, not normalised."""
-        return self.send(native.embeddings(model, prompt, options=options, keep_alive=keep_alive))
+        call = native.embeddings(model, prompt, options=options, keep_alive=keep_alive)
+        return self.send(call)
 
     def list(self) -> Sequence[ModelSummary]:
-        """Return the models that the server has, the newest first."""
-        return self.send(native.tags()).models
+        """Return the models that the server has; Ollama lists the newest first."""
+        answer = self.send(self.dialect.models())
+        return answer.models
 
     def show(self, model: str, *, verbose: bool = False) -> ShowAnswer:
         """Return what the server knows of a model; ``verbose`` adds the long arrays."""
@@ -94,11 +96,13 @@ class Endpoints(ABC):
 
     def ps(self) -> Sequence[RunningModel]:
         """Return the models in memory; waits while one is being loaded."""
-        return self.send(native.ps()).models
+        answer = self.send(native.ps())
+        return answer.models
 
     def version(self) -> str:
         """Return the server's version."""
-        return self.send(native.version()).version
+        answer = self.send(native.version())
+        return answer.version
 
     def load(self, model: str, *, keep_alive: KeepAlive | None = None) -> ChatLine:
         """Load a model, and keep it for as long as ``keep_alive`` says."""
@@ -112,7 +116,7 @@ class Endpoints(ABC):
         """Get a model from its registry and return when it is there; call again to resume."""
         return self.send(native.pull(model, insecure=insecure))
 
-    def pull_stream(self, model: str, *, insecure: bool = False) -> Iterator[Progress]:
+    def pull_stream(self, model: str, *, insecure: bool = False) -> Generator[Progress]:
         """Get a model from its registry, yielding the progress; call again to resume."""
         return self.stream(native.pull(model, insecure=insecure))
 
@@ -120,7 +124,7 @@ class Endpoints(ABC):
         """Send a model to its registry and return when it is there."""
         return self.send(native.push(model, insecure=insecure))
 
-    def push_stream(self, model: str, *, insecure: bool = False) -> Iterator[Progress]:
+    def push_stream(self, model: str, *, insecure: bool = False) -> Generator[Progress]:
         """Send a model to its registry, yielding the progress."""
         return self.stream(native.push(model, insecure=insecure))
 
@@ -128,7 +132,7 @@ class Endpoints(ABC):
         """Make a model of another one or of uploaded files."""
         return self.send(native.create(request))
 
-    def create_stream(self, request: CreateRequest) -> Iterator[Progress]:
+    def create_stream(self, request: CreateRequest) -> Generator[Progress]:
         """Make a model of another one or of uploaded files, yielding the progress."""
         return self.stream(native.create(request))
 
@@ -183,7 +187,7 @@ class AsyncEndpoints(ABC):
         """Send a call and return its whole answer."""
 
     @abstractmethod
-    def stream(self, call: Call[T]) -> AsyncIterator[T]:
+    def stream(self, call: Call[T]) -> AsyncGenerator[T]:
         """Send a call and yield its lines as they come."""
 
     @abstractmethod
@@ -198,7 +202,7 @@ class AsyncEndpoints(ABC):
         """Return the next message of a chat, whole."""
         return await self.send(self.dialect.chat(request))
 
-    def chat_stream(self, request: ChatRequest) -> AsyncIterator[ChatLine]:
+    def chat_stream(self, request: ChatRequest) -> AsyncGenerator[ChatLine]:
         """Yield the next message of a chat, piece by piece; the last line has ``done``."""
         return self.stream(self.dialect.chat(request))
 
@@ -206,7 +210,7 @@ class AsyncEndpoints(ABC):
         """Return the completion of a prompt, whole."""
         return await self.send(self.dialect.generate(request))
 
-    def generate_stream(self, request: GenerateRequest) -> AsyncIterator[GenerateLine]:
+    def generate_stream(self, request: GenerateRequest) -> AsyncGenerator[GenerateLine]:
         """Yield the completion of a prompt, piece by piece; the last line has ``done``."""
         return self.stream(self.dialect.generate(request))
 
@@ -225,13 +229,13 @@ class AsyncEndpoints(ABC):
         keep_alive: KeepAlive | None = None,
     ) -> Embeddings:
         """Return the vector of one text over the legacy endpoint, not normalised."""
-        return await self.send(
-            native.embeddings(model, prompt, options=options, keep_alive=keep_alive)
-        )
+        call = native.embeddings(model, prompt, options=options, keep_alive=keep_alive)
+        return await self.send(call)
 
     async def list(self) -> Sequence[ModelSummary]:
-        """Return the models that the server has, the newest first."""
-        return (await self.send(native.tags())).models
+        """Return the models that the server has; Ollama lists the newest first."""
+        answer = await self.send(self.dialect.models())
+        return answer.models
 
     async def show(self, model: str, *, verbose: bool = False) -> ShowAnswer:
         """Return what the server knows of a model; ``verbose`` adds the long arrays."""
@@ -239,11 +243,13 @@ class AsyncEndpoints(ABC):
 
     async def ps(self) -> Sequence[RunningModel]:
         """Return the models in memory; waits while one is being loaded."""
-        return (await self.send(native.ps())).models
+        answer = await self.send(native.ps())
+        return answer.models
 
     async def version(self) -> str:
         """Return the server's version."""
-        return (await self.send(native.version())).version
+        answer = await self.send(native.version())
+        return answer.version
 
     async def load(self, model: str, *, keep_alive: KeepAlive | None = None) -> ChatLine:
         """Load a model, and keep it for as long as ``keep_alive`` says."""
@@ -257,7 +263,7 @@ class AsyncEndpoints(ABC):
         """Get a model from its registry and return when it is there; call again to resume."""
         return await self.send(native.pull(model, insecure=insecure))
 
-    def pull_stream(self, model: str, *, insecure: bool = False) -> AsyncIterator[Progress]:
+    def pull_stream(self, model: str, *, insecure: bool = False) -> AsyncGenerator[Progress]:
         """Get a model from its registry, yielding the progress; call again to resume."""
         return self.stream(native.pull(model, insecure=insecure))
 
@@ -265,7 +271,7 @@ class AsyncEndpoints(ABC):
         """Send a model to its registry and return when it is there."""
         return await self.send(native.push(model, insecure=insecure))
 
-    def push_stream(self, model: str, *, insecure: bool = False) -> AsyncIterator[Progress]:
+    def push_stream(self, model: str, *, insecure: bool = False) -> AsyncGenerator[Progress]:
         """Send a model to its registry, yielding the progress."""
         return self.stream(native.push(model, insecure=insecure))
 
@@ -273,7 +279,7 @@ class AsyncEndpoints(ABC):
         """Make a model of another one or of uploaded files."""
         return await self.send(native.create(request))
 
-    def create_stream(self, request: CreateRequest) -> AsyncIterator[Progress]:
+    def create_stream(self, request: CreateRequest) -> AsyncGenerator[Progress]:
         """Make a model of another one or of uploaded files, yielding the progress."""
         return self.stream(native.create(request))
 

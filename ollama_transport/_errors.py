@@ -4,6 +4,7 @@
       ConfigError (ValueError)             fix the call or the settings; raised before any I/O
         UnsupportedOptionError             this server cannot carry that option
       UnsupportedContentError (ValueError) a role or a part of a message that cannot be sent
+      BudgetExceededError                  a limit of the caller's own: .limit, .spent
       TransportError                       no complete answer came; .url
         OllamaConnectionError (ConnectionError)   not reached: start it, check the host
         OllamaTimeoutError (TimeoutError)         it was too slow: .phase, .timeout_s
@@ -27,6 +28,8 @@ class pickles. No httpx type crosses the edge of this package; its error is the 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 
@@ -61,6 +64,18 @@ class UnsupportedOptionError(ConfigError):
 
 class UnsupportedContentError(OllamaError, ValueError):
     """Tell that a role or a part of a message cannot be sent to this server."""
+
+
+class BudgetExceededError(OllamaError):
+    """Tell that a budget forbids a call; nothing was sent.
+
+    ``limit`` is the name of the limit, ``spent`` what was used or held when it was reached.
+    """
+
+    def __init__(self, message: str, *, limit: str, spent: float) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.spent = spent
 
 
 class TransportError(OllamaError):
@@ -112,6 +127,14 @@ class ErrorResponse:
         return json.loads(self.text)
 
 
+def _http_date(text: str) -> datetime | None:
+    try:
+        found = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
 class StatusError(OllamaError):
     """Tell that the server answered with an error.
 
@@ -155,12 +178,18 @@ class StatusError(OllamaError):
 
     @property
     def retry_after_s(self) -> float | None:
-        """Return the seconds that the ``Retry-After`` header asks for; None without one."""
+        """Return the seconds that the ``Retry-After`` header asks for; None without one.
+
+        A date there is counted from the answer's own ``Date``, or else from now.
+        """
         text = self.headers.get("retry-after", "")
         try:
             return max(0.0, float(text))
         except ValueError:
+            until, sent = _http_date(text), _http_date(self.headers.get("date", ""))
+        if until is None:
             return None
+        return max(0.0, (until - (sent or datetime.now(UTC))).total_seconds())
 
 
 class AuthenticationError(StatusError):

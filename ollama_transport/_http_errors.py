@@ -7,7 +7,6 @@ from typing import Any
 import httpx
 
 from ollama_transport._calls import truncated
-from ollama_transport._config import Timeouts
 from ollama_transport._errors import (
     OllamaConnectionError,
     OllamaError,
@@ -22,6 +21,8 @@ _PHASES: dict[type[httpx.TimeoutException], str] = {
     httpx.WriteTimeout: "write",
     httpx.PoolTimeout: "pool",
 }
+# Everything that httpx defines; InvalidURL, StreamError and CookieConflict have no common root.
+_HTTPX_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict)
 _HINTS = {
     "connect": "Check the address and the network, or raise the connect timeout.",
     "read": "The first byte comes after the model is loaded, and a long prompt takes time: raise "
@@ -32,25 +33,25 @@ _HINTS = {
 
 
 @contextmanager
-def opening(method: str, url: str, timeouts: Timeouts) -> Iterator[None]:
+def opening(method: str, url: str) -> Iterator[None]:
     """Map what fails before the answer's first byte; a plain context manager, for async as well."""
     try:
         yield
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _opening_error(error, method, url, timeouts) from error
+    except _HTTPX_ERRORS as error:
+        raise _opening_error(error, method, url) from error
 
 
 @contextmanager
-def reading(
-    method: str, url: str, timeouts: Timeouts, received: Callable[[], tuple[Any, ...]]
-) -> Iterator[None]:
+def reading(method: str, url: str, received: Callable[[], tuple[Any, ...]]) -> Iterator[None]:
     """Map what fails while an answer is read; what had come is in the error."""
     try:
         yield
     except httpx.TimeoutException as error:
-        raise _timeout(error, method, url, timeouts) from error
-    except httpx.HTTPError as error:
+        raise _timeout(error, method, url) from error
+    except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
         raise truncated(received(), url=url) from error
+    except _HTTPX_ERRORS as error:
+        raise _opening_error(error, method, url) from error
     except (ProtocolError, StreamError) as error:
         if not error.url:
             _locate(error, method, url)
@@ -62,11 +63,9 @@ def _locate(error: ProtocolError | StreamError, method: str, url: str) -> None:
     error.args = (f"{error.args[0]} ({method} {url})",)
 
 
-def _opening_error(
-    error: httpx.HTTPError | httpx.InvalidURL, method: str, url: str, timeouts: Timeouts
-) -> OllamaError:
+def _opening_error(error: Exception, method: str, url: str) -> OllamaError:
     if isinstance(error, httpx.TimeoutException):
-        return _timeout(error, method, url, timeouts)
+        return _timeout(error, method, url)
     if isinstance(error, httpx.ConnectError | httpx.ProxyError):
         return OllamaConnectionError(
             f"no server answers at {url} ({error}). Is Ollama running there (`ollama serve`)? "
@@ -83,12 +82,10 @@ def _opening_error(
     return ProtocolError(f"{method} {url} failed: {type(error).__name__}: {error}.", url=url)
 
 
-def _timeout(
-    error: httpx.TimeoutException, method: str, url: str, timeouts: Timeouts
-) -> OllamaTimeoutError:
+def _timeout(error: httpx.TimeoutException, method: str, url: str) -> OllamaTimeoutError:
     phase = _PHASES.get(type(error), "read")
-    limit = {"connect": timeouts.connect_s, "read": timeouts.read_s, "write": timeouts.write_s}
-    seconds = limit.get(phase)
+    # The request knows it best: an http_client of the user's has timeouts of its own.
+    seconds = error.request.extensions.get("timeout", {}).get(phase)
     return OllamaTimeoutError(
         f"{method} {url}: nothing for {seconds:g} s ({phase}). {_HINTS[phase]}"
         if seconds is not None

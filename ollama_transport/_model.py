@@ -1,12 +1,11 @@
 """What every model class has in common: where its server is, and its clients' lives."""
 
-import threading
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import httpx
 from pydantic import (
     BaseModel,
+    ConfigDict,
     Field,
     PrivateAttr,
     SecretStr,
@@ -15,19 +14,24 @@ from pydantic import (
     model_validator,
 )
 
-from ollama_transport._client import AsyncClient, Client
+from ollama_transport._budget import Budget
+from ollama_transport._clients import Clients, Recipe
 from ollama_transport._config import DEFAULT_TIMEOUTS, Timeouts
 from ollama_transport._errors import ConfigError
+from ollama_transport._ledger import UsageLedger
 from ollama_transport._options import unknown_name
-from ollama_transport._pool import ClientKwargs
 from ollama_transport._retry import DEFAULT_MAX_RETRIES, DEFAULT_MAX_WAIT_S, RetryPolicy
 from ollama_transport._settings import (
     SECRET_HEADERS,
     Api,
+    ClientKwargs,
     Settings,
     make_settings,
     split_credentials,
 )
+
+if TYPE_CHECKING:
+    from ollama_transport._client import AsyncClient, Client
 
 _SECRET_KWARGS = frozenset({"auth", "cert", "headers", "cookies", "proxy"})
 
@@ -114,7 +118,28 @@ class ServerFields(BaseModel):
         description="True after a pickle that had to leave secrets behind.",
     )
 
-    _clients: "Clients" = PrivateAttr(default_factory=lambda: Clients())
+    ledger: UsageLedger | None = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="Counts every call; one ledger may serve any number of models.",
+    )
+    budget: Budget | None = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="Forbids calls once so much is used; one budget may serve many models.",
+    )
+    requests_per_minute: int | None = Field(
+        default=None, ge=1, description="Most requests begun in any minute; None is no limit."
+    )
+    max_concurrency: int | None = Field(
+        default=None, ge=1, description="Most requests in flight at once; None is no limit."
+    )
+
+    _clients: Clients = PrivateAttr(default_factory=Clients)
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
 
     def __init__(self, **data: Any) -> None:
         check_names(type(self), data)
@@ -160,22 +185,28 @@ class ServerFields(BaseModel):
         )
         return settings.after_pickle() if self.secrets_lost else settings
 
-    def sync_client(self) -> Client:
+    def sync_client(self) -> "Client":
         """Return the blocking client, made on first need."""
-        return self._clients.sync(self.server_settings(), self._http_kwargs())
+        return self._clients.sync(self._recipe())
 
-    def async_client(self) -> AsyncClient:
+    def async_client(self) -> "AsyncClient":
         """Return the asynchronous client, made on first need."""
-        return self._clients.asynchronous(self.server_settings(), self._http_kwargs())
+        return self._clients.asynchronous(self._recipe())
 
     def use_clients(
-        self, sync: Client | None = None, asynchronous: AsyncClient | None = None
+        self, sync: "Client | None" = None, asynchronous: "AsyncClient | None" = None
     ) -> None:
         """Use these clients instead of own ones; whoever made them closes them."""
         self._clients = Clients(sync, asynchronous)
 
-    def _http_kwargs(self) -> ClientKwargs:
-        return ClientKwargs(self.client_kwargs, self.sync_client_kwargs, self.async_client_kwargs)
+    def _recipe(self) -> Recipe:
+        return Recipe(
+            self.server_settings(),
+            ClientKwargs(self.client_kwargs, self.sync_client_kwargs, self.async_client_kwargs),
+            tuple(meter for meter in (self.ledger, self.budget) if meter is not None),
+            self.max_concurrency,
+            self.requests_per_minute,
+        )
 
     def close(self) -> None:
         """Close the connections that no other model uses; the next call opens new ones."""
@@ -212,54 +243,6 @@ class ServerFields(BaseModel):
             },
         }
         return state
-
-
-class Clients:
-    """Hold the two clients of a model; copies of the model share it, pickles begin anew."""
-
-    def __init__(self, sync: Client | None = None, asynchronous: AsyncClient | None = None) -> None:
-        self._given_sync = sync
-        self._given_async = asynchronous
-        self._lock = threading.Lock()
-        self._sync: dict[Settings, Client] = {}
-        self._async: dict[Settings, AsyncClient] = {}
-
-    def sync(self, settings: Settings, kwargs: ClientKwargs) -> Client:
-        """Return the blocking client for these settings."""
-        if self._given_sync is not None:
-            return self._given_sync
-        with self._lock:
-            if settings not in self._sync:
-                self._sync[settings] = Client(settings=settings, client_kwargs=kwargs)
-            return self._sync[settings]
-
-    def asynchronous(self, settings: Settings, kwargs: ClientKwargs) -> AsyncClient:
-        """Return the asynchronous client for these settings."""
-        if self._given_async is not None:
-            return self._given_async
-        with self._lock:
-            if settings not in self._async:
-                self._async[settings] = AsyncClient(settings=settings, client_kwargs=kwargs)
-            return self._async[settings]
-
-    def close(self) -> None:
-        """Close what was made here; connections of running loops close as soon as those run."""
-        clients: list[Client | AsyncClient] = [*self._sync.values(), *self._async.values()]
-        for client in clients:
-            if (pool := client.leave_pool()) is not None:
-                pool.release(client)
-
-    async def aclose(self) -> None:
-        """Close what was made here."""
-        for client in list(self._async.values()):
-            await client.aclose()
-        self.close()
-
-    def __deepcopy__(self, _: object) -> "Clients":
-        return Clients(self._given_sync, self._given_async)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Clients, (self._given_sync, self._given_async)
 
 
 def check_names(cls: type[BaseModel], data: Mapping[str, Any]) -> None:
@@ -313,7 +296,7 @@ def _lift_timeout(parted: dict[str, Any], kwargs: dict[str, Any]) -> None:
     """Let a timeout for httpx be ours, so that errors name the right seconds."""
     if "timeout" in kwargs and "timeout" not in parted:
         value = kwargs.pop("timeout")
-        if isinstance(value, httpx.Timeout):
+        if type(value).__module__.startswith("httpx"):  # an httpx.Timeout, without importing it
             value = Timeouts(value.connect, value.read, value.write)
         parted["timeout"] = value
 

@@ -104,7 +104,7 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
     def read(raw: Mapping[str, Any]) -> Embeddings:
         return _counted(Embeddings.from_native(raw), expected)
 
-    call = Call("POST", "/api/embed", read, body=_given(body), model=request.model)
+    call = Call("POST", "/api/embed", read, body=_given(body), model=request.model, metered=True)
     return _recovering(call, request, embed)
 
 
@@ -116,7 +116,7 @@ def embeddings(
     return Call("POST", "/api/embeddings", Embeddings.from_native, body=_given(body), model=model)
 
 
-def tags() -> Call[ModelList]:
+def models() -> Call[ModelList]:
     """Return the call of ``/api/tags``."""
     return Call("GET", "/api/tags", ModelList.from_native)
 
@@ -315,6 +315,7 @@ def _lines(
         whole_fields=_WHOLE,
         stream_fields=_STREAM,
         model=model,
+        metered=True,
     )
 
 

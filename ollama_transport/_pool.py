@@ -11,12 +11,12 @@ import os
 import ssl
 import threading
 import weakref
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import httpx
 
-from ollama_transport._settings import Config, Settings
+from ollama_transport._settings import ClientKwargs, Config, Settings
 
 KEEPALIVE_S = 30.0
 _LIMITS = httpx.Limits(
@@ -40,18 +40,20 @@ class Pool:
     owner is gone; what is simply forgotten is closed when it is collected.
     """
 
-    def __init__(self, settings: Settings, config: Config, client_kwargs: "ClientKwargs") -> None:
+    def __init__(self, settings: Settings, config: Config, client_kwargs: ClientKwargs) -> None:
         self._arguments = _httpx_arguments(settings, config)
         self._kwargs = client_kwargs
         self._lock = threading.Lock()
         self._owners: weakref.WeakSet[object] = weakref.WeakSet()
         self._sync: httpx.Client | None = None
+        self._close_sync: Callable[[], object] = _nothing
         self._loops: dict[asyncio.AbstractEventLoop, _LoopClient] = {}
         self._pid = os.getpid()
 
     def add_owner(self, owner: object) -> None:
         """Count somebody who uses this pool."""
-        self._owners.add(owner)
+        with self._lock:
+            self._owners.add(owner)
 
     def is_foreign(self) -> bool:
         """Tell whether this process is a fork of the one that made the pool."""
@@ -62,9 +64,9 @@ class Pool:
         with self._lock:
             if self._sync is None:
                 self._sync = httpx.Client(
-                    **_with_verify({**self._arguments, **self._kwargs.both, **self._kwargs.sync})
+                    **_completed({**self._arguments, **self._kwargs.both, **self._kwargs.sync})
                 )
-                weakref.finalize(self, self._sync.close)
+                self._close_sync = weakref.finalize(self, self._sync.close)
             return self._sync
 
     async def for_loop(self) -> httpx.AsyncClient:
@@ -73,9 +75,7 @@ class Pool:
         held = self._loops.get(loop)
         if held is None:
             client = httpx.AsyncClient(
-                **_with_verify(
-                    {**self._arguments, **self._kwargs.both, **self._kwargs.asynchronous}
-                )
+                **_completed({**self._arguments, **self._kwargs.both, **self._kwargs.asynchronous})
             )
             held = _LoopClient(client, _close_with_loop(weakref.ref(self), loop, client))
             self._forget_closed_loops()
@@ -88,16 +88,19 @@ class Pool:
         self._loops.pop(loop, None)
 
     def _forget_closed_loops(self) -> None:
-        for loop in [loop for loop in self._loops if loop.is_closed()]:
-            self.forget(loop)
+        # A copy, since other threads may be adding their loops.
+        for loop in list(self._loops):
+            if loop.is_closed():
+                self.forget(loop)
 
     def release(self, owner: object) -> None:
         """Let an owner go; the last one closes every connection, those of other loops as well."""
-        if not self._leave(owner):
-            return
-        if self._sync is not None:
-            self._sync.close()
-            self._sync = None
+        with self._lock:
+            self._owners.discard(owner)
+            if self._owners:
+                return
+            close, self._sync, self._close_sync = self._close_sync, None, _nothing
+        close()
         for loop, held in list(self._loops.items()):
             self.forget(loop)
             if not loop.is_closed():
@@ -112,10 +115,6 @@ class Pool:
 
     def _owners_without(self, owner: object) -> int:
         return sum(1 for other in self._owners if other is not owner)
-
-    def _leave(self, owner: object) -> bool:
-        self._owners.discard(owner)
-        return len(self._owners) == 0
 
 
 class _LoopClient:
@@ -151,23 +150,6 @@ async def _finish(guard: AsyncGenerator[None]) -> None:
 _CLOSING: set[asyncio.Task[None]] = set()
 
 
-class ClientKwargs:
-    """Hold what goes to httpx as it is: for both clients, the blocking and the asynchronous one."""
-
-    def __init__(
-        self,
-        both: Mapping[str, Any] | None = None,
-        sync: Mapping[str, Any] | None = None,
-        asynchronous: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.both = dict(both) if both is not None else {}
-        self.sync = dict(sync) if sync is not None else {}
-        self.asynchronous = dict(asynchronous) if asynchronous is not None else {}
-
-    def __bool__(self) -> bool:
-        return bool(self.both or self.sync or self.asynchronous)
-
-
 def _httpx_arguments(settings: Settings, config: Config) -> dict[str, Any]:
     waits = settings.timeouts
     return {
@@ -181,10 +163,30 @@ def _httpx_arguments(settings: Settings, config: Config) -> dict[str, Any]:
     }
 
 
-def _with_verify(arguments: dict[str, Any]) -> dict[str, Any]:
-    if "verify" in arguments or "cert" in arguments or "transport" in arguments:
+def _completed(arguments: dict[str, Any]) -> dict[str, Any]:
+    if arguments.get("transport") is not None:
+        return {**arguments, "transport": _Borrowed(arguments["transport"])}
+    if "verify" in arguments or "cert" in arguments:
         return arguments
     return {**arguments, "verify": ssl_context()}
+
+
+class _Borrowed(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Be somebody else's transport, which does not close with our clients: copies share it."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response: httpx.Response = self._transport.handle_request(request)
+        return response
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response: httpx.Response = await self._transport.handle_async_request(request)
+        return response
+
+
+def _nothing() -> None: ...
 
 
 _POOLS: weakref.WeakValueDictionary[tuple[object, ...], Pool] = weakref.WeakValueDictionary()

@@ -30,6 +30,9 @@ ToolChoice = Literal["auto", "none", "required"] | NamedTool
 OverflowPolicy = Literal["warn", "error", "truncate"]
 """When a prompt does not fit: warn and let the server cut it, raise, or cut in silence."""
 
+UnsupportedOptions = Literal["error", "drop"]
+"""When the wire in use cannot carry an option: raise UnsupportedOptionError, or leave it out."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
@@ -41,7 +44,8 @@ class ChatRequest:
     instead of cutting it (3.8), which ``on_context_overflow`` "warn" and "error" ask for where
     ``truncate`` is None. A ``tool_choice`` that forces, and a ``format`` beside tools, are brought
     about by constrained output where the server has no such thing.
-    ``extra`` holds further top-level fields, sent as they are.
+    ``extra`` holds further top-level fields, sent as they are; ``unsupported_options`` says what
+    to do with what an OpenAI-compatible server cannot be sent.
 
     Raises:
         ConfigError: for a value that no server would take.
@@ -62,6 +66,7 @@ class ChatRequest:
     logprobs: bool | None = None
     top_logprobs: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    unsupported_options: UnsupportedOptions = "error"
 
     def __post_init__(self) -> None:
         _check(self)
@@ -96,6 +101,7 @@ class GenerateRequest:
     logprobs: bool | None = None
     top_logprobs: int | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    unsupported_options: UnsupportedOptions = "error"
 
     def __post_init__(self) -> None:
         _check(self)
@@ -120,10 +126,12 @@ class EmbedRequest:
     options: Mapping[str, Any] = field(default_factory=dict)
     keep_alive: KeepAlive | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    unsupported_options: UnsupportedOptions = "error"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "keep_alive", keep_alive(self.keep_alive))
         checked_policy(self.on_context_overflow)
+        _check_unsupported(self.unsupported_options)
 
 
 def checked_policy(value: object) -> OverflowPolicy | None:
@@ -146,6 +154,12 @@ def _check(request: ChatRequest | GenerateRequest) -> None:
     object.__setattr__(request, "format", check_format(request.format))
     check_top_logprobs(request.top_logprobs)
     checked_policy(request.on_context_overflow)
+    _check_unsupported(request.unsupported_options)
+
+
+def _check_unsupported(value: object) -> None:
+    if value not in get_args(UnsupportedOptions):
+        raise ConfigError(f'unsupported_options={value!r}: give "error" or "drop".')
 
 
 @dataclass(frozen=True, slots=True)

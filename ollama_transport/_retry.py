@@ -3,9 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-import tenacity
+from typing import TYPE_CHECKING, Any
 
 from ollama_transport._errors import (
     ConfigError,
@@ -13,6 +11,9 @@ from ollama_transport._errors import (
     OllamaTimeoutError,
     ServerBusyError,
 )
+
+if TYPE_CHECKING:
+    import tenacity
 
 DEFAULT_MAX_RETRIES = 2
 DEFAULT_MAX_WAIT_S = 30.0
@@ -46,6 +47,8 @@ class RetryPolicy:
 
     def tenacity_arguments(self, repeatable: bool) -> dict[str, Any]:
         """Return the arguments of ``tenacity.Retrying`` and ``AsyncRetrying`` alike."""
+        import tenacity  # here: models are imported and made without it
+
         return {
             "stop": tenacity.stop_after_attempt(self.max_retries + 1)
             | tenacity.stop_before_delay(self.max_wait_s),
@@ -55,10 +58,12 @@ class RetryPolicy:
             "reraise": True,
         }
 
-    def _wait(self) -> Callable[[tenacity.RetryCallState], float]:
+    def _wait(self) -> "Callable[[tenacity.RetryCallState], float]":
+        import tenacity  # see above
+
         jitter = tenacity.wait_random_exponential(multiplier=self.first_wait_s, max=self.max_wait_s)
 
-        def wait(state: tenacity.RetryCallState) -> float:
+        def wait(state: "tenacity.RetryCallState") -> float:
             error = state.outcome.exception() if state.outcome is not None else None
             asked = error.retry_after_s if isinstance(error, ServerBusyError) else None
             return jitter(state) if asked is None else asked
@@ -79,7 +84,7 @@ def is_repeatable(error: BaseException, repeatable: bool = True) -> bool:
     return isinstance(error, ServerBusyError)
 
 
-def _log(state: tenacity.RetryCallState) -> None:
+def _log(state: "tenacity.RetryCallState") -> None:
     error = state.outcome.exception() if state.outcome is not None else None
     logger.info(
         "try %d failed, next one in %.2f s: %s: %s",

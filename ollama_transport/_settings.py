@@ -1,5 +1,8 @@
 """What a client was told, as a value; the environment is asked only when a call is made."""
 
+import functools
+import logging
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -27,6 +30,13 @@ Secret = str | SecretStr
 SECRET_HEADERS = frozenset(
     {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-auth-token", "cookie"}
 )
+SECRET_KWARGS = frozenset({"auth", "cert", "cookies", "headers", "mounts", "proxy"})
+"""Arguments of httpx that may hold a secret."""
+
+logger = logging.getLogger("ollama_transport")
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 
 def reveal(secret: Secret | None) -> str | None:
@@ -79,10 +89,25 @@ class Settings:
         ]
         if len(ways) > 1:
             raise ConfigError(f"give one way to authenticate, not {' and '.join(ways)}.")
+        self._check_headers()
         if self.api not in ("auto", "native", "openai"):
             raise ConfigError(f'api={self.api!r}: give "auto", "native" or "openai".')
         if self.base_url is not None:
             self._check_key(parse_host(self.base_url))
+
+    @property
+    def authenticates(self) -> bool:
+        """Tell whether the settings themselves say who is asking, whatever the environment adds."""
+        given = self.api_key is not None or self.credentials is not None
+        return given or self._has_header("authorization")
+
+    def _check_headers(self) -> None:
+        # httpx would refuse these as well, and show the secret in doing so.
+        check_header("api_key", self.api_key)
+        for name, value in self.headers:
+            if not _HEADER_NAME.fullmatch(name):
+                raise ConfigError(f"{name!r} cannot be the name of a header.")
+            check_header(f"the header {name}", value)
 
     def _has_header(self, name: str) -> bool:
         return any(key == name for key, _ in self.headers)
@@ -124,7 +149,10 @@ class Settings:
             return {"authorization": basic_auth(credentials)}
         key = key_from_env(environ)
         if key is not None and (endpoint.is_private_enough or self.allow_insecure_auth):
+            check_header("OLLAMA_API_KEY", key)
             return {"authorization": f"Bearer {key}"}
+        if key is not None:
+            _tell_key_unsent(endpoint.url)
         if self.lost_secrets:
             raise ConfigError(
                 "this object was pickled, and secrets are left out of pickles: set OLLAMA_API_KEY "
@@ -160,6 +188,29 @@ class Settings:
         return self  # immutable; and a copy inside the process keeps its secrets
 
 
+def check_header(name: str, value: object) -> None:
+    """Refuse what no header can carry; the value is not shown, since it may be secret.
+
+    Raises:
+        ConfigError: for anything but text of printable ASCII characters.
+    """
+    if value is not None and not (isinstance(value, str) and _HEADER_VALUE.fullmatch(value)):
+        raise ConfigError(
+            f"{name} cannot be sent as a header: it must be text of printable ASCII characters, "
+            "without a line end."
+        )
+
+
+@functools.cache
+def _tell_key_unsent(url: str) -> None:
+    # Cached, so that it is told once for each server and not with each call.
+    logger.warning(
+        "OLLAMA_API_KEY is not sent to %s, where it would travel in clear: use https, or say "
+        "allow_insecure_auth=True if that network is yours.",
+        url,
+    )
+
+
 def make_settings(
     base_url: str | None = None,
     *,
@@ -184,7 +235,9 @@ def make_settings(
         base_url=clean,
         api_key=reveal(api_key),
         credentials=found if found is not None else reveal(credentials),
-        headers=tuple(sorted((name.lower(), value) for name, value in given.items())),
+        headers=tuple(
+            sorted((name.lower(), value) for name, value in given.items() if value is not None)
+        ),
         timeouts=Timeouts.of(timeout),
         retry=policy if max_retries is None else replace(policy, max_retries=max_retries),
         api=api,
@@ -205,3 +258,32 @@ def split_credentials(base_url: str | None) -> tuple[str | None, str | None]:
         return base_url, None
     suffix = {"openai": "/v1", "native": "/api", None: ""}[endpoint.wire]
     return endpoint.url + suffix, endpoint.credentials
+
+
+class ClientKwargs:
+    """Hold what goes to httpx as it is: for both clients, the blocking and the asynchronous one."""
+
+    def __init__(
+        self,
+        both: Mapping[str, Any] | None = None,
+        sync: Mapping[str, Any] | None = None,
+        asynchronous: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.both = dict(both) if both is not None else {}
+        self.sync = dict(sync) if sync is not None else {}
+        self.asynchronous = dict(asynchronous) if asynchronous is not None else {}
+
+    def __bool__(self) -> bool:
+        return bool(self.both or self.sync or self.asynchronous)
+
+    def lift_headers(self, more: Mapping[str, str] | None) -> dict[str, str]:
+        """Take the headers for both out, and return them with more, which win."""
+        lifted = {name.lower(): value for name, value in self.both.pop("headers", {}).items()}
+        given = {} if more is None else more
+        return {**lifted, **{name.lower(): value for name, value in given.items()}}
+
+    def without_secrets(self) -> "ClientKwargs":
+        """Return what may travel in a pickle; itself when that is all."""
+        parts = (self.both, self.sync, self.asynchronous)
+        kept = [{n: v for n, v in part.items() if n not in SECRET_KWARGS} for part in parts]
+        return self if kept == list(parts) else ClientKwargs(*kept)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_NS = 1e-9
+_NS_PER_S = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def _count(raw: Mapping[str, Any], key: str) -> int | None:
 
 def _seconds(raw: Mapping[str, Any], key: str) -> float | None:
     value = _count(raw, key)
-    return None if value is None else value * _NS
+    return None if value is None else value / _NS_PER_S
 
 
 def _part(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -101,10 +101,13 @@ def check_capabilities(installed: Installed, asked: str, verb: str, fields: Fiel
     able = installed.model.capabilities
     if "completion" not in able:
         raise WireError(400, f'"{asked}" does not support {verb}')
-    wanted = [name for name, field in (("tools", "tools"), ("insert", "suffix")) if fields.get(field)]
+    wanted = [
+        name for name, field in (("tools", "tools"), ("insert", "suffix")) if fields.get(field)
+    ]
     missing = [name for name in wanted if name not in able]
     if missing:
-        raise WireError(400, f"{installed.name.full} does not support {'\n'.join(missing)}")
+        listed = "\n".join(missing)
+        raise WireError(400, f"{installed.name.full} does not support {listed}")
     if fields["think"] not in (None, False) and "thinking" not in able:
         raise WireError(400, f'"{asked}" does not support thinking')
 

@@ -1,6 +1,6 @@
 """The endpoints ``/api/chat`` and ``/api/generate``: deltas in Ollama's own words."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -21,7 +21,12 @@ from ollama_transport.embedded._failures import WireError
 from ollama_transport.embedded._generation import Delta, Run, deltas
 from ollama_transport.embedded._prompts import render
 from ollama_transport.embedded._requests import CHAT, GENERATE
-from ollama_transport.embedded._responses import NDJSON, json_response, native_lines, stream_response
+from ollama_transport.embedded._responses import (
+    NDJSON,
+    json_response,
+    native_lines,
+    stream_response,
+)
 from ollama_transport.embedded._store import Installed
 from ollama_transport.embedded._wire import now_ns, utc_timestamp
 
@@ -128,7 +133,7 @@ def _chat_line(run: Run, delta: Delta) -> Fields:
     return {**head, **_logprobs(delta), **_metrics(delta)}
 
 
-async def _chat_lines(run: Run, backend: Backend) -> AsyncIterator[Fields]:
+async def _chat_lines(run: Run, backend: Backend) -> AsyncGenerator[Fields]:
     async with aclosing(deltas(run, backend.loader)) as stream:
         async for delta in stream:
             yield _chat_line(run, delta)
@@ -141,7 +146,7 @@ def _generate_line(run: Run, delta: Delta, context: list[int] | None) -> Fields:
     return {**head, **_ending(delta, context), **_metrics(delta), **_logprobs(delta)}
 
 
-async def _generate_lines(run: Run, backend: Backend, fields: Fields) -> AsyncIterator[Fields]:
+async def _generate_lines(run: Run, backend: Backend, fields: Fields) -> AsyncGenerator[Fields]:
     said = ""
     async with aclosing(deltas(run, backend.loader)) as stream:
         async for delta in stream:

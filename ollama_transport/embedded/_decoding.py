@@ -6,11 +6,18 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from ollama_transport.embedded._failures import WireError
 
-_KINDS = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
+_KINDS = {
+    str: "string",
+    bool: "bool",
+    int: "number",
+    float: "number",
+    list: "array",
+    dict: "object",
+}
 _SPACES = " \t\r\n"
 _OUTSIDE = (
     ("Expecting property name", "looking for beginning of object key string"),
@@ -75,7 +82,7 @@ def _quote(char: str) -> str:
 class Decoder(Protocol):
     """Turns a JSON value into what a Go field would hold."""
 
-    def decode(self, value: object, path: str) -> object:
+    def decode(self, value: object, path: str, /) -> object:
         """Return the decoded value, or raise WireError (400) naming ``path``."""
 
 
@@ -95,7 +102,7 @@ class Scalar:
     zero: object
     types: tuple[type, ...]
 
-    def decode(self, value: object, path: str) -> object:
+    def decode(self, value: object, path: str, /) -> object:
         """Return the value itself, or the zero value for null."""
         if value is None:
             return self.zero
@@ -120,7 +127,7 @@ OBJECT = Scalar("map[string]interface {}", None, (dict,))
 class Anything:
     """A field of any JSON type, checked later."""
 
-    def decode(self, value: object, path: str) -> object:
+    def decode(self, value: object, _path: str, /) -> object:
         """Return the value as it is."""
         return value
 
@@ -132,7 +139,7 @@ ANYTHING = Anything()
 class Blob:
     """Bytes in standard base64 with padding; CR and LF are tolerated."""
 
-    def decode(self, value: object, path: str) -> bytes:
+    def decode(self, value: object, path: str, /) -> bytes:
         """Return the bytes, or raise with the index of the first bad byte."""
         text = str(TEXT.decode(value, path))
         bad = _bad_base64(text)
@@ -162,7 +169,7 @@ class ListOf:
     element: Decoder
     go_type: str
 
-    def decode(self, value: object, path: str) -> list[object]:
+    def decode(self, value: object, path: str, /) -> list[object]:
         """Return the decoded elements."""
         if value is None:
             return []
@@ -178,7 +185,7 @@ class Struct:
     go_type: str
     fields: Mapping[str, Decoder]
 
-    def decode(self, value: object, path: str) -> dict[str, object]:
+    def decode(self, value: object, path: str, /) -> dict[str, Any]:
         """Return every field, absent ones with their zero value."""
         if value is None:
             value = {}
@@ -197,7 +204,7 @@ class Struct:
 
 def decode_body(
     struct: Struct, body: bytes, *, when_empty: str = "missing request body"
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Read a request's body into a struct.
 
     Raises:

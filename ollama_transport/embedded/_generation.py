@@ -5,7 +5,7 @@ import secrets
 import string
 import time
 import zlib
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -68,7 +68,7 @@ class Delta:
     end: End | None = None
 
 
-async def deltas(run: Run, loader: Loader) -> AsyncIterator[Delta]:
+async def deltas(run: Run, loader: Loader) -> AsyncGenerator[Delta]:
     """Load the model and stream its answer.
 
     A stream can end without an ``end`` delta: that is an engine that stopped early (3.2).
@@ -128,7 +128,7 @@ class _Pieces:
         self.reason = "stop"
         self.calls: list[dict[str, object]] = []
 
-    async def stream(self) -> AsyncIterator[Delta]:
+    async def stream(self) -> AsyncGenerator[Delta]:
         for token in tokens_of(self._answer.thinking):
             if not await self._next():
                 return

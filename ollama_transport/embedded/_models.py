@@ -27,7 +27,7 @@ class EmbeddedModel:
     Args:
         name: Its name; without a tag it is ``name:latest``.
         capabilities: What ``/api/show`` lists and requests are checked against: ``completion``,
-            ``tools``, ``thinking``, ``insert``, ``vision``, ``embedding`` (and ``image``, ``audio``).
+            ``tools``, ``thinking``, ``insert``, ``vision``, ``embedding``, ``image``, ``audio``.
         context_length: The context it was "trained" with, in tokens; num_ctx is clamped to it.
         parameters: Modelfile parameters, such as ``{"num_ctx": 64, "stop": ["###"]}``.
         template: The Modelfile's template, for ``/api/show``; "" gives the default one.

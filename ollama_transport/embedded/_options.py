@@ -5,11 +5,30 @@ from collections.abc import Mapping
 from ollama_transport.embedded._failures import WireError
 
 _INTEGERS = frozenset(
-    "num_ctx num_batch num_gpu main_gpu num_thread draft_num_predict num_keep seed num_predict "
-    "top_k repeat_last_n".split()
+    {
+        "num_ctx",
+        "num_batch",
+        "num_gpu",
+        "main_gpu",
+        "num_thread",
+        "draft_num_predict",
+        "num_keep",
+        "seed",
+        "num_predict",
+        "top_k",
+        "repeat_last_n",
+    }
 )
 _FLOATS = frozenset(
-    "top_p min_p typical_p temperature repeat_penalty presence_penalty frequency_penalty".split()
+    {
+        "top_p",
+        "min_p",
+        "typical_p",
+        "temperature",
+        "repeat_penalty",
+        "presence_penalty",
+        "frequency_penalty",
+    }
 )
 _FLAGS = frozenset({"use_mmap"})
 DEFAULT_NUM_KEEP = 4

@@ -22,13 +22,13 @@ _LEVELS = '"high", "medium", "low", "max", true, or false'
 
 @dataclass(frozen=True, slots=True)
 class _KeepAlive:
-    def decode(self, value: object, path: str) -> object:
+    def decode(self, value: object, _path: str, /) -> object:
         return parse_keep_alive(value)
 
 
 @dataclass(frozen=True, slots=True)
 class _Think:
-    def decode(self, value: object, path: str) -> object:
+    def decode(self, value: object, _path: str, /) -> object:
         if value is None or isinstance(value, bool):
             return value
         if not isinstance(value, str):
@@ -40,7 +40,7 @@ class _Think:
 
 @dataclass(frozen=True, slots=True)
 class _Arguments:
-    def decode(self, value: object, path: str) -> object:
+    def decode(self, value: object, _path: str, /) -> object:
         if value is None:
             return {}
         if isinstance(value, dict):
@@ -50,14 +50,14 @@ class _Arguments:
 
 @dataclass(frozen=True, slots=True)
 class _Property:
-    def decode(self, value: object, path: str) -> object:
+    def decode(self, value: object, path: str, /) -> object:
         schema = PROPERTY.decode(value, path)
         return {key: item for key, item in schema.items() if item not in (None, "", [], {})}
 
 
 @dataclass(frozen=True, slots=True)
 class _Properties:
-    def decode(self, value: object, path: str) -> object:
+    def decode(self, value: object, path: str, /) -> object:
         given = OBJECT.decode(value, path)
         if not isinstance(given, dict):
             return {}
@@ -66,7 +66,7 @@ class _Properties:
 
 @dataclass(frozen=True, slots=True)
 class _TypeName:
-    def decode(self, value: object, path: str) -> object:
+    def decode(self, value: object, path: str, /) -> object:
         return value if isinstance(value, list) else TEXT.decode(value, path)
 
 

@@ -1,6 +1,6 @@
 """The responses of the endpoints: Go's JSON, and streams whose headers wait for a first chunk."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 
 from starlette.responses import Response
@@ -42,15 +42,18 @@ class StreamResponse(Response):
         content_type: What it is.
     """
 
-    def __init__(
-        self, first: bytes | None, rest: AsyncIterator[bytes], content_type: str
-    ) -> None:
+    def __init__(self, first: bytes | None, rest: AsyncIterator[bytes], content_type: str) -> None:
         super().__init__(headers={"content-type": content_type})
         del self.headers["content-length"]
         self._first = first
         self._rest = rest
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(
+        self,
+        scope: Scope,  # noqa: ARG002 - the signature is ASGI's
+        receive: Receive,  # noqa: ARG002 - as above
+        send: Send,
+    ) -> None:
         """Send the headers, then each chunk as it comes."""
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
         await send(start)
@@ -71,7 +74,7 @@ async def stream_response(chunks: AsyncIterator[bytes], content_type: str) -> Re
     return StreamResponse(first, chunks, content_type)
 
 
-async def native_lines(values: AsyncIterator[object]) -> AsyncIterator[bytes]:
+async def native_lines(values: AsyncGenerator[object]) -> AsyncIterator[bytes]:
     """Write NDJSON lines; a failure after the first becomes a last ``{"error"}`` line (7.4).
 
     Raises:
@@ -79,7 +82,7 @@ async def native_lines(values: AsyncIterator[object]) -> AsyncIterator[bytes]:
     """
     begun = False
     try:
-        async with aclosing(values) as stream:  # type: ignore[type-var] # they are generators
+        async with aclosing(values) as stream:
             async for value in stream:
                 yield dump_line(value)
                 begun = True

@@ -131,7 +131,7 @@ class ModelStore:
         """
         reference = parse_reference(asked)
         if reference.source == "cloud":
-            raise CloudDisabled
+            raise CloudDisabledError
         missing = not_found.format(reference.asked, short=reference.name.short)
         if not reference.asked:
             raise WireError(404, missing)
@@ -143,7 +143,7 @@ class ModelStore:
         return reference, installed
 
 
-class CloudDisabled(WireError):
+class CloudDisabledError(WireError):
     """The 403 for a cloud model, which even on ``/v1`` has the native envelope (8.2)."""
 
     def __init__(self) -> None:

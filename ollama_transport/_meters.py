@@ -1,0 +1,132 @@
+"""One place where every call begins and ends: who counts, bounds or traces calls stands here."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self, TypeVar
+
+from ollama_transport._calls import Call
+from ollama_transport._errors import StreamError
+from ollama_transport._usage import Usage
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """Tell how a call ended.
+
+    ``usage`` is None when nothing is known; ``error`` is the error's class name, None for none;
+    ``cancelled`` is True for a stream that was left early. ``elapsed_s`` is in seconds.
+    """
+
+    model: str
+    path: str
+    elapsed_s: float
+    usage: Usage | None = None
+    error: str | None = None
+    cancelled: bool = False
+
+
+class Meter(Protocol):
+    """Be told of every call that generates or embeds, once when it begins and once at its end."""
+
+    def begin(self, call: Call[Any], /) -> None:
+        """Take note of a call about to be sent; raise to forbid it."""
+
+    def end(self, call: Call[Any], record: CallRecord, /) -> None:
+        """Take note of how it ended."""
+
+
+class Account:
+    """Follow one call from its beginning to its end, whatever that is.
+
+    A plain context manager, for async code as well. `noted` takes each line of the answer.
+    """
+
+    def __init__(self, meters: Sequence[Meter], call: Call[Any]) -> None:
+        self._meters = meters if call.metered else ()
+        self._call = call
+        self._begun: list[Meter] = []
+        self._lines = 0
+        self._usage: Usage | None = None
+        self._finished = False
+        self._start = time.perf_counter()
+
+    def noted(self, line: T) -> T:
+        """Take a line of the answer, or the whole of it, and return it."""
+        self._lines += 1
+        usage = getattr(line, "usage", None)
+        if usage is not None:
+            self._usage = usage
+        self._finished = self._finished or getattr(line, "done", True)
+        return line
+
+    def __enter__(self) -> Self:
+        for meter in self._meters:
+            try:
+                meter.begin(self._call)
+            except BaseException as error:
+                # A later meter forbade it: the earlier ones learn that nothing was sent.
+                self._end(error)
+                raise
+            self._begun.append(meter)
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        record = self._record(error)
+        for meter in self._begun:
+            meter.end(self._call, record)
+
+    def _record(self, error: BaseException | None) -> CallRecord:
+        left = isinstance(error, GeneratorExit) or type(error).__name__ == "CancelledError"
+        failed = error is not None and not (left and self._finished)
+        return CallRecord(
+            model=self._call.model if self._call.model is not None else "",
+            path=self._call.path,
+            elapsed_s=time.perf_counter() - self._start,
+            usage=self._usage if self._usage is not None else self._guess(error),
+            error=type(error).__name__ if failed and not left else None,
+            cancelled=left and not self._finished,
+        )
+
+    def _guess(self, error: BaseException | None) -> Usage | None:
+        """Return an estimate for an answer without its end: about a token each line."""
+        lines = len(error.received) if isinstance(error, StreamError) else self._lines
+        return Usage(completion_tokens=lines, estimated=True) if lines and error else None
+
+
+def worst_case_tokens(call: Call[Any]) -> int | None:
+    """Return the most tokens that a call can cost; None when nothing bounds its answer.
+
+    The prompt counts a token each four characters, since only the server can count it.
+    """
+    body = call.body if call.body is not None else {}
+    options = body.get("options")
+    limit = options.get("num_predict") if isinstance(options, Mapping) else None
+    limit = body.get("max_tokens", limit)
+    if "input" in body:
+        limit = 0
+    if not isinstance(limit, int) or limit < 0:
+        return None
+    return limit + prompt_characters(body) // 4
+
+
+def prompt_characters(value: Any) -> int:
+    """Return how many characters of text a request holds, at any depth."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(prompt_characters(item) for item in value.values())
+    if isinstance(value, list | tuple):
+        return sum(prompt_characters(item) for item in value)
+    return 0

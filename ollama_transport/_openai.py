@@ -1,0 +1,224 @@
+"""The OpenAI-compatible wire: the endpoints of ``/v1`` as Calls (wire reference 10).
+
+Spoken by vLLM, llama.cpp's llama-server, llama-cpp-python, LM Studio, OpenLLM, LocalAI and by
+Ollama itself beside its own wire.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ollama_transport._answers import ChatLine, Embeddings, GenerateLine, ModelList
+from ollama_transport._calls import Call
+from ollama_transport._errors import ConfigError, OllamaError, RequestRejectedError
+from ollama_transport._forced import FirstCallShaper, forced_names, tool_name
+from ollama_transport._openai_answers import read_chat, read_embeddings, read_text
+from ollama_transport._openai_messages import write_messages
+from ollama_transport._openai_options import reasoning_effort, refuse, write_options
+from ollama_transport._openai_reader import ChatReader, TextReader
+from ollama_transport._requests import (
+    ChatRequest,
+    EmbedRequest,
+    GenerateRequest,
+    NamedTool,
+    ToolChoice,
+)
+
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+_NAME_LENGTH = 64
+
+
+def chat(request: ChatRequest) -> Call[ChatLine]:
+    """Return the call of ``/v1/chat/completions``.
+
+    Raises:
+        ConfigError: when no model is named, there is no message, or several answers are asked for.
+        UnsupportedOptionError: for what this wire cannot carry, unless it is to be dropped.
+        UnsupportedContentError: for an image whose type cannot be told.
+    """
+    if not request.messages:
+        raise ConfigError(
+            "a chat over /v1 needs a message: models are loaded and unloaded over Ollama's own "
+            "wire (`load`, `unload`), or when the server is started."
+        )
+    forced_names(request)  # a tool that is forced and not given is an error on either wire
+    refuse(_native_only(request), request.unsupported_options)
+    body = {
+        "model": _named(request.model),
+        "messages": write_messages(request.messages),
+        "tools": list(request.tools) if request.tools else None,
+        "tool_choice": _tool_choice(request.tool_choice),
+        "parallel_tool_calls": request.parallel_tool_calls,
+        "response_format": _response_format(request.format),
+        "reasoning_effort": reasoning_effort(request.think),
+        "logprobs": request.logprobs,
+        "top_logprobs": request.top_logprobs,
+        **write_options(request.options, request.unsupported_options),
+    }
+    return Call(
+        "POST",
+        "/v1/chat/completions",
+        read_chat,
+        body=_with_extra(_given(body), request.extra),
+        reader=ChatReader,
+        whole_fields={"stream": False},
+        stream_fields=_stream_fields(request.extra),
+        model=request.model,
+        recover=_required_instead(request),
+    )
+
+
+def generate(request: GenerateRequest) -> Call[GenerateLine]:
+    """Return the call of ``/v1/completions``; ``raw`` is not sent.
+
+    Whether a template is put around the prompt is the server's affair: vLLM and llama.cpp put
+    none, Ollama its model's. Without a num_predict there is no limit, as on Ollama's own wire,
+    while servers of this one would stop at 16 tokens.
+
+    Raises:
+        ConfigError: when no model is named, or several answers are asked for.
+        UnsupportedOptionError: for what this wire cannot carry, unless it is to be dropped.
+    """
+    chat_only = {
+        "system": request.system,
+        "template": request.template,
+        "context": request.context,
+        "images": request.images if request.images else None,
+        "format": request.format,
+        "think": request.think,
+    }
+    refuse({**chat_only, **_native_only(request)}, request.unsupported_options)
+    body = {
+        "model": _named(request.model),
+        "prompt": request.prompt,
+        "suffix": request.suffix,
+        "logprobs": _old_logprobs(request),
+        **write_options(request.options, request.unsupported_options),
+    }
+    return Call(
+        "POST",
+        "/v1/completions",
+        read_text,
+        body=_with_extra({"max_tokens": None, **_given(body)}, request.extra),
+        reader=TextReader,
+        whole_fields={"stream": False},
+        stream_fields=_stream_fields(request.extra),
+        model=request.model,
+    )
+
+
+def embed(request: EmbedRequest) -> Call[Embeddings]:
+    """Return the call of ``/v1/embeddings``; its answer is checked to hold a vector for each text.
+
+    Base64 is asked for, being a third of the bytes; a server that sends numbers is understood.
+
+    Raises:
+        ConfigError: when no model is named.
+        UnsupportedOptionError: for what this wire cannot carry, unless it is to be dropped.
+    """
+    refuse({**_native_only(request), **request.options}, request.unsupported_options)
+    body = {
+        "model": _named(request.model),
+        "input": list(request.input),
+        "dimensions": request.dimensions,
+        "encoding_format": "base64",
+    }
+    expected = len(request.input)
+    return Call(
+        "POST",
+        "/v1/embeddings",
+        lambda raw: read_embeddings(raw, expected),
+        body={**_given(body), **request.extra},
+        model=request.model,
+    )
+
+
+def models() -> Call[ModelList]:
+    """Return the call of ``/v1/models``."""
+    return Call("GET", "/v1/models", ModelList.from_openai)
+
+
+def _native_only(request: ChatRequest | GenerateRequest | EmbedRequest) -> dict[str, Any]:
+    """Return what no server of this wire reads.
+
+    Of the overflow policies that is cutting in silence: these servers refuse a prompt that does
+    not fit, which is a ContextOverflowError (Ollama's ``/v1`` cuts it and does not tell).
+    """
+    cuts = request.on_context_overflow == "truncate"
+    return {
+        "keep_alive": request.keep_alive,
+        "truncate": request.truncate,
+        "on_context_overflow": "truncate" if cuts else None,
+        "shift": None if isinstance(request, EmbedRequest) else request.shift,
+    }
+
+
+def _tool_choice(choice: ToolChoice | None) -> str | dict[str, Any] | None:
+    if isinstance(choice, NamedTool):
+        return {"type": "function", "function": {"name": choice.name}}
+    return choice
+
+
+def _required_instead(
+    request: ChatRequest,
+) -> Callable[[OllamaError], Call[ChatLine] | None] | None:
+    """Return how to ask a server for one tool that takes no named choice, as LM Studio."""
+    choice = request.tool_choice
+    if not isinstance(choice, NamedTool):
+        return None
+    only = [tool for tool in request.tools if tool_name(tool) == choice.name]
+
+    def recover(error: OllamaError) -> Call[ChatLine] | None:
+        if not isinstance(error, RequestRejectedError) or "tool_choice" not in error.error:
+            return None
+        return chat(replace(request, tools=only, tool_choice="required"))
+
+    return recover
+
+
+def _response_format(given: str | Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if given is None:
+        return None
+    if isinstance(given, str):
+        return {"type": "json_object"}
+    schema = {"name": _schema_name(given), "schema": given, "strict": True}
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def _schema_name(schema: Mapping[str, Any]) -> str:
+    """Return a name of the letters that servers allow; they ask for one and do nothing with it."""
+    title = str(schema.get("title", ""))
+    name = "".join(letter if letter in _NAME_CHARACTERS else "_" for letter in title)
+    return name[:_NAME_LENGTH] if name.strip("_") else "answer"
+
+
+def _old_logprobs(request: GenerateRequest) -> int | None:
+    """Return ``logprobs`` of a completion: a number, of which llama.cpp reads 0 as none at all."""
+    if not request.logprobs:
+        return None
+    return 1 if request.top_logprobs is None else max(1, request.top_logprobs)
+
+
+def _stream_fields(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what asks for a stream; ``stream_options: None`` in extra leaves the usage out."""
+    given = extra.get("stream_options", {})
+    if given is None:
+        return {"stream": True}
+    return {"stream": True, "stream_options": {"include_usage": True, **given}}
+
+
+def _with_extra(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    if extra.get("n") not in (None, 1):
+        raise ConfigError(f"n={extra['n']!r}: one answer is read; ask several times instead.")
+    # A whole answer with stream_options is refused by vLLM: they belong to the stream alone.
+    return {**body, **{name: value for name, value in extra.items() if name != "stream_options"}}
+
+
+def _given(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def _named(model: str) -> str:
+    if not model.strip():
+        raise ConfigError("no model is named: set `model` to one that `Client.list()` returns.")
+    return model

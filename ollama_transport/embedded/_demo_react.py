@@ -1,0 +1,120 @@
+"""Prompts that want ``Thought / Action / Action Input`` as text (ReAct), in two dialects."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ollama_transport.embedded._demo_text import best_sentences
+from ollama_transport.embedded._demo_tools import Tool, plan_calls
+from ollama_transport.embedded._engine import Message, ToolCall
+
+_LLAMA_TOOL = re.compile(
+    r"> Tool Name: (?P<n>[^\n]+)\nTool Description: (?P<d>.*?)\nTool Args: (?P<a>\{[^\n]*\})",
+    re.DOTALL,
+)
+_NAMES = re.compile(r"(?:one of|among)\s*\[?([\w, -]+?)\]?[)\n]")
+_OBSERVATION = re.compile(
+    r"Observation:\s*(.+?)(?=\n\s*(?:Thought|Action|Question|Final Answer)\b|\Z)", re.DOTALL
+)
+_QUESTION = re.compile(r"Question:\s*(.*?)(?=\n\s*Thought:|\Z)", re.DOTALL)
+_TEXT_PARAMETERS = {
+    "type": "object",
+    "properties": {"input": {"type": "string"}},
+    "required": ["input"],
+}
+_LONG = 400
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    question: str
+    tools: list[Tool]
+    observations: list[str]
+    final_label: str
+    structured: bool
+
+
+def react_answer(messages: Sequence[Message]) -> str | None:
+    """Answer a ReAct prompt with an action or, once it was observed, with the answer.
+
+    Returns:
+        None when the conversation is no ReAct prompt, or shows no tools.
+    """
+    task = _read(messages)
+    if task is None:
+        return None
+    if task.observations:
+        return _finish(task, _from_observations(task))
+    calls = plan_calls(task.question, task.tools)
+    return _act(task, calls[0]) if calls else None
+
+
+def _act(task: _Task, call: ToolCall) -> str:
+    given: object = dict(call.arguments)
+    if not task.structured:
+        given = next(iter(call.arguments.values()), task.question)
+    written = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
+    return (
+        "Thought: The current language of the user is: English. I need to use a tool to help me "
+        f"answer the question.\nAction: {call.name}\nAction Input: {written}"
+    )
+
+
+def _finish(task: _Task, answer: str) -> str:
+    if task.final_label == "Final Answer":
+        return f"Thought: I now know the final answer\nFinal Answer: {answer}"
+    return (
+        "Thought: I can answer without using any more tools. I'll use the user's language to "
+        f"answer\nAnswer: {answer}"
+    )
+
+
+def _from_observations(task: _Task) -> str:
+    said = " ".join(dict.fromkeys(text.strip() for text in task.observations))
+    if len(said) <= _LONG:
+        return said
+    return " ".join(best_sentences(task.question, said)) or said[:_LONG]
+
+
+def _read(messages: Sequence[Message]) -> _Task | None:
+    whole = "\n".join(message.content for message in messages)
+    if "Action Input:" not in whole or "Thought:" not in whole:
+        return None
+    final = "Final Answer" if "Final Answer" in whole else "Answer"
+    described = [
+        Tool(m["n"].strip(), m["d"].strip(), json.loads(m["a"]))
+        for m in _LLAMA_TOOL.finditer(whole)
+    ]
+    tools = described or _listed_tools(whole)
+    if not tools:
+        return None
+    question, after = _question(messages)
+    observations = [match[1] for match in _OBSERVATION.finditer(after)]
+    return _Task(question, tools, observations, final, structured=bool(described))
+
+
+def _question(messages: Sequence[Message]) -> tuple[str, str]:
+    last = messages[-1].content
+    if "Action Input:" in last and _QUESTION.search(last):
+        found = list(_QUESTION.finditer(last))[-1]
+        return found[1].strip(), last[found.end() :]
+    asked = [
+        index
+        for index, message in enumerate(messages)
+        if message.role == "user" and not message.content.startswith("Observation:")
+    ]
+    at = asked[-1] if asked else len(messages) - 1
+    later = "\n".join(message.content for message in messages[at + 1 :])
+    return messages[at].content, later
+
+
+def _listed_tools(text: str) -> list[Tool]:
+    listed = _NAMES.search(text)
+    names = [name.strip() for name in listed[1].split(",")] if listed else []
+    tools = []
+    for name in filter(None, names):
+        about = re.search(rf"(?:^|\n)[>\-\s]*{re.escape(name)}\b[^\n]*?(?:[:-]\s+)([^\n]+)", text)
+        if about:
+            tools.append(Tool(name, about[1], _TEXT_PARAMETERS))
+    return tools

@@ -1,0 +1,98 @@
+"""What a server was asked, and how each answer ended."""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+Outcome = Literal["pending", "complete", "client_left", "cut"]
+DEFAULT_WAIT_S = 10.0
+
+
+class Request:
+    """A request the embedded server received.
+
+    Attributes:
+        method: Such as ``"POST"``.
+        path: Such as ``"/api/chat"``.
+        query: What stands behind the ``?``, undecoded.
+        headers: Names in lower case; the last of several with one name.
+        body: The bytes.
+        outcome: ``"pending"`` while the answer runs; then ``"complete"``, ``"client_left"`` when
+            the client closed the connection before the end, or ``"cut"`` when the script did.
+        status: The status that was sent; None while none was.
+        chunks_sent: Chunks of the body written so far; in a native stream that is lines.
+        bytes_sent: Bytes of the body written so far.
+    """
+
+    def __init__(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.query = query
+        self.headers = dict(headers)
+        self.body = body
+        self.outcome: Outcome = "pending"
+        self.status: int | None = None
+        self.chunks_sent = 0
+        self.bytes_sent = 0
+
+    def __repr__(self) -> str:
+        sent = f"{self.status}, {self.chunks_sent} chunks"
+        return f"<Request {self.method} {self.path}: {self.outcome}, {sent}>"
+
+    @property
+    def json(self) -> object:
+        """The body as JSON; None for an empty one.
+
+        Raises:
+            ValueError: When it is not JSON.
+        """
+        return json.loads(self.body) if self.body else None
+
+
+class Recorder:
+    """The requests of one server, safe to read from any thread."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._requests: list[Request] = []
+
+    def reset(self) -> None:
+        """Forget what came so far."""
+        with self._changed:
+            self._requests = []
+
+    def add(self, request: Request) -> None:
+        """Note a request that came in."""
+        with self._changed:
+            self._requests.append(request)
+            self._changed.notify_all()
+
+    def sent(self, request: Request, status: int | None, body: bytes) -> None:
+        """Note what was written of a request's answer."""
+        with self._changed:
+            if status is not None:
+                request.status = status
+            if body:
+                request.chunks_sent += 1
+                request.bytes_sent += len(body)
+            self._changed.notify_all()
+
+    def finish(self, request: Request, outcome: Outcome) -> None:
+        """Note how a request's answer ended."""
+        with self._changed:
+            request.outcome = outcome
+            self._changed.notify_all()
+
+    @property
+    def requests(self) -> list[Request]:
+        """The requests so far, oldest first."""
+        with self._changed:
+            return list(self._requests)
+
+    def wait(self, ready: Callable[[list[Request]], bool], timeout_s: float) -> bool:
+        """Wait until something holds of the requests; False after ``timeout_s`` seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: ready(self._requests), timeout_s)
