@@ -9,7 +9,7 @@ from typing import Any
 
 from ollama_transport._errors import ConfigError, UnsupportedContentError
 
-_BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+_DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,8 @@ def image_data(image: bytes | str) -> Base64:
     text = image.partition(",")[2] if image.startswith("data:") else image
     # Line ends are left out: the server would skip them, but JSON text cannot hold them raw.
     data = text.encode("ascii", "replace").translate(None, b"\r\n")
-    if len(data) % 4 or data.find(b"=", 0, len(data) - 2) >= 0 or data.translate(None, _BASE64):
+    digits = data.rstrip(b"=")
+    if len(data) % 4 or len(data) - len(digits) > 2 or digits.translate(None, _DIGITS):
         raise _no_base64(text)
     return Base64(data)
 

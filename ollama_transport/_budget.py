@@ -71,8 +71,9 @@ class Budget:
 
     def end(self, call: Call[Any], record: CallRecord, /) -> None:
         """Take what a call has cost out of the budget."""
-        entry = self._ledger.entry(record)
+        entry = self._ledger.entry(record) if record.sent else ModelTotals()
         with self._lock:
+            self._started -= int(not record.sent)
             held = self._held[id(call)]
             held.pop()
             if not held:

@@ -98,7 +98,7 @@ class SSEDecoder:
                 # llama.cpp before September 2025 names the field so, and leaves the key out.
                 yield b'{"error":' + line[6:] + b"}"
             elif line.startswith(b"{"):
-                self._add(line)  # an error that a proxy answers in place of an event
+                yield line  # an error that stands there in place of an event
             elif not line and self._has_data:
                 data = self._data.take()
                 self._has_data = False

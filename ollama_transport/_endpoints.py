@@ -19,12 +19,24 @@ from ollama_transport._answers import (
 )
 from ollama_transport._calls import Call
 from ollama_transport._dialect import Dialect, dialect_of
-from ollama_transport._errors import RequestRejectedError
+from ollama_transport._errors import ModelNotFoundError, RequestRejectedError
 from ollama_transport._requests import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest
 from ollama_transport._settings import Config
 from ollama_transport._values import KeepAlive
 
 T = TypeVar("T")
+
+
+def no_model(capability: str, url: str) -> ModelNotFoundError:
+    """Return (not raise) the error for a server none of whose models can do what is asked."""
+    example = {"embedding": "nomic-embed-text", "vision": "llama3.2-vision"}.get(
+        capability, "llama3.2"
+    )
+    return ModelNotFoundError(
+        f"no model at {url} has the capability {capability!r}: `ollama pull {example}` gets one.",
+        url=url,
+        status=404,
+    )
 
 
 class Endpoints(ABC):
@@ -93,6 +105,26 @@ class Endpoints(ABC):
     def show(self, model: str, *, verbose: bool = False) -> ShowAnswer:
         """Return what the server knows of a model; ``verbose`` adds the long arrays."""
         return self.send(native.show(model, verbose=verbose))
+
+    def capabilities(self, model: str) -> Sequence[str]:
+        """Return what a model can do: completion, tools, thinking, vision, embedding, …."""
+        found = (self.show(model)).capabilities
+        return [] if found is None else found
+
+    def context_length(self, model: str) -> int | None:
+        """Return the context a model was trained for, in tokens; None when unknown."""
+        return (self.show(model)).context_length
+
+    def default_model(self, capability: str = "completion") -> str:
+        """Return the first model of the list that can do what is asked.
+
+        Raises:
+            ModelNotFoundError: when none can.
+        """
+        for model in self.list():
+            if (self.show(model.name)).can(capability):
+                return model.name
+        raise no_model(capability, self.config.endpoint.url)
 
     def ps(self) -> Sequence[RunningModel]:
         """Return the models in memory; waits while one is being loaded."""
@@ -240,6 +272,26 @@ class AsyncEndpoints(ABC):
     async def show(self, model: str, *, verbose: bool = False) -> ShowAnswer:
         """Return what the server knows of a model; ``verbose`` adds the long arrays."""
         return await self.send(native.show(model, verbose=verbose))
+
+    async def capabilities(self, model: str) -> Sequence[str]:
+        """Return what a model can do: completion, tools, thinking, vision, embedding, …."""
+        found = (await self.show(model)).capabilities
+        return [] if found is None else found
+
+    async def context_length(self, model: str) -> int | None:
+        """Return the context a model was trained for, in tokens; None when unknown."""
+        return (await self.show(model)).context_length
+
+    async def default_model(self, capability: str = "completion") -> str:
+        """Return the first model of the list that can do what is asked.
+
+        Raises:
+            ModelNotFoundError: when none can.
+        """
+        for model in await self.list():
+            if (await self.show(model.name)).can(capability):
+                return model.name
+        raise no_model(capability, self.config.endpoint.url)
 
     async def ps(self) -> Sequence[RunningModel]:
         """Return the models in memory; waits while one is being loaded."""

@@ -33,17 +33,32 @@ _UNSUPPORTED = re.compile(
 )
 _OVERFLOW = re.compile(
     r"exceed_context_size_error|exceeds the available context size|longer than the context length|"
-    r"exceeds? (?:the|maximum) context length|maximum context length is|maximum model length",
+    r"exceeds? (?:the|maximum) context length|maximum context length is|maximum model length|"
+    # llama-cpp-python, newer vLLM, LM Studio, embeddings of llama.cpp
+    r"exceed context window of|context length is only|with context length of only|"
+    r"too large to process. increase the physical batch size",
 )
+_OVERFLOW_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 _COUNTS = (
     re.compile(
         r"\((?P<prompt>\d+) tokens\) exceeds the available context size \((?P<length>\d+) tokens\)"
+    ),
+    re.compile(
+        r"maximum context length is (?P<length>\d+) tokens.*?"
+        r"(?:prompt contains (?:at least )?|\()(?P<prompt>\d+) (?:input|in (?:the|your)) "
     ),
     re.compile(
         r"maximum context length is (?P<length>\d+) tokens"
         r"\D+(?:requested|has|resulted in) (?P<prompt>\d+)"
     ),
     re.compile(r"maximum context length is (?P<length>\d+)"),
+    re.compile(r"passed (?P<prompt>\d+) input tokens.*?context length is only (?P<length>\d+)"),
+    re.compile(
+        r"length (?P<prompt>\d+)\) is longer than the maximum model length of (?P<length>\d+)"
+    ),
+    re.compile(r"tokens \((?P<prompt>\d+)\) exceed context window of (?P<length>\d+)"),
+    re.compile(r"with context length of only (?P<length>\d+)"),
+    re.compile(r"\((?P<prompt>\d+) tokens\) is too large to process\D+(?P<length>\d+)"),
 )
 # These are faults of the request, although the server answers 500 (wire reference 3.6 and 6).
 _CALLER_FAULTS_500 = re.compile(r'^option "|^invalid format: |^template: ')
@@ -52,8 +67,9 @@ _CALLER_FAULTS_500 = re.compile(r'^option "|^invalid format: |^template: ')
 def error_text(body: bytes) -> tuple[str, dict[str, Any]]:
     """Return the server's text and the innermost JSON object of an error body.
 
-    Reads ``{"error": "text"}``, the OpenAI envelope, and JSON nested in a string
-    (wire reference 7.3); what is no JSON is returned as text, cut at 500 characters.
+    Reads ``{"error": "text"}``, the OpenAI envelope, vLLM's ``{"object": "error", "message": …}``,
+    FastAPI's ``{"detail": …}``, and JSON nested in a string (wire reference 7.3); what is no JSON
+    is returned as text, cut at 500 characters.
     """
     text = body.decode("utf-8", "replace").strip()
     facts: dict[str, Any] = {}
@@ -63,10 +79,20 @@ def error_text(body: bytes) -> tuple[str, dict[str, Any]]:
         if isinstance(error, dict):
             facts = {**facts, **error}
             error = error.get("message", json.dumps(error))
+        elif isinstance(error, list):
+            error = "; ".join(_fault(entry) for entry in error)
         if not isinstance(error, str):
             return (text[:SHOWN_CHARACTERS], facts)
         text = error.strip()
     return (text if facts else _cut(text), facts)
+
+
+def _fault(entry: object) -> str:
+    """Return one of FastAPI's faults of a request: the field, and what is wrong with it."""
+    if not isinstance(entry, dict) or "msg" not in entry:
+        return json.dumps(entry)
+    where = ".".join(str(part) for part in entry.get("loc", ()))
+    return f"{where}: {entry['msg']}" if where else str(entry["msg"])
 
 
 def _json_object(text: str) -> dict[str, Any] | None:
@@ -97,6 +123,7 @@ def status_error(
     """Return (not raise) the error for an answer with a status of 300 or more."""
     text, facts = error_text(body)
     cls, hint = _classify(status, text, facts, model)
+    hint = _OPENAI_HINTS.get(cls, hint) if "/v1/" in url else hint
     shown = text if text else "an empty body"
     error = cls(
         f"{method} {url} answered {status}: {shown}{_full_stop(shown)} {hint}".rstrip(),
@@ -133,7 +160,7 @@ def _classify(
         return AuthenticationError, _auth_hint(status, text, facts)
     if status in BUSY_STATUSES:
         return ServerBusyError, "Try again later, or raise OLLAMA_MAX_QUEUE on the server."
-    by_text = _classify_text(text, model)
+    by_text = _classify_text(text, {str(facts.get(key)) for key in ("code", "type")}, model)
     if by_text is not None:
         return by_text
     if status >= 500:
@@ -141,11 +168,13 @@ def _classify(
     return RequestRejectedError, _rejected_hint(status, text)
 
 
-def _classify_text(text: str, model: str | None) -> tuple[type[StatusError], str] | None:
+def _classify_text(
+    text: str, codes: set[str], model: str | None
+) -> tuple[type[StatusError], str] | None:
     if _NOT_FOUND.search(text):
         name = _missing_model(text, model)
         return ModelNotFoundError, _pull_hint(name)
-    if _OVERFLOW.search(text):
+    if _OVERFLOW.search(text) or not _OVERFLOW_CODES.isdisjoint(codes):
         return ContextOverflowError, _OVERFLOW_HINT
     if _capability(text):
         return UnsupportedCapabilityError, _CAPABILITY_HINTS[_capability(text)]
@@ -158,6 +187,13 @@ _OVERFLOW_HINT = (
     "Set a larger num_ctx (the model's maximum permitting), shorten the prompt, "
     "or allow truncation."
 )
+_OPENAI_HINTS: dict[type[StatusError], str] = {
+    ContextOverflowError: "Shorten the prompt, ask for fewer tokens, or start the server with a "
+    "longer context.",
+    ModelNotFoundError: "Choose one that `Client.list()` returns; `ollama pull` gets it where the "
+    "server is an Ollama.",
+    ServerBusyError: "Try again later.",
+}
 _CAPABILITY_HINTS = {
     "tools": "Choose a model with the capability `tools` (`ollama show MODEL` lists them).",
     "insert": "Choose a model that can fill in the middle, or leave `suffix` out.",

@@ -202,15 +202,24 @@ class FirstCallShaper:
 
     def __init__(self) -> None:
         self._seen = False
+        self._index: int | None = None
 
     def push(self, line: ChatLine) -> ChatLine:
         """Return the line without any call but the answer's first."""
+        line = self._without_deltas(line)
         calls = line.message.tool_calls
         kept = () if self._seen else calls[:1]
         self._seen = self._seen or bool(calls)
         if kept == calls:
             return line
         return replace(line, message=replace(line.message, tool_calls=kept))
+
+    def _without_deltas(self, line: ChatLine) -> ChatLine:
+        deltas = line.tool_call_deltas
+        if self._index is None and deltas:
+            self._index = deltas[0].index
+        kept = tuple(delta for delta in deltas if delta.index == self._index)
+        return line if kept == deltas else replace(line, tool_call_deltas=kept)
 
 
 class _ObjectScanner:

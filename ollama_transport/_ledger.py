@@ -91,7 +91,9 @@ class UsageLedger:
         """Do nothing yet: a call is counted at its end."""
 
     def end(self, _call: Call[Any], record: CallRecord, /) -> None:
-        """Add a call to the totals of its model."""
+        """Add a call to the totals of its model, unless it was never sent."""
+        if not record.sent:
+            return
         one = self.entry(record)
         with self._lock:
             self._totals[record.model] = self._totals.get(record.model, ModelTotals()).plus(one)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
@@ -18,7 +18,8 @@ class CallRecord:
     """Tell how a call ended.
 
     ``usage`` is None when nothing is known; ``error`` is the error's class name, None for none;
-    ``cancelled`` is True for a stream that was left early. ``elapsed_s`` is in seconds.
+    ``cancelled`` is True for a stream that was left early, ``sent`` False for a call that another
+    meter forbade. ``elapsed_s`` is in seconds.
     """
 
     model: str
@@ -27,6 +28,7 @@ class CallRecord:
     usage: Usage | None = None
     error: str | None = None
     cancelled: bool = False
+    sent: bool = True
 
 
 class Meter(Protocol):
@@ -69,7 +71,7 @@ class Account:
                 meter.begin(self._call)
             except BaseException as error:
                 # A later meter forbade it: the earlier ones learn that nothing was sent.
-                self._end(error)
+                self._end(replace(self._record(error), sent=False))
                 raise
             self._begun.append(meter)
         return self
@@ -80,10 +82,9 @@ class Account:
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        self._end(error)
+        self._end(self._record(error))
 
-    def _end(self, error: BaseException | None) -> None:
-        record = self._record(error)
+    def _end(self, record: CallRecord) -> None:
         for meter in self._begun:
             meter.end(self._call, record)
 

@@ -240,6 +240,7 @@ class ServerFields(BaseModel):
             **{
                 name: {k: v for k, v in fields[name].items() if k not in _SECRET_KWARGS}
                 for name in ("client_kwargs", "sync_client_kwargs", "async_client_kwargs")
+                if name in fields  # llama-index leaves out, with a word, what cannot be pickled
             },
         }
         return state

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ollama_transport._answers import ChatLine, Embeddings, GenerateLine, ModelList
-from ollama_transport._calls import Call
+from ollama_transport._calls import Call, ShapedReader, Shaper, shaped
 from ollama_transport._errors import ConfigError, OllamaError, RequestRejectedError
 from ollama_transport._forced import FirstCallShaper, forced_names, tool_name
 from ollama_transport._openai_answers import read_chat, read_embeddings, read_text
@@ -55,12 +55,17 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
         "top_logprobs": request.top_logprobs,
         **write_options(request.options, request.unsupported_options),
     }
+
+    def shapers() -> list[Shaper[ChatLine]]:
+        # Ollama's /v1 and others do not read parallel_tool_calls.
+        return [FirstCallShaper()] if request.parallel_tool_calls is False else []
+
     return Call(
         "POST",
         "/v1/chat/completions",
-        read_chat,
+        lambda raw: shaped(read_chat(raw), shapers()),
         body=_with_extra(_given(body), request.extra),
-        reader=ChatReader,
+        reader=lambda: ShapedReader(ChatReader(), shapers()),
         whole_fields={"stream": False},
         stream_fields=_stream_fields(request.extra),
         model=request.model,

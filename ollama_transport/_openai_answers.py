@@ -148,7 +148,7 @@ def finish_reason(choice: Mapping[str, Any]) -> str | None:
 
 
 def read_usage(raw: Mapping[str, Any]) -> Usage | None:
-    """Return the usage of an answer or of a piece; zeros all over are none (wire reference 10.2)."""
+    """Return the usage of an answer or of a piece; all zeros are none (wire reference 10.2)."""
     given = raw.get("usage")
     usage = Usage.from_openai(given) if isinstance(given, Mapping) else None
     return usage if usage is not None and usage.total_tokens else None

@@ -28,7 +28,7 @@ servers that do not know them pass them over.
 """
 
 _ELSEWHERE = {
-    "num_ctx": "The context is set where the server is started (vLLM --max-model-len, llama.cpp -c)",
+    "num_ctx": "The context is set where the server is started (vLLM: --max-model-len)",
     "keep_alive": "Such a server keeps its model loaded",
     "system": "Chat instead, with a system message",
     "template": "Write the whole prompt yourself",

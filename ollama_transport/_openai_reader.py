@@ -60,7 +60,7 @@ class EventReader(ABC, Generic[Line]):
             return []
         lines = self._take_all(self._decoder.feed(data))
         is_over = self._decoder.finished and self._failure is None
-        return [*lines, *self._close()] if is_over else lines
+        return lines + self._close() if is_over else lines
 
     def finish(self) -> list[Line]:
         """Take the end of the stream and return what it completes."""
@@ -71,10 +71,9 @@ class EventReader(ABC, Generic[Line]):
             # The rest of an event: the connection was cut inside it.
             raise truncated(self.received) from error
         if not self._decoder.finished and self._reason is None:
-            raise (
-                _hidden_failure(self.received) if self._hides_failure else truncated(self.received)
-            )
-        return [*lines, *self._close()]
+            why = _hidden_failure if self._hides_failure else truncated
+            raise why(self.received)
+        return lines + self._close()
 
     def _take_all(self, objects: list[dict[str, Any]]) -> list[Line]:
         if self._failure is not None:
@@ -169,8 +168,8 @@ class TextReader(EventReader[GenerateLine]):
 
 def _hidden_failure(received: tuple[Any, ...]) -> StreamFailedError:
     return StreamFailedError(
-        f"the answer failed after {len(received)} lines, and the server hid why: Ollama's /v1 sends "
-        "an empty chunk in place of the error. What came before is in `received`; the server's log "
-        "says more, and its native wire (a base URL without /v1) names the error.",
+        f"the answer failed after {len(received)} lines, and the server hid why: Ollama's /v1 "
+        "sends an empty chunk in place of the error. What came before is in `received`; the "
+        "server's log says more, and its native wire (a base URL without /v1) names the error.",
         received=received,
     )

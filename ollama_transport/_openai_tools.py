@@ -3,13 +3,14 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from ollama_transport._errors import ProtocolError
 from ollama_transport._messages import ToolCall, ToolCallDelta, with_ids
 
 
-class _Piece(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Piece:
     index: int | None
     id: str | None
     name: str
@@ -65,6 +66,7 @@ class CallAssembler:
 
     def __init__(self) -> None:
         self._drafts: dict[int, _Draft] = {}
+        # Where the server's indexes lead: elsewhere than it says, when it uses one for two calls.
         self._slots: dict[int, int] = {}
         self._last: int | None = None
 

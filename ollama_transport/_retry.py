@@ -81,7 +81,8 @@ def is_repeatable(error: BaseException, repeatable: bool = True) -> bool:
         return repeatable or not error.sent
     if isinstance(error, OllamaTimeoutError):
         return error.phase == "connect"
-    return isinstance(error, ServerBusyError)
+    # A gateway that gave up (502, 504) does not know whether the server took the call.
+    return isinstance(error, ServerBusyError) and (repeatable or error.status in (429, 503))
 
 
 def _log(state: "tenacity.RetryCallState") -> None:

@@ -25,9 +25,10 @@ _BOOKKEEPING = frozenset(
 """What tells a model nothing about the value."""
 
 _SENTENCES = {
+    "default": "Default {}.",
     "minimum": "At least {}.",
-    "maximum": "At most {}.",
     "exclusiveMinimum": "More than {}.",
+    "maximum": "At most {}.",
     "exclusiveMaximum": "Less than {}.",
     "multipleOf": "A multiple of {}.",
     "minLength": "Length: at least {}.",
@@ -36,13 +37,13 @@ _SENTENCES = {
     "maxItems": "Items: at most {}.",
     "minProperties": "Properties: at least {}.",
     "maxProperties": "Properties: at most {}.",
-    "default": "Default {}.",
     "example": "For example {}.",
     "format": "Format: {}.",
-    "pattern": "Pattern: `{}`.",
+    "pattern": "Pattern: `{}`.",  # in quotes its backslashes would double
     "contentEncoding": "Content encoding: {}.",
     "contentMediaType": "Content type: {}.",
 }
+_ORDER = {key: at for at, key in enumerate(_SENTENCES)}
 _UNQUOTED = frozenset(("format", "pattern", "contentEncoding", "contentMediaType"))
 
 _FLAGS = {
@@ -54,17 +55,22 @@ _FLAGS = {
 
 
 def notes(layer: Mapping[str, Any], words: Words) -> list[str]:
-    """Return a sentence for each keyword of ``layer`` that the server drops, in its order.
+    """Return a sentence for each keyword of ``layer`` that the server drops.
 
     Vendor keywords ("x-…") and bookkeeping ("$schema", "$id", "$comment" …) have none; a keyword
     that is not known is quoted as JSON. ``words`` says subschemas, as of ``patternProperties``.
     """
     return [
         note
-        for key, value in _modern(layer).items()
+        for key, value in sorted(_modern(layer).items(), key=_rank)
         if key not in _STRUCTURE and key not in _BOOKKEEPING and not key.startswith("x-")
         if (note := _note(key, value, words))
     ]
+
+
+def _rank(item: tuple[str, Any]) -> int:
+    # pydantic sorts keywords by name, which puts the upper bound before the lower.
+    return _ORDER.get(item[0], len(_ORDER))
 
 
 def _modern(layer: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,6 +98,7 @@ def _note(key: str, value: Any, words: Words) -> str:
 
 
 def _examples(value: Any, _words: Words) -> str:
+    # JSON Schema has a list here, OpenAPI an object by name.
     listed = value if isinstance(value, list | tuple) else [value]
     return f"For example {', '.join(as_json(one) for one in listed)}." if listed else ""
 
@@ -104,12 +111,12 @@ def _discriminator(value: Any, _words: Words) -> str:
 def _further(value: Any, words: Words) -> str:
     if isinstance(value, bool):
         return "" if value else "No other properties."
-    return f"Any further property is: {words(value)}." if value else ""
+    return f"Any other keys; each value: {words(value)}." if value else ""
 
 
 def _patterns(value: Any, words: Words) -> str:
-    matched = (f"properties matching `{key}` are: {words(sub)}" for key, sub in value.items())
-    return _sentence("; ".join(matched))
+    matched = (f"keys matching `{key}`; each value: {words(sub)}" for key, sub in value.items())
+    return _sentence(", ".join(matched))
 
 
 _SPECIAL: dict[str, Callable[[Any, Words], str]] = {
@@ -118,7 +125,7 @@ _SPECIAL: dict[str, Callable[[Any, Words], str]] = {
     "additionalProperties": _further,
     "unevaluatedProperties": _further,
     "patternProperties": _patterns,
-    "propertyNames": lambda value, words: f"Property names are: {words(value)}.",
+    "propertyNames": lambda value, words: f"Each key: {words(value)}.",
     "required": lambda value, _words: "Required." if value is True else "",  # drafts up to 3
     "contains": lambda value, words: f"At least one item is: {words(value)}.",
     "not": lambda value, words: f"Not: {words(value)}.",
@@ -143,6 +150,7 @@ def _bare(text: str) -> str:
 def joined(texts: Iterable[str]) -> str:
     """Return texts as one description; one that an earlier one holds is left out."""
     said = ""
+    # A model's docstring is often its field's description, and its tool's as well.
     for text in (text.strip() for text in texts):
         if text and text not in said:
             said = f"{_ended(said)} {text}" if said else text

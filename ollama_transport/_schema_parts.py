@@ -11,12 +11,13 @@ MAX_DEPTH = 2
 """How often a definition is written out inside itself, counting the first."""
 
 MAX_NODES = 2000
-"""How many schemas may come out of references: a definition used often must not fill the context."""
+"""How many schemas may come out of references: one used often must not fill the context."""
 
 MAX_LEVELS = 64
 """How deep a schema may nest."""
 
 UNBOUNDED = 1_000_000
+# Recursion is given up first: without it most schemas are small. Then levels go, lowest first.
 FALLBACKS = ((1, UNBOUNDED), (1, 4), (1, 3), (1, 2), (1, 1))
 """Depths of (one definition, all definitions) tried in turn when the whole is too large."""
 
@@ -102,7 +103,7 @@ def gather(part: Part, found: Found) -> None:
         ConfigError: for a reference without target and for what is no schema.
         TooLargeError: beyond the limits of the walk.
     """
-    if part.walk.refs:
+    if part.walk.refs:  # what is written out already cannot grow, so it is free
         part.walk.budget.spend()
     schema = part.schema
     if isinstance(schema, bool):
@@ -127,6 +128,7 @@ def _gather_ref(ref: Any, walk: Walk, found: Found) -> None:
         gather(Part(target, walk.into(ref)), found)
         return
     shape = str(ref).rpartition("/")[2]
+    # What fits in one line of the target stays: a model can use a type without its properties.
     if ref in walk.refs:
         found.notes.append(f"Nested deeper in the same shape ({shape}).")
     else:
@@ -138,6 +140,7 @@ def _gather_ref(ref: Any, walk: Walk, found: Found) -> None:
 
 
 def _gather_choice(choices: Sequence[Part], found: Found) -> None:
+    # One choice beside null is no choice: it holds for the value itself ("int | None").
     left = [choice for choice in choices if not _is_null(choice.schema)]
     found.nullable |= 0 < len(left) < len(choices)
     if len(left) > 1:
@@ -162,6 +165,7 @@ def _resolve(ref: Any, root: Mapping[str, Any]) -> Any:
     steps = unquote(ref[1:]).split("/")[1:] if isinstance(ref, str) and ref[:1] == "#" else None
     if steps is None or (ref != "#" and not steps):
         raise _no_target(ref)
+    # The order matters: "~01" is "~1", not "/".
     for step in (step.replace("~1", "/").replace("~0", "~") for step in steps):
         if isinstance(found, Mapping) and step in found:
             found = found[step]

@@ -27,6 +27,7 @@ from ollama_transport._schema_parts import (
     listed,
 )
 
+# Instead of no type at all: parsers of tool calls convert an argument by the types they are told.
 _ANYTHING = ("string", "number", "boolean", "array", "object")
 _TYPE_NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array"}
 _MAX_QUOTED = 2000
@@ -54,9 +55,10 @@ def flatten_tool(tool: Mapping[str, Any], *, max_depth: int = MAX_DEPTH) -> dict
         raise ConfigError(f"a tool has no name: {as_json(function):.200}.")
     said = str(function["description"]) if function.get("description") is not None else ""
     try:
-        parameters, note = _flatten_parameters(function.get("parameters"), said, max_depth)
+        parameters, note = _flatten_parameters(function.get("parameters"), max_depth)
     except ConfigError as error:
         raise ConfigError(f"the tool {name!r}: {error}") from error
+    # The docstring of the arguments' class is often the tool's description.
     description = note if said and note.startswith(said) else joined([said, note])
     described = {"description": description} if description else {}
     return {
@@ -65,17 +67,13 @@ def flatten_tool(tool: Mapping[str, Any], *, max_depth: int = MAX_DEPTH) -> dict
     }
 
 
-def _flatten_parameters(parameters: Any, said: str, max_depth: int) -> tuple[dict[str, Any], str]:
+def _flatten_parameters(parameters: Any, max_depth: int) -> tuple[dict[str, Any], str]:
     if parameters is None or parameters == {}:
         return {"type": "object", "properties": {}}, ""
     if not isinstance(parameters, Mapping):
         raise ConfigError(f"its parameters are {parameters!r}: give a JSON schema of an object.")
-    # The title of the arguments is their class's name, which the tool's own name stands for; their
-    # description is the class's docstring, of which the tool's is mostly made.
-    repeated = (
-        ("title", "description") if parameters.get("description") in (said, "") else ("title",)
-    )
-    told = {key: value for key, value in parameters.items() if key not in repeated}
+    # The title of the arguments is their class's name, which the tool's own name stands for.
+    told = {key: value for key, value in parameters.items() if key != "title"}
     return _as_parameters(flatten_schema(told, max_depth=max_depth))
 
 
@@ -85,6 +83,7 @@ def _as_parameters(flat: dict[str, Any]) -> tuple[dict[str, Any], str]:
     if not all(_is_object(one) for one in (flat, *branches)):
         raise ConfigError(f"its parameters are {_words(flat):.200}: a tool takes an object.")
     properties = dict(flat.get("properties", {}))
+    # The server keeps no anyOf here, so every argument of any set is listed, and none is required.
     for branch in branches:
         for name, schema in branch.get("properties", {}).items():
             properties[name] = _either([properties.get(name, schema), schema])
@@ -106,7 +105,7 @@ def _set_of(branch: Mapping[str, Any]) -> str:
     required = branch.get("required", [])
     optional = [name for name in branch.get("properties", {}) if name not in required]
     extra = f" (optional: {', '.join(optional)})" if optional else ""
-    return f"{', '.join(required)}{extra}."
+    return f"{', '.join(required)}{extra}." if required or optional else "none."
 
 
 def flatten_schema(schema: Mapping[str, Any], *, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
@@ -149,6 +148,7 @@ def _flatten(
     found = Found()
     for part in parts:
         gather(part, found)
+    # Each of these may add to found.notes and found.nullable, so the description comes last.
     types, enum = _types(found), _enum(found)
     choices = _choices(found, typed=typed or bool(types))
     items = _items(found, name)
@@ -187,6 +187,7 @@ def _types(found: Found) -> list[str]:
 
 
 def _narrowed(types: list[str], named: list[str]) -> list[str]:
+    # Types that exclude each other describe nothing: the nearest is likelier what was meant.
     both = [one for one in named if one in types or (one == "integer" and "number" in types)]
     return both if both else types
 
@@ -210,7 +211,7 @@ def _implied(found: Found, enum: list[Any] | None, *, typed: bool) -> list[str]:
     if enum is not None:
         return _unique(_TYPE_NAMES.get(type(one), "object") for one in enum) if enum else ["null"]
     if typed:
-        return []
+        return []  # as {"required": ["a"]} among the choices of an object
     if keys & {"properties", "required", "additionalProperties", "patternProperties"}:
         return ["object"]
     return ["array"] if keys & {"items", "prefixItems"} else list(_ANYTHING)
@@ -220,6 +221,7 @@ def _choices(found: Found, *, typed: bool) -> list[dict[str, Any]]:
     groups = [_unique(_flatten([one], typed=typed) for one in group) for group in found.choices]
     for group in groups[1:]:  # more than one group cannot stand in one anyOf
         found.notes.append(f"And one of: {'; '.join(map(_words, group))}.")
+    # A null can hide behind a reference, where gather() does not look for it.
     kept = [one for one in groups[0] if one.get("type") != "null"] if groups else []
     found.nullable |= bool(groups) and len(kept) < len(groups[0])
     return kept
@@ -234,7 +236,7 @@ def _properties(found: Found) -> dict[str, Any] | None:
         for name, sub in properties.items():
             parts.setdefault(name, []).append(layer.sub(sub))
     required = _required(found)
-    if not parts:
+    if not parts:  # "properties": {} says something: an object that has none
         return {} if found.all("properties") else None
     return {
         name: _flatten(part, name=name, optional=name not in required)

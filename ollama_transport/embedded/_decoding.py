@@ -19,6 +19,7 @@ _KINDS = {
     dict: "object",
 }
 _SPACES = " \t\r\n"
+_NAMED = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\b": r"\b", "\f": r"\f"}
 _OUTSIDE = (
     ("Expecting property name", "looking for beginning of object key string"),
     ("Illegal trailing comma before end of object", "looking for beginning of object key string"),
@@ -53,7 +54,8 @@ def _refuse_constant(name: str) -> object:
 
 
 def _syntax_text(text: str, error: json.JSONDecodeError) -> str:
-    rest = text[error.pos :].lstrip(_SPACES)
+    in_string = error.msg.startswith("Invalid")
+    rest = text[error.pos :] if in_string else text[error.pos :].lstrip(_SPACES)
     if not rest or error.msg.startswith("Unterminated"):
         return "unexpected EOF"
     if error.msg.startswith("Expecting ','"):
@@ -76,6 +78,8 @@ def _after_element(before: str) -> str:
 def _quote(char: str) -> str:
     if char == "'":
         return r"'\''"
+    if char in _NAMED:
+        return f"'{_NAMED[char]}'"
     return f"'{char}'" if char.isprintable() else f"'\\x{ord(char):02x}'"
 
 

@@ -3,9 +3,15 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from ollama_transport.embedded._demo_context import find_question, last_user, quote_answer
+from ollama_transport.embedded._demo_context import (
+    find_question,
+    last_user,
+    quote_answer,
+    unfolded,
+)
 from ollama_transport.embedded._demo_prompts import (
     Shaped,
     about_sentences,
@@ -17,7 +23,7 @@ from ollama_transport.embedded._demo_react import react_answer
 from ollama_transport.embedded._demo_schema import fill_schema
 from ollama_transport.embedded._demo_text import best_sentences
 from ollama_transport.embedded._demo_tools import Tool, best_call, plan_calls, tools_of
-from ollama_transport.embedded._demo_values import Values, find_keyed
+from ollama_transport.embedded._demo_values import Values
 from ollama_transport.embedded._engine import Answer, Message, Prompt
 
 WHO = (
@@ -32,11 +38,18 @@ _PICTURES = (
     (b"RIFF", "WebP"),
     (b"%PDF", "PDF"),
 )
+# How LangChain and LlamaIndex begin to speak of the schema they want.
+_FORMAT_INSTRUCTIONS = re.compile(
+    r"\n\s*(?:Here'?s? (?:is )?(?:a|the) (?:output |JSON )?schema|STRICT OUTPUT FORMAT|"
+    r"The output should be formatted|\{)"
+)
+_NUMERIC_KEYS = frozenset({"age", "amount", "count", "number", "price", "total", "year"})
 _LONG = 400
 
 
 def answer(prompt: Prompt) -> Answer:
     """Answer a prompt by rules: JSON, tool results, tool calls, pictures, fixed forms, quotes."""
+    prompt = replace(prompt, messages=unfolded(prompt.messages))
     text = last_user(prompt.messages)
     if prompt.format is not None:
         content = json.dumps(_formatted(prompt, text), ensure_ascii=False)
@@ -122,20 +135,32 @@ def _formatted(prompt: Prompt, text: str) -> object:
     schema = schema_in_prompt(text)
     if schema is not None:
         return _by_schema(prompt, schema, shaped)
-    quoted = quote_answer(find_question(prompt.messages))
-    said = text.strip() if quoted is None else quoted
     keys = keys_in_prompt(text)
-    return {key: find_keyed(text, key) or f"{key}: {said[:120]}" for key in keys} or {
-        "answer": said
-    }
+    if keys:
+        return _by_keys(keys, text)
+    quoted = quote_answer(find_question(prompt.messages))
+    return {"answer": text.strip() if quoted is None else quoted}
+
+
+def _by_keys(keys: Sequence[str], text: str) -> object:
+    kinds = {key: "number" if key in _NUMERIC_KEYS else "string" for key in keys}
+    properties = {key: {"type": kind} for key, kind in kinds.items()}
+    # The keys themselves are often quoted, and are not what to fill in.
+    unquoted = re.sub(rf"[\"'`]({'|'.join(map(re.escape, keys))})[\"'`]", r"\1", text)
+    schema = {"type": "object", "properties": properties, "required": list(keys)}
+    return fill_schema(schema, Values(unquoted))
 
 
 def _by_schema(prompt: Prompt, schema: Mapping[str, Any], shaped: Shaped | None) -> object:
     text = _filling_text(prompt)
-    forced = _forced_tools(schema)
-    if forced:
+    tools, answers = _forced_tools(schema)
+    if tools and answers:
+        # A call or an answer of the caller's shape: call until the results are there.
+        calls = [] if _results(prompt.messages) else plan_calls(text, tools)
+        tools, schema = (tools, schema) if calls else ([], {**schema, "anyOf": answers})
+    if tools:
         called = [c.name for m in prompt.messages for c in m.tool_calls]
-        call = best_call(text, forced, called)
+        call = best_call(text, tools, called)
         return {"name": call.name, "arguments": dict(call.arguments)}
     return fill_schema(schema, Values(text, dict(shaped.hints) if shaped else {}))
 
@@ -150,19 +175,20 @@ def _filling_text(prompt: Prompt) -> str:
 
 
 def _without_schema(text: str) -> str:
-    return re.split(r"\n\s*(?:Here'?s? (?:is )?(?:a|the) (?:output |JSON )?schema|\{)", text)[0]
+    return _FORMAT_INSTRUCTIONS.split(text)[0]
 
 
-def _forced_tools(schema: Mapping[str, Any]) -> list[Tool]:
-    """Return the tools of a schema that stands for a forced call; none when it does not."""
+def _forced_tools(schema: Mapping[str, Any]) -> tuple[list[Tool], list[Mapping[str, Any]]]:
+    """Return the tools of a schema that stands for a forced call, and its other options."""
     options = schema.get("anyOf") or schema.get("oneOf") or [schema]
-    tools = []
+    tools: list[Tool] = []
+    others: list[Mapping[str, Any]] = []
     for option in options:
         properties = option.get("properties") or {}
         name = (properties.get("name") or {}).get("const")
         if name is None or "arguments" not in properties:
-            return []
-        arguments = {**properties["arguments"]}
-        arguments.setdefault("$defs", schema.get("$defs", {}))
+            others.append(option)
+            continue
+        arguments = {"$defs": schema.get("$defs", {}), **properties["arguments"]}
         tools.append(Tool(name, option.get("description", ""), arguments))
-    return tools
+    return tools, others

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from ollama_transport.embedded._demo_text import best_sentences, key_words, sentences
 from ollama_transport.embedded._engine import Message
 
-_LABEL = r"(?:Question|Query|User [Qq]uestion|Human|User|Input)"
+_LABEL = r"(?:Question|Query|User [Qq]uestion|[Hh]uman|[Uu]ser|Input)"
 # The last labelled question of a prompt, up to an answer label or the end.
 _QUESTION = re.compile(
     rf"(?:^|\n)\s*#*\s*{_LABEL}\s*:\s*(?P<q>.+?)"
-    r"(?=\n\s*(?:Answer|Helpful Answer|Original Answer|New Answer|Response|AI|Assistant)\b.*:|"
+    r"(?=\n\s*(?:Answer|Helpful Answer|Original Answer|New Answer|Response|AI|[Aa]ssistant)\b.*:|"
     r"\n\s*\n|\Z)",
     re.DOTALL,
 )
@@ -43,6 +43,8 @@ _REFINE = (
     ),
 )
 _EXISTING = re.compile(r"Existing Answer:\s*(.*?)\n\s*(?:-{5,}|Instruction:)", re.DOTALL)
+_ROLES = re.compile(r"^(system|user|human|assistant|ai): ?", re.IGNORECASE | re.MULTILINE)
+_ROLE_NAMES = {"human": "user", "ai": "assistant"}
 NO_ANSWER = "The context does not say."
 
 
@@ -61,6 +63,19 @@ class Asked:
     context: str
     given: bool = False
     existing: str = ""
+
+
+def unfolded(messages: Sequence[Message]) -> Sequence[Message]:
+    """Take a conversation apart that a framework wrote into one text, ``user: …`` by line."""
+    text = messages[-1].content if messages else ""
+    if len(messages) != 1 or not _ROLES.match(text):
+        return messages
+    parts = _ROLES.split(text)[1:]
+    found = [
+        Message(_ROLE_NAMES.get(role.lower(), role.lower()), said.strip())
+        for role, said in zip(parts[::2], parts[1::2], strict=True)
+    ]
+    return found if any(message.role == "user" for message in found) else messages
 
 
 def last_user(messages: Sequence[Message]) -> str:

@@ -46,7 +46,6 @@ _REPEAT = re.compile(
     r"[^\"“`'\n]{0,60}[\"“`'](?P<t>.+?)[\"”`'](?:[.!]|\s|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
-_FENCED_SCHEMA = re.compile(r"\{")
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,19 +207,26 @@ _RULES: tuple[Callable[[str], Shaped | None], ...] = (
 
 def schema_in_prompt(text: str) -> Mapping[str, object] | None:
     """Return the last JSON schema of an object that a prompt shows, or None."""
-    found = None
+    shown = _schemas(text)
+    # LlamaIndex doubles the braces of the schemas it shows.
+    shown = shown or _schemas(text.replace("{{", "{").replace("}}", "}"))
+    # In LangChain's instructions the first one is an example.
+    return shown[-1] if shown else None
+
+
+def _schemas(text: str) -> list[Mapping[str, object]]:
+    found: list[Mapping[str, object]] = []
     reader = json.JSONDecoder()
     at = 0
-    while match := _FENCED_SCHEMA.search(text, at):
-        at = match.start() + 1
+    while (start := text.find("{", at)) >= 0:
+        at = start + 1
         try:
-            value, end = reader.raw_decode(text, match.start())
+            value, end = reader.raw_decode(text, start)
         except json.JSONDecodeError:
             continue
         at = end
         if isinstance(value, dict) and isinstance(value.get("properties"), dict):
-            # In LangChain's instructions the first one is an example.
-            found = value
+            found.append(value)
     return found
 
 

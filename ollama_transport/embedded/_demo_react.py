@@ -18,12 +18,14 @@ _OBSERVATION = re.compile(
     r"Observation:\s*(.+?)(?=\n\s*(?:Thought|Action|Question|Final Answer)\b|\Z)", re.DOTALL
 )
 _QUESTION = re.compile(r"Question:\s*(.*?)(?=\n\s*Thought:|\Z)", re.DOTALL)
-_TEXT_PARAMETERS = {
+_TEXT_PARAMETERS: dict[str, object] = {
     "type": "object",
     "properties": {"input": {"type": "string"}},
     "required": ["input"],
 }
+_TYPES = {"int": "integer", "float": "number", "bool": "boolean"}
 _LONG = 400
+_NO_TOOL = "I am the demo model of ollama-ext, and none of the tools fits what was said."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ def react_answer(messages: Sequence[Message]) -> str | None:
     if task.observations:
         return _finish(task, _from_observations(task))
     calls = plan_calls(task.question, task.tools)
-    return _act(task, calls[0]) if calls else None
+    return _act(task, calls[0]) if calls else _finish(task, _NO_TOOL)
 
 
 def _act(task: _Task, call: ToolCall) -> str:
@@ -114,7 +116,17 @@ def _listed_tools(text: str) -> list[Tool]:
     names = [name.strip() for name in listed[1].split(",")] if listed else []
     tools = []
     for name in filter(None, names):
-        about = re.search(rf"(?:^|\n)[>\-\s]*{re.escape(name)}\b[^\n]*?(?:[:-]\s+)([^\n]+)", text)
+        pattern = rf"(?:^|\n)[>\-\s]*{re.escape(name)}\b(?:\((.*?)\))?[^\n]*?(?:[:-]\s+)([^\n]+)"
+        about = re.search(pattern, text)
         if about:
-            tools.append(Tool(name, about[1], _TEXT_PARAMETERS))
+            tools.append(Tool(name, about[2], _parameters(about[1] or "")))
     return tools
+
+
+def _parameters(signature: str) -> dict[str, object]:
+    # LangChain shows a tool by its signature: get_weather(city: str) -> str - Get the weather.
+    names = re.findall(r"(\w+)\s*:\s*(\w+)", signature)
+    if not names:
+        return _TEXT_PARAMETERS
+    properties = {name: {"type": _TYPES.get(kind, "string")} for name, kind in names}
+    return {"type": "object", "properties": properties, "required": list(properties)}

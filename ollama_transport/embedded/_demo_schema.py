@@ -174,7 +174,7 @@ class _Filler:
         return text[: int(schema.get("maxLength", len(text)))]
 
     def _formatted(self, form: str) -> str:
-        pools = {
+        pools: dict[str, list[str]] = {
             "date": [date[:10] for date in self._values.dates],
             "date-time": [date for date in self._values.dates if "T" in date],
             "email": self._values.emails,

@@ -234,12 +234,14 @@ def _position(text: str, tool: Tool) -> int:
 
 
 def _chosen(hits: Sequence[_Hit]) -> list[_Hit]:
-    if any(hit.explicit for hit in hits):
-        return sorted((hit for hit in hits if hit.explicit), key=lambda hit: hit.at)
     best: dict[int, _Hit] = {}
+    # A tool that was named settles what else counts: a word of another tool's name.
+    least = (
+        2.0 if any(hit.explicit for hit in hits) else max((h.score / 2 for h in hits), default=0)
+    )
     for hit in sorted(hits, key=lambda hit: -hit.score):
-        # Two tools at one word: the better one was meant. Far weaker ones were not meant at all.
-        if not best or hit.score * 2 >= max(h.score for h in best.values()):
+        # Two tools at one word: the better one was meant.
+        if hit.score >= least:
             best.setdefault(hit.at, hit)
     return [best[at] for at in sorted(best)]
 

@@ -19,7 +19,9 @@ class Request:
         headers: Names in lower case; the last of several with one name.
         body: The bytes.
         outcome: ``"pending"`` while the answer runs; then ``"complete"``, ``"client_left"`` when
-            the client closed the connection before the end, or ``"cut"`` when the script did.
+            the client closed the connection before the end, or ``"cut"`` when the script did. A
+            client may hold the whole answer a moment before it reads ``"complete"`` here: see
+            ``EmbeddedOllama.wait_until_idle``.
         status: The status that was sent; None while none was.
         chunks_sent: Chunks of the body written so far; in a native stream that is lines.
         bytes_sent: Bytes of the body written so far.

@@ -1,9 +1,10 @@
 """The embedded server: an Ollama double on a free loopback port, in a thread of its own."""
 
 import asyncio
+import contextlib
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -192,8 +193,11 @@ class EmbeddedOllama:
             server.leave()
             thread.join()
 
-    def serve_forever(self) -> None:
+    def serve_forever(self, announce: Callable[[str], None] | None = None) -> None:
         """Serve on this thread until Ctrl-C; for a command line.
+
+        Args:
+            announce: Called with the base URL once clients can connect.
 
         Raises:
             OSError: When the port is taken.
@@ -201,6 +205,8 @@ class EmbeddedOllama:
         listening = _bind(self._host, self._port)
         self._address = listening.getsockname()[:2]
         try:
+            if announce is not None:
+                announce(self.url)
             _run(self._build(threading.Event()), listening, threading.Event())
         finally:
             self._address = None
@@ -302,15 +308,25 @@ def _run(server: _Uvicorn, listening: socket.socket, started: threading.Event) -
         started.set()
 
 
-def serve(host: str = "127.0.0.1", port: int = 11434, *, token_delay_s: float = 0.0) -> None:
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 11434,
+    *,
+    token_delay_s: float = 0.0,
+    announce: Callable[[str], None] | None = None,
+) -> None:
     """Serve the demo models until Ctrl-C; blocks.
 
     Args:
         host: The address to listen on.
         port: The port; 11434 is Ollama's own.
         token_delay_s: Pause before each token of an answer, in seconds.
+        announce: Called with the base URL once clients can connect.
 
     Raises:
         OSError: When the port is taken.
     """
-    EmbeddedOllama(host=host, port=port, token_delay_s=token_delay_s).serve_forever()
+    server = EmbeddedOllama(host=host, port=port, token_delay_s=token_delay_s)
+    # uvicorn raises the Ctrl-C again once it has stopped.
+    with contextlib.suppress(KeyboardInterrupt):
+        server.serve_forever(announce)

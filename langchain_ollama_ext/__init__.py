@@ -1,0 +1,39 @@
+"""Ollama for LangChain: `ChatOllama`, `OllamaEmbeddings` and `OllamaLLM`.
+
+A drop-in for langchain-ollama: change the import line. Errors are those of ``ollama_transport``,
+each of them langchain-core's ModelError as well.
+"""
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from ollama_transport._version import __version__
+
+if TYPE_CHECKING:
+    from langchain_ollama_ext.chat_models import ChatOllama
+    from langchain_ollama_ext.embeddings import OllamaEmbeddings
+    from langchain_ollama_ext.llms import OllamaLLM
+
+__all__ = ["ChatOllama", "OllamaEmbeddings", "OllamaLLM", "__version__"]
+
+_HOMES = {"ChatOllama": "chat_models", "OllamaEmbeddings": "embeddings", "OllamaLLM": "llms"}
+
+if find_spec("langchain_core") is None:
+    raise ImportError(
+        'langchain_ollama_ext needs langchain-core: pip install "ollama-ext[langchain]"',
+        name="langchain_core",
+    )
+
+
+def __getattr__(name: str) -> object:
+    # Lazy, because who embeds does not chat: each of the three costs its own part of langchain-core.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

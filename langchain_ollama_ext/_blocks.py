@@ -1,0 +1,243 @@
+"""Content of messages, block by block, in the dialects of every provider LangChain knows.
+
+Nothing is dropped without a word: a block is read, is known to say nothing to a model (cache
+marks, encrypted reasoning), or is refused by name with what to do instead.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_ollama_ext._media import NO_MEDIA, Fetched, media_of
+from ollama_transport import UnsupportedContentError
+
+Block = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Content:
+    """Hold what the blocks of one message come to.
+
+    ``texts`` are the parts in their order, ``thoughts`` what was thought, ``media`` images and
+    audio as bytes or base64, ``calls`` tool calls as blocks have them and ``results`` tool
+    results, which are messages of their own here.
+    """
+
+    texts: list[str] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+    media: list[bytes | str] = field(default_factory=list)
+    calls: list[Block] = field(default_factory=list)
+    results: list[Block] = field(default_factory=list)
+
+    def text(self, separator: str) -> str:
+        """Return all text; between two parts stands the separator, unless a line ends there."""
+        whole = ""
+        for part in self.texts:
+            gap = separator if whole and not whole[-1].isspace() else ""
+            whole += f"{gap}{part}" if part else ""
+        return whole
+
+
+def read_content(content: str | Sequence[str | Block], fetched: Fetched = NO_MEDIA) -> Content:
+    """Return what a message's content comes to.
+
+    ``fetched`` holds the bytes of images behind addresses; no other address is followed, and no
+    text is ever taken for a file's path.
+
+    Raises:
+        UnsupportedContentError: for a block that cannot be sent.
+    """
+    read = Content()
+    for block in [content] if isinstance(content, str) else content:
+        if isinstance(block, str):
+            read.texts.append(block)
+        else:
+            _read_block(block, read, fetched)
+    return read
+
+
+def _read_block(block: Block, read: Content, fetched: Fetched) -> None:
+    kind = block.get("type")
+    if not isinstance(kind, str):
+        kind = _untyped_kind(block)
+    if kind in _SILENT:
+        return
+    reader = _READERS.get(kind)
+    if reader is not None:
+        reader(block, read)
+    elif kind == "non_standard":
+        _read_block(_value(block), read, fetched)
+    elif kind in _SERVER_SIDE:
+        read.texts.append(_as_json(block))
+    else:
+        _read_media(kind, block, read, fetched)
+
+
+def _read_media(kind: str, block: Block, read: Content, fetched: Fetched) -> None:
+    data = media_of(kind, block, fetched)
+    if data is None:
+        raise UnsupportedContentError(
+            f"a content block of type {kind!r} cannot be sent to Ollama: {_as_json(block):.120}. "
+            "Give its substance as text, images or audio."
+        )
+    read.media.append(data)
+
+
+def _untyped_kind(block: Block) -> str:
+    """Return what a block is that says so by its one key, as those of Gemini and Bedrock do."""
+    for key, kind in _KEY_KINDS.items():
+        if key in block:
+            return kind
+    return "unknown"
+
+
+def _value(block: Block) -> Block:
+    value = block.get("value")
+    return value if isinstance(value, Mapping) else {"type": "unknown", "value": value}
+
+
+def _text(block: Block, read: Content) -> None:
+    text = block.get("text")
+    read.texts.append(text if isinstance(text, str) else "")
+
+
+def _refusal(block: Block, read: Content) -> None:
+    read.texts.append(str(block.get("refusal", "")))
+
+
+def _json(block: Block, read: Content) -> None:
+    read.texts.append(_as_json(block.get("json", block.get("data"))))
+
+
+def _search_result(block: Block, read: Content) -> None:
+    inner = block.get("content")
+    text = read_content(inner).text("\n") if isinstance(inner, list | str) else ""
+    head = " ".join(str(block[key]) for key in ("title", "source") if block.get(key))
+    read.texts.append("\n".join(part for part in (head, text) if part))
+
+
+def _document(block: Block, read: Content) -> None:
+    """Read a document that is text; others are refused like files."""
+    source = block.get("source")
+    if isinstance(source, Mapping) and source.get("type") == "text":
+        title = block.get("title")
+        read.texts.append("\n".join(str(p) for p in (title, source.get("data")) if p))
+        return
+    media_of("document", block, NO_MEDIA)
+
+
+def _thought(block: Block, read: Content) -> None:
+    for key in ("thinking", "reasoning", "reasoning_content", "reasoningContent"):
+        read.thoughts.extend(_thoughts_in(block.get(key)))
+    # OpenAI's responses list summaries, and vLLM's the text itself.
+    read.thoughts.extend(_thoughts_in(block.get("summary")))
+    read.thoughts.extend(_thoughts_in(block.get("content")))
+
+
+def _thoughts_in(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value] if value else []
+    if isinstance(value, Mapping):
+        inner = value.get("text", value.get("reasoningText"))
+        return _thoughts_in(inner)
+    if isinstance(value, list):
+        return [thought for part in value for thought in _thoughts_in(part)]
+    return []
+
+
+def thoughts_of(value: object) -> str:
+    """Return the reasoning that a provider keeps in ``additional_kwargs``; "" for none."""
+    if isinstance(value, Mapping):
+        read = Content()
+        _thought(value, read)
+        _text(value, read)
+        return "\n".join(read.thoughts)
+    return "\n".join(_thoughts_in(value))
+
+
+def _call(block: Block, read: Content) -> None:
+    read.calls.append(block)
+
+
+def _result(block: Block, read: Content) -> None:
+    read.results.append(block)
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+_SILENT = frozenset({"cachePoint", "cache_point", "redacted_thinking", "compaction"})
+"""Marks for a provider's cache, and reasoning that only its maker can read."""
+
+_SERVER_SIDE = frozenset(
+    {
+        "code_execution_result",
+        "code_execution_tool_result",
+        "code_interpreter_call",
+        "computer_call",
+        "executable_code",
+        "file_search_call",
+        "grounding_metadata",
+        "image_generation_call",
+        "mcp_approval_request",
+        "mcp_call",
+        "mcp_list_tools",
+        "mcp_tool_result",
+        "mcp_tool_use",
+        "server_tool_call",
+        "server_tool_call_chunk",
+        "server_tool_result",
+        "server_tool_use",
+        "web_fetch_tool_result",
+        "web_search_call",
+        "web_search_tool_result",
+    }
+)
+"""What a provider did by itself. No role here fits it, and the model should know of it: as text."""
+
+_KEY_KINDS = {
+    "text": "text",
+    "thinking": "thinking",
+    "reasoning_content": "thinking",
+    "reasoningContent": "thinking",
+    "functionCall": "function_call",
+    "function_call": "function_call",
+    "toolUse": "tool_use",
+    "toolResult": "tool_result",
+    "functionResponse": "tool_result",
+    "function_response": "tool_result",
+    "inlineData": "media",
+    "inline_data": "media",
+    "image_url": "image_url",
+    "image": "image",
+    "json": "json",
+    "cachePoint": "cachePoint",
+    "document": "file",
+    "fileData": "file",
+    "file_data": "file",
+    "video": "video",
+}
+
+_READERS: Mapping[str, Callable[[Block, Content], None]] = {
+    "document": _document,
+    "function_call": _call,
+    "input_text": _text,
+    "invalid_tool_call": _call,
+    "json": _json,
+    "output_text": _text,
+    "reasoning": _thought,
+    "reasoning_content": _thought,
+    "refusal": _refusal,
+    "search_result": _search_result,
+    "text": _text,
+    "text-plain": _text,
+    "thinking": _thought,
+    "thought": _thought,
+    "tool_call": _call,
+    "tool_call_chunk": _call,
+    "tool_result": _result,
+    "tool_use": _call,
+    "function_call_output": _result,
+}

@@ -1,0 +1,77 @@
+"""Do several calls at once, but not more than a limit, and keep their order."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import as_completed
+from typing import TypeVar
+
+from langchain_core.runnables.config import ContextThreadPoolExecutor
+
+FAN_OUT = 4
+"""So many requests of one call are under way at a time, where `max_concurrency` says nothing."""
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def fan_out(max_concurrency: int | None) -> int:
+    """Return how many requests of one call may be under way at a time."""
+    return FAN_OUT if max_concurrency is None else max_concurrency
+
+
+def map_threads(
+    function: Callable[[T], R],
+    items: Sequence[T],
+    limit: int,
+    done: Callable[[T], object] | None = None,
+) -> list[R]:
+    """Return the results for items, in their order, from at most ``limit`` threads.
+
+    ``done`` is called in the caller's thread with each item that is finished. The first failure
+    is raised once the calls under way have ended; those that had not begun are dropped.
+    """
+    if len(items) < 2 or limit == 1:
+        return [_and_tell(function(item), item, done) for item in items]
+    pool = ContextThreadPoolExecutor(max_workers=min(limit, len(items)))
+    try:
+        futures = {pool.submit(function, item): item for item in items}
+        for future in as_completed(futures):
+            _and_tell(future.result(), futures[future], done)
+        return [future.result() for future in futures]
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+async def map_tasks(
+    function: Callable[[T], Awaitable[R]],
+    items: Sequence[T],
+    limit: int,
+    done: Callable[[T], object] | None = None,
+) -> list[R]:
+    """Return the results for items, in their order, from at most ``limit`` calls at a time.
+
+    ``done`` is called in the loop with each item that is finished. The first failure is raised,
+    and all other calls are cancelled.
+    """
+    gate = asyncio.Semaphore(limit)
+
+    async def one(item: T) -> R:
+        async with gate:
+            return _and_tell(await function(item), item, done)
+
+    failure: Exception | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(item)) for item in items]
+    except ExceptionGroup as errors:
+        failure = errors.exceptions[0]
+    # Raised out here, so that its own cause stays the one that is shown.
+    if failure is not None:
+        raise failure
+    return [task.result() for task in tasks]
+
+
+def _and_tell(result: R, item: T, done: Callable[[T], object] | None) -> R:
+    if done is not None:
+        done(item)
+    return result

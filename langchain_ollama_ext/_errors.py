@@ -1,0 +1,147 @@
+"""Errors that are ours and langchain-core's ModelError family at once.
+
+    ConfigError, UnsupportedOptionError, UnsupportedContentError    ModelInvalidRequestError
+    OllamaConnectionError                                           ModelConnectionError, again
+    OllamaTimeoutError                                              ModelTimeoutError, again
+    ProtocolError                                                   ModelAPIError
+    AuthenticationError                             401: ModelAuthenticationError
+                                                    403: ModelPermissionDeniedError
+    ModelNotFoundError                                              ModelNotFoundError
+    RequestRejectedError, UnsupportedCapabilityError                ModelInvalidRequestError
+    ContextOverflowError                                            ContextOverflowError
+    ServerBusyError                                                 ModelRateLimitError, again
+    ServerError, StreamFailedError, StreamTruncatedError            ModelAPIError, again
+
+"again" stands for ``is_retryable``. Retry middlewares go by it, and summarisation recovers from
+core's ContextOverflowError. Code that catches the classes of ``ollama_transport`` works alike.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from langchain_core import exceptions as core
+
+import ollama_transport as ours
+
+
+class LangChainConfigError(ours.ConfigError, core.ModelInvalidRequestError):
+    """Tell that a setting or an argument is wrong, before anything was sent."""
+
+
+class LangChainUnsupportedOptionError(ours.UnsupportedOptionError, core.ModelInvalidRequestError):
+    """Tell that the server in use cannot carry an option."""
+
+
+class LangChainUnsupportedContentError(ours.UnsupportedContentError, core.ModelInvalidRequestError):
+    """Tell that a role or a part of a message cannot be sent to this server."""
+
+
+class LangChainConnectionError(ours.OllamaConnectionError, core.ModelConnectionError):
+    """Tell that the server was never reached, or went away before it answered."""
+
+
+class LangChainTimeoutError(ours.OllamaTimeoutError, core.ModelTimeoutError):
+    """Tell that the server was too slow."""
+
+
+class LangChainProtocolError(ours.ProtocolError, core.ModelAPIError):
+    """Tell that the answer is not what an Ollama server sends; the next one would not be."""
+
+    is_retryable = False
+
+
+class LangChainAuthenticationError(ours.AuthenticationError, core.ModelAuthenticationError):
+    """Tell that the server wants other credentials (401)."""
+
+
+class LangChainPermissionError(ours.AuthenticationError, core.ModelPermissionDeniedError):
+    """Tell that these credentials do not allow the request (403)."""
+
+
+class LangChainModelNotFoundError(ours.ModelNotFoundError, core.ModelNotFoundError):
+    """Tell that the server does not have the model."""
+
+
+class LangChainRequestRejectedError(ours.RequestRejectedError, core.ModelInvalidRequestError):
+    """Tell that the server refuses this request as it is."""
+
+
+class LangChainUnsupportedCapabilityError(
+    ours.UnsupportedCapabilityError, core.ModelInvalidRequestError
+):
+    """Tell that the model cannot do what was asked."""
+
+
+class LangChainContextOverflowError(ours.ContextOverflowError, core.ContextOverflowError):
+    """Tell that the prompt does not fit the context; summarisation recovers from it."""
+
+
+class LangChainServerBusyError(ours.ServerBusyError, core.ModelRateLimitError):
+    """Tell that the server has too much to do."""
+
+
+class LangChainServerError(ours.ServerError, core.ModelAPIError):
+    """Tell that the server failed."""
+
+
+class LangChainStreamFailedError(ours.StreamFailedError, core.ModelAPIError):
+    """Tell that the server sent an error instead of the next line."""
+
+
+class LangChainStreamTruncatedError(ours.StreamTruncatedError, core.ModelAPIError):
+    """Tell that an answer ended without its last line."""
+
+
+_TWINS: dict[type[ours.OllamaError], type[ours.OllamaError]] = {
+    ours.ConfigError: LangChainConfigError,
+    ours.UnsupportedOptionError: LangChainUnsupportedOptionError,
+    ours.UnsupportedContentError: LangChainUnsupportedContentError,
+    ours.OllamaConnectionError: LangChainConnectionError,
+    ours.OllamaTimeoutError: LangChainTimeoutError,
+    ours.ProtocolError: LangChainProtocolError,
+    ours.AuthenticationError: LangChainAuthenticationError,
+    ours.ModelNotFoundError: LangChainModelNotFoundError,
+    ours.RequestRejectedError: LangChainRequestRejectedError,
+    ours.UnsupportedCapabilityError: LangChainUnsupportedCapabilityError,
+    ours.ContextOverflowError: LangChainContextOverflowError,
+    ours.ServerBusyError: LangChainServerBusyError,
+    ours.ServerError: LangChainServerError,
+    ours.StreamFailedError: LangChainStreamFailedError,
+    ours.StreamTruncatedError: LangChainStreamTruncatedError,
+}
+
+
+def langchain_error(error: ours.OllamaError) -> ours.OllamaError:
+    """Return (not raise) the twin of an error: same text and attributes, langchain-core's family.
+
+    An error that is a twin already, or of a class without one, is returned itself.
+    """
+    twin = _twin_class(error)
+    if twin is None:
+        return error
+    # Like unpickling: the constructors want arguments that live in __dict__ by now.
+    made = twin.__new__(twin, *error.args)
+    made.args = error.args
+    made.__dict__.update(error.__dict__)
+    return made
+
+
+def _twin_class(error: ours.OllamaError) -> type[ours.OllamaError] | None:
+    if isinstance(error, ours.AuthenticationError) and error.status_code == 403:
+        return LangChainPermissionError
+    return _TWINS.get(type(error))
+
+
+@contextmanager
+def langchain_errors() -> Generator[None]:
+    """Raise errors of the transport as their LangChain twins, the original being the cause.
+
+    For blocking and asynchronous code alike; other exceptions pass.
+    """
+    try:
+        yield
+    except ours.OllamaError as error:
+        twin = langchain_error(error)
+        if twin is error:
+            raise
+        raise twin from error

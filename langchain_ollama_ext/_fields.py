@@ -1,0 +1,214 @@
+"""What a ChatOllama can be told: its fields, checked, and the other names they are known by."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, Field, field_validator, model_validator
+
+from ollama_transport import (
+    ConfigError,
+    KeepAlive,
+    OverflowPolicy,
+    SamplingOptions,
+    ServerFields,
+    Think,
+)
+from ollama_transport._values import check_format, check_think, check_top_logprobs, keep_alive
+
+OTHER_NAMES: Mapping[str, str] = {
+    "max_tokens": "num_predict",
+    "model_name": "model",
+    "think": "reasoning",
+}
+"""LangChain's standard names, and the server's, for fields that go by the peer's name here."""
+
+PEER_OBSOLETE = ("mirostat", "mirostat_eta", "mirostat_tau", "tfs_z")
+"""Fields of langchain-ollama 1.1.0 that today's servers ignore (wire reference 6)."""
+
+_GONE = "No longer exists in Ollama: accepted with a DeprecationWarning, and not sent."
+
+
+def warn_obsolete(name: str) -> None:
+    """Tell that an option does nothing any more, and is not sent."""
+    warnings.warn(
+        f"{name} no longer exists in Ollama, which ignores it: it is not sent. Leave it out.",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+
+
+def canonical_names(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments under the names of the fields; see OTHER_NAMES.
+
+    Raises:
+        ConfigError: when both names of one field are given, and differ.
+    """
+    named = dict(given)
+    for other, name in OTHER_NAMES.items():
+        if other not in named:
+            continue
+        value = named.pop(other)
+        if named.get(name) is not None and value is not None and named[name] != value:
+            raise ConfigError(f"{other} is another name of {name}: give one of them.")
+        if named.get(name) is None:
+            named[name] = value
+    return named
+
+
+def with_logprobs(logprobs: bool | None, top_logprobs: int | None) -> bool | None:
+    """Return ``logprobs`` as it has to be sent beside ``top_logprobs`` (wire reference 3.1).
+
+    Raises:
+        ConfigError: when the one is off and the other asked for.
+    """
+    check_top_logprobs(top_logprobs)
+    if not top_logprobs:
+        return logprobs
+    if logprobs is False:
+        raise ConfigError(
+            f"top_logprobs={top_logprobs} needs logprobs, which is False: set logprobs=True, or "
+            "leave top_logprobs out."
+        )
+    return True
+
+
+class ObsoleteOptions(BaseModel):
+    """Accept what langchain-ollama still has and the server no longer knows."""
+
+    mirostat: int | None = Field(default=None, exclude=True, repr=False, description=_GONE)
+    mirostat_eta: float | None = Field(default=None, exclude=True, repr=False, description=_GONE)
+    mirostat_tau: float | None = Field(default=None, exclude=True, repr=False, description=_GONE)
+    tfs_z: float | None = Field(default=None, exclude=True, repr=False, description=_GONE)
+
+    @model_validator(mode="after")
+    def _warn_obsolete(self) -> Self:
+        for name in PEER_OBSOLETE:
+            if getattr(self, name) is not None:
+                warn_obsolete(name)
+        return self
+
+
+class ModelFields(ServerFields, SamplingOptions, ObsoleteOptions):
+    """Hold the fields that ChatOllama and OllamaLLM share and langchain-core does not have.
+
+    ``max_tokens``, ``think`` and ``model_name`` are accepted for ``num_predict``, ``reasoning``
+    and ``model``.
+    """
+
+    model: str = Field(description="Name of the model, such as llama3.2 or qwen3:8b.")
+    reasoning: Think | None = Field(
+        default=None,
+        description="Whether to think: True, False, or how hard (low, medium, high, max). None "
+        "leaves it to the server, which thinks if the model can. What is thought is kept in "
+        "additional_kwargs['reasoning_content'], and is a reasoning block of content_blocks.",
+    )
+    format: str | dict[str, Any] | None = Field(
+        default=None,
+        description='"json" for any JSON, or a JSON schema (bare, or in an OpenAI envelope) that '
+        'the answer must follow. None and "" are none.',
+    )
+    keep_alive: KeepAlive | None = Field(
+        default=None,
+        description="How long the model stays in memory after the call: seconds (-1 for ever, 0 "
+        'unloads it), or a duration such as "5m". None leaves it to the server (5 minutes).',
+    )
+    logprobs: bool | None = Field(
+        default=None,
+        description="Whether to return the log probability of each token, in response_metadata.",
+    )
+    top_logprobs: int | None = Field(
+        default=None,
+        description="How many likely tokens to list at each place, 0 to 20; turns logprobs on.",
+    )
+    truncate: bool | None = Field(
+        default=None,
+        description="Whether the server may cut a prompt that is too long. None goes by "
+        "on_context_overflow.",
+    )
+    on_context_overflow: OverflowPolicy = Field(
+        default="warn",
+        description="What to do with a prompt that does not fit num_ctx: 'warn' lets the server "
+        "cut it and warns with both token counts, 'error' raises ContextOverflowError before "
+        "anything is generated, 'truncate' cuts in silence.",
+    )
+    shift: bool | None = Field(
+        default=None,
+        description="Whether the server may drop early tokens when the answer fills the context. "
+        "Changing it loads the model anew.",
+    )
+    # Not plain False: configurable_fields passes every field on, and core reads an explicit False.
+    streaming: bool | None = Field(
+        default=None,
+        description="True makes invoke stream, False keeps stream from streaming, None leaves it "
+        "to who asks.",
+    )
+    token_counter: Literal["approximate", "server"] = Field(
+        default="approximate",
+        description="How get_num_tokens counts: by langchain-core's rule of thumb, or exactly, by "
+        "a request that has the server read the prompt and generate one token.",
+    )
+    validate_model_on_init: bool = Field(
+        default=False,
+        description="Accepted for compatibility. A constructor does no I/O here: the first call "
+        "raises ModelNotFoundError, and from_server checks at once.",
+    )
+
+    def __init__(self, **data: Any) -> None:
+        super().__init__(**canonical_names(data))
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _list_stop(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+    @field_validator("reasoning", mode="before")
+    @classmethod
+    def _check_reasoning(cls, value: Any) -> Any:
+        return check_think(value)
+
+    @field_validator("format", mode="before")
+    @classmethod
+    def _check_format(cls, value: Any) -> Any:
+        return check_format(value)
+
+    @field_validator("keep_alive", mode="before")
+    @classmethod
+    def _check_keep_alive(cls, value: Any) -> Any:
+        return keep_alive(value)
+
+    @model_validator(mode="after")
+    def _check_logprobs(self) -> Self:
+        with_logprobs(self.logprobs, self.top_logprobs)
+        return self
+
+    @property
+    def max_tokens(self) -> int | None:
+        """Return ``num_predict`` under LangChain's name."""
+        return self.num_predict
+
+    @property
+    def model_name(self) -> str:
+        """Return ``model`` under the name that other chat models have."""
+        return self.model
+
+    @property
+    def think(self) -> Think | None:
+        """Return ``reasoning`` under the server's name."""
+        return self.reasoning
+
+
+class ChatFields(ModelFields):
+    """Hold the fields of ChatOllama that are not langchain-core's own."""
+
+    fetch_image_urls: bool = Field(
+        default=False,
+        description="Whether http(s) addresses of images in messages are downloaded and sent "
+        "along. Off by default: who writes the messages would choose what this machine fetches.",
+    )
+    fetch_max_bytes: int = Field(
+        default=20 * 1024 * 1024, ge=1, description="Largest image to download, in bytes."
+    )
+    fetch_timeout_s: float = Field(
+        default=20.0, gt=0, description="Longest time for the download of an image, in seconds."
+    )

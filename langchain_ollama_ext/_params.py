@@ -1,0 +1,231 @@
+"""What one call asks for: the model's fields, and over them what was given per call."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
+
+from langchain_ollama_ext._fields import (
+    OTHER_NAMES,
+    PEER_OBSOLETE,
+    ChatFields,
+    ModelFields,
+    canonical_names,
+    warn_obsolete,
+    with_logprobs,
+)
+from langchain_ollama_ext._tools import read_format, read_tool_choice, read_tools
+from ollama_transport import AsyncClient, ChatRequest, Client, ConfigError, ServerFields
+from ollama_transport._options import OBSOLETE_OPTIONS, OPTION_NAMES, check_options, set_options
+from ollama_transport._options import unknown_name as _unknown_name
+
+C = TypeVar("C", Client, AsyncClient)
+
+SERVER_ARGUMENTS = frozenset({"api_key", "headers", "max_retries", "retry_max_wait_s", "timeout"})
+"""How the server is reached: settable per call, sharing connections where the values are equal."""
+
+_REQUEST_ARGUMENTS = frozenset(
+    {
+        "format",
+        "keep_alive",
+        "logprobs",
+        "model",
+        "on_context_overflow",
+        "options",
+        "parallel_tool_calls",
+        "reasoning",
+        "response_format",
+        "shift",
+        "stop",
+        "tool_choice",
+        "tools",
+        "top_logprobs",
+        "truncate",
+    }
+)
+# Core reads these before we are called (stream, streaming, the formats for tracing), and `strict`
+# comes with the tools, whose schemas have it already.
+_READ_ELSEWHERE = frozenset(
+    {"ls_structured_output_format", "stream", "streaming", "strict", "structured_output_format"}
+)
+CALL_ARGUMENTS = (
+    _REQUEST_ARGUMENTS
+    | _READ_ELSEWHERE
+    | SERVER_ARGUMENTS
+    | OPTION_NAMES
+    | frozenset(OTHER_NAMES)
+    | frozenset(PEER_OBSOLETE)
+)
+"""Everything that invoke, stream, bind and an agent's model_settings take."""
+
+_TRACED_SECRETS = ("api_key", "headers")
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCall:
+    """Be one call, checked: the request without its messages, and how to reach the server."""
+
+    request: ChatRequest
+    server: Mapping[str, Any] = field(default_factory=dict)
+
+    def with_messages(self, messages: Sequence[Any]) -> ChatRequest:
+        """Return the request about these messages."""
+        return replace(self.request, messages=messages)
+
+
+def resolve_call(
+    model: ChatFields, stop: Sequence[str] | None, arguments: Mapping[str, Any]
+) -> ChatCall:
+    """Return the call that a model's fields and the arguments of one call make.
+
+    An argument of None counts as not given. Options merge, and so do stop texts.
+
+    Raises:
+        ConfigError: for an unknown name (it suggests the nearest), a value out of range, and
+            arguments that contradict each other.
+    """
+    given = known_arguments(arguments)
+    pick = Picker(model, given)
+    request = ChatRequest(
+        model=pick("model"),
+        tools=read_tools(given.get("tools", ())),
+        tool_choice=read_tool_choice(given.get("tool_choice")),
+        parallel_tool_calls=given.get("parallel_tool_calls"),
+        format=_format(model, given),
+        options=merged_options(model, stop, given),
+        think=pick("reasoning"),
+        keep_alive=pick("keep_alive"),
+        truncate=pick("truncate"),
+        on_context_overflow=pick("on_context_overflow"),
+        shift=pick("shift"),
+        logprobs=with_logprobs(pick("logprobs"), pick("top_logprobs")),
+        top_logprobs=pick("top_logprobs"),
+    )
+    return ChatCall(request, {name: given[name] for name in SERVER_ARGUMENTS & given.keys()})
+
+
+def known_arguments(
+    arguments: Mapping[str, Any], known: frozenset[str] = CALL_ARGUMENTS
+) -> dict[str, Any]:
+    """Return what was given per call under our names, without None and what others read.
+
+    Raises:
+        ConfigError: for a name that nobody knows.
+    """
+    named = canonical_names(arguments)
+    for name in named:
+        if name not in known:
+            raise _unknown_name("argument", name, known)
+    given = {name: value for name, value in named.items() if value is not None}
+    for name in PEER_OBSOLETE:
+        if given.pop(name, None) is not None:
+            warn_obsolete(name)
+    return {name: value for name, value in given.items() if name not in _READ_ELSEWHERE}
+
+
+@dataclass(frozen=True, slots=True)
+class Picker:
+    """Take an argument of the call, or else the model's field."""
+
+    model: ModelFields
+    given: Mapping[str, Any]
+
+    def __call__(self, name: str) -> Any:
+        return self.given[name] if name in self.given else getattr(self.model, name)
+
+
+def _format(model: ChatFields, given: Mapping[str, Any]) -> str | Mapping[str, Any] | None:
+    if "format" in given and "response_format" in given:
+        raise ConfigError("format and response_format say the same: give one of them.")
+    for name in ("format", "response_format"):
+        if name in given:
+            return read_format(given[name])
+    return read_format(model.format)
+
+
+def merged_options(
+    model: ModelFields, stop: Sequence[str] | None, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the model's options with those of the call over them; stop texts are all kept.
+
+    Raises:
+        ConfigError: for an unknown option, and a value out of range.
+    """
+    whole = given.get("options", {})
+    if not isinstance(whole, Mapping):
+        raise ConfigError(f"options={whole!r} is no mapping: give {{'num_ctx': 8192}} or so.")
+    single = {name: given[name] for name in OPTION_NAMES & given.keys() - {"stop"}}
+    own = set_options(model)
+    merged = {**own, **check_options({**_living(whole), **single})}
+    texts = _stops(own.get("stop"), whole.get("stop"), given.get("stop"), stop)
+    return {**merged, "stop": texts} if texts else _without_stop(merged)
+
+
+def _living(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options without those that the server has given up, of which it warns."""
+    for name in OBSOLETE_OPTIONS & options.keys():
+        warn_obsolete(name)
+    return {n: v for n, v in options.items() if n not in OBSOLETE_OPTIONS and n != "stop"}
+
+
+def _without_stop(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name != "stop"}
+
+
+def _stops(*given: Sequence[str] | str | None) -> list[str]:
+    """Return all stop texts, each once, the model's own first."""
+    texts: dict[str, None] = {}
+    for part in given:
+        listed = [part] if isinstance(part, str) else part
+        texts.update(dict.fromkeys(_checked(listed)) if listed else {})
+    return list(texts)
+
+
+def _checked(texts: Sequence[str]) -> list[str]:
+    return [str(text) for text in check_options({"stop": list(texts)})["stop"]]
+
+
+def settings_with(model: ServerFields, server: Mapping[str, Any]) -> ServerFields:
+    """Return the model's way to the server with some of it changed for one call.
+
+    Headers merge. A key or an Authorization header takes the place of what authenticates now.
+
+    Raises:
+        ConfigError: for a value that cannot work.
+    """
+    own = {name: getattr(model, name) for name in ServerFields.model_fields}
+    secret = own.pop("secret_headers")
+    headers = {**_plain(own.pop("headers")), **{n: v.get_secret_value() for n, v in secret.items()}}
+    more = {name.lower(): value for name, value in _plain(server.get("headers")).items()}
+    if "api_key" in server or "authorization" in more:
+        own["credentials"] = own["api_key"] = None
+        headers = {n: v for n, v in headers.items() if n.lower() != "authorization"}
+    kept = {name: value for name, value in headers.items() if name.lower() not in more}
+    return ServerFields(**{**own, **server, "headers": {**kept, **more}})
+
+
+def _plain(headers: Mapping[str, str] | None) -> Mapping[str, str]:
+    return {} if headers is None else headers
+
+
+def without_secrets(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a call as traces and caches may see them."""
+    return {
+        name: SecretStr("") if name in _TRACED_SECRETS else value
+        for name, value in arguments.items()
+    }
+
+
+def obeying(client: C, fields: ServerFields) -> C:
+    """Return the client.
+
+    Raises:
+        ConfigError: when it was given to the model and cannot do what one call asks for.
+    """
+    if client.settings != fields.server_settings():
+        raise ConfigError(
+            "this model uses a client that was given to it: timeouts, retries, keys and headers "
+            "are that client's, and cannot be changed for one call."
+        )
+    return client

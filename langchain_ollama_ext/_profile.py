@@ -1,0 +1,62 @@
+"""What a model can do, as langchain-core describes it, out of what the server knows of it."""
+
+from typing import Any
+
+from langchain_core.language_models import ModelProfile
+
+from ollama_transport import ShowAnswer
+
+_LEVELS = ["low", "medium", "high", "max"]
+
+
+def profile_of(
+    answer: ShowAnswer, *, name: str, num_ctx: int | None = None, fetches_images: bool = False
+) -> ModelProfile:
+    """Return the profile of a model from ``/api/show`` (wire reference 9).
+
+    ``max_input_tokens`` is ``num_ctx``, else the Modelfile's, else what the model was trained
+    for, of which the server may give less (see `SamplingOptions.num_ctx`). Structured output is a
+    constraint of the engine, not of the model; models for MLX ignore it (wire reference 3.6).
+    """
+    talks, calls, sees = (answer.can(what) for what in ("completion", "tools", "vision"))
+    facts: dict[str, Any] = {
+        "name": name,
+        "max_input_tokens": _context(answer, num_ctx),
+        "text_inputs": True,
+        "text_outputs": talks,
+        "image_inputs": sees,
+        "image_url_inputs": sees and fetches_images,
+        "image_tool_message": sees,
+        "audio_inputs": answer.can("audio"),
+        "video_inputs": False,
+        "pdf_inputs": False,
+        "pdf_tool_message": False,
+        "image_outputs": answer.can("image"),
+        "audio_outputs": False,
+        "video_outputs": False,
+        "reasoning_output": answer.can("thinking"),
+        "reasoning_effort_levels": list(_LEVELS) if answer.can("thinking") else None,
+        "tool_calling": calls,
+        "tool_choice": calls,
+        "tool_call_streaming": calls,
+        "mid_conversation_system_messages": True,
+        "structured_output": talks and not _is_mlx(answer),
+        "temperature": talks,
+    }
+    return _declared(facts)
+
+
+def _declared(facts: dict[str, Any]) -> ModelProfile:
+    # An older core knows fewer keys, and warns of the others.
+    known = ModelProfile.__annotations__
+    return ModelProfile(**{k: v for k, v in facts.items() if k in known and v is not None})  # type: ignore[typeddict-item] # the keys are checked by the line above
+
+
+def _context(answer: ShowAnswer, num_ctx: int | None) -> int | None:
+    asked = num_ctx if num_ctx is not None else answer.num_ctx
+    known = [length for length in (asked, answer.context_length) if length is not None]
+    return min(known) if known else None
+
+
+def _is_mlx(answer: ShowAnswer) -> bool:
+    return answer.details is not None and answer.details.format == "safetensors"

@@ -1,0 +1,75 @@
+"""What a schema is, however the caller spells it: a JSON schema and a way to make the result."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.v1 import BaseModel as BaseModelV1
+from typing_extensions import is_typeddict
+
+from langchain_ollama_ext._typed_dicts import typed_dict_schema
+from ollama_transport import ConfigError
+from ollama_transport._tool_schema import unwrap_schema
+
+_ACCEPTED = (
+    "a pydantic class (v1 or v2), a TypedDict class, or a dict that is a JSON schema, an OpenAI "
+    "tool or function, or OpenAI's json_schema response format"
+)
+_UNFIT_FOR_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Be a schema, understood: ``make`` turns parsed JSON into what the caller wants to have.
+
+    ``make`` raises ValueError (pydantic's ValidationError is one) for what does not fit; for a
+    TypedDict and a dict it returns the value as it is.
+    """
+
+    name: str
+    json_schema: Mapping[str, Any]
+    make: Callable[[Any], Any]
+
+    def as_tool(self) -> dict[str, Any]:
+        """Return the OpenAI-style tool whose arguments have this shape."""
+        function: dict[str, Any] = {"name": self.name, "parameters": dict(self.json_schema)}
+        if isinstance(self.json_schema.get("description"), str):
+            function["description"] = self.json_schema["description"]
+        return {"type": "function", "function": function}
+
+
+def understood(schema: object) -> Shape:
+    """Return what a schema means.
+
+    Raises:
+        ConfigError: for what is no schema, naming what is one.
+    """
+    if isinstance(schema, type) and issubclass(schema, BaseModel):
+        return Shape(schema.__name__, schema.model_json_schema(), schema.model_validate)
+    if isinstance(schema, type) and issubclass(schema, BaseModelV1):
+        return Shape(schema.__name__, schema.schema(), schema.parse_obj)
+    if isinstance(schema, type) and is_typeddict(schema):
+        return Shape(schema.__name__, typed_dict_schema(schema), _as_it_is)
+    if isinstance(schema, Mapping):
+        bare = unwrap_schema(schema)
+        return Shape(_name_of(schema, bare), bare, _as_it_is)
+    raise ConfigError(f"{schema!r:.200} is no schema: give {_ACCEPTED}.")
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+ANYTHING = Shape("answer", {}, _as_it_is)
+"""What JSON mode makes without a schema."""
+
+
+def _name_of(schema: Mapping[str, Any], bare: Mapping[str, Any]) -> str:
+    """Return the name in an envelope, or the schema's title, fit for a tool."""
+    for part in (schema.get("function"), schema.get("json_schema"), schema):
+        if isinstance(part, Mapping) and isinstance(part.get("name"), str):
+            return _UNFIT_FOR_NAMES.sub("_", part["name"])
+    title = bare.get("title")
+    return _UNFIT_FOR_NAMES.sub("_", title) if isinstance(title, str) and title else "answer"

@@ -1,0 +1,197 @@
+"""Answers of the transport as LangChain's messages, whole or as chunks: one mapping for both.
+
+Rules of langchain-core for chunks that are kept here: what is not text adds up when chunks are
+merged, so metadata and usage come once, on the last chunk, which says that it is the last; each
+tool call has an index of its own, beyond those that core gives to blocks of text.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
+from langchain_core.messages.tool import (
+    InvalidToolCall,
+    ToolCallChunk,
+    invalid_tool_call,
+    tool_call,
+    tool_call_chunk,
+)
+from langchain_core.messages.tool import ToolCall as CoreToolCall
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+
+from ollama_transport import ChatLine, ToolCall, ToolCallDelta, Usage
+
+PROVIDER = "ollama"
+"""As ``ls_provider`` in traces: summarisation counts tokens only where the two agree."""
+
+_FIRST_TOOL_INDEX = 1000
+_NOT_METADATA = frozenset({"message", "logprobs", "choices", "usage", "object"})
+
+
+def whole_result(line: ChatLine) -> ChatResult:
+    """Return a whole answer as core takes it."""
+    calls, invalid = _calls(line.tool_calls)
+    message = AIMessage(
+        content=line.text,
+        additional_kwargs=_kwargs(line),
+        tool_calls=calls,
+        invalid_tool_calls=invalid,
+        response_metadata={**metadata(line), **_logprobs(line)},
+        usage_metadata=usage_metadata(line.usage),
+    )
+    return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+def _kwargs(line: ChatLine) -> dict[str, Any]:
+    return {"reasoning_content": line.thinking} if line.thinking else {}
+
+
+def _calls(calls: Iterable[ToolCall]) -> tuple[list[CoreToolCall], list[InvalidToolCall]]:
+    valid: list[CoreToolCall] = []
+    invalid: list[InvalidToolCall] = []
+    for call in calls:
+        if isinstance(call.arguments, Mapping):
+            valid.append(tool_call(name=call.name, args=dict(call.arguments), id=call.id))
+        else:
+            error = "the arguments are no complete JSON object"
+            invalid.append(
+                invalid_tool_call(name=call.name, args=call.arguments, id=call.id, error=error)
+            )
+    return valid, invalid
+
+
+def metadata(line: ChatLine) -> dict[str, Any]:
+    """Return ``response_metadata`` of an answer's last line: all that the server said.
+
+    Durations are nanoseconds, as the server sends them.
+    """
+    said = {name: value for name, value in line.raw.items() if name not in _NOT_METADATA}
+    known = {
+        "model": line.model,
+        "created_at": line.created_at,
+        "done": line.done,
+        "done_reason": line.done_reason,
+    }
+    estimated = {"usage_estimated": True} if line.usage and line.usage.estimated else {}
+    return {
+        **known,
+        **said,
+        **estimated,
+        "model_name": line.model,
+        "model_provider": PROVIDER,
+    }
+
+
+def _logprobs(line: ChatLine) -> dict[str, Any]:
+    return {"logprobs": list(line.logprobs)} if line.logprobs else {}
+
+
+def usage_metadata(usage: Usage | None) -> UsageMetadata | None:
+    """Return token counts as core writes them; None when the server told none.
+
+    Core has no word for an unknown count: it stands as 0 beside one that is known.
+    """
+    if usage is None or usage.total_tokens is None:
+        return None
+    found = UsageMetadata(
+        input_tokens=_known(usage.prompt_tokens),
+        output_tokens=_known(usage.completion_tokens),
+        total_tokens=usage.total_tokens,
+    )
+    if usage.cached_prompt_tokens is not None:
+        found["input_token_details"] = InputTokenDetails(cache_read=usage.cached_prompt_tokens)
+    if usage.reasoning_tokens is not None:
+        found["output_token_details"] = OutputTokenDetails(reasoning=usage.reasoning_tokens)
+    return found
+
+
+def _known(count: int | None) -> int:
+    return 0 if count is None else count
+
+
+class ChunkMaker:
+    """Turn the lines of one stream into chunks; made anew for each stream.
+
+    With ``for_events`` the chunks go to core's bridge to events (version 3), which overwrites
+    metadata where merging appends: log probabilities then come all at once on the last chunk, and
+    the model's name on the first as well, for the event that opens the message.
+    """
+
+    def __init__(self, *, for_events: bool = False) -> None:
+        self._for_events = for_events
+        self._started = False
+        self._logprobs: list[Mapping[str, Any]] = []
+        self._indices: dict[object, int] = {}
+
+    def push(self, line: ChatLine) -> list[ChatGenerationChunk]:
+        """Return the chunks of a line; [] when it adds nothing."""
+        messages = [*self._said(line), *self._called(line)]
+        if line.done:
+            messages.append(self._last(line))
+        return [self._chunk(message, line) for message in messages]
+
+    def _chunk(self, message: AIMessageChunk, line: ChatLine) -> ChatGenerationChunk:
+        if not self._started:
+            self._started = True
+            message.response_metadata = {**self._opening(line), **message.response_metadata}
+        return ChatGenerationChunk(message=message)
+
+    def _opening(self, line: ChatLine) -> dict[str, Any]:
+        if not self._for_events:
+            return {}
+        return {"model_name": line.model, "model_provider": PROVIDER}
+
+    def _said(self, line: ChatLine) -> list[AIMessageChunk]:
+        told = {} if self._for_events else _logprobs(line)
+        if self._for_events and line.logprobs:
+            self._logprobs.extend(line.logprobs)
+        if not (line.text or line.thinking or told):
+            return []
+        return [
+            AIMessageChunk(
+                content=line.text, additional_kwargs=_kwargs(line), response_metadata=told
+            )
+        ]
+
+    def _called(self, line: ChatLine) -> list[AIMessageChunk]:
+        # Apart from text, beside which core would not see them as pieces.
+        pieces = [self._piece(delta) for delta in line.tool_call_deltas]
+        pieces += [self._whole(call) for call in line.tool_calls if self._is_new(call)]
+        return [AIMessageChunk(content="", tool_call_chunks=pieces)] if pieces else []
+
+    def _piece(self, delta: ToolCallDelta) -> ToolCallChunk:
+        return tool_call_chunk(
+            name=delta.name,
+            args=delta.arguments,
+            id=delta.id,
+            index=self._index(("delta", delta.index)),
+        )
+
+    def _whole(self, call: ToolCall) -> ToolCallChunk:
+        arguments = call.arguments
+        text = arguments if isinstance(arguments, str) else _json(arguments)
+        # Its place in this stream: servers repeat their own index from line to line.
+        index = self._index(("call", len(self._indices)))
+        return tool_call_chunk(name=call.name, args=text, id=call.id, index=index)
+
+    def _is_new(self, call: ToolCall) -> bool:
+        """Tell whether a call did not come in pieces before."""
+        return ("delta", call.index) not in self._indices
+
+    def _index(self, key: object) -> int:
+        return self._indices.setdefault(key, _FIRST_TOOL_INDEX + len(self._indices))
+
+    def _last(self, line: ChatLine) -> AIMessageChunk:
+        told = {"logprobs": self._logprobs} if self._logprobs else {}
+        return AIMessageChunk(
+            content="",
+            response_metadata={**metadata(line), **told},
+            usage_metadata=usage_metadata(line.usage),
+            chunk_position="last",
+        )
+
+
+def _json(arguments: Mapping[str, Any]) -> str:
+    return json.dumps(arguments, ensure_ascii=False)

@@ -1,0 +1,151 @@
+"""Structured output: bind a schema to a chat model and read its answers by it."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any, Literal, cast, get_args
+
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import BaseMessage, BaseMessageChunk
+from langchain_core.runnables import Runnable, RunnableGenerator
+from langchain_core.runnables.utils import AddableDict
+
+from langchain_ollama_ext._schemas import ANYTHING, Shape, understood
+from langchain_ollama_ext._structured_parser import (
+    Answer,
+    StructuredOutputError,
+    StructuredOutputParser,
+    as_message,
+)
+from ollama_transport import ConfigError
+
+Method = Literal["json_schema", "function_calling", "json_mode"]
+
+
+def structured_output(
+    model: BaseChatModel,
+    schema: Any = None,
+    *,
+    method: Method = "json_schema",
+    include_raw: bool = False,
+    strict: bool | None = None,
+    tools: Sequence[Any] | None = None,
+    **kwargs: Any,
+) -> Runnable[LanguageModelInput, Any]:
+    """Return a runnable that asks a chat model and returns objects of a schema.
+
+    Args:
+        model: The chat model to ask.
+        schema: A pydantic class (v1 or v2), whose objects are returned, or a TypedDict class or a
+            dict (a JSON schema, bare or in an OpenAI envelope), for which dicts are. None is for
+            "json_mode" only: any JSON.
+        method: "json_schema" constrains the text of the answer by the schema; "function_calling"
+            forces the call of a tool that takes it; "json_mode" constrains to any JSON, so that
+            the prompt has to describe the shape.
+        include_raw: True returns {"raw": message, "parsed": object or None, "parsing_error": the
+            error or None} instead of the object, and raises nothing for an answer of a wrong
+            shape. Streaming yields one of the keys at a time; "parsed" grows.
+        strict: Passed on to the tools. The server holds every answer to the schema by its
+            grammar, whatever is given here; True with "json_mode", which has none, is refused.
+        tools: Tools that the model may call instead of answering; the result is None then, and
+            the calls are in "raw".
+        kwargs: Further arguments of each call, as `bind` takes them.
+
+    Raises:
+        ConfigError: for a method or schema that is not understood, and for one that is missing.
+
+    The runnable raises, besides what the model does:
+        StructuredOutputError: an OutputParserException, for an answer that is cut, empty, or of
+            another shape, with its ``llm_output`` and ``done_reason``; at the end of a stream too.
+    """
+    shape = _checked_shape(schema, method, strict)
+    bound = kwargs | {
+        "ls_structured_output_format": {"kwargs": {"method": method}, "schema": schema}
+    }
+    if method == "function_calling":
+        llm = _forced(model, shape, strict, tools, bound)
+    else:
+        wanted = "json" if method == "json_mode" else dict(shape.json_schema)
+        llm = _formatted(model, wanted, strict, tools, bound)
+    parser = StructuredOutputParser(shape=shape, called=method == "function_calling")
+    return llm | (_with_raw(parser) if include_raw else parser)
+
+
+def _checked_shape(schema: Any, method: str, strict: bool | None) -> Shape:
+    if method not in get_args(Method):
+        raise ConfigError(f"method={method!r}: give one of {', '.join(get_args(Method))}.")
+    if method == "json_mode" and strict:
+        raise ConfigError('method="json_mode" follows no schema, so it cannot be strict.')
+    if schema is not None:
+        return understood(schema)
+    if method == "json_mode":
+        return ANYTHING
+    raise ConfigError(f'method={method!r} needs a schema; only "json_mode" does without one.')
+
+
+def _forced(
+    model: BaseChatModel,
+    shape: Shape,
+    strict: bool | None,
+    tools: Sequence[Any] | None,
+    bound: Mapping[str, Any],
+) -> Runnable[LanguageModelInput, Any]:
+    others = list(tools) if tools is not None else []
+    choice = "any" if others else shape.name
+    arguments = {**bound, **_strictness(strict)}
+    return model.bind_tools([shape.as_tool(), *others], tool_choice=choice, **arguments)
+
+
+def _formatted(
+    model: BaseChatModel,
+    wanted: str | Mapping[str, Any],
+    strict: bool | None,
+    tools: Sequence[Any] | None,
+    bound: Mapping[str, Any],
+) -> Runnable[LanguageModelInput, Any]:
+    if tools:
+        return model.bind_tools(list(tools), format=wanted, **_strictness(strict), **bound)
+    return cast("Runnable[LanguageModelInput, Any]", model.bind(format=wanted, **bound))
+
+
+def _strictness(strict: bool | None) -> dict[str, bool]:
+    return {} if strict is None else {"strict": strict}
+
+
+def _with_raw(parser: StructuredOutputParser) -> Runnable[Any, dict[str, Any]]:
+    """Return what makes {"raw", "parsed", "parsing_error"}, also of a stream, piece by piece.
+
+    langchain-core's own way, a fallback, looks at the first piece of a stream only, and would
+    raise what goes wrong at its end.
+    """
+
+    def transform(pieces: Iterator[BaseMessage]) -> Iterator[AddableDict]:
+        answer = parser.answer()
+        for piece in pieces:
+            answer.take(as_message(piece))
+            yield AddableDict(raw=piece)
+            yield from (AddableDict(parsed=made) for made in _news(answer, piece))
+        yield _ending(answer)
+
+    async def atransform(pieces: AsyncIterator[BaseMessage]) -> AsyncIterator[AddableDict]:
+        answer = parser.answer()
+        async for piece in pieces:
+            answer.take(as_message(piece))
+            yield AddableDict(raw=piece)
+            for made in _news(answer, piece):
+                yield AddableDict(parsed=made)
+        yield _ending(answer)
+
+    return RunnableGenerator(transform, atransform, name="StructuredOutputWithRaw")
+
+
+def _news(answer: Answer, piece: BaseMessage) -> list[Any]:
+    # Half of a whole answer is no result: "parsed" is None when it does not fit.
+    return answer.news() if isinstance(piece, BaseMessageChunk) else []
+
+
+def _ending(answer: Answer) -> AddableDict:
+    try:
+        made = answer.ending()
+    except StructuredOutputError as error:
+        return AddableDict(parsed=None, parsing_error=error)
+    # Added to the pieces before it, None leaves what they hold.
+    return AddableDict(parsed=made[0] if made else None, parsing_error=None)

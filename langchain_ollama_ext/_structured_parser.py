@@ -1,0 +1,247 @@
+"""Read a structured answer, whole or while it is still being written."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from typing import Annotated, Any
+
+from langchain_core.exceptions import OutputParserException
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.output_parsers.transform import BaseTransformOutputParser
+from langchain_core.outputs import ChatGeneration, Generation
+from pydantic import SkipValidation
+from pydantic_core import from_json
+
+from langchain_ollama_ext._schemas import Shape
+
+_FENCE = re.compile(r"```[\w-]*\s*")
+_END_OF_THINKING = "</think>"
+_NOTHING = object()
+_SHOWN_CHARACTERS = 200
+
+
+class StructuredOutputError(OutputParserException):
+    """Tell that an answer is not what the schema asks for.
+
+    ``llm_output`` is the whole text of the answer, ``done_reason`` what the server ended it with
+    ("length" where it was cut), None when it said nothing.
+    """
+
+    def __init__(
+        self, message: str, *, llm_output: str = "", done_reason: str | None = None
+    ) -> None:
+        super().__init__(message, llm_output=llm_output)
+        self.done_reason = done_reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exception's own way calls the constructor, which adds its link to the message again.
+        return _restored, (self.args, dict(self.__dict__))
+
+
+def _restored(args: tuple[Any, ...], state: dict[str, Any]) -> StructuredOutputError:
+    error = StructuredOutputError.__new__(StructuredOutputError)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class Answer:
+    """Be the memory of one structured answer; made anew for each.
+
+    With ``called``, the answer is the arguments of a call of the tool named as the shape; else it
+    is the text.
+    """
+
+    def __init__(self, shape: Shape, *, called: bool) -> None:
+        self._shape = shape
+        self._called = called
+        self._text = ""
+        self._arguments: dict[Any, str] = {}
+        self._names: dict[Any, str] = {}
+        self._thought = False
+        self._done_reason: str | None = None
+        self._last: Any = _NOTHING
+
+    def take(self, message: BaseMessage) -> None:
+        """Take a message, or the next piece of one."""
+        self._text += str(message.text)
+        self._thought = self._thought or _has_reasoning(message)
+        reason = message.response_metadata.get("done_reason")
+        self._done_reason = self._done_reason if reason is None else reason
+        if isinstance(message, AIMessageChunk):
+            for piece in message.tool_call_chunks:
+                self._call(piece["index"], piece["name"], piece["args"])
+        elif isinstance(message, AIMessage):
+            for place, call in enumerate([*message.tool_calls, *message.invalid_tool_calls]):
+                arguments = call["args"]
+                text = json.dumps(arguments) if isinstance(arguments, Mapping) else arguments
+                self._call(place, call["name"], text)
+
+    def _call(self, index: Any, name: str | None, arguments: str | None) -> None:
+        self._names.setdefault(index, "")
+        self._names[index] += name if name is not None else ""
+        self._arguments.setdefault(index, "")
+        self._arguments[index] += arguments if arguments is not None else ""
+
+    def news(self) -> list[Any]:
+        """Return what can be made of the answer so far, in a list; [] when that is nothing new."""
+        try:
+            made = self._shape.make(from_json(self._json(), allow_partial="trailing-strings"))
+        except (ValueError, LookupError, TypeError, AttributeError):
+            # Not yet: nothing was written, or a part is still to come that the schema needs, or
+            # that the caller's own validators trip over.
+            return []
+        return self._new(made)
+
+    def ending(self) -> list[Any]:
+        """Return the result in a list, unless `news` has returned it already.
+
+        Raises:
+            StructuredOutputError: as `result`.
+        """
+        made = self.result()
+        return [] if made is None else self._new(made)
+
+    def _new(self, made: Any) -> list[Any]:
+        if self._last is not _NOTHING and self._last == made:
+            return []
+        self._last = made
+        return [made]
+
+    def result(self) -> Any:
+        """Return what the whole answer is; None where the model called other tools instead.
+
+        Raises:
+            StructuredOutputError: for an answer that is cut, empty, no JSON, or of another shape.
+        """
+        text = self._json()
+        if self._names and not text.strip():
+            return None
+        try:
+            value, _ = json.JSONDecoder(strict=False).raw_decode(text.strip())
+        except ValueError as error:
+            raise self._failure(self._unreadable(text)) from error
+        try:
+            return self._shape.make(value)
+        except ValueError as error:
+            raise self._failure(f"the answer does not fit {self._shape.name}: {error}") from error
+
+    def _json(self) -> str:
+        if not self._called:
+            return json_part(self._text)
+        for index, name in self._names.items():
+            if name == self._shape.name:
+                return self._arguments[index]
+        return ""
+
+    def _failure(self, message: str) -> StructuredOutputError:
+        written = self._json() if self._called and self._names else self._text
+        return StructuredOutputError(message, llm_output=written, done_reason=self._done_reason)
+
+    def _unreadable(self, text: str) -> str:
+        """Return what is wrong with an answer that is no JSON, and what to do."""
+        reason = f"done_reason {self._done_reason!r}"
+        if not self._text.strip() and not text and self._thought:
+            return (
+                f"the model spent its answer on thinking and wrote nothing ({reason}): raise "
+                "num_predict, or set reasoning=False."
+            )
+        if not self._text.strip() and not text:
+            return f"the model wrote nothing ({reason})."
+        if self._done_reason == "length":
+            return (
+                f"the answer was cut before its end ({reason}): raise num_predict or num_ctx. It "
+                f"began {self._shown()}."
+            )
+        if self._called and not text:
+            return f"the model wrote text instead of calling {self._shape.name}: {self._shown()}."
+        return f"the answer is no JSON ({reason}): {self._shown()}."
+
+    def _shown(self) -> str:
+        return repr((self._json() or self._text)[:_SHOWN_CHARACTERS])
+
+
+def json_part(text: str) -> str:
+    """Return the part of a text where its JSON begins; "" while the model is still thinking.
+
+    Constrained answers are JSON from the first character on. Where a server ignores ``format``
+    (those for MLX models do, wire reference 3.6), thinking or a Markdown fence may come first.
+    """
+    text = text.lstrip()
+    if text[:1] in ("{", "["):
+        return text
+    before, end, after = text.partition(_END_OF_THINKING)
+    if end:
+        text = after.lstrip()
+    elif before.startswith("<think>"):
+        return ""
+    fence = _FENCE.search(text)
+    return text if fence is None else text[fence.end() :]
+
+
+def _has_reasoning(message: BaseMessage) -> bool:
+    if message.additional_kwargs.get("reasoning_content"):
+        return True
+    parts = message.content if isinstance(message.content, list) else []
+    return any(isinstance(part, dict) and part.get("type") == "reasoning" for part in parts)
+
+
+class StructuredOutputParser(BaseTransformOutputParser[Any]):
+    """Turn the messages of a chat model into objects of a shape; used by with_structured_output.
+
+    Streaming yields growing objects: partial dicts, lists item by item, and for a pydantic class
+    each object that is valid by itself. The end of a stream is checked as a whole answer is.
+
+    Raises:
+        StructuredOutputError: an OutputParserException, see there.
+    """
+
+    shape: Annotated[Shape, SkipValidation()]
+    called: bool = False
+
+    @property
+    def _type(self) -> str:
+        return "ollama_structured_output"
+
+    @property
+    def OutputType(self) -> Any:  # noqa: N802 - langchain-core's name
+        """Return Any: what comes out is known to the caller's schema only."""
+        return Any
+
+    def answer(self) -> Answer:
+        """Return a new memory for one answer."""
+        return Answer(self.shape, called=self.called)
+
+    def parse(self, text: str) -> Any:
+        """Return the object that a text holds."""
+        return self.parse_result([Generation(text=text)])
+
+    def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
+        """Return the object that an answer holds; of a partial one, None where there is none."""
+        answer = self.answer()
+        first = result[0]
+        answer.take(first.message if isinstance(first, ChatGeneration) else AIMessage(first.text))
+        if partial:
+            return next(iter(answer.news()), None)
+        return answer.result()
+
+    def _transform(self, input: Iterator[str | BaseMessage]) -> Iterator[Any]:
+        answer = self.answer()
+        for piece in input:
+            answer.take(as_message(piece))
+            yield from answer.news()
+        yield from answer.ending()
+
+    async def _atransform(self, input: AsyncIterator[str | BaseMessage]) -> AsyncIterator[Any]:
+        answer = self.answer()
+        async for piece in input:
+            answer.take(as_message(piece))
+            for made in answer.news():
+                yield made
+        for made in answer.ending():
+            yield made
+
+
+def as_message(piece: str | BaseMessage) -> BaseMessage:
+    """Return a piece of an answer as a message."""
+    return piece if isinstance(piece, BaseMessage) else AIMessageChunk(content=piece)

@@ -1,0 +1,92 @@
+"""Write a TypedDict as a JSON schema without losing what may be null or be left out.
+
+langchain-core's own conversion turns ``Optional[str]`` into ``str``, so that a model held to the
+schema can never say that it does not know.
+"""
+
+import types
+from collections.abc import Mapping
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    NotRequired,
+    Required,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from langchain_core.utils.function_calling import convert_to_json_schema
+from pydantic import Field, TypeAdapter
+from typing_extensions import TypedDict, is_typeddict
+
+
+def typed_dict_schema(cls: type) -> dict[str, Any]:
+    """Return the JSON schema of a TypedDict class.
+
+    ``Annotated[T, default, "description"]`` and an ``Args:`` part of the docstring describe keys,
+    as langchain-core has it; a key with a default may be left out. A TypedDict inside itself is
+    written as any object.
+    """
+    schema = TypeAdapter(_rebuilt(cls, ())).json_schema()
+    schema["title"] = cls.__name__
+    if "Args:" in (cls.__doc__ or ""):
+        return _described(schema, convert_to_json_schema(cls))
+    if cls.__doc__:
+        schema["description"] = cls.__doc__.strip()
+    return schema
+
+
+def _described(schema: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema with the descriptions that langchain-core found in the docstring."""
+    properties = {
+        name: {**_description(known["properties"].get(name, {})), **value}
+        for name, value in schema["properties"].items()
+    }
+    return {**schema, **_description(known), "properties": properties}
+
+
+def _description(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key == "description"}
+
+
+def _rebuilt(cls: type, inside: tuple[type, ...]) -> Any:
+    """Return a TypedDict that pydantic takes: before 3.12 it refuses those of ``typing``."""
+    if cls in inside:
+        return dict[str, Any]
+    required: frozenset[str] = getattr(cls, "__required_keys__", frozenset())
+    keys: dict[str, Any] = {}
+    for name, hint in get_type_hints(cls, include_extras=True).items():
+        annotation, has_default = _key(hint, (*inside, cls))
+        needed = name in required and not has_default
+        keys[name] = Required[annotation] if needed else NotRequired[annotation]
+    return TypedDict(cls.__name__, keys)  # type: ignore[operator] # made of what is known at run time
+
+
+def _key(hint: Any, inside: tuple[type, ...]) -> tuple[Any, bool]:
+    """Return a key's type for pydantic, and whether it has a default."""
+    while get_origin(hint) in (Required, NotRequired):
+        (hint,) = get_args(hint)
+    if get_origin(hint) is not Annotated:
+        return _portable(hint, inside), False
+    bare, *notes = get_args(hint)
+    described = [note for note in notes[:2] if isinstance(note, str)]
+    if not described:
+        return Annotated[_portable(bare, inside), *notes], False
+    has_default = len(notes) > 1 and notes[0] is not ...
+    return Annotated[_portable(bare, inside), Field(description=described[-1])], has_default
+
+
+def _portable(hint: Any, inside: tuple[type, ...]) -> Any:
+    """Return a type with every TypedDict in it rebuilt."""
+    if is_typeddict(hint):
+        return _rebuilt(hint, inside)
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is None or origin is Literal:
+        return hint
+    rebuilt = tuple(_key(argument, inside)[0] for argument in arguments)
+    if origin in (Union, types.UnionType):
+        return Union[rebuilt]  # noqa: UP007 - the members are known at run time only
+    return origin[rebuilt]

@@ -1,0 +1,404 @@
+"""The chat model: ChatOllama, a drop-in for the one of langchain-ollama."""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing, closing
+from typing import Any, Literal, Self
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import LanguageModelInput
+from langchain_core.language_models.base import LangSmithParams
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from pydantic import ConfigDict, model_validator
+
+from langchain_ollama_ext._errors import langchain_errors
+from langchain_ollama_ext._fields import ChatFields
+from langchain_ollama_ext._media import (
+    NO_MEDIA,
+    FetchLimits,
+    afetch_images,
+    fetch_images,
+    image_addresses,
+)
+from langchain_ollama_ext._messages import read_messages
+from langchain_ollama_ext._params import (
+    ChatCall,
+    known_arguments,
+    obeying,
+    resolve_call,
+    settings_with,
+    without_secrets,
+)
+from langchain_ollama_ext._profile import profile_of
+from langchain_ollama_ext._serialized import SerializedFields
+from langchain_ollama_ext._stream import PROVIDER, ChunkMaker, whole_result
+from langchain_ollama_ext._tokens import approximate_messages, approximate_text, count
+from langchain_ollama_ext._tools import check_choice, read_tools
+from ollama_transport import (
+    AsyncClient,
+    Client,
+    ConfigError,
+    GenerateRequest,
+    ShowAnswer,
+    __version__,
+)
+from ollama_transport._options import set_options
+
+_IDENTIFYING = (
+    "model",
+    "base_url",
+    "api",
+    "reasoning",
+    "format",
+    "keep_alive",
+    "logprobs",
+    "top_logprobs",
+    "truncate",
+    "on_context_overflow",
+    "shift",
+    "fetch_image_urls",
+    "output_version",
+)
+
+
+class ChatOllama(ChatFields, SerializedFields, BaseChatModel):
+    """Chat with a model of an Ollama server.
+
+    Every option can be given to the constructor, per call (``invoke(…, temperature=0)``), by
+    ``bind``, by ``configurable_fields`` and by an agent's ``model_settings``. Per call, None counts
+    as not given; ``options`` and ``stop`` merge with the model's own. ``timeout``,
+    ``max_retries``, ``api_key`` and ``headers`` can be given per call as well.
+
+    Making one does no I/O. Use it from any number of threads and event loops, and through pickle
+    (secrets stay behind). Connections are shared between models of equal settings; close them
+    with `close` or `aclose`, or use the model as a context manager.
+
+    ``invoke`` asks for a whole answer, and streams only where a handler wants tokens or
+    ``streaming=True`` says so. ``bind_tools(tool_choice=…)`` forces a call by constraining what
+    the model may write, since the server has no such field. Images are sent as base64, bytes or
+    data URIs in any provider's blocks; the server puts them before the text.
+
+    Raises:
+        ConfigError: from the constructor and before a request, for a wrong or unknown argument.
+
+    Calls raise the errors of ``ollama_transport``, which are langchain-core's ModelError family
+    as well: see `langchain_ollama_ext._errors`. A prompt that does not fit the context is never
+    cut in silence: see `on_context_overflow`.
+    """
+
+    model_config = ConfigDict(populate_by_name=True, protected_namespaces=())
+
+    @model_validator(mode="after")
+    def _stamp_ollama_ext_version(self) -> Self:
+        self._add_version("ollama-ext", __version__)
+        return self
+
+    @classmethod
+    def from_server(cls, model: str, **fields: Any) -> Self:
+        """Return a chat model whose `profile` is what the server knows of it.
+
+        Agents and summarisation read the profile before any call: whether tools, structured
+        output, images and reasoning are there, and how many tokens fit. ``fields`` are those of
+        the constructor; a given ``profile`` goes over the server's.
+
+        Raises:
+            ModelNotFoundError: when the server does not have the model.
+            OllamaError: and its kinds, when the server cannot be asked.
+        """
+        chat = cls(model=model, **fields)
+        with langchain_errors():
+            return chat._profiled(chat.sync_client().show(chat.model))
+
+    @classmethod
+    async def afrom_server(cls, model: str, **fields: Any) -> Self:
+        """Return a chat model whose `profile` is what the server knows; as `from_server`."""
+        chat = cls(model=model, **fields)
+        with langchain_errors():
+            return chat._profiled(await chat.async_client().show(chat.model))
+
+    def _profiled(self, answer: ShowAnswer) -> Self:
+        given = self.profile if self.profile is not None else {}
+        known = profile_of(
+            answer,
+            name=self.model,
+            num_ctx=self.num_ctx,
+            fetches_images=self.fetch_image_urls,
+        )
+        self.profile = {**known, **given}
+        return self
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | Any],
+        *,
+        tool_choice: dict[str, Any] | str | bool | None = None,
+        strict: bool | None = None,
+        parallel_tool_calls: bool | None = None,
+        response_format: dict[str, Any] | type | str | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Return the model with tools it may call.
+
+        Args:
+            tools: Functions, pydantic classes, TypedDicts, BaseTools, JSON schemas, and the dicts
+                of OpenAI and Anthropic.
+            tool_choice: "auto" or None as the model likes, "any", "required" or True for at least
+                one call, a tool's name or OpenAI's and Anthropic's dicts for that one, "none" for
+                no call.
+            strict: True closes the schemas as OpenAI's strict mode does; Ollama has no such mode,
+                and a forced call follows its schema anyway.
+            parallel_tool_calls: False keeps the first call of an answer.
+            response_format: The shape of the final answer, which the model may give instead of a
+                call: "json", a JSON schema, OpenAI's envelopes, a class.
+            kwargs: Further arguments of a call, such as temperature.
+
+        Raises:
+            ConfigError: for a choice that these tools cannot fulfil, and unknown arguments.
+        """
+        formatted = read_tools(tools, strict=strict)
+        check_choice(tool_choice, formatted)
+        known_arguments(kwargs)
+        given = {
+            "tool_choice": tool_choice,
+            "parallel_tool_calls": parallel_tool_calls,
+            "response_format": response_format,
+        }
+        named = {name: value for name, value in given.items() if value is not None}
+        return self.bind(tools=formatted, **named, **kwargs)
+
+    def with_structured_output(
+        self,
+        schema: dict[str, Any] | type | None = None,
+        *,
+        method: Literal["json_schema", "function_calling", "json_mode"] = "json_schema",
+        include_raw: bool = False,
+        strict: bool | None = None,
+        tools: Sequence[Any] | None = None,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Return a chain whose output follows a schema.
+
+        Args:
+            schema: A pydantic class, a TypedDict, a JSON schema or an OpenAI function dict. None
+                is for "json_mode" alone.
+            method: "json_schema" constrains the answer (the default), "function_calling" forces a
+                tool call, "json_mode" asks for any JSON, whose shape the prompt must describe.
+            include_raw: True returns ``{"raw", "parsed", "parsing_error"}`` and raises nothing
+                for an answer that does not parse.
+            strict: As in `bind_tools`.
+            tools: Tools that the model may call before it gives the answer.
+            kwargs: Further arguments of a call, such as temperature.
+
+        Raises:
+            ConfigError: for a schema or arguments that cannot work.
+        """
+        # Here and not above: who wants no structured output need not load the parsers.
+        from langchain_ollama_ext._structured import structured_output
+
+        return structured_output(
+            self,
+            schema,
+            method=method,
+            include_raw=include_raw,
+            strict=strict,
+            tools=tools,
+            **kwargs,
+        )
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 # core's signature; tokens are fired by core, where it streams
+        **kwargs: Any,
+    ) -> ChatResult:
+        with langchain_errors():
+            call = self._call(messages, stop, kwargs)
+            urls = self._image_addresses(messages)
+            fetched = fetch_images(urls, self._fetch_limits()) if urls else NO_MEDIA
+            request = call.with_messages(read_messages(messages, fetched))
+            return whole_result(self._sync_client(call).chat(request))
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,  # noqa: ARG002 # as above
+        **kwargs: Any,
+    ) -> ChatResult:
+        with langchain_errors():
+            call = self._call(messages, stop, kwargs)
+            urls = self._image_addresses(messages)
+            fetched = await afetch_images(urls, self._fetch_limits()) if urls else NO_MEDIA
+            request = call.with_messages(read_messages(messages, fetched))
+            return whole_result(await self._async_client(call).chat(request))
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        with langchain_errors():
+            call = self._call(messages, stop, kwargs)
+            urls = self._image_addresses(messages)
+            fetched = fetch_images(urls, self._fetch_limits()) if urls else NO_MEDIA
+            request = call.with_messages(read_messages(messages, fetched))
+            # Core hands a run manager to streams that it turns into events, and to no others.
+            maker = ChunkMaker(for_events=run_manager is not None)
+            with closing(self._sync_client(call).chat_stream(request)) as lines:
+                for line in lines:
+                    yield from maker.push(line)
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        with langchain_errors():
+            call = self._call(messages, stop, kwargs)
+            urls = self._image_addresses(messages)
+            fetched = await afetch_images(urls, self._fetch_limits()) if urls else NO_MEDIA
+            request = call.with_messages(read_messages(messages, fetched))
+            maker = ChunkMaker(for_events=run_manager is not None)
+            async with aclosing(self._async_client(call).chat_stream(request)) as lines:
+                async for line in lines:
+                    for chunk in maker.push(line):
+                        yield chunk
+
+    def _call(
+        self,
+        messages: Sequence[BaseMessage],
+        stop: Sequence[str] | None,
+        arguments: Mapping[str, Any],
+    ) -> ChatCall:
+        if not messages:
+            # The server would take that for the wish to load the model (wire reference 3.5).
+            raise ConfigError("there is no message to answer: give at least one.")
+        return resolve_call(self, stop, arguments)
+
+    def _image_addresses(self, messages: Sequence[BaseMessage]) -> list[str]:
+        if not self.fetch_image_urls:
+            return []
+        return image_addresses(message.content for message in messages)
+
+    def _fetch_limits(self) -> FetchLimits:
+        return FetchLimits(self.fetch_max_bytes, self.fetch_timeout_s)
+
+    def _sync_client(self, call: ChatCall) -> Client:
+        if not call.server:
+            return self.sync_client()
+        fields = settings_with(self, call.server)
+        client = self._clients.sync(fields.server_settings(), self._http_kwargs())
+        return obeying(client, fields)
+
+    def _async_client(self, call: ChatCall) -> AsyncClient:
+        if not call.server:
+            return self.async_client()
+        fields = settings_with(self, call.server)
+        client = self._clients.asynchronous(fields.server_settings(), self._http_kwargs())
+        return obeying(client, fields)
+
+    def _streaming_disabled(self, **kwargs: Any) -> bool:
+        return super()._streaming_disabled(**_streaming_as_stream(kwargs))
+
+    def _should_stream(self, **kwargs: Any) -> bool:
+        return super()._should_stream(**_streaming_as_stream(kwargs))
+
+    def get_token_ids(self, text: str) -> list[int]:
+        """Return the ids of a text's tokens, by ``custom_get_token_ids``.
+
+        Raises:
+            ConfigError: without that function: the server tells counts, and no ids.
+        """
+        if self.custom_get_token_ids is None:
+            raise ConfigError(
+                "Ollama tells how many tokens a text has, not which: set custom_get_token_ids, or "
+                "call get_num_tokens."
+            )
+        return self.custom_get_token_ids(text)
+
+    def get_num_tokens(self, text: str) -> int:
+        """Return how many tokens a text has; see `token_counter`.
+
+        The server counts the special token that begins a text as well.
+
+        Raises:
+            OllamaError: and its kinds, when the server counts and the request fails.
+        """
+        if self.custom_get_token_ids is not None:
+            return len(self.custom_get_token_ids(text))
+        if self.token_counter == "approximate" or not text:
+            return approximate_text(text)
+        request = GenerateRequest(
+            self.model, text, raw=True, options=set_options(self), keep_alive=self.keep_alive
+        )
+        with langchain_errors():
+            return count(self.sync_client().generate, request)
+
+    def get_num_tokens_from_messages(
+        self, messages: list[BaseMessage], tools: Sequence[Any] | None = None
+    ) -> int:
+        """Return how many tokens messages have, with their tools; see `token_counter`.
+
+        Raises:
+            OllamaError: and its kinds, when the server counts and the request fails.
+        """
+        if self.custom_get_token_ids is not None:
+            return super().get_num_tokens_from_messages(messages, tools)
+        if self.token_counter == "approximate" or not messages:
+            return approximate_messages(messages, read_tools(tools) if tools else None)
+        with langchain_errors():
+            call = resolve_call(self, None, {"tools": tools} if tools else {})
+            request = call.with_messages(read_messages(messages))
+            return count(self.sync_client().chat, request)
+
+    @property
+    def _llm_type(self) -> str:
+        return "chat-ollama"
+
+    @property
+    def _identifying_params(self) -> Mapping[str, Any]:
+        given = {name: getattr(self, name) for name in _IDENTIFYING}
+        named = {name: value for name, value in given.items() if value is not None}
+        return {**named, **set_options(self)}
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        call = {**_options_in(kwargs), **kwargs}
+        limit = call.get("num_predict", call.get("max_tokens", self.num_predict))
+        heat = call.get("temperature", self.temperature)
+        model = call.get("model", self.model)
+        texts = [*(self.stop if self.stop is not None else []), *(stop if stop is not None else [])]
+        found = LangSmithParams(ls_provider=PROVIDER, ls_model_name=model, ls_model_type="chat")
+        if heat is not None:
+            found["ls_temperature"] = heat
+        if limit is not None:
+            found["ls_max_tokens"] = limit
+        if texts:
+            found["ls_stop"] = texts
+        return found
+
+    def _get_invocation_params(
+        self, stop: list[str] | None = None, **kwargs: Any
+    ) -> dict[str, Any]:
+        return super()._get_invocation_params(stop, **without_secrets(kwargs))
+
+    def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
+        return super()._get_llm_string(stop, **without_secrets(kwargs))
+
+
+def _streaming_as_stream(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return core's arguments with ``streaming``, given per call, under core's name for it."""
+    others = {name: value for name, value in arguments.items() if name != "streaming"}
+    wanted = arguments.get("streaming")
+    return others if wanted is None else {**others, "stream": wanted}
+
+
+def _options_in(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    options = arguments.get("options")
+    return options if isinstance(options, Mapping) else {}

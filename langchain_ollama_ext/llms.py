@@ -1,0 +1,347 @@
+"""The text completion model: OllamaLLM, a drop-in for the one of langchain-ollama."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import aclosing, closing
+from typing import Any, Self
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseLLM, LanguageModelInput
+from langchain_core.language_models.base import LangSmithParams
+from langchain_core.outputs import GenerationChunk, LLMResult
+from langchain_core.runnables import Runnable, RunnableConfig
+
+# Private, and the one mark by which core's own chat models tell that a handler wants tokens.
+from langchain_core.tracers._streaming import _StreamingCallbackHandler
+from pydantic import ConfigDict, PrivateAttr, model_validator
+
+from langchain_ollama_ext._completions import (
+    CALL_ARGUMENTS,
+    STREAMING_ARGUMENTS,
+    CompletionFields,
+    chunk_of,
+    identity,
+    joined,
+    resolve_completion,
+    result_of,
+    with_prompt,
+)
+from langchain_ollama_ext._concurrency import fan_out, map_tasks, map_threads
+from langchain_ollama_ext._errors import langchain_errors
+from langchain_ollama_ext._params import SERVER_ARGUMENTS, known_arguments, obeying, settings_with
+from langchain_ollama_ext._stream import PROVIDER
+from langchain_ollama_ext._tokens import approximate_text, count
+from ollama_transport import ConfigError, GenerateRequest, ServerFields, __version__
+from ollama_transport._options import set_options
+
+_Managers = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
+
+
+class OllamaLLM(CompletionFields, BaseLLM):
+    """Complete texts with a model of an Ollama server (``/api/generate``, wire reference 4).
+
+    Every option can be given to the constructor, per call (``invoke(…, temperature=0)``), by
+    ``bind`` and by ``configurable_fields``. Per call, None counts as not given; ``options`` and
+    ``stop`` merge with the model's own. Per call only are ``suffix`` (the text after the gap to
+    fill), ``images`` (bytes, base64 or data URIs) and ``context`` (of an earlier answer).
+    ``timeout``, ``max_retries``, ``api_key`` and ``headers`` can be given per call as well.
+
+    ``batch`` and ``abatch`` run side by side, up to ``config["max_concurrency"]`` or else
+    `max_concurrency` (None: 4), and so do the prompts of one ``generate``. An empty prompt loads the model
+    and completes nothing. What the model thinks is never part of the text: it is kept in
+    ``generation_info["reasoning_content"]`` (and ``["thinking"]``), the token counts in
+    ``generation_info["usage_metadata"]`` and ``llm_output["token_usage"]``.
+
+    Making one does no I/O. Use it from any number of threads and event loops, and through pickle
+    (secrets stay behind). Connections are shared between models of equal settings; close them
+    with `close` or `aclose`, or use the model as a context manager.
+
+    Raises:
+        ConfigError: from the constructor and before a request, for a wrong or unknown argument.
+
+    Calls raise the errors of ``ollama_transport``, which are langchain-core's ModelError family
+    as well: see `langchain_ollama_ext._errors`. A prompt that does not fit the context is never
+    cut in silence: see `on_context_overflow`.
+    """
+
+    model_config = ConfigDict(populate_by_name=True, protected_namespaces=())
+
+    # The request of one call, on the copy of the model that serves it: for traces and caches.
+    _asked: GenerateRequest | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _stamp_ollama_ext_version(self) -> Self:
+        self._add_version("ollama-ext", __version__)
+        return self
+
+    def generate(
+        self,
+        prompts: list[str],
+        stop: list[str] | None = None,
+        callbacks: Any = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        """Return the completions of prompts, in their order; as `BaseLLM.generate`."""
+        model, arguments = self._for_call(kwargs)
+        return BaseLLM.generate(model, prompts, stop, callbacks, **arguments)
+
+    async def agenerate(
+        self,
+        prompts: list[str],
+        stop: list[str] | None = None,
+        callbacks: Any = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        """Return the completions of prompts, in their order; as `BaseLLM.agenerate`."""
+        model, arguments = self._for_call(kwargs)
+        return await BaseLLM.agenerate(model, prompts, stop, callbacks, **arguments)
+
+    def stream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[str]:
+        """Yield the completion piece by piece; closing the iterator stops the server."""
+        model, arguments = self._for_call(kwargs)
+        yield from BaseLLM.stream(model, input, config, stop=stop, **arguments)
+
+    async def astream(
+        self,
+        input: LanguageModelInput,
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[str]:
+        """Yield the completion piece by piece; closing the iterator stops the server."""
+        model, arguments = self._for_call(kwargs)
+        pieces = BaseLLM.astream(model, input, config, stop=stop, **arguments)
+        async with aclosing(pieces):  # type: ignore[type-var] # core's generator, typed as iterator
+            async for piece in pieces:
+                yield piece
+
+    def batch(
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[str]:
+        """Return the completions of inputs, in their order, made side by side in threads."""
+        limited = _limited(config, fan_out(self.max_concurrency))
+        return Runnable.batch(self, inputs, limited, return_exceptions=return_exceptions, **kwargs)
+
+    async def abatch(
+        self,
+        inputs: list[LanguageModelInput],
+        config: RunnableConfig | list[RunnableConfig] | None = None,
+        *,
+        return_exceptions: bool = False,
+        **kwargs: Any,
+    ) -> list[str]:
+        """Return the completions of inputs, in their order, made side by side."""
+        limited = _limited(config, fan_out(self.max_concurrency))
+        return await Runnable.abatch(
+            self, inputs, limited, return_exceptions=return_exceptions, **kwargs
+        )
+
+    def _for_call(self, arguments: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
+        """Return the model as one call wants it, and the arguments that are left for core.
+
+        Core keys its cache by the model alone, and traces the arguments as they are: what is
+        asked for has to be on the model, and secrets must not be among the arguments.
+        """
+        if not arguments:
+            return self, {}
+        core = {name: arguments[name] for name in _FOR_CORE & arguments.keys()}
+        others = {name: value for name, value in arguments.items() if name not in core}
+        with langchain_errors():
+            given = known_arguments(others, CALL_ARGUMENTS)
+            server = {name: given.pop(name) for name in SERVER_ARGUMENTS & given.keys()}
+            called = self._reaching(server) if server else self.model_copy()
+            called._asked = resolve_completion(self, None, given)
+        streaming = {name: others[name] for name in STREAMING_ARGUMENTS if name in others}
+        return called, {**core, **given, **streaming}
+
+    def _reaching(self, server: Mapping[str, Any]) -> Self:
+        changed = settings_with(self, server)
+        names = ServerFields.model_fields
+        called = self.model_copy(update={name: getattr(changed, name) for name in names})
+        obeying(called.sync_client(), called)
+        obeying(called.async_client(), called)
+        return called
+
+    def _generate(
+        self,
+        prompts: list[str],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        with langchain_errors():
+            request, client = resolve_completion(self, stop, kwargs), self.sync_client()
+            if len(prompts) == 1 and self._wants_tokens(run_manager, kwargs):
+                lines = []
+                with closing(client.generate_stream(with_prompt(request, prompts[0]))) as stream:
+                    for line in stream:
+                        lines.append(line)
+                        self._tell(run_manager, chunk_of(line))
+                return result_of([joined(lines)], request.model)
+            answers = map_threads(
+                lambda prompt: client.generate(with_prompt(request, prompt)),
+                prompts,
+                fan_out(self.max_concurrency),
+            )
+            return result_of(answers, request.model)
+
+    async def _agenerate(
+        self,
+        prompts: list[str],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> LLMResult:
+        with langchain_errors():
+            request, client = resolve_completion(self, stop, kwargs), self.async_client()
+            if len(prompts) == 1 and self._wants_tokens(run_manager, kwargs):
+                lines = []
+                asked = with_prompt(request, prompts[0])
+                async with aclosing(client.generate_stream(asked)) as stream:
+                    async for line in stream:
+                        lines.append(line)
+                        await self._atell(run_manager, chunk_of(line))
+                return result_of([joined(lines)], request.model)
+            answers = await map_tasks(
+                lambda prompt: client.generate(with_prompt(request, prompt)),
+                prompts,
+                fan_out(self.max_concurrency),
+            )
+            return result_of(answers, request.model)
+
+    def _stream(
+        self,
+        prompt: str,
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[GenerationChunk]:
+        with langchain_errors():
+            request = with_prompt(resolve_completion(self, stop, kwargs), prompt)
+            with closing(self.sync_client().generate_stream(request)) as lines:
+                for line in lines:
+                    chunk = chunk_of(line)
+                    self._tell(run_manager, chunk)
+                    yield chunk
+
+    async def _astream(
+        self,
+        prompt: str,
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[GenerationChunk]:
+        with langchain_errors():
+            request = with_prompt(resolve_completion(self, stop, kwargs), prompt)
+            async with aclosing(self.async_client().generate_stream(request)) as lines:
+                async for line in lines:
+                    chunk = chunk_of(line)
+                    await self._atell(run_manager, chunk)
+                    yield chunk
+
+    def _tell(self, manager: CallbackManagerForLLMRun | None, chunk: GenerationChunk) -> None:
+        # Unlike chat models, where core does it: here it leaves that to us.
+        if manager is not None:
+            manager.on_llm_new_token(chunk.text, chunk=chunk, verbose=self.verbose)
+
+    async def _atell(
+        self, manager: AsyncCallbackManagerForLLMRun | None, chunk: GenerationChunk
+    ) -> None:
+        if manager is not None:
+            await manager.on_llm_new_token(chunk.text, chunk=chunk, verbose=self.verbose)
+
+    def _wants_tokens(self, manager: _Managers | None, arguments: Mapping[str, Any]) -> bool:
+        """Tell whether invoke has to stream: when told to, or when a handler waits for tokens."""
+        for name in STREAMING_ARGUMENTS:
+            if arguments.get(name) is not None:
+                return bool(arguments[name])
+        if "streaming" in self.model_fields_set:
+            return bool(self.streaming)
+        handlers = manager.handlers if manager is not None else []
+        return any(isinstance(handler, _StreamingCallbackHandler) for handler in handlers)
+
+    def get_token_ids(self, text: str) -> list[int]:
+        """Return the ids of a text's tokens, by ``custom_get_token_ids``.
+
+        Raises:
+            ConfigError: without that function: the server tells counts, and no ids.
+        """
+        if self.custom_get_token_ids is None:
+            raise ConfigError(
+                "Ollama tells how many tokens a text has, not which: set custom_get_token_ids, or "
+                "call get_num_tokens."
+            )
+        return self.custom_get_token_ids(text)
+
+    def get_num_tokens(self, text: str) -> int:
+        """Return how many tokens a text has; see `token_counter`.
+
+        The server counts the special token that begins a text as well.
+
+        Raises:
+            OllamaError: and its kinds, when the server counts and the request fails.
+        """
+        if self.custom_get_token_ids is not None:
+            return len(self.custom_get_token_ids(text))
+        if self.token_counter == "approximate" or not text:
+            return approximate_text(text)
+        request = GenerateRequest(
+            self.model, text, raw=True, options=set_options(self), keep_alive=self.keep_alive
+        )
+        with langchain_errors():
+            return count(self.sync_client().generate, request)
+
+    @property
+    def _llm_type(self) -> str:
+        return "ollama-llm"
+
+    @property
+    def _identifying_params(self) -> Mapping[str, Any]:
+        asked = self._asked if self._asked is not None else resolve_completion(self, None, {})
+        where = {} if self.base_url is None else {"base_url": self.base_url}
+        return {**identity(asked), **where, "api": self.api}
+
+    def _get_ls_params(self, stop: Sequence[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        request = resolve_completion(self, stop, kwargs)
+        found = LangSmithParams(
+            ls_provider=PROVIDER, ls_model_type="llm", ls_model_name=request.model
+        )
+        if "temperature" in request.options:
+            found["ls_temperature"] = request.options["temperature"]
+        if "num_predict" in request.options:
+            found["ls_max_tokens"] = request.options["num_predict"]
+        if "stop" in request.options:
+            found["ls_stop"] = request.options["stop"]
+        return found
+
+
+_FOR_CORE = frozenset({"metadata", "run_id", "run_name", "tags"})
+"""Arguments of ``generate`` that core takes for itself."""
+
+
+def _limited(
+    config: RunnableConfig | list[RunnableConfig] | None, limit: int
+) -> RunnableConfig | list[RunnableConfig]:
+    """Return a config with the limit where it has none of its own."""
+    if isinstance(config, list):
+        return [_with_limit(one, limit) for one in config]
+    return _with_limit(config, limit)
+
+
+def _with_limit(config: RunnableConfig | None, limit: int) -> RunnableConfig:
+    given: RunnableConfig = {} if config is None else config
+    if given.get("max_concurrency") is not None:
+        return given
+    return {**given, "max_concurrency": limit}

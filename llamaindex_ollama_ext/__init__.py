@@ -1,0 +1,29 @@
+"""Ollama for LlamaIndex: `Ollama` and `OllamaEmbedding`.
+
+Importing it registers both with LlamaIndex, so that ``load_llm`` and ``load_embed_model`` find
+them in saved configurations.
+"""
+
+try:
+    import llama_index.core  # noqa: F401 - its absence is told better here
+except ModuleNotFoundError as error:
+    if error.name not in ("llama_index", "llama_index.core"):
+        raise
+    raise ImportError(
+        "llamaindex_ollama_ext needs llama-index-core, which is not installed: "
+        'pip install "ollama-ext[llamaindex]"',
+        name=error.name,
+    ) from error
+
+from llama_index.core.embeddings.loading import RECOGNIZED_EMBEDDINGS
+from llama_index.core.llms.loading import RECOGNIZED_LLMS
+
+from llamaindex_ollama_ext._errors import StructuredOutputError
+from llamaindex_ollama_ext.embedding import OllamaEmbedding
+from llamaindex_ollama_ext.llm import Ollama
+from ollama_transport import __version__
+
+RECOGNIZED_LLMS[Ollama.class_name()] = Ollama
+RECOGNIZED_EMBEDDINGS[OllamaEmbedding.class_name()] = OllamaEmbedding
+
+__all__ = ["Ollama", "OllamaEmbedding", "StructuredOutputError", "__version__"]

@@ -1,0 +1,94 @@
+"""Content blocks of LlamaIndex, read: what of them is text, and what is an image or a sound."""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+
+from llama_index.core.base.llms.types import (
+    AudioBlock,
+    BaseContentBlock,
+    CachePoint,
+    ChatMessage,
+    CitableBlock,
+    CitationBlock,
+    DocumentBlock,
+    ImageBlock,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+    VideoBlock,
+)
+
+from ollama_transport import UnsupportedContentError
+
+MediaBlock = ImageBlock | AudioBlock
+Media = Mapping[int, bytes | str]
+"""The data of media blocks, bytes or base64, by the ``id`` of the block."""
+
+
+def media_blocks(messages: Sequence[ChatMessage]) -> list[MediaBlock]:
+    """Return the images and sounds of messages, those inside citations too, in their order."""
+    return [
+        block
+        for message in messages
+        for block in flat(message.blocks)
+        if isinstance(block, ImageBlock | AudioBlock)
+    ]
+
+
+def flat(blocks: Sequence[BaseContentBlock]) -> Iterator[BaseContentBlock]:
+    """Yield blocks with those that hold others taken apart, their source named in a text."""
+    for block in blocks:
+        if isinstance(block, CitableBlock):
+            yield TextBlock(text=f"{block.title} ({block.source}):")
+            yield from flat(block.content)
+        elif isinstance(block, CitationBlock):
+            yield TextBlock(text=f"From {block.title} ({block.source}):")
+            yield block.cited_content
+        else:
+            yield block
+
+
+def text_of(blocks: Sequence[BaseContentBlock]) -> str:
+    """Return the text of blocks, one line end between two, as ``ChatMessage.content`` has it."""
+    return "\n".join(block.text for block in blocks if isinstance(block, TextBlock))
+
+
+def thinking_of(blocks: Sequence[BaseContentBlock]) -> str:
+    """Return the reasoning of blocks, one line end between two."""
+    contents = [block.content for block in blocks if isinstance(block, ThinkingBlock)]
+    return "\n".join(content for content in contents if content)
+
+
+def check_blocks(blocks: Sequence[BaseContentBlock], role: str) -> None:
+    """Refuse blocks that cannot be sent.
+
+    Raises:
+        UnsupportedContentError: naming the block and what to send instead.
+    """
+    for block in blocks:
+        if isinstance(block, CachePoint):
+            warnings.warn(
+                "a CachePoint is left out: Ollama keeps the common beginning of prompts by itself.",
+                stacklevel=2,
+            )
+        elif not isinstance(
+            block, TextBlock | ThinkingBlock | ToolCallBlock | ImageBlock | AudioBlock
+        ):
+            raise UnsupportedContentError(_refusal(block, role))
+
+
+def _refusal(block: BaseContentBlock, role: str) -> str:
+    name = type(block).__name__
+    if isinstance(block, DocumentBlock):
+        title = f" {block.title!r}" if block.title else ""
+        return (
+            f"the {role} message has a DocumentBlock{title}: Ollama takes no files. Read its text "
+            "(SimpleDirectoryReader does) and send that as a TextBlock, or its pages as "
+            "ImageBlocks to a model that sees."
+        )
+    if isinstance(block, VideoBlock):
+        return (
+            f"the {role} message has a VideoBlock: Ollama takes no videos. Send single frames as "
+            "ImageBlocks to a model that sees."
+        )
+    return f"the {role} message has a {name}, which Ollama does not know: send a TextBlock instead."

@@ -1,0 +1,75 @@
+"""Tell core's callbacks and instrumentation of embeddings, with their token counts."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from llama_index.core.base.embeddings.base import Embedding
+from llama_index.core.callbacks.base import CallbackManager
+from llama_index.core.callbacks.schema import CBEventType, EventPayload
+from llama_index.core.instrumentation.events.embedding import (
+    EmbeddingEndEvent,
+    EmbeddingStartEvent,
+)
+from llama_index_instrumentation import get_dispatcher
+
+from ollama_transport import Usage
+
+_DISPATCHER = get_dispatcher(__name__)
+
+# Newer versions of core have a place for the server's own count.
+_TAKES_TOKENS = "token_count" in EmbeddingEndEvent.model_fields
+
+
+class Report:
+    """Hold what one embedding event will say at its end."""
+
+    def __init__(self) -> None:
+        self.vectors: Sequence[Embedding] = ()
+        self.tokens: int | None = None
+
+    def count(self, usage: Usage | None) -> None:
+        """Add the tokens of an answer; unknown ones leave the count as it is."""
+        if usage is not None and usage.prompt_tokens is not None:
+            self.tokens = usage.prompt_tokens + (self.tokens if self.tokens is not None else 0)
+
+
+_RUNNING: ContextVar[Report | None] = ContextVar("running embedding event", default=None)
+
+
+def count_for_event(usage: Usage | None) -> None:
+    """Count an answer for the event under way in this thread or task, if there is one."""
+    report = _RUNNING.get()
+    if report is not None:
+        report.count(usage)
+
+
+@contextmanager
+def reported(
+    manager: CallbackManager, payload: dict[str, Any], chunks: Sequence[str]
+) -> Iterator[Report]:
+    """Fire the start and end events around an embedding of some texts.
+
+    The end events say what the caller put into the report; after an error only the callbacks
+    get one, with the exception in it.
+    """
+    report = Report()
+    _DISPATCHER.event(EmbeddingStartEvent(model_dict=payload))
+    start: dict[str, Any] = {EventPayload.SERIALIZED: payload}
+    token = _RUNNING.set(report)
+    try:
+        with manager.event(CBEventType.EMBEDDING, payload=start) as event:
+            yield report
+            event.on_end(
+                payload={EventPayload.CHUNKS: chunks, EventPayload.EMBEDDINGS: report.vectors}
+            )
+    finally:
+        _RUNNING.reset(token)
+    _DISPATCHER.event(end_event(chunks, report))
+
+
+def end_event(chunks: Sequence[str], report: Report) -> EmbeddingEndEvent:
+    """Return the event of instrumentation, with the token count where core can take it."""
+    counts = {"token_count": report.tokens} if _TAKES_TOKENS else {}
+    return EmbeddingEndEvent(chunks=list(chunks), embeddings=list(report.vectors), **counts)

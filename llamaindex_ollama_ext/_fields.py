@@ -1,0 +1,162 @@
+"""What can be set on `Ollama`, and how it is checked."""
+
+from typing import Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from llamaindex_ollama_ext._params import Defaults
+from ollama_transport import (
+    AsyncClient,
+    Client,
+    ConfigError,
+    KeepAlive,
+    OverflowPolicy,
+    SamplingOptions,
+    ServerFields,
+    Think,
+)
+from ollama_transport._options import set_options
+from ollama_transport._values import keep_alive as checked_keep_alive
+
+NOT_GIVEN: Any = object()
+"""A default that is told apart from None, which lifts the limit of time."""
+
+SERVER_DECIDES = -1
+"""The context window that sends nothing."""
+
+
+class LLMFields(ServerFields, SamplingOptions):
+    """Hold the fields of `Ollama`: those of llama-index-llms-ollama, and ours."""
+
+    model: str = Field(min_length=1, description="The model's name, such as llama3.2 or qwen3:8b.")
+    context_window: int = Field(
+        default=SERVER_DECIDES,
+        description="Tokens of prompt and answer, sent as num_ctx. -1 or None sends nothing: the "
+        "server then takes the Modelfile's num_ctx, or its own default.",
+    )
+    prompt_key: str = Field(default="prompt", description="Not used; kept for old configurations.")
+    json_mode: bool = Field(default=False, description="Have every answer be a JSON object.")
+    additional_kwargs: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Further options, merged over the named ones and sent unchecked.",
+    )
+    is_function_calling_model: bool = Field(
+        default=True,
+        description="False never uses tools; True does, unless the model is known to call none.",
+    )
+    keep_alive: KeepAlive | None = Field(
+        default=None,
+        description='How long the model stays in memory after a call: seconds, or "5m"; -1 for '
+        "ever, 0 not at all. None is the server's default, 5 minutes.",
+    )
+    thinking: Think | None = Field(
+        default=None,
+        description='Reason before the answer: True, False, "low", "medium", "high" or "max". None '
+        "leaves it to the server, which does so with models that can.",
+    )
+    on_context_overflow: OverflowPolicy | None = Field(
+        default="warn",
+        description='When a prompt does not fit: "warn" and let the server cut it, "error" raises '
+        'ContextOverflowError, "truncate" and None let it be cut in silence.',
+    )
+    truncate: bool | None = Field(
+        default=None, description="Sent as it is; None leaves it to on_context_overflow."
+    )
+    shift: bool | None = Field(
+        default=None,
+        description="Whether the context moves on when it is full; changing it reloads the model.",
+    )
+    logprobs: bool | None = Field(
+        default=None, description="Ask for the log probability of each token of the answer."
+    )
+    top_logprobs: int | None = Field(
+        default=None, ge=0, le=20, description="And for those of so many others at its place."
+    )
+
+    @field_validator("context_window", mode="before")
+    @classmethod
+    def _check_context_window(cls, value: Any) -> Any:
+        if value is None:
+            return SERVER_DECIDES
+        if isinstance(value, int) and value < 1 and value != SERVER_DECIDES:
+            raise ValueError("give a number of tokens, or -1 to leave it to the server")
+        return value
+
+    @field_validator("keep_alive")
+    @classmethod
+    def _check_keep_alive(cls, value: KeepAlive | None) -> KeepAlive | None:
+        return checked_keep_alive(value)
+
+    @model_validator(mode="after")
+    def _check_one_context(self) -> Self:
+        if self.num_ctx is not None and self.context_window not in (SERVER_DECIDES, self.num_ctx):
+            raise ValueError(
+                f"context_window={self.context_window} and num_ctx={self.num_ctx} mean the same: "
+                "give one of them"
+            )
+        return self
+
+    @property
+    def client(self) -> Client:
+        """Return the blocking client, made on first need."""
+        return self.sync_client()
+
+    @property
+    def async_client(self) -> AsyncClient:  # type: ignore[override] # a property in the class this replaces
+        """Return the asynchronous client, made on first need."""
+        return super().async_client()
+
+    @property
+    def request_timeout(self) -> float | None:
+        """Return the longest silence of the server that is borne, in seconds; None is any."""
+        return self.server_settings().timeouts.read_s
+
+    @request_timeout.setter
+    def request_timeout(self, seconds: float | None) -> None:
+        self.timeout = seconds
+
+    def _options(self) -> dict[str, Any]:
+        window = self.context_window
+        context = {} if window == SERVER_DECIDES else {"num_ctx": window}
+        return {**set_options(self), **context, **self.additional_kwargs}
+
+    def _defaults(self) -> Defaults:
+        return Defaults(
+            model=self.model,
+            options=self._options(),
+            format="json" if self.json_mode else None,
+            think=self.thinking,
+            keep_alive=self.keep_alive,
+            truncate=self.truncate,
+            on_context_overflow=self.on_context_overflow,
+            shift=self.shift,
+            logprobs=self.logprobs,
+            top_logprobs=self.top_logprobs,
+        )
+
+
+def with_timeout(kwargs: dict[str, Any], seconds: Any) -> dict[str, Any]:
+    """Return constructor arguments with ``request_timeout`` under its own name.
+
+    Raises:
+        ConfigError: when both names are used.
+    """
+    if seconds is NOT_GIVEN:
+        return kwargs
+    if "timeout" in kwargs:
+        raise ConfigError("request_timeout and timeout mean the same: give one of them.")
+    return {**kwargs, "timeout": seconds}
+
+
+def check_client(name: str, given: object, kind: type) -> None:
+    """Refuse a client of another package, whose answers nobody here could read.
+
+    Raises:
+        ConfigError: saying what to give instead.
+    """
+    if given is not None and not isinstance(given, kind):
+        raise ConfigError(
+            f"{name} is a {type(given).__module__}.{type(given).__name__}: give an "
+            f"ollama_transport.{kind.__name__}, or instead of a client of your own say base_url, "
+            "headers, timeout, api_key or client_kwargs here."
+        )

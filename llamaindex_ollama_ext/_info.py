@@ -1,0 +1,104 @@
+"""What a server knows of a model, kept, so that `metadata` has to ask nobody."""
+
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from typing import Self
+
+from ollama_transport import (
+    AsyncClient,
+    Client,
+    ModelNotFoundError,
+    OllamaError,
+    ProtocolError,
+    ShowAnswer,
+    StatusError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """Hold what ``/api/show`` told of a model (wire reference 9); None is unknown.
+
+    ``context_length`` is what the model was trained for, ``num_ctx`` and ``num_predict`` what its
+    Modelfile asks for, all in tokens.
+    """
+
+    context_length: int | None = None
+    num_ctx: int | None = None
+    num_predict: int | None = None
+    capabilities: frozenset[str] | None = None
+
+    @classmethod
+    def of(cls, shown: ShowAnswer) -> Self:
+        """Read the facts off the server's answer."""
+        known = shown.capabilities
+        return cls(
+            context_length=shown.context_length,
+            num_ctx=shown.num_ctx,
+            num_predict=_parameter(shown, "num_predict"),
+            capabilities=None if known is None else frozenset(known),
+        )
+
+    @property
+    def context_window(self) -> int | None:
+        """Return the tokens that fit when no request asks for a num_ctx; None when unknown."""
+        return self.context_length if self.num_ctx is None else self.num_ctx
+
+    @property
+    def lacks_tools(self) -> bool:
+        """Tell whether the model is known to call no tools."""
+        return self.capabilities is not None and "tools" not in self.capabilities
+
+
+UNKNOWN = ModelFacts()
+
+
+def _parameter(shown: ShowAnswer, name: str) -> int | None:
+    for line in (shown.parameters if shown.parameters is not None else "").splitlines():
+        found, _, value = line.partition(" ")
+        if found == name and value.strip().isdigit():
+            return int(value)
+    return None
+
+
+Known = MutableMapping[str, ModelFacts]
+"""The facts by the name of the model; filled in once for each name."""
+
+
+def learn(known: Known, client: Client, model: str) -> None:
+    """Ask for the facts of a model that is not among the known ones.
+
+    Never raises: a chat works without them, and what is wrong will be wrong for the chat as well,
+    which says so.
+    """
+    if not _begin(known, client, model):
+        return
+    try:
+        known[model] = ModelFacts.of(client.show(model))
+    except OllamaError as error:
+        _give_up(known, model, error)
+
+
+async def alearn(known: Known, client: AsyncClient, model: str) -> None:
+    """Do as `learn`."""
+    if not _begin(known, client, model):
+        return
+    try:
+        known[model] = ModelFacts.of(await client.show(model))
+    except OllamaError as error:
+        _give_up(known, model, error)
+
+
+def _begin(known: Known, client: Client | AsyncClient, model: str) -> bool:
+    if model in known:
+        return False
+    # Before the answer, so that a hundred first chats at once ask one time.
+    known[model] = UNKNOWN
+    # Servers of the other wire have no such endpoint.
+    return client.config.wire == "native"
+
+
+def _give_up(known: Known, model: str, error: OllamaError) -> None:
+    if isinstance(error, StatusError | ProtocolError) and not isinstance(error, ModelNotFoundError):
+        return  # it will not tell the next time either
+    known.pop(model, None)

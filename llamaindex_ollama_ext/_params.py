@@ -1,0 +1,157 @@
+"""Arguments of one call, checked and put over the model's own settings."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from llama_index.core.base.llms.types import ImageBlock
+
+from llamaindex_ollama_ext._tools import tool_choice, tool_spec
+from ollama_transport import ConfigError, KeepAlive, OverflowPolicy, Think
+from ollama_transport._options import OPTION_NAMES, check_options, unknown_name
+
+_SHARED = frozenset(
+    {
+        "extra",
+        "format",
+        "keep_alive",
+        "logprobs",
+        "model",
+        "on_context_overflow",
+        "options",
+        "shift",
+        "think",
+        "thinking",
+        "top_logprobs",
+        "truncate",
+    }
+)
+_CHAT = _SHARED | {"allow_parallel_tool_calls", "parallel_tool_calls", "tool_choice", "tools"}
+_COMPLETE = _SHARED | {"context", "images", "raw", "suffix", "system", "system_prompt", "template"}
+_AS_GIVEN = ("keep_alive", "logprobs", "model", "on_context_overflow", "shift", "truncate")
+_OTHER_NAMES = {
+    "context_window": "num_ctx",
+    "json_mode": "format",
+    "max_completion_tokens": "num_predict",
+    "max_new_tokens": "num_predict",
+    "max_tokens": "num_predict",
+    "reasoning": "think",
+    "response_format": "format",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """Hold what a model sends when a call says nothing else."""
+
+    model: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    format: str | None = None
+    think: Think | None = None
+    keep_alive: KeepAlive | None = None
+    truncate: bool | None = None
+    on_context_overflow: OverflowPolicy | None = None
+    shift: bool | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+
+
+def chat_fields(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a ChatRequest, all but its messages.
+
+    None in a call counts as not given; ``format=None`` turns JSON mode off.
+
+    Raises:
+        ConfigError: for an argument nobody knows, with the nearest that is known, and for a value
+            out of range.
+    """
+    _check_names("chat", call, _CHAT)
+    tools = call.get("tools")
+    parallel = call.get("parallel_tool_calls")
+    return {
+        **_shared(defaults, call),
+        "tools": [] if tools is None else [tool_spec(tool) for tool in tools],
+        "tool_choice": tool_choice(call.get("tool_choice")),
+        "parallel_tool_calls": call.get("allow_parallel_tool_calls")
+        if parallel is None
+        else parallel,
+    }
+
+
+def completion_fields(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a GenerateRequest, all but its prompt.
+
+    Raises:
+        ConfigError: as `chat_fields`.
+    """
+    _check_names("complete", call, _COMPLETE)
+    system, images = call.get("system"), call.get("images")
+    return {
+        **_shared(defaults, call),
+        "context": call.get("context"),
+        "images": [] if images is None else list(images),
+        "raw": call.get("raw"),
+        "suffix": call.get("suffix"),
+        "system": call.get("system_prompt") if system is None else system,
+        "template": call.get("template"),
+    }
+
+
+def image_blocks(images: Iterable[object]) -> list[ImageBlock]:
+    """Return images given to a completion as blocks: those, bytes, or base64 text.
+
+    Raises:
+        ConfigError: for anything else.
+    """
+    return [_image_block(image) for image in images]
+
+
+def _image_block(image: object) -> ImageBlock:
+    if isinstance(image, ImageBlock):
+        return image
+    if isinstance(image, bytes | str):
+        return ImageBlock(image=image.encode() if isinstance(image, str) else image)
+    raise ConfigError(f"{image!r:.80} is no image: give bytes, base64 text or an ImageBlock.")
+
+
+def _shared(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
+    given = {name: call[name] for name in _AS_GIVEN if call.get(name) is not None}
+    top = call.get("top_logprobs")
+    extra = call.get("extra")
+    own = {name: getattr(defaults, name) for name in _AS_GIVEN}
+    return {
+        **own,
+        **given,
+        "options": {**defaults.options, **_options(call)},
+        "format": call.get("format", defaults.format),
+        "think": _first(call.get("think"), call.get("thinking"), defaults.think),
+        "top_logprobs": defaults.top_logprobs if top is None else top,
+        "extra": {} if extra is None else dict(extra),
+    }
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _options(call: Mapping[str, Any]) -> dict[str, Any]:
+    named = {name: value for name, value in call.items() if name in OPTION_NAMES}
+    if isinstance(named.get("stop"), str):
+        named["stop"] = [named["stop"]]
+    given = call.get("options")
+    return check_options({**(given if given is not None else {}), **_not_none(named)})
+
+
+def _not_none(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _check_names(method: str, call: Mapping[str, Any], known: frozenset[str]) -> None:
+    for name in call:
+        if name in known or name in OPTION_NAMES:
+            continue
+        if name in _OTHER_NAMES:
+            raise ConfigError(
+                f"unknown argument {name!r} of {method}: here it is {_OTHER_NAMES[name]!r}."
+            )
+        raise unknown_name(f"argument of {method}", name, known | OPTION_NAMES)

@@ -1,0 +1,79 @@
+"""What the annotations of a pydantic class say about the JSON it is read from."""
+
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from llama_index.core.program.utils import FlexibleModel, create_flexible_model
+from pydantic import AliasChoices, BaseModel, RootModel
+from pydantic.fields import FieldInfo
+
+# Classes that a program makes at run time must not be kept for ever.
+_MOST_CLASSES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Say which class an object has, and what items and values look like; None is unknown."""
+
+    model: type[BaseModel] | None = None
+    items: "Shape | None" = None
+    values: "Shape | None" = None
+
+
+ANYTHING = Shape()
+
+Fields = Mapping[str, tuple[str, Shape]]
+"""By key of the JSON: the field's name, and the shape of its value."""
+
+
+def root_shape(model: type[BaseModel]) -> Shape:
+    """Return what the whole answer looks like."""
+    if issubclass(model, RootModel):
+        return shape_of(model.model_fields["root"].annotation)
+    return Shape(model=model)
+
+
+@lru_cache(maxsize=_MOST_CLASSES)
+def fields_of(model: type[BaseModel]) -> Fields:
+    """Return the fields of a class by the keys they are read from."""
+    return {
+        key: (name, shape_of(field.annotation))
+        for name, field in model.model_fields.items()
+        for key in _keys(name, field)
+    }
+
+
+def _keys(name: str, field: FieldInfo) -> list[str]:
+    alias = field.validation_alias
+    aliases = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    return [name, *(choice for choice in aliases if isinstance(choice, str))]
+
+
+def shape_of(annotation: Any) -> Shape:
+    """Return what an annotation says; where it leaves a choice of classes it says nothing."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return ANYTHING if issubclass(annotation, RootModel) else Shape(model=annotation)
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return shape_of(arguments[0])
+    if origin in (Union, types.UnionType):
+        known = {shape for arm in arguments if (shape := shape_of(arm)) != ANYTHING}
+        return known.pop() if len(known) == 1 else ANYTHING
+    if not isinstance(origin, type) or not arguments or _is_record(origin, arguments):
+        return ANYTHING
+    if issubclass(origin, Mapping):
+        return Shape(values=shape_of(arguments[-1]))
+    return Shape(items=shape_of(arguments[0])) if issubclass(origin, Iterable) else ANYTHING
+
+
+def _is_record(origin: type, arguments: tuple[Any, ...]) -> bool:
+    return issubclass(origin, tuple) and arguments[-1] is not Ellipsis
+
+
+@lru_cache(maxsize=_MOST_CLASSES)
+def partial_class(model: type[BaseModel]) -> type[FlexibleModel]:
+    """Return the class of objects that are not complete; making one takes a third of a ms."""
+    return create_flexible_model(model)

@@ -1,0 +1,220 @@
+"""Answers of a server as responses of LlamaIndex, which grow while they are streamed.
+
+A whole answer is a stream of one line: both take the same way. One object for each answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    CompletionResponse,
+    ContentBlock,
+    LogProb,
+    MessageRole,
+    TextBlock,
+    ThinkingBlock,
+    ToolCallBlock,
+)
+
+from ollama_transport import ChatLine, GenerateLine, ToolCall, ToolCallDelta, Usage
+
+
+def whole_chat(line: ChatLine) -> ChatResponse:
+    """Return the response for a whole answer."""
+    response = ChatAnswer().push(line)
+    del response.additional_kwargs["thinking_delta"]
+    response.delta = None
+    return response
+
+
+def whole_completion(line: GenerateLine) -> CompletionResponse:
+    """Return the response for a whole completion; its reasoning, if any, is under "thinking"."""
+    response = CompletionAnswer().push(line)
+    thinking = response.additional_kwargs.pop("thinking_delta")
+    if thinking is not None:
+        response.additional_kwargs["thinking"] = thinking
+    response.delta = None
+    return response
+
+
+class ChatAnswer:
+    """Be one answer of a chat as it grows.
+
+    Each response holds all so far: the reasoning, one text (it may be empty), and the tool calls,
+    in this order. ``delta`` is the text that its line added, "" for none, and
+    ``additional_kwargs["thinking_delta"]`` the reasoning, None for none. ``raw`` is the server's
+    line with ``usage`` added, in OpenAI's names, where the server gave counts.
+    """
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._thinking = ""
+        self._calls = _Calls()
+
+    def push(self, line: ChatLine) -> ChatResponse:
+        """Take a line and return the response up to there."""
+        self._text += line.text
+        self._thinking += line.thinking
+        self._calls.add(line)
+        return ChatResponse(
+            message=ChatMessage(role=MessageRole.ASSISTANT, blocks=self._blocks()),
+            delta=line.text,
+            raw=raw_of(line),
+            logprobs=logprobs_of(line.logprobs),
+            additional_kwargs={"thinking_delta": _none_if_empty(line.thinking), **ending_of(line)},
+        )
+
+    def _blocks(self) -> list[ContentBlock]:
+        blocks: list[ContentBlock] = []
+        if self._thinking:
+            blocks.append(ThinkingBlock(content=self._thinking))
+        blocks.append(TextBlock(text=self._text))
+        return [*blocks, *self._calls.blocks()]
+
+
+class CompletionAnswer:
+    """Be one completion as it grows; as `ChatAnswer`, with the text alone."""
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    def push(self, line: GenerateLine) -> CompletionResponse:
+        """Take a line and return the response up to there."""
+        self._text += line.text
+        return CompletionResponse(
+            text=self._text,
+            delta=line.text,
+            raw=raw_of(line),
+            logprobs=logprobs_of(line.logprobs),
+            additional_kwargs={"thinking_delta": _none_if_empty(line.thinking), **ending_of(line)},
+        )
+
+
+class _Calls:
+    """Hold the tool calls of an answer, and those still being written."""
+
+    def __init__(self) -> None:
+        self._done: list[ToolCall] = []
+        self._open: dict[int, ToolCallDelta] = {}
+
+    def add(self, line: ChatLine) -> None:
+        """Take what a line adds."""
+        for delta in line.tool_call_deltas:
+            self._grow(delta)
+        for call in line.tool_calls:
+            if call.index is not None:
+                self._open.pop(call.index, None)
+            self._done.append(call)
+
+    def _grow(self, delta: ToolCallDelta) -> None:
+        so_far = self._open.get(delta.index)
+        if so_far is not None:
+            delta = ToolCallDelta(
+                delta.index, so_far.arguments + delta.arguments, so_far.name, so_far.id
+            )
+        self._open[delta.index] = delta
+
+    def blocks(self) -> list[ToolCallBlock]:
+        """Return the calls so far; those still being written have their JSON text so far."""
+        if not self._done and not self._open:
+            return []
+        done = [
+            ToolCallBlock(tool_call_id=identity, tool_name=call.name, tool_kwargs=_plain(call))
+            for identity, call in zip(unique_ids(self._done), self._done, strict=True)
+        ]
+        growing = [
+            ToolCallBlock(
+                tool_call_id=delta.id,
+                tool_name=delta.name if delta.name is not None else "",
+                tool_kwargs=delta.arguments,
+            )
+            for delta in self._open.values()
+        ]
+        return [*done, *growing]
+
+
+def _plain(call: ToolCall) -> dict[str, Any] | str:
+    return call.arguments if isinstance(call.arguments, str) else dict(call.arguments)
+
+
+def unique_ids(calls: Sequence[ToolCall]) -> list[str]:
+    """Return an id for each call: its own, or a new one where it has none or shares it."""
+    ids: list[str] = []
+    for place, call in enumerate(calls):
+        identity = f"call_{place}" if call.id is None else call.id
+        ids.append(f"{identity}-{place}" if identity in ids else identity)
+    return ids
+
+
+def raw_of(line: ChatLine | GenerateLine) -> dict[str, Any]:
+    """Return the server's object with ``usage`` as token counters of LlamaIndex read it."""
+    raw = {**line.raw}
+    usage = {} if line.usage is None else usage_of(line.usage)
+    if usage:
+        return {**raw, "usage": usage}
+    # A null there would send the counters looking elsewhere.
+    raw.pop("usage", None)
+    return raw
+
+
+def usage_of(usage: Usage) -> dict[str, Any]:
+    """Return the known counts in OpenAI's names; what is unknown is left out."""
+    counts: dict[str, Any] = dict(usage.as_openai())
+    if usage.cached_prompt_tokens is not None:
+        counts["prompt_tokens_details"] = {"cached_tokens": usage.cached_prompt_tokens}
+    if usage.reasoning_tokens is not None:
+        counts["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
+    return counts
+
+
+def ending_of(line: ChatLine | GenerateLine) -> dict[str, Any]:
+    """Return why and how fast an answer ended; {} before its end.
+
+    ``done_reason`` as the server has it, and ``timings``: seconds, and tokens a second.
+    """
+    if not line.done:
+        return {}
+    return {"done_reason": line.done_reason, "timings": timings_of(line.usage)}
+
+
+def timings_of(usage: Usage | None) -> dict[str, float]:
+    """Return the known times of an answer."""
+    if usage is None:
+        return {}
+    times = {
+        "total_s": usage.total_duration_s,
+        "load_s": usage.load_duration_s,
+        "prompt_s": usage.prompt_duration_s,
+        "completion_s": usage.completion_duration_s,
+        "tokens_per_second": usage.tokens_per_second,
+    }
+    return {name: value for name, value in times.items() if value is not None}
+
+
+def logprobs_of(found: Sequence[Mapping[str, Any]] | None) -> list[list[LogProb]] | None:
+    """Return a list for each token: the one that was chosen, then what else was likely."""
+    if found is None:
+        return None
+    return [_candidates(token) for token in found]
+
+
+def _candidates(token: Mapping[str, Any]) -> list[LogProb]:
+    others = token.get("top_logprobs")
+    alternatives = others if isinstance(others, list) else []
+    rest = [other for other in alternatives if other.get("token") != token.get("token")]
+    return [_logprob(one) for one in (token, *rest)]
+
+
+def _logprob(token: Mapping[str, Any]) -> LogProb:
+    data = token.get("bytes")
+    return LogProb(
+        token=token.get("token", ""),
+        logprob=token.get("logprob", 0.0),
+        bytes=data if data is not None else [],
+    )
+
+
+def _none_if_empty(text: str) -> str | None:
+    return text if text else None

@@ -1,0 +1,190 @@
+"""Structured prediction: prompts in, objects of pydantic classes out."""
+
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import aclosing, closing
+from typing import Any
+
+from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.instrumentation.events.llm import (
+    LLMStructuredPredictEndEvent,
+    LLMStructuredPredictInProgressEvent,
+    LLMStructuredPredictStartEvent,
+)
+from llama_index.core.llms.function_calling import FunctionCallingLLM
+from llama_index.core.llms.structured_llm import StructuredLLM
+from llama_index.core.output_parsers.pydantic import PydanticOutputParser
+from llama_index.core.program.function_program import get_function_tool
+from llama_index.core.program.utils import FlexibleModel
+from llama_index.core.prompts.base import BasePromptTemplate
+from llama_index.core.types import Model, PydanticProgramMode
+from llama_index_instrumentation import get_dispatcher
+from pydantic import BaseModel
+
+from llamaindex_ollama_ext._objects import Growth, read_object
+from llamaindex_ollama_ext._structured_llm import CountedStructuredLLM
+from ollama_transport import ConfigError
+
+_DISPATCHER = get_dispatcher(__name__)
+
+_BY_CALL = (PydanticProgramMode.FUNCTION, PydanticProgramMode.OPENAI)
+
+
+class StructuredOutputs(FunctionCallingLLM):
+    """Predict objects of pydantic classes, whole and as they grow.
+
+    `pydantic_program_mode` says how the model is held to the class:
+
+    - DEFAULT: the server constrains the answer to its JSON schema (``format``, wire reference
+      3.6). GUIDANCE and LM_FORMAT_ENFORCER, whose packages do the same to models in one's own
+      process, are taken to mean this.
+    - FUNCTION: the class is a tool that must be called. OPENAI means this.
+    - LLM: the schema stands in the prompt, and nothing holds the model to it.
+
+    ``llm_kwargs`` go to the chat as they are, and over what is made of the class (an own
+    ``format``, say); neither they nor the prompt are changed. The system prompt comes first. Each
+    call is one chat, counted once.
+
+    Each method raises, beside what a chat raises: StructuredOutputError when the answer is no such
+    object, with the answer's text.
+    """
+
+    def structured_predict(
+        self,
+        output_cls: type[Model],
+        prompt: BasePromptTemplate,
+        llm_kwargs: Mapping[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Model:
+        """Return the object that the model makes of a prompt."""
+        _started(output_cls, prompt, prompt_args)
+        chat = self._structured_chat(output_cls, prompt, llm_kwargs, prompt_args)
+        result = read_object(self.chat(**chat), output_cls)
+        _DISPATCHER.event(LLMStructuredPredictEndEvent(output=result))
+        return result
+
+    async def astructured_predict(
+        self,
+        output_cls: type[Model],
+        prompt: BasePromptTemplate,
+        llm_kwargs: Mapping[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Model:
+        """Return the object that the model makes of a prompt."""
+        _started(output_cls, prompt, prompt_args)
+        chat = self._structured_chat(output_cls, prompt, llm_kwargs, prompt_args)
+        result = read_object(await self.achat(**chat), output_cls)
+        _DISPATCHER.event(LLMStructuredPredictEndEvent(output=result))
+        return result
+
+    def stream_structured_predict(
+        self,
+        output_cls: type[Model],
+        prompt: BasePromptTemplate,
+        llm_kwargs: Mapping[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> Generator[Model | FlexibleModel, None, None]:
+        """Yield the object as it grows, whenever it has changed; the last one is complete.
+
+        Until then it is a FlexibleModel: fields not written yet are None, and objects inside it
+        that are complete are of their own classes already. Closing the generator stops the server.
+        """
+        _started(output_cls, prompt, prompt_args)
+        chat = self._structured_chat(output_cls, prompt, llm_kwargs, prompt_args)
+        growth = Growth(output_cls)
+        with closing(self.stream_chat(**chat)) as responses:
+            for response in responses:
+                if (partial := growth.push(response)) is not None:
+                    _DISPATCHER.event(LLMStructuredPredictInProgressEvent(output=partial))
+                    yield partial
+        yield _ended(growth)
+
+    async def astream_structured_predict(
+        self,
+        output_cls: type[Model],
+        prompt: BasePromptTemplate,
+        llm_kwargs: Mapping[str, Any] | None = None,
+        **prompt_args: Any,
+    ) -> AsyncGenerator[Model | FlexibleModel, None]:
+        """Return a generator of the object as it grows; see `stream_structured_predict`."""
+
+        async def grow() -> AsyncGenerator[Model | FlexibleModel, None]:
+            _started(output_cls, prompt, prompt_args)
+            chat = self._structured_chat(output_cls, prompt, llm_kwargs, prompt_args)
+            growth = Growth(output_cls)
+            async with aclosing(await self.astream_chat(**chat)) as responses:
+                async for response in responses:
+                    if (partial := growth.push(response)) is not None:
+                        _DISPATCHER.event(LLMStructuredPredictInProgressEvent(output=partial))
+                        yield partial
+            yield _ended(growth)
+
+        return grow()
+
+    def as_structured_llm(self, output_cls: type[BaseModel], **kwargs: Any) -> StructuredLLM:
+        """Return a model whose every answer is an object of a class, in ``raw``.
+
+        It fires no LLM events of its own: those of the chat inside it carry the real counts.
+        """
+        return CountedStructuredLLM(
+            **{"callback_manager": self.callback_manager, **kwargs}, llm=self, output_cls=output_cls
+        )
+
+    def _structured_chat(
+        self,
+        output_cls: type[BaseModel],
+        prompt: BasePromptTemplate,
+        llm_kwargs: Mapping[str, Any] | None,
+        prompt_args: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """Return the arguments of the chat that brings the object."""
+        given = {} if llm_kwargs is None else dict(llm_kwargs)
+        messages = prompt.format_messages(llm=self, **prompt_args)
+        if self.pydantic_program_mode == PydanticProgramMode.LLM:
+            return {"messages": self._extend_messages(with_schema(messages, output_cls)), **given}
+        messages = self._extend_messages(messages)
+        if self.pydantic_program_mode in _BY_CALL:
+            return self._forced_call(output_cls, messages, given)
+        return {"messages": messages, "format": output_cls.model_json_schema(), **given}
+
+    def _forced_call(
+        self, output_cls: type[BaseModel], messages: list[ChatMessage], given: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        if not self.metadata.is_function_calling_model:
+            raise ConfigError(
+                f"{self.metadata.model_name} calls no tools: set pydantic_program_mode to DEFAULT, "
+                "which any model can do."
+            )
+        forced = {"tool_required": True, "allow_parallel_tool_calls": False, **given}
+        tool = get_function_tool(output_cls)
+        return self._prepare_chat_with_tools([tool], chat_history=messages, **forced)
+
+
+class _PlainParser(PydanticOutputParser[Any]):
+    """Write the schema as it is: core's own doubles its braces, which nobody takes back."""
+
+    def format(self, query: str) -> str:
+        return f"{query}\n\n{self.get_format_string(escape_json=False)}"
+
+
+def with_schema(messages: list[ChatMessage], output_cls: type[BaseModel]) -> list[ChatMessage]:
+    """Return copies of messages that ask for JSON of a class, where core's parsers ask for it."""
+    copies = [message.model_copy(deep=True) for message in messages]
+    return _PlainParser(output_cls).format_messages(copies)
+
+
+def _started(
+    output_cls: type[BaseModel], prompt: BasePromptTemplate, args: Mapping[str, Any]
+) -> None:
+    _DISPATCHER.event(
+        LLMStructuredPredictStartEvent(
+            output_cls=output_cls, template=prompt, template_args=dict(args)
+        )
+    )
+
+
+def _ended(growth: Growth) -> Any:
+    result = growth.finish()
+    _DISPATCHER.event(LLMStructuredPredictInProgressEvent(output=result))
+    # Before the last yield: who leaves a loop at the whole object must not lose this event.
+    _DISPATCHER.event(LLMStructuredPredictEndEvent(output=result))
+    return result

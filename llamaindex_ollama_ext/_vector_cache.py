@@ -1,0 +1,54 @@
+"""Keep vectors in a key-value store of LlamaIndex."""
+
+from collections.abc import Sequence
+
+from llama_index.core.base.embeddings.base import Embedding
+from llama_index.core.storage.kvstore.types import BaseKVStore
+
+_COLLECTION = "embeddings"
+
+
+class VectorCache:
+    """Look vectors up in a store and put them there; without a store nothing is ever found."""
+
+    def __init__(self, store: BaseKVStore | None) -> None:
+        self._store = store
+
+    def find(self, keys: Sequence[str]) -> list[Embedding | None]:
+        """Return the vectors of keys, None for those that are not there."""
+        if self._store is None:
+            return [None] * len(keys)
+        return [_stored(self._store.get(key, collection=_COLLECTION)) for key in keys]
+
+    async def afind(self, keys: Sequence[str]) -> list[Embedding | None]:
+        """Return the vectors of keys, None for those that are not there."""
+        if self._store is None:
+            return [None] * len(keys)
+        return [_stored(await self._store.aget(key, collection=_COLLECTION)) for key in keys]
+
+    def keep(self, keys: Sequence[str], vectors: Sequence[Embedding]) -> None:
+        """Store the vectors of keys."""
+        if self._store is not None:
+            for key, vector in zip(keys, vectors, strict=True):
+                self._store.put(key, {"embedding": vector}, collection=_COLLECTION)
+
+    async def akeep(self, keys: Sequence[str], vectors: Sequence[Embedding]) -> None:
+        """Store the vectors of keys."""
+        if self._store is not None:
+            for key, vector in zip(keys, vectors, strict=True):
+                await self._store.aput(key, {"embedding": vector}, collection=_COLLECTION)
+
+
+def _stored(entry: dict[str, Embedding] | None) -> Embedding | None:
+    return None if not entry else next(iter(entry.values()))
+
+
+def missing(found: Sequence[Embedding | None]) -> list[int]:
+    """Return the places where no vector was found."""
+    return [place for place, vector in enumerate(found) if vector is None]
+
+
+def filled(found: Sequence[Embedding | None], fresh: Sequence[Embedding]) -> list[Embedding]:
+    """Return the found vectors with the fresh ones in the gaps, in order."""
+    rest = iter(fresh)
+    return [next(rest) if vector is None else vector for vector in found]

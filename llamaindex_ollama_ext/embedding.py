@@ -1,0 +1,364 @@
+"""Embeddings of texts by an Ollama server, for indexes and pipelines of LlamaIndex."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Literal, Self
+
+from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
+from llama_index.core.callbacks.base import CallbackManager
+from llama_index.core.utils import get_tqdm_iterable
+from pydantic import Field, PrivateAttr, field_validator, model_validator
+
+from llamaindex_ollama_ext._embedding_events import count_for_event, reported
+from llamaindex_ollama_ext._vector_cache import VectorCache, filled, missing
+from ollama_transport import (
+    ConfigError,
+    Embeddings,
+    EmbedRequest,
+    KeepAlive,
+    OverflowPolicy,
+    SamplingOptions,
+    ServerFields,
+    Usage,
+)
+from ollama_transport._clients import Recipe
+from ollama_transport._options import check_options, set_options
+from ollama_transport._prefixes import resolve_prefixes
+from ollama_transport._totals import UsageTotal
+from ollama_transport._values import keep_alive as checked_keep_alive
+
+DEFAULT_REQUESTS_AT_ONCE = 4
+"""So many requests are under way at once where neither max_concurrency nor num_workers is set."""
+
+_PROGRESS = "Generating embeddings"
+
+Kind = Literal["query", "text"]
+
+
+class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
+    """Embed texts with a model of an Ollama server (wire reference 5.1).
+
+    >>> embed_model = OllamaEmbedding("nomic-embed-text", prefixes="auto")
+    >>> embed_model.get_query_embedding("How high is the mountain?")
+
+    Vectors have length 1 and come in the order of their texts; their number is checked. One
+    object serves any number of threads, event loops and processes, and holds no state but the
+    running total in `usage_total`. `close`, `aclose` or a ``with`` block closes its connections,
+    and so does dropping it.
+
+    Every method that embeds raises: ConfigError, OllamaConnectionError, OllamaTimeoutError,
+    ProtocolError (also for a wrong number of vectors), and StatusError and its kinds:
+    ModelNotFoundError, UnsupportedCapabilityError for a model that cannot embed,
+    ContextOverflowError with ``on_context_overflow="error"``.
+
+    Raises:
+        ConfigError: for a wrong or unknown argument.
+    """
+
+    model_name: str = Field(description="The model's name at the server.")
+    ollama_additional_kwargs: dict[str, Any] = Field(
+        default_factory=dict, description="Further options of the model, sent over those set here."
+    )
+    query_instruction: str | None = Field(
+        default=None, description="Put before a query, with one space between; both are stripped."
+    )
+    text_instruction: str | None = Field(
+        default=None, description="Put before a text, with one space between; both are stripped."
+    )
+    query_prefix: str | None = Field(
+        default=None, description='Put before a query as it stands; "" is none at all.'
+    )
+    document_prefix: str | None = Field(
+        default=None, description='Put before a text as it stands; "" is none at all.'
+    )
+    prefixes: Literal["auto"] | None = Field(
+        default=None,
+        description='"auto" takes the prefixes that the makers of the model published, where no '
+        "prefix or instruction is given; None takes none.",
+    )
+    keep_alive: KeepAlive | None = Field(
+        default=None,
+        description='How long the model stays loaded: seconds, "5m", -1 for ever, 0 not at all; '
+        "None leaves it to the server.",
+    )
+    dimensions: int | None = Field(
+        default=None,
+        ge=1,
+        description="Cut vectors to so many numbers and normalise them again; None is all.",
+    )
+    truncate: bool | None = Field(
+        default=None,
+        description="False refuses a text that does not fit, True cuts it in silence; None goes "
+        "by on_context_overflow.",
+    )
+    on_context_overflow: OverflowPolicy = Field(
+        default="warn",
+        description='A text that does not fit: "warn" and let the server cut it, raise an '
+        '"error", or "truncate" it in silence.',
+    )
+    num_workers: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most requests in flight at once where max_concurrency is not set; None is "
+        f"{DEFAULT_REQUESTS_AT_ONCE}.",
+    )
+
+    _total: UsageTotal = PrivateAttr(default_factory=UsageTotal)
+
+    def __init__(
+        self,
+        model_name: str | None = None,
+        base_url: str | None = None,
+        embed_batch_size: int | None = None,
+        ollama_additional_kwargs: dict[str, Any] | None = None,
+        query_instruction: str | None = None,
+        text_instruction: str | None = None,
+        callback_manager: CallbackManager | None = None,
+        client_kwargs: dict[str, Any] | None = None,
+        keep_alive: KeepAlive | None = None,
+        **kwargs: Any,
+    ) -> None:
+        given = {
+            "model_name": model_name,
+            "base_url": base_url,
+            "embed_batch_size": embed_batch_size,
+            "ollama_additional_kwargs": ollama_additional_kwargs,
+            "query_instruction": query_instruction,
+            "text_instruction": text_instruction,
+            "callback_manager": callback_manager,
+            "client_kwargs": client_kwargs,
+            "keep_alive": keep_alive,
+        }
+        set_ones = {name: value for name, value in given.items() if value is not None}
+        super().__init__(**set_ones, **kwargs)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Return the name under which dumps and `load_embed_model` know this class."""
+        return "OllamaExtEmbedding"
+
+    @field_validator("keep_alive")
+    @classmethod
+    def _check_keep_alive(cls, value: KeepAlive | None) -> float | str | None:
+        return checked_keep_alive(value)
+
+    @field_validator("ollama_additional_kwargs")
+    @classmethod
+    def _check_options(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return check_options(value)
+
+    @model_validator(mode="after")
+    def _check_one_of_each(self) -> Self:
+        pairs = (("query_instruction", "query_prefix"), ("text_instruction", "document_prefix"))
+        for instruction, prefix in pairs:
+            if getattr(self, instruction) and getattr(self, prefix) is not None:
+                raise ConfigError(f"give {instruction} or {prefix}, not both.")
+        return self
+
+    def _recipe(self) -> Recipe:
+        limits = (self.max_concurrency, self.num_workers, DEFAULT_REQUESTS_AT_ONCE)
+        first = next(limit for limit in limits if limit is not None)
+        return replace(super()._recipe(), max_concurrency=first)
+
+    @property
+    def usage_total(self) -> Usage:
+        """Return what all calls of this object cost so far; None where the server never said."""
+        return self._total.total
+
+    def reset_usage(self) -> Usage:
+        """Return what `usage_total` holds, and begin at nothing again."""
+        return self._total.reset()
+
+    def get_query_embedding(self, query: str) -> Embedding:
+        """Return the vector of a query, from the cache if it is there."""
+        with reported(self.callback_manager, self.to_payload(), [query]) as report:
+            key = self._key("query", query)
+            found = self._cache().find([key])[0]
+            if found is None:
+                self._wait_for_rate()
+                found = self._get_query_embedding(query)
+                self._cache().keep([key], [found])
+            report.vectors = [found]
+        return found
+
+    async def aget_query_embedding(self, query: str) -> Embedding:
+        """Return the vector of a query, from the cache if it is there."""
+        with reported(self.callback_manager, self.to_payload(), [query]) as report:
+            key = self._key("query", query)
+            found = (await self._cache().afind([key]))[0]
+            if found is None:
+                await self._await_for_rate()
+                found = await self._aget_query_embedding(query)
+                await self._cache().akeep([key], [found])
+            report.vectors = [found]
+        return found
+
+    def get_text_embedding(self, text: str) -> Embedding:
+        """Return the vector of a text, from the cache if it is there."""
+        return self._text_batch([text])[0]
+
+    async def aget_text_embedding(self, text: str) -> Embedding:
+        """Return the vector of a text, from the cache if it is there."""
+        return (await self._atext_batch([text]))[0]
+
+    def get_text_embedding_batch(
+        self,
+        texts: list[str],
+        show_progress: bool = False,
+        **kwargs: Any,  # noqa: ARG002 - pipelines of core pass on whatever they were run with
+    ) -> list[Embedding]:
+        """Return the vectors of texts, in their order; `embed_batch_size` of them a request."""
+        batches = get_tqdm_iterable(list(self._batches(texts)), show_progress, _PROGRESS)
+        return [vector for batch in batches for vector in self._text_batch(batch)]
+
+    async def aget_text_embedding_batch(
+        self,
+        texts: list[str],
+        show_progress: bool = False,
+        **kwargs: Any,  # noqa: ARG002 - as above
+    ) -> list[Embedding]:
+        """Return the vectors of texts, in their order; `embed_batch_size` of them a request.
+
+        So many requests are under way at a time as `num_workers` says. The first failure is
+        raised and stops the others.
+        """
+        tasks = [asyncio.create_task(self._atext_batch(batch)) for batch in self._batches(texts)]
+        vectors: list[Embedding] = []
+        try:
+            for task in get_tqdm_iterable(tasks, show_progress, _PROGRESS):
+                vectors += await task
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return vectors
+
+    def get_general_text_embedding(self, texts: str) -> Embedding:
+        """Return the vector of a text as it stands: no instruction, no prefix, no cache."""
+        return self.get_general_text_embeddings([texts])[0]
+
+    async def aget_general_text_embedding(self, prompt: str) -> Embedding:
+        """Return the vector of a text as it stands: no instruction, no prefix, no cache."""
+        return (await self.aget_general_text_embeddings([prompt]))[0]
+
+    def get_general_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        """Return the vectors of texts as they stand, by one request; none for no texts."""
+        if not texts:
+            return []
+        return self._counted(self.sync_client().embed(self._request(texts)))
+
+    async def aget_general_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        """Return the vectors of texts as they stand, by one request; none for no texts."""
+        if not texts:
+            return []
+        return self._counted(await self.async_client().embed(self._request(texts)))
+
+    def _get_query_embedding(self, query: str) -> Embedding:
+        return self.get_general_text_embedding(self._format_query(query))
+
+    async def _aget_query_embedding(self, query: str) -> Embedding:
+        return await self.aget_general_text_embedding(self._format_query(query))
+
+    def _get_text_embedding(self, text: str) -> Embedding:
+        return self.get_general_text_embedding(self._format_text(text))
+
+    async def _aget_text_embedding(self, text: str) -> Embedding:
+        return await self.aget_general_text_embedding(self._format_text(text))
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        return self.get_general_text_embeddings([self._format_text(text) for text in texts])
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
+        formatted = [self._format_text(text) for text in texts]
+        return await self.aget_general_text_embeddings(formatted)
+
+    def _format_query(self, query: str) -> str:
+        return _formatted(query, self.query_instruction, self._prefixes()[0])
+
+    def _format_text(self, text: str) -> str:
+        return _formatted(text, self.text_instruction, self._prefixes()[1])
+
+    def _prefixes(self) -> tuple[str, str]:
+        return resolve_prefixes(
+            self.model_name,
+            query_prefix=self.query_prefix,
+            document_prefix=self.document_prefix,
+            prefixes=self.prefixes,
+        )
+
+    def _batches(self, texts: Sequence[str]) -> Iterator[list[str]]:
+        size = self.embed_batch_size
+        return (list(texts[at : at + size]) for at in range(0, len(texts), size))
+
+    def _text_batch(self, texts: list[str]) -> list[Embedding]:
+        with reported(self.callback_manager, self.to_payload(), texts) as report:
+            report.vectors = vectors = self._get_text_embeddings_cached(texts)
+        return vectors
+
+    async def _atext_batch(self, texts: list[str]) -> list[Embedding]:
+        with reported(self.callback_manager, self.to_payload(), texts) as report:
+            report.vectors = vectors = await self._aget_text_embeddings_cached(texts)
+        return vectors
+
+    def _get_text_embeddings_cached(self, texts: list[str]) -> list[Embedding]:
+        keys = [self._key("text", text) for text in texts]
+        found = self._cache().find(keys)
+        gaps = missing(found)
+        if gaps:
+            self._wait_for_rate()
+            fresh = self._get_text_embeddings([texts[place] for place in gaps])
+            self._cache().keep([keys[place] for place in gaps], fresh)
+            return filled(found, fresh)
+        return filled(found, [])
+
+    async def _aget_text_embeddings_cached(self, texts: list[str]) -> list[Embedding]:
+        keys = [self._key("text", text) for text in texts]
+        found = await self._cache().afind(keys)
+        gaps = missing(found)
+        if gaps:
+            await self._await_for_rate()
+            fresh = await self._aget_text_embeddings([texts[place] for place in gaps])
+            await self._cache().akeep([keys[place] for place in gaps], fresh)
+            return filled(found, fresh)
+        return filled(found, [])
+
+    def _key(self, kind: Kind, text: str) -> str:
+        """Return the place of a vector in the cache: all that makes it what it is."""
+        formatted = self._format_query(text) if kind == "query" else self._format_text(text)
+        return json.dumps([kind, self.model_name, self.dimensions, formatted], ensure_ascii=False)
+
+    def _cache(self) -> VectorCache:
+        return VectorCache(self.embeddings_cache)
+
+    def _wait_for_rate(self) -> None:
+        if self.rate_limiter is not None:
+            self.rate_limiter.acquire()
+
+    async def _await_for_rate(self) -> None:
+        if self.rate_limiter is not None:
+            await self.rate_limiter.async_acquire()
+
+    def _request(self, texts: Sequence[str]) -> EmbedRequest:
+        return EmbedRequest(
+            model=self.model_name,
+            input=texts,
+            dimensions=self.dimensions,
+            truncate=self.truncate,
+            on_context_overflow=self.on_context_overflow,
+            options={**set_options(self), **self.ollama_additional_kwargs},
+            keep_alive=self.keep_alive,
+        )
+
+    def _counted(self, answer: Embeddings) -> list[Embedding]:
+        self._total.add(answer.usage)
+        count_for_event(answer.usage)
+        return answer.vectors
+
+
+def _formatted(text: str, instruction: str | None, prefix: str) -> str:
+    """Return a text as it is sent; with an instruction exactly as the peer formats it."""
+    if instruction:
+        return f"{instruction.strip()} {text.strip()}".strip()
+    return prefix + text if prefix else text.strip()

@@ -1,0 +1,363 @@
+"""`Ollama`: chat and completion for LlamaIndex."""
+
+from collections.abc import Sequence
+from contextlib import aclosing, closing
+from typing import Any, Self
+
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    ChatResponse,
+    ChatResponseAsyncGen,
+    ChatResponseGen,
+    CompletionResponse,
+    CompletionResponseAsyncGen,
+    CompletionResponseGen,
+    LLMMetadata,
+)
+from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW, DEFAULT_NUM_OUTPUTS
+from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
+from llama_index.core.llms.llm import ToolSelection
+from llama_index.core.tools.types import BaseTool
+from pydantic import PrivateAttr
+
+from llamaindex_ollama_ext._blocks import media_blocks
+from llamaindex_ollama_ext._fields import (
+    NOT_GIVEN,
+    SERVER_DECIDES,
+    LLMFields,
+    check_client,
+    with_timeout,
+)
+from llamaindex_ollama_ext._info import UNKNOWN, ModelFacts, alearn, learn
+from llamaindex_ollama_ext._media import aload_media, load_media
+from llamaindex_ollama_ext._messages import to_messages
+from llamaindex_ollama_ext._params import chat_fields, completion_fields, image_blocks
+from llamaindex_ollama_ext._stream import (
+    ChatAnswer,
+    CompletionAnswer,
+    whole_chat,
+    whole_completion,
+)
+from llamaindex_ollama_ext._structured import StructuredOutputs
+from llamaindex_ollama_ext._tools import tool_selections, with_user_message
+from ollama_transport import (
+    AsyncClient,
+    ChatRequest,
+    Client,
+    GenerateRequest,
+    KeepAlive,
+    Think,
+)
+
+
+class Ollama(LLMFields, StructuredOutputs):
+    """Talk to a model of an Ollama server, or of one that speaks OpenAI's wire.
+
+    Use it wherever llama-index-llms-ollama's class of this name was used. Making one does no I/O.
+
+    >>> llm = Ollama(model="llama3.2", temperature=0)
+    >>> llm.complete("Why is the sky blue?")
+
+    Each option of `SamplingOptions` can be given here or with a call, as can ``options={…}``,
+    ``keep_alive``, ``think``, ``format``, ``truncate``, ``shift``, ``logprobs``, ``top_logprobs``,
+    ``on_context_overflow``, ``model`` and ``extra`` (further fields of the request, sent as they
+    are). An argument nobody knows is a ConfigError that names the nearest.
+
+    ``request_timeout`` is another name for ``timeout``. A ``client`` and an ``async_client`` given
+    here are used instead of own ones; whoever made them closes them.
+
+    `metadata` asks nobody. What the server knows of the model (the context it was trained for,
+    whether it calls tools) is there after `from_server`, or after the first call.
+
+    Every call raises: ConfigError, UnsupportedContentError, OllamaConnectionError,
+    OllamaTimeoutError, ProtocolError, StatusError and its kinds (they have ``status_code``),
+    StreamError and its kinds; blocking, awaited, streamed and not, the same ones.
+    """
+
+    _known: dict[str, ModelFacts] = PrivateAttr(default_factory=dict)
+
+    def __init__(
+        self,
+        model: str,
+        base_url: str | None = None,
+        temperature: float | None = None,
+        context_window: int | None = SERVER_DECIDES,
+        request_timeout: float | None = NOT_GIVEN,
+        prompt_key: str = "prompt",
+        json_mode: bool = False,
+        additional_kwargs: dict[str, Any] | None = None,
+        client: Client | None = None,
+        async_client: AsyncClient | None = None,
+        is_function_calling_model: bool = True,
+        keep_alive: KeepAlive | None = None,
+        thinking: Think | None = None,
+        headers: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            model=model,
+            base_url=base_url,
+            temperature=temperature,
+            context_window=context_window,
+            prompt_key=prompt_key,
+            json_mode=json_mode,
+            additional_kwargs={} if additional_kwargs is None else additional_kwargs,
+            is_function_calling_model=is_function_calling_model,
+            keep_alive=keep_alive,
+            thinking=thinking,
+            headers=headers,
+            **with_timeout(kwargs, request_timeout),
+        )
+        check_client("client", client, Client)
+        check_client("async_client", async_client, AsyncClient)
+        if client is not None or async_client is not None:
+            self.use_clients(client, async_client)
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state = super().__getstate__()
+        private = state["__pydantic_private__"]
+        if private is None or "_clients" not in private:
+            raise TypeError(
+                f"this {type(self).__name__} has a client with an http_client of yours, which "
+                "cannot be pickled: give base_url, timeout and client_kwargs instead."
+            )
+        return state
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        super().__setstate__(state)
+        # LlamaIndex makes the object anew from its fields alone, which these are not.
+        private = state["__pydantic_private__"]
+        self._clients, self._known = private["_clients"], private["_known"]
+
+    @classmethod
+    def from_server(cls, model: str, **kwargs: Any) -> Self:
+        """Return a model whose `metadata` is true from the beginning; asks the server once.
+
+        Raises:
+            ModelNotFoundError: when the server does not have the model.
+            OllamaError: as every call.
+        """
+        llm = cls(model, **kwargs)
+        llm._known[model] = ModelFacts.of(llm.client.show(model))
+        return llm
+
+    @classmethod
+    async def afrom_server(cls, model: str, **kwargs: Any) -> Self:
+        """Do as `from_server`, without blocking the loop."""
+        llm = cls(model, **kwargs)
+        llm._known[model] = ModelFacts.of(await llm.async_client.show(model))
+        return llm
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Return the name under which ``load_llm`` finds this class."""
+        return "OllamaExt"
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        """Describe the model from what is known by now; asks nobody and never raises."""
+        facts = self._facts()
+        return LLMMetadata(
+            context_window=self.get_context_window(),
+            num_output=self._num_output(facts),
+            is_chat_model=True,
+            is_function_calling_model=self.is_function_calling_model and not facts.lacks_tools,
+            model_name=self.model,
+        )
+
+    def get_context_window(self) -> int:
+        """Return the tokens that prompt and answer may have together.
+
+        What this object asks for; else what the model's Modelfile asks for, or it was trained
+        for, as far as known; else LlamaIndex's default. A server with little memory gives less
+        than a model was trained for: set ``context_window`` to be sure.
+        """
+        asked = self._options().get("num_ctx")
+        if isinstance(asked, int):
+            return asked
+        known = self._facts().context_window
+        return DEFAULT_CONTEXT_WINDOW if known is None else known
+
+    def _num_output(self, facts: ModelFacts) -> int:
+        asked = self._options().get("num_predict", facts.num_predict)
+        # Negative ones ask for any number of tokens, of which no prompt can keep clear.
+        return asked if isinstance(asked, int) and asked > 0 else DEFAULT_NUM_OUTPUTS
+
+    def _facts(self) -> ModelFacts:
+        return self._known.get(self.model, UNKNOWN)
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return what traces show of the model; nothing of it is secret."""
+        return {**super().to_payload(), "model": self.model, "temperature": self.temperature}
+
+    def _ready(self, model: str) -> Client:
+        client = self.client
+        learn(self._known, client, model)
+        return client
+
+    async def _aready(self, model: str) -> AsyncClient:
+        client = self.async_client
+        await alearn(self._known, client, model)
+        return client
+
+    @llm_chat_callback()
+    def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """Return the model's next message, whole."""
+        request = self._chat_request(messages, kwargs)
+        return whole_chat(self._ready(request.model).chat(request))
+
+    @llm_chat_callback()
+    async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
+        """Return the model's next message, whole."""
+        request = await self._achat_request(messages, kwargs)
+        client = await self._aready(request.model)
+        return whole_chat(await client.chat(request))
+
+    @llm_chat_callback()
+    def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
+        """Yield the model's next message as it grows; closing the generator stops the server."""
+        return self._chat_stream(self._chat_request(messages, kwargs))
+
+    @llm_chat_callback()
+    async def astream_chat(
+        self, messages: Sequence[ChatMessage], **kwargs: Any
+    ) -> ChatResponseAsyncGen:
+        """Return a generator of the model's next message as it grows."""
+        return self._achat_stream(await self._achat_request(messages, kwargs))
+
+    @llm_completion_callback()
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        """Return the completion of a prompt, by ``/api/generate`` (wire reference 4).
+
+        ``formatted`` prompts go without `completion_to_prompt` and `system_prompt`. Beside what
+        every call takes: ``suffix`` (fill the gap before it), ``raw`` (no template),
+        ``template``, ``system``, ``images`` (bytes, base64 text or ImageBlocks) and ``context``
+        (from ``raw["context"]`` of an earlier completion).
+        """
+        request = self._completion_request(prompt, formatted, kwargs)
+        return whole_completion(self._ready(request.model).generate(request))
+
+    @llm_completion_callback()
+    async def acomplete(
+        self, prompt: str, formatted: bool = False, **kwargs: Any
+    ) -> CompletionResponse:
+        """Return the completion of a prompt; see `complete`."""
+        request = await self._acompletion_request(prompt, formatted, kwargs)
+        client = await self._aready(request.model)
+        return whole_completion(await client.generate(request))
+
+    @llm_completion_callback()
+    def stream_complete(
+        self, prompt: str, formatted: bool = False, **kwargs: Any
+    ) -> CompletionResponseGen:
+        """Yield the completion of a prompt as it grows; see `complete`."""
+        return self._completion_stream(self._completion_request(prompt, formatted, kwargs))
+
+    @llm_completion_callback()
+    async def astream_complete(
+        self, prompt: str, formatted: bool = False, **kwargs: Any
+    ) -> CompletionResponseAsyncGen:
+        """Return a generator of the completion as it grows; see `complete`."""
+        request = await self._acompletion_request(prompt, formatted, kwargs)
+        return self._acompletion_stream(request)
+
+    def _chat_request(self, messages: Sequence[ChatMessage], call: dict[str, Any]) -> ChatRequest:
+        fields = chat_fields(self._defaults(), call)
+        media = load_media(media_blocks(messages))
+        return ChatRequest(messages=to_messages(messages, media), **fields)
+
+    async def _achat_request(
+        self, messages: Sequence[ChatMessage], call: dict[str, Any]
+    ) -> ChatRequest:
+        fields = chat_fields(self._defaults(), call)
+        media = await aload_media(media_blocks(messages))
+        return ChatRequest(messages=to_messages(messages, media), **fields)
+
+    def _chat_stream(self, request: ChatRequest) -> ChatResponseGen:
+        answer = ChatAnswer()
+        with closing(self._ready(request.model).chat_stream(request)) as lines:
+            for line in lines:
+                yield answer.push(line)
+
+    async def _achat_stream(self, request: ChatRequest) -> ChatResponseAsyncGen:
+        answer = ChatAnswer()
+        client = await self._aready(request.model)
+        async with aclosing(client.chat_stream(request)) as lines:
+            async for line in lines:
+                yield answer.push(line)
+
+    def _completion_request(
+        self, prompt: str, formatted: bool, call: dict[str, Any]
+    ) -> GenerateRequest:
+        fields = self._completion_fields(prompt, formatted, call)
+        blocks = image_blocks(fields.pop("images"))
+        media = load_media(blocks)
+        return GenerateRequest(images=[media[id(block)] for block in blocks], **fields)
+
+    async def _acompletion_request(
+        self, prompt: str, formatted: bool, call: dict[str, Any]
+    ) -> GenerateRequest:
+        fields = self._completion_fields(prompt, formatted, call)
+        blocks = image_blocks(fields.pop("images"))
+        media = await aload_media(blocks)
+        return GenerateRequest(images=[media[id(block)] for block in blocks], **fields)
+
+    def _completion_fields(
+        self, prompt: str, formatted: bool, call: dict[str, Any]
+    ) -> dict[str, Any]:
+        fields = completion_fields(self._defaults(), call)
+        if formatted:
+            return {**fields, "prompt": prompt}
+        # The server refuses raw prompts with a system text: they are meant to be complete.
+        if fields["system"] is None and not fields["raw"]:
+            fields["system"] = self.system_prompt
+        to_prompt = self.completion_to_prompt
+        return {**fields, "prompt": prompt if to_prompt is None else to_prompt(prompt)}
+
+    def _completion_stream(self, request: GenerateRequest) -> CompletionResponseGen:
+        answer = CompletionAnswer()
+        with closing(self._ready(request.model).generate_stream(request)) as lines:
+            for line in lines:
+                yield answer.push(line)
+
+    async def _acompletion_stream(self, request: GenerateRequest) -> CompletionResponseAsyncGen:
+        answer = CompletionAnswer()
+        client = await self._aready(request.model)
+        async with aclosing(client.generate_stream(request)) as lines:
+            async for line in lines:
+                yield answer.push(line)
+
+    def _prepare_chat_with_tools(
+        self,
+        tools: Sequence[BaseTool],
+        user_msg: str | ChatMessage | None = None,
+        chat_history: list[ChatMessage] | None = None,
+        verbose: bool = False,  # noqa: ARG002 - part of LlamaIndex's signature, for agents alone
+        allow_parallel_tool_calls: bool = False,
+        tool_required: bool = False,
+        tool_choice: Any = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        if tool_choice is None and tool_required:
+            tool_choice = "required"
+        return {
+            **kwargs,
+            "messages": with_user_message(chat_history, user_msg),
+            "tools": list(tools),
+            "tool_choice": tool_choice,
+            "allow_parallel_tool_calls": allow_parallel_tool_calls,
+        }
+
+    def get_tool_calls_from_response(
+        self,
+        response: ChatResponse,
+        error_on_no_tool_call: bool = True,
+        **kwargs: Any,  # noqa: ARG002 - LlamaIndex passes on what its own callers give
+    ) -> list[ToolSelection]:
+        """Return the tool calls of a response, in the model's order.
+
+        Raises:
+            ValueError: when there is none, unless `error_on_no_tool_call` is False.
+            UnsupportedContentError: when the answer ended inside the arguments of a call.
+        """
+        return tool_selections(response, error_on_none=error_on_no_tool_call)

@@ -1,0 +1,38 @@
+"""What the LangChain tests stand on: an embedded server, and where cassettes lie."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_tests.conftest import base_vcr_config
+
+from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama
+
+_HERE = Path(__file__).parent
+
+ALL_SENSES = EmbeddedModel(
+    "demo-senses", ("completion", "tools", "vision", "audio"), context_length=32768
+)
+
+
+@pytest.fixture(scope="session")
+def _running_server() -> Iterator[EmbeddedOllama]:
+    with EmbeddedOllama([ALL_SENSES], fixtures=True) as running:
+        yield running
+
+
+@pytest.fixture
+def server(_running_server: EmbeddedOllama) -> EmbeddedOllama:
+    """Return an embedded server with its demo and fixture models, as good as new."""
+    _running_server.reset()
+    return _running_server
+
+
+@pytest.fixture(scope="session")
+def vcr_config() -> dict[str, Any]:
+    """Play cassettes and never record: they are made of recordings of a real server."""
+    return base_vcr_config() | {
+        "cassette_library_dir": str(_HERE / "cassettes"),
+        "record_mode": "none",
+    }

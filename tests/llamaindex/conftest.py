@@ -1,0 +1,40 @@
+"""Fixtures of the LlamaIndex tests: the ways to call a model, and models to call."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from llama_ways import Way
+from running import Run
+
+from llamaindex_ollama_ext import Ollama
+from ollama_transport.embedded import EmbeddedOllama
+
+
+@pytest.fixture(params=["whole", "streamed"])
+def way(request: pytest.FixtureRequest, run: Run) -> Way:
+    """Run a test four times: blocking and asynchronous, whole and streamed."""
+    return Way(run, streams=request.param == "streamed")
+
+
+@pytest.fixture
+def ollama(run: Run) -> Iterator[Callable[..., Ollama]]:
+    """Make models on a played network; they are closed at the end."""
+    made: list[Ollama] = []
+
+    def make(network: httpx.MockTransport, model: str = "tiny-chat", **settings: Any) -> Ollama:
+        settings.setdefault("max_retries", 0)
+        made.append(Ollama(model, client_kwargs={"transport": network}, **settings))
+        return made[-1]
+
+    yield make
+    for llm in made:
+        run(llm.aclose() if run.is_async else llm.close())
+
+
+@pytest.fixture
+def server() -> Iterator[EmbeddedOllama]:
+    """Run an embedded server with the demo models."""
+    with EmbeddedOllama() as running:
+        yield running
