@@ -124,7 +124,7 @@ def status_error(
     text, facts = error_text(body)
     cls, hint = _classify(status, text, facts, model)
     hint = _OPENAI_HINTS.get(cls, hint) if "/v1/" in url else hint
-    shown = text if text else "an empty body"
+    shown = text or _cut(body.decode("utf-8", "replace").strip()) or "an empty body"
     error = cls(
         f"{method} {url} answered {status}: {shown}{_full_stop(shown)} {hint}".rstrip(),
         url=url,

@@ -10,7 +10,7 @@ from typing import Any
 
 from ollama_transport._answers import ChatLine, Embeddings, GenerateLine, ModelList
 from ollama_transport._calls import Call, ShapedReader, Shaper, shaped
-from ollama_transport._errors import ConfigError, OllamaError, RequestRejectedError
+from ollama_transport._errors import ConfigError, OllamaError, StatusError
 from ollama_transport._forced import FirstCallShaper, forced_names, tool_name
 from ollama_transport._openai_answers import read_chat, read_embeddings, read_text
 from ollama_transport._openai_messages import write_messages
@@ -47,7 +47,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
         "model": _named(request.model),
         "messages": write_messages(request.messages),
         "tools": list(request.tools) if request.tools else None,
-        "tool_choice": _tool_choice(request.tool_choice),
+        "tool_choice": _tool_choice(request),
         "parallel_tool_calls": request.parallel_tool_calls,
         "response_format": _response_format(request.format),
         "reasoning_effort": reasoning_effort(request.think),
@@ -69,7 +69,8 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
         whole_fields={"stream": False},
         stream_fields=_stream_fields(request.extra),
         model=request.model,
-        recover=_required_instead(request),
+        metered=True,
+        recover=_spoken_otherwise(request),
     )
 
 
@@ -109,6 +110,7 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
         whole_fields={"stream": False},
         stream_fields=_stream_fields(request.extra),
         model=request.model,
+        metered=True,
     )
 
 
@@ -135,6 +137,7 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
         lambda raw: read_embeddings(raw, expected),
         body={**_given(body), **request.extra},
         model=request.model,
+        metered=True,
     )
 
 
@@ -158,25 +161,34 @@ def _native_only(request: ChatRequest | GenerateRequest | EmbedRequest) -> dict[
     }
 
 
-def _tool_choice(choice: ToolChoice | None) -> str | dict[str, Any] | None:
+def _tool_choice(request: ChatRequest) -> str | dict[str, Any] | None:
+    choice = request.tool_choice
+    if choice == "required" and len(request.tools) == 1:
+        # The same thing said in the form that llama-cpp-python knows, which fails at "required".
+        choice = NamedTool(tool_name(request.tools[0]))
     if isinstance(choice, NamedTool):
         return {"type": "function", "function": {"name": choice.name}}
     return choice
 
 
-def _required_instead(
-    request: ChatRequest,
-) -> Callable[[OllamaError], Call[ChatLine] | None] | None:
-    """Return how to ask a server for one tool that takes no named choice, as LM Studio."""
-    choice = request.tool_choice
-    if not isinstance(choice, NamedTool):
-        return None
-    only = [tool for tool in request.tools if tool_name(tool) == choice.name]
+def _spoken_otherwise(request: ChatRequest) -> Callable[[OllamaError], Call[ChatLine] | None]:
+    """Return how to ask a server that refuses the present form of the API for an older one."""
 
     def recover(error: OllamaError) -> Call[ChatLine] | None:
-        if not isinstance(error, RequestRejectedError) or "tool_choice" not in error.error:
-            return None
-        return chat(replace(request, tools=only, tool_choice="required"))
+        text = error.error if isinstance(error, StatusError) else ""
+        if "response_format" in text and isinstance(request.format, Mapping):
+            # llama-cpp-python knows `json_object` alone, with the schema beside it.
+            older = {"type": "json_object", "schema": request.format}
+            return chat(
+                replace(request, format=None, extra={**request.extra, "response_format": older})
+            )
+        named = _tool_choice(request)
+        if "tool_choice" in text and isinstance(named, Mapping):
+            # LM Studio takes no named choice: one tool alone, required, is the same.
+            only = [tool for tool in request.tools if tool_name(tool) == named["function"]["name"]]
+            required = {**request.extra, "tool_choice": "required"}
+            return chat(replace(request, tools=only, extra=required))
+        return None
 
     return recover
 

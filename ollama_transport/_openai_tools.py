@@ -147,7 +147,8 @@ def read_arguments(text: str) -> Mapping[str, Any] | str:
     if not text.strip():
         return {}
     try:
-        value = json.loads(text)
+        # Models write line ends into strings as they are: not JSON to the letter, but plain.
+        value = json.loads(text, strict=False)
     except ValueError:
         return text
     return value if isinstance(value, dict) else text
