@@ -21,7 +21,6 @@ from ollama_transport._requests import (
     EmbedRequest,
     GenerateRequest,
     NamedTool,
-    ToolChoice,
 )
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
@@ -187,7 +186,7 @@ def _spoken_otherwise(request: ChatRequest) -> Callable[[OllamaError], Call[Chat
             # LM Studio takes no named choice: one tool alone, required, is the same.
             only = [tool for tool in request.tools if tool_name(tool) == named["function"]["name"]]
             required = {**request.extra, "tool_choice": "required"}
-            return chat(replace(request, tools=only, extra=required))
+            return replace(chat(replace(request, tools=only, extra=required)), recover=None)
         return None
 
     return recover
