@@ -19,7 +19,15 @@ __all__ = ["ChatOllama", "OllamaEmbeddings", "OllamaLLM", "__version__"]
 
 _HOMES = {"ChatOllama": "chat_models", "OllamaEmbeddings": "embeddings", "OllamaLLM": "llms"}
 
-if find_spec("langchain_core") is None:
+
+def _is_missing(package: str) -> bool:
+    try:
+        return find_spec(package) is None
+    except ImportError:  # an import hook that forbids it
+        return True
+
+
+if _is_missing("langchain_core"):
     raise ImportError(
         'langchain_ollama_ext needs langchain-core: pip install "ollama-ext[langchain]"',
         name="langchain_core",
@@ -27,7 +35,7 @@ if find_spec("langchain_core") is None:
 
 
 def __getattr__(name: str) -> object:
-    # Lazy, because who embeds does not chat: each of the three costs its own part of langchain-core.
+    # Lazy, because who embeds does not chat, and each needs its own part of langchain-core.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -8,7 +8,8 @@ from typing import Any
 from langchain_core.outputs import Generation, GenerationChunk, LLMResult
 from pydantic import Field
 
-from langchain_ollama_ext._fields import OTHER_NAMES, PEER_OBSOLETE, warn_obsolete, with_logprobs
+from langchain_ollama_ext._fields import OTHER_NAMES, with_logprobs
+from langchain_ollama_ext._obsolete import PEER_OBSOLETE, warn_obsolete
 from langchain_ollama_ext._params import (
     SERVER_ARGUMENTS,
     Picker,

@@ -11,6 +11,7 @@
     ContextOverflowError                                            ContextOverflowError
     ServerBusyError                                                 ModelRateLimitError, again
     ServerError, StreamFailedError, StreamTruncatedError            ModelAPIError, again
+    BudgetExceededError                                             ModelError
 
 "again" stands for ``is_retryable``. Retry middlewares go by it, and summarisation recovers from
 core's ContextOverflowError. Code that catches the classes of ``ollama_transport`` works alike.
@@ -92,6 +93,10 @@ class LangChainStreamTruncatedError(ours.StreamTruncatedError, core.ModelAPIErro
     """Tell that an answer ended without its last line."""
 
 
+class LangChainBudgetExceededError(ours.BudgetExceededError, core.ModelError):
+    """Tell that a budget forbids a call; nothing was sent."""
+
+
 _TWINS: dict[type[ours.OllamaError], type[ours.OllamaError]] = {
     ours.ConfigError: LangChainConfigError,
     ours.UnsupportedOptionError: LangChainUnsupportedOptionError,
@@ -108,6 +113,7 @@ _TWINS: dict[type[ours.OllamaError], type[ours.OllamaError]] = {
     ours.ServerError: LangChainServerError,
     ours.StreamFailedError: LangChainStreamFailedError,
     ours.StreamTruncatedError: LangChainStreamTruncatedError,
+    ours.BudgetExceededError: LangChainBudgetExceededError,
 }
 
 

@@ -1,11 +1,11 @@
 """What a ChatOllama can be told: its fields, checked, and the other names they are known by."""
 
-import warnings
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from langchain_ollama_ext._obsolete import ObsoleteOptions
 from ollama_transport import (
     ConfigError,
     KeepAlive,
@@ -22,20 +22,6 @@ OTHER_NAMES: Mapping[str, str] = {
     "think": "reasoning",
 }
 """LangChain's standard names, and the server's, for fields that go by the peer's name here."""
-
-PEER_OBSOLETE = ("mirostat", "mirostat_eta", "mirostat_tau", "tfs_z")
-"""Fields of langchain-ollama 1.1.0 that today's servers ignore (wire reference 6)."""
-
-_GONE = "No longer exists in Ollama: accepted with a DeprecationWarning, and not sent."
-
-
-def warn_obsolete(name: str) -> None:
-    """Tell that an option does nothing any more, and is not sent."""
-    warnings.warn(
-        f"{name} no longer exists in Ollama, which ignores it: it is not sent. Leave it out.",
-        DeprecationWarning,
-        stacklevel=3,
-    )
 
 
 def canonical_names(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,23 +59,15 @@ def with_logprobs(logprobs: bool | None, top_logprobs: int | None) -> bool | Non
     return True
 
 
-class ObsoleteOptions(BaseModel):
-    """Accept what langchain-ollama still has and the server no longer knows."""
+# Two bases at a time: with three, pydantic's plugin for mypy trips over its own model_construct.
+class _Options(SamplingOptions, ObsoleteOptions):
+    """Hold the options of today, and accept those of yesterday."""
 
-    mirostat: int | None = Field(default=None, exclude=True, repr=False, description=_GONE)
-    mirostat_eta: float | None = Field(default=None, exclude=True, repr=False, description=_GONE)
-    mirostat_tau: float | None = Field(default=None, exclude=True, repr=False, description=_GONE)
-    tfs_z: float | None = Field(default=None, exclude=True, repr=False, description=_GONE)
-
-    @model_validator(mode="after")
-    def _warn_obsolete(self) -> Self:
-        for name in PEER_OBSOLETE:
-            if getattr(self, name) is not None:
-                warn_obsolete(name)
-        return self
+    # Nobody makes one of these by itself, so pydantic need not build what would check it.
+    model_config = ConfigDict(defer_build=True)
 
 
-class ModelFields(ServerFields, SamplingOptions, ObsoleteOptions):
+class ModelFields(ServerFields, _Options):
     """Hold the fields that ChatOllama and OllamaLLM share and langchain-core does not have.
 
     ``max_tokens``, ``think`` and ``model_name`` are accepted for ``num_predict``, ``reasoning``

@@ -152,7 +152,7 @@ def _call_parts(block: Block) -> tuple[str, Any, str | None]:
         (block[key] for key in ("functionCall", "function_call", "toolUse") if key in block), block
     )
     keys = ("args", "input", "arguments")
-    arguments = next((inner[key] for key in keys if inner.get(key) is not None), {})
+    arguments: Any = next((inner[key] for key in keys if inner.get(key) is not None), {})
     identity = next((inner[k] for k in ("call_id", "id", "toolUseId") if inner.get(k)), None)
     return str(inner.get("name", "")), _as_object(arguments), identity
 

@@ -2,25 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import SecretStr
 
 from langchain_ollama_ext._fields import (
     OTHER_NAMES,
-    PEER_OBSOLETE,
     ChatFields,
     ModelFields,
     canonical_names,
-    warn_obsolete,
     with_logprobs,
 )
+from langchain_ollama_ext._obsolete import PEER_OBSOLETE, warn_obsolete
 from langchain_ollama_ext._tools import read_format, read_tool_choice, read_tools
-from ollama_transport import AsyncClient, ChatRequest, Client, ConfigError, ServerFields
+from ollama_transport import ChatRequest, ConfigError, ServerFields
 from ollama_transport._options import OBSOLETE_OPTIONS, OPTION_NAMES, check_options, set_options
 from ollama_transport._options import unknown_name as _unknown_name
 
-C = TypeVar("C", Client, AsyncClient)
+if TYPE_CHECKING:
+    from ollama_transport import AsyncClient, Client
+
+C = TypeVar("C", "Client", "AsyncClient")
 
 SERVER_ARGUMENTS = frozenset({"api_key", "headers", "max_retries", "retry_max_wait_s", "timeout"})
 """How the server is reached: settable per call, sharing connections where the values are equal."""

@@ -1,16 +1,17 @@
 """What a model can do, as langchain-core describes it, out of what the server knows of it."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.language_models import ModelProfile
 
-from ollama_transport import ShowAnswer
+if TYPE_CHECKING:
+    from ollama_transport import ShowAnswer
 
 _LEVELS = ["low", "medium", "high", "max"]
 
 
 def profile_of(
-    answer: ShowAnswer, *, name: str, num_ctx: int | None = None, fetches_images: bool = False
+    answer: "ShowAnswer", *, name: str, num_ctx: int | None = None, fetches_images: bool = False
 ) -> ModelProfile:
     """Return the profile of a model from ``/api/show`` (wire reference 9).
 
@@ -49,14 +50,15 @@ def profile_of(
 def _declared(facts: dict[str, Any]) -> ModelProfile:
     # An older core knows fewer keys, and warns of the others.
     known = ModelProfile.__annotations__
-    return ModelProfile(**{k: v for k, v in facts.items() if k in known and v is not None})  # type: ignore[typeddict-item] # the keys are checked by the line above
+    kept = {name: value for name, value in facts.items() if name in known and value is not None}
+    return cast("ModelProfile", kept)
 
 
-def _context(answer: ShowAnswer, num_ctx: int | None) -> int | None:
+def _context(answer: "ShowAnswer", num_ctx: int | None) -> int | None:
     asked = num_ctx if num_ctx is not None else answer.num_ctx
     known = [length for length in (asked, answer.context_length) if length is not None]
     return min(known) if known else None
 
 
-def _is_mlx(answer: ShowAnswer) -> bool:
+def _is_mlx(answer: "ShowAnswer") -> bool:
     return answer.details is not None and answer.details.format == "safetensors"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from langchain_core.language_models import BaseLanguageModel
 
@@ -14,7 +14,7 @@ _CLIENT_KWARGS = ("client_kwargs", "sync_client_kwargs", "async_client_kwargs")
 
 
 class SerializedFields(ModelFields):
-    """Let ``dumpd`` and ``load`` of langchain-core work; put before its base class."""
+    """Let ``dumpd`` and ``load`` of langchain-core work; put before core's base class."""
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
@@ -37,8 +37,7 @@ class SerializedFields(ModelFields):
         """Do what core does after the constructor, which adds its version to traces."""
         # The one that pydantic makes for the private attributes of ServerFields ends the chain.
         super().model_post_init(context)
-        if isinstance(self, BaseLanguageModel):
-            BaseLanguageModel.model_post_init(self, context)
+        BaseLanguageModel.model_post_init(cast("Any", self), context)
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)

@@ -9,16 +9,15 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
+from langchain_core.messages.tool import ToolCall as CoreToolCall
 from langchain_core.messages.tool import (
-    InvalidToolCall,
     ToolCallChunk,
     invalid_tool_call,
     tool_call,
     tool_call_chunk,
 )
-from langchain_core.messages.tool import ToolCall as CoreToolCall
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from ollama_transport import ChatLine, ToolCall, ToolCallDelta, Usage

@@ -102,7 +102,8 @@ def _formatted(
     bound: Mapping[str, Any],
 ) -> Runnable[LanguageModelInput, Any]:
     if tools:
-        return model.bind_tools(list(tools), format=wanted, **_strictness(strict), **bound)
+        arguments = {**bound, **_strictness(strict), "format": wanted}
+        return model.bind_tools(list(tools), **arguments)
     return cast("Runnable[LanguageModelInput, Any]", model.bind(format=wanted, **bound))
 
 

@@ -5,14 +5,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.messages import BaseMessage
+
+from langchain_ollama_ext._errors import langchain_errors
+from langchain_ollama_ext._fields import ChatFields
+from langchain_ollama_ext._messages import read_messages
+from langchain_ollama_ext._params import resolve_call
+from langchain_ollama_ext._tools import read_tools
 from ollama_transport import (
     ChatLine,
     ChatRequest,
+    ConfigError,
     ContextOverflowError,
     GenerateLine,
     GenerateRequest,
     ProtocolError,
 )
+from ollama_transport._options import set_options
 
 _CHARACTERS_PER_TOKEN = 4.0  # langchain-core's own rule of thumb
 
@@ -62,3 +72,55 @@ def count(send: Callable[[R], Line], request: R) -> int:
             'token_counter="approximate".'
         )
     return usage.prompt_tokens
+
+
+class TokenCounting(ChatFields, BaseChatModel):
+    """Be the part of a chat model that core's trimming, splitting and summarising ask."""
+
+    def get_token_ids(self, text: str) -> list[int]:
+        """Return the ids of a text's tokens, by ``custom_get_token_ids``.
+
+        Raises:
+            ConfigError: without that function: the server tells counts, and no ids.
+        """
+        if self.custom_get_token_ids is None:
+            raise ConfigError(
+                "Ollama tells how many tokens a text has, not which: set custom_get_token_ids, or "
+                "call get_num_tokens."
+            )
+        return self.custom_get_token_ids(text)
+
+    def get_num_tokens(self, text: str) -> int:
+        """Return how many tokens a text has; see `token_counter`.
+
+        The server counts the special token that begins a text as well.
+
+        Raises:
+            OllamaError: and its kinds, when the server counts and the request fails.
+        """
+        if self.custom_get_token_ids is not None:
+            return len(self.custom_get_token_ids(text))
+        if self.token_counter == "approximate" or not text:
+            return approximate_text(text)
+        request = GenerateRequest(
+            self.model, text, raw=True, options=set_options(self), keep_alive=self.keep_alive
+        )
+        with langchain_errors():
+            return count(self.sync_client().generate, request)
+
+    def get_num_tokens_from_messages(
+        self, messages: list[BaseMessage], tools: Sequence[Any] | None = None
+    ) -> int:
+        """Return how many tokens messages have, with their tools; see `token_counter`.
+
+        Raises:
+            OllamaError: and its kinds, when the server counts and the request fails.
+        """
+        if self.custom_get_token_ids is not None:
+            return super().get_num_tokens_from_messages(messages, tools)
+        if self.token_counter == "approximate" or not messages:
+            return approximate_messages(messages, read_tools(tools) if tools else None)
+        with langchain_errors():
+            call = resolve_call(self, None, {"tools": tools} if tools else {})
+            request = call.with_messages(read_messages(messages))
+            return count(self.sync_client().chat, request)

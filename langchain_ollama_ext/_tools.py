@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ollama_transport import ConfigError, NamedTool, ToolChoice
-from ollama_transport._tool_schema import unwrap_schema
 from ollama_transport._values import check_format
 
 _CHOICES: Mapping[object, ToolChoice | None] = {
@@ -34,7 +33,7 @@ def read_tools(tools: Sequence[Any], *, strict: bool | None = None) -> list[dict
 def _read_tool(tool: Any, strict: bool | None) -> dict[str, Any]:
     if strict is None and isinstance(tool, dict) and isinstance(tool.get("function"), Mapping):
         return tool
-    # Here and not above: importing it takes as long as half of this package.
+    # Here and not above, like the next ones: only who has tools need load what reads them.
     from langchain_core.utils.function_calling import convert_to_openai_tool
 
     if isinstance(tool, Mapping) and not _describes_function(tool):
@@ -176,6 +175,9 @@ def read_format(value: object) -> str | Mapping[str, Any] | None:
         return "json"
     if set(value) == {"type"} and value["type"] == "text":
         return None
+    # As in _read_tool.
+    from ollama_transport._tool_schema import unwrap_schema
+
     return unwrap_schema(value)
 
 

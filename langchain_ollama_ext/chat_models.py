@@ -2,19 +2,17 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LanguageModelInput
 from langchain_core.language_models.base import LangSmithParams
-from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from pydantic import ConfigDict, model_validator
 
 from langchain_ollama_ext._errors import langchain_errors
-from langchain_ollama_ext._fields import ChatFields
 from langchain_ollama_ext._media import (
     NO_MEDIA,
     FetchLimits,
@@ -34,17 +32,17 @@ from langchain_ollama_ext._params import (
 from langchain_ollama_ext._profile import profile_of
 from langchain_ollama_ext._serialized import SerializedFields
 from langchain_ollama_ext._stream import PROVIDER, ChunkMaker, whole_result
-from langchain_ollama_ext._tokens import approximate_messages, approximate_text, count
+from langchain_ollama_ext._tokens import TokenCounting
 from langchain_ollama_ext._tools import check_choice, read_tools
 from ollama_transport import (
-    AsyncClient,
-    Client,
     ConfigError,
-    GenerateRequest,
     ShowAnswer,
     __version__,
 )
 from ollama_transport._options import set_options
+
+if TYPE_CHECKING:  # loads httpx, which the first call does anyway
+    from ollama_transport import AsyncClient, Client
 
 _IDENTIFYING = (
     "model",
@@ -63,7 +61,7 @@ _IDENTIFYING = (
 )
 
 
-class ChatOllama(ChatFields, SerializedFields, BaseChatModel):
+class ChatOllama(SerializedFields, TokenCounting):
     """Chat with a model of an Ollama server.
 
     Every option can be given to the constructor, per call (``invoke(…, temperature=0)``), by
@@ -290,18 +288,18 @@ class ChatOllama(ChatFields, SerializedFields, BaseChatModel):
     def _fetch_limits(self) -> FetchLimits:
         return FetchLimits(self.fetch_max_bytes, self.fetch_timeout_s)
 
-    def _sync_client(self, call: ChatCall) -> Client:
+    def _sync_client(self, call: ChatCall) -> "Client":
         if not call.server:
             return self.sync_client()
         fields = settings_with(self, call.server)
-        client = self._clients.sync(fields.server_settings(), self._http_kwargs())
+        client = self._clients.sync(fields._recipe())
         return obeying(client, fields)
 
-    def _async_client(self, call: ChatCall) -> AsyncClient:
+    def _async_client(self, call: ChatCall) -> "AsyncClient":
         if not call.server:
             return self.async_client()
         fields = settings_with(self, call.server)
-        client = self._clients.asynchronous(fields.server_settings(), self._http_kwargs())
+        client = self._clients.asynchronous(fields._recipe())
         return obeying(client, fields)
 
     def _streaming_disabled(self, **kwargs: Any) -> bool:
@@ -309,54 +307,6 @@ class ChatOllama(ChatFields, SerializedFields, BaseChatModel):
 
     def _should_stream(self, **kwargs: Any) -> bool:
         return super()._should_stream(**_streaming_as_stream(kwargs))
-
-    def get_token_ids(self, text: str) -> list[int]:
-        """Return the ids of a text's tokens, by ``custom_get_token_ids``.
-
-        Raises:
-            ConfigError: without that function: the server tells counts, and no ids.
-        """
-        if self.custom_get_token_ids is None:
-            raise ConfigError(
-                "Ollama tells how many tokens a text has, not which: set custom_get_token_ids, or "
-                "call get_num_tokens."
-            )
-        return self.custom_get_token_ids(text)
-
-    def get_num_tokens(self, text: str) -> int:
-        """Return how many tokens a text has; see `token_counter`.
-
-        The server counts the special token that begins a text as well.
-
-        Raises:
-            OllamaError: and its kinds, when the server counts and the request fails.
-        """
-        if self.custom_get_token_ids is not None:
-            return len(self.custom_get_token_ids(text))
-        if self.token_counter == "approximate" or not text:
-            return approximate_text(text)
-        request = GenerateRequest(
-            self.model, text, raw=True, options=set_options(self), keep_alive=self.keep_alive
-        )
-        with langchain_errors():
-            return count(self.sync_client().generate, request)
-
-    def get_num_tokens_from_messages(
-        self, messages: list[BaseMessage], tools: Sequence[Any] | None = None
-    ) -> int:
-        """Return how many tokens messages have, with their tools; see `token_counter`.
-
-        Raises:
-            OllamaError: and its kinds, when the server counts and the request fails.
-        """
-        if self.custom_get_token_ids is not None:
-            return super().get_num_tokens_from_messages(messages, tools)
-        if self.token_counter == "approximate" or not messages:
-            return approximate_messages(messages, read_tools(tools) if tools else None)
-        with langchain_errors():
-            call = resolve_call(self, None, {"tools": tools} if tools else {})
-            request = call.with_messages(read_messages(messages))
-            return count(self.sync_client().chat, request)
 
     @property
     def _llm_type(self) -> str:

@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr
 
 from langchain_ollama_ext._concurrency import fan_out, map_tasks, map_threads
 from langchain_ollama_ext._errors import langchain_errors
-from langchain_ollama_ext._fields import ObsoleteOptions
+from langchain_ollama_ext._obsolete import ObsoleteOptions
 from langchain_ollama_ext._usage import UsageMeter
 from ollama_transport import (
     AsyncClient,
@@ -31,7 +31,7 @@ from ollama_transport import (
 from ollama_transport import Embeddings as Vectors
 from ollama_transport._options import set_options
 from ollama_transport._prefixes import resolve_prefixes
-from ollama_transport._values import keep_alive
+from ollama_transport._values import keep_alive as checked_keep_alive
 
 _SUSPECTS = 4
 """So many texts of a refused batch, the longest first, are tried alone to name the one."""
@@ -73,7 +73,7 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
         description="Length to cut the vectors to; they are normalised again. None, and a number "
         "above the model's own, leave it as it is (wire reference 5.1).",
     )
-    keep_alive: Annotated[KeepAlive | None, BeforeValidator(keep_alive)] = Field(
+    keep_alive: Annotated[KeepAlive | None, BeforeValidator(checked_keep_alive)] = Field(
         default=None,
         description='How long the model stays in memory: seconds, or "5m"; negative is for ever, '
         "0 unloads at once. None leaves it to the server (5 minutes).",

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ValidationError
 
 from llamaindex_ollama_ext._errors import StructuredOutputError
 from llamaindex_ollama_ext._partial import PartialReader
+from llamaindex_ollama_ext._stream import ChatAnswer
+from ollama_transport import ChatLine
 
 _MAX_SHOWN = 500
 _FENCED = re.compile(r"```\w*\s*\n?(.*?)```", re.DOTALL)
@@ -64,14 +66,13 @@ def _better(one: ValidationError | None, other: ValidationError) -> ValidationEr
 
 
 def _text(response: ChatResponse) -> str:
-    call = last_call(response)
+    call = _last_call(response)
     if call is None:
         return response.message.content or ""
     return call.tool_kwargs if isinstance(call.tool_kwargs, str) else json.dumps(call.tool_kwargs)
 
 
-def last_call(response: ChatResponse) -> ToolCallBlock | None:
-    """Return the last tool call of an answer so far, if there is one."""
+def _last_call(response: ChatResponse) -> ToolCallBlock | None:
     for block in reversed(response.message.blocks):
         if isinstance(block, ToolCallBlock):
             return block
@@ -129,21 +130,32 @@ def _shown(text: str) -> str:
 class Growth:
     """Follow one streamed answer; made anew for each.
 
-    `push` returns the object so far whenever a response has changed it, else None; `finish`
-    returns the complete one, validated as a whole answer is.
+    `push` returns the object so far whenever a line has changed it, else None; `response` is the
+    answer so far, and `finish` returns the complete object, validated as a whole answer is.
     """
 
     def __init__(self, output_cls: type[BaseModel]) -> None:
         self._output_cls = output_cls
         self._reader = PartialReader(output_cls)
-        self._arguments = 0
-        self._last: ChatResponse | None = None
+        self._answer = ChatAnswer()
+        self._line: ChatLine | None = None
 
-    def push(self, response: ChatResponse) -> Any:
-        """Take the next response of the stream."""
-        self._last = response
-        changed = self._reader.push(self._piece(response))
+    def push(self, line: ChatLine) -> Any:
+        """Take the next line of the stream."""
+        self._line = line
+        self._answer.add(line)
+        changed = self._reader.push(_piece(line))
         return self._reader.snapshot() if changed and not self._reader.is_complete else None
+
+    def response(self) -> ChatResponse:
+        """Return the answer so far.
+
+        Raises:
+            StructuredOutputError: before the first line.
+        """
+        if self._line is None:
+            raise StructuredOutputError("the stream brought nothing at all: look at the server.")
+        return self._answer.response(self._line)
 
     def finish(self) -> Any:
         """Return the whole object.
@@ -151,16 +163,10 @@ class Growth:
         Raises:
             StructuredOutputError: when there is none.
         """
-        if self._last is None:
-            raise StructuredOutputError("the stream brought nothing at all: look at the server.")
-        return read_object(self._last, self._output_cls)
+        return read_object(self.response(), self._output_cls)
 
-    def _piece(self, response: ChatResponse) -> str:
-        call = last_call(response)
-        if call is None:
-            return response.delta or ""
-        if not isinstance(call.tool_kwargs, str):
-            return ""  # the whole call is there: `finish` reads it
-        piece = call.tool_kwargs[self._arguments :]
-        self._arguments = len(call.tool_kwargs)
-        return piece
+
+def _piece(line: ChatLine) -> str:
+    if line.tool_call_deltas:
+        return "".join(delta.arguments for delta in line.tool_call_deltas)
+    return line.text

@@ -152,6 +152,6 @@ def _check_names(method: str, call: Mapping[str, Any], known: frozenset[str]) ->
             continue
         if name in _OTHER_NAMES:
             raise ConfigError(
-                f"unknown argument {name!r} of {method}: here it is {_OTHER_NAMES[name]!r}."
+                f"unknown argument of {method} {name!r}: here it is {_OTHER_NAMES[name]!r}."
             )
         raise unknown_name(f"argument of {method}", name, known | OPTION_NAMES)

@@ -5,20 +5,12 @@ snapshots; a snapshot copies only the containers that are still open.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-from llama_index.core.program.utils import FlexibleModel
 from pydantic import BaseModel, RootModel, ValidationError
 
-from llamaindex_ollama_ext._shapes import (
-    ANYTHING,
-    Fields,
-    Shape,
-    fields_of,
-    partial_class,
-    root_shape,
-)
+from llamaindex_ollama_ext._shapes import ANYTHING, Record, Shape, record_of, root_shape
 
 _SPACE = " \t\r\n"
 _PLAIN = re.compile(r'[^"\\]+')
@@ -81,7 +73,7 @@ class PartialReader:
             value = container.snapshot(value)
         if issubclass(self._output_cls, RootModel):
             return self._output_cls.model_construct(root=value)
-        return partial_object(self._output_cls, {}) if value is None else value
+        return record_of(self._output_cls).partial({}) if value is None else value
 
     def _before(self, text: str, _: int) -> int:
         start = json_start(text, "{" if self._shape.items is None else "[")
@@ -232,8 +224,8 @@ class _Object(_Container):
 
     def __init__(self, shape: Shape) -> None:
         self._model = shape.model
-        self._fields: Fields = {} if shape.model is None else fields_of(shape.model)
-        self._rest = shape.values if shape.values is not None else ANYTHING
+        self._record: Record | None = None if shape.model is None else record_of(shape.model)
+        self._others = shape.values if shape.values is not None else ANYTHING
         self._values: dict[str, Any] = {}
         self._key: str | None = None
         self.wants_key = True
@@ -256,8 +248,8 @@ class _Object(_Container):
     def shape_of_next(self) -> Shape:
         if self._key is None:
             raise _NotJsonError
-        found = self._fields.get(self._key)
-        return self._rest if found is None else found[1]
+        found = None if self._record is None else self._record.fields.get(self._key)
+        return self._others if found is None else found[1]
 
     def snapshot(self, inner: Any) -> Any:
         values = {**self._values}
@@ -275,16 +267,7 @@ class _Object(_Container):
             return self._partial(self._values)
 
     def _partial(self, values: dict[str, Any]) -> Any:
-        if self._model is None:
-            return values
-        fields = self._fields
-        named = {fields[key][0] if key in fields else key: value for key, value in values.items()}
-        return partial_object(self._model, named)
-
-
-def partial_object(model: type[BaseModel], values: Mapping[str, Any]) -> FlexibleModel:
-    """Return an object of what is known of a model's fields; the others are None."""
-    return partial_class(model).model_validate(values)
+        return values if self._record is None else self._record.partial(self._record.named(values))
 
 
 def json_start(text: str, bracket: str) -> int:

@@ -55,9 +55,17 @@ class ChatAnswer:
 
     def push(self, line: ChatLine) -> ChatResponse:
         """Take a line and return the response up to there."""
+        self.add(line)
+        return self.response(line)
+
+    def add(self, line: ChatLine) -> None:
+        """Take a line."""
         self._text += line.text
         self._thinking += line.thinking
         self._calls.add(line)
+
+    def response(self, line: ChatLine) -> ChatResponse:
+        """Return the response up to a line that was taken just now."""
         return ChatResponse(
             message=ChatMessage(role=MessageRole.ASSISTANT, blocks=self._blocks()),
             delta=line.text,

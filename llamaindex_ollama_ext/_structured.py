@@ -1,6 +1,7 @@
 """Structured prediction: prompts in, objects of pydantic classes out."""
 
-from collections.abc import AsyncGenerator, Generator, Mapping
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import aclosing, closing
 from typing import Any
 
@@ -17,14 +18,12 @@ from llama_index.core.program.function_program import get_function_tool
 from llama_index.core.program.utils import FlexibleModel
 from llama_index.core.prompts.base import BasePromptTemplate
 from llama_index.core.types import Model, PydanticProgramMode
-from llama_index_instrumentation import get_dispatcher
 from pydantic import BaseModel
 
+from llamaindex_ollama_ext._chat_events import DISPATCHER, ChatTelling, told
 from llamaindex_ollama_ext._objects import Growth, read_object
 from llamaindex_ollama_ext._structured_llm import CountedStructuredLLM
-from ollama_transport import ConfigError
-
-_DISPATCHER = get_dispatcher(__name__)
+from ollama_transport import AsyncClient, ChatLine, ChatRequest, Client, ConfigError
 
 _BY_CALL = (PydanticProgramMode.FUNCTION, PydanticProgramMode.OPENAI)
 
@@ -48,6 +47,22 @@ class StructuredOutputs(FunctionCallingLLM):
     object, with the answer's text.
     """
 
+    @abstractmethod
+    def _chat_request(
+        self, messages: Sequence[ChatMessage], call: dict[str, Any]
+    ) -> ChatRequest: ...
+
+    @abstractmethod
+    async def _achat_request(
+        self, messages: Sequence[ChatMessage], call: dict[str, Any]
+    ) -> ChatRequest: ...
+
+    @abstractmethod
+    def _ready(self, model: str) -> Client: ...
+
+    @abstractmethod
+    async def _aready(self, model: str) -> AsyncClient: ...
+
     def structured_predict(
         self,
         output_cls: type[Model],
@@ -59,7 +74,7 @@ class StructuredOutputs(FunctionCallingLLM):
         _started(output_cls, prompt, prompt_args)
         chat = self._structured_chat(output_cls, prompt, llm_kwargs, prompt_args)
         result = read_object(self.chat(**chat), output_cls)
-        _DISPATCHER.event(LLMStructuredPredictEndEvent(output=result))
+        DISPATCHER.event(LLMStructuredPredictEndEvent(output=result))
         return result
 
     async def astructured_predict(
@@ -73,7 +88,7 @@ class StructuredOutputs(FunctionCallingLLM):
         _started(output_cls, prompt, prompt_args)
         chat = self._structured_chat(output_cls, prompt, llm_kwargs, prompt_args)
         result = read_object(await self.achat(**chat), output_cls)
-        _DISPATCHER.event(LLMStructuredPredictEndEvent(output=result))
+        DISPATCHER.event(LLMStructuredPredictEndEvent(output=result))
         return result
 
     def stream_structured_predict(
@@ -89,13 +104,18 @@ class StructuredOutputs(FunctionCallingLLM):
         that are complete are of their own classes already. Closing the generator stops the server.
         """
         _started(output_cls, prompt, prompt_args)
-        chat = self._structured_chat(output_cls, prompt, llm_kwargs, prompt_args)
+        call = self._structured_chat(output_cls, prompt, llm_kwargs, prompt_args)
+        messages = call.pop("messages")
         growth = Growth(output_cls)
-        with closing(self.stream_chat(**chat)) as responses:
-            for response in responses:
-                if (partial := growth.push(response)) is not None:
-                    _DISPATCHER.event(LLMStructuredPredictInProgressEvent(output=partial))
-                    yield partial
+        with told(self, messages, call) as telling:
+            if self.rate_limiter is not None:
+                self.rate_limiter.acquire()
+            request = self._chat_request(messages, call)
+            with closing(self._ready(request.model).chat_stream(request)) as lines:
+                for line in lines:
+                    if (partial := _grown(growth, line, telling)) is not None:
+                        yield partial
+            telling.response = growth.response()
         yield _ended(growth)
 
     async def astream_structured_predict(
@@ -109,13 +129,19 @@ class StructuredOutputs(FunctionCallingLLM):
 
         async def grow() -> AsyncGenerator[Model | FlexibleModel, None]:
             _started(output_cls, prompt, prompt_args)
-            chat = self._structured_chat(output_cls, prompt, llm_kwargs, prompt_args)
+            call = self._structured_chat(output_cls, prompt, llm_kwargs, prompt_args)
+            messages = call.pop("messages")
             growth = Growth(output_cls)
-            async with aclosing(await self.astream_chat(**chat)) as responses:
-                async for response in responses:
-                    if (partial := growth.push(response)) is not None:
-                        _DISPATCHER.event(LLMStructuredPredictInProgressEvent(output=partial))
-                        yield partial
+            with told(self, messages, call) as telling:
+                if self.rate_limiter is not None:
+                    await self.rate_limiter.async_acquire()
+                request = await self._achat_request(messages, call)
+                client = await self._aready(request.model)
+                async with aclosing(client.chat_stream(request)) as lines:
+                    async for line in lines:
+                        if (partial := _grown(growth, line, telling)) is not None:
+                            yield partial
+                telling.response = growth.response()
             yield _ended(growth)
 
         return grow()
@@ -175,16 +201,25 @@ def with_schema(messages: list[ChatMessage], output_cls: type[BaseModel]) -> lis
 def _started(
     output_cls: type[BaseModel], prompt: BasePromptTemplate, args: Mapping[str, Any]
 ) -> None:
-    _DISPATCHER.event(
+    DISPATCHER.event(
         LLMStructuredPredictStartEvent(
             output_cls=output_cls, template=prompt, template_args=dict(args)
         )
     )
 
 
+def _grown(growth: Growth, line: ChatLine, telling: ChatTelling) -> Any:
+    """Return the object so far if a line has changed it, and tell of both."""
+    partial = growth.push(line)
+    telling.progress(growth.response)
+    if partial is not None and telling.is_heard:
+        DISPATCHER.event(LLMStructuredPredictInProgressEvent(output=partial))
+    return partial
+
+
 def _ended(growth: Growth) -> Any:
     result = growth.finish()
-    _DISPATCHER.event(LLMStructuredPredictInProgressEvent(output=result))
+    DISPATCHER.event(LLMStructuredPredictInProgressEvent(output=result))
     # Before the last yield: who leaves a loop at the whole object must not lose this event.
-    _DISPATCHER.event(LLMStructuredPredictEndEvent(output=result))
+    DISPATCHER.event(LLMStructuredPredictEndEvent(output=result))
     return result

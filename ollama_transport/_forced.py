@@ -70,9 +70,14 @@ def call_format(
     ``answer`` is the caller's own ``format``: a final answer of that shape is allowed as well.
     """
     shapes: list[Mapping[str, Any]] = [_call_shape(t) for t in tools if tool_name(t) in names]
-    if answer is not None:
-        shapes.append({"type": "object"} if isinstance(answer, str) else answer)
-    return dict(shapes[0]) if len(shapes) == 1 else {"anyOf": shapes}
+    # References count from the root, so definitions stay there.
+    defined: dict[str, Any] = {}
+    if isinstance(answer, Mapping):
+        defined = {name: answer[name] for name in ("$defs", "definitions") if name in answer}
+        shapes.append({name: part for name, part in answer.items() if name not in defined})
+    elif answer is not None:
+        shapes.append({"type": "object"})
+    return dict(shapes[0]) if len(shapes) == 1 else {"anyOf": shapes, **defined}
 
 
 def _call_shape(tool: Mapping[str, Any]) -> dict[str, Any]:

@@ -139,7 +139,7 @@ class ServerFields(BaseModel):
 
     _clients: Clients = PrivateAttr(default_factory=Clients)
 
-    model_config = ConfigDict(arbitrary_types_allowed=True)
+    model_config = ConfigDict(arbitrary_types_allowed=True, defer_build=True)
 
     def __init__(self, **data: Any) -> None:
         check_names(type(self), data)

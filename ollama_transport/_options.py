@@ -20,6 +20,9 @@ class SamplingOptions(BaseModel):
     draft_num_predict between requests makes the server load the model anew.
     """
 
+    # What checks it is built at the first use, which spares every import of it some milliseconds.
+    model_config = ConfigDict(defer_build=True)
+
     temperature: float | None = Field(
         default=None,
         ge=0,

@@ -12,4 +12,6 @@ def main() -> None:
             raise
         sys.stderr.write(f'ollama-ext needs {error.name}: run `pip install "ollama-ext[cli]"`.\n')
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     run()

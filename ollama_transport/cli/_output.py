@@ -1,24 +1,112 @@
-"""What the commands write: tables for people, JSON for programs, errors in one line."""
+"""What the commands write: tables for people, JSON for programs, messages in one line."""
 
+import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+from ollama_transport._errors import ConfigError
 
+READER_LEFT = 141
+"""What a shell reports for a program whose reader went away (128 + SIGPIPE)."""
+
+_WIDE = 10_000
 _UNITS = ("B", "kB", "MB", "GB", "TB")
+# What a server or a model says must not steer the terminal: only line ends and tabs get there.
+_CONTROLS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
 
 
-def print_json(value: Any) -> None:
-    """Write a value as JSON, indented, without colours or wrapping."""
-    text = json.dumps(value, default=_plain, indent=2, ensure_ascii=False)
-    out.print(text, markup=False, soft_wrap=True)
+class Screen(Console):
+    """Be an output that takes text as it is: no markup, no emoji codes, no wrapping.
+
+    A pipe or a file gets the text to the letter; a terminal without its control characters.
+    """
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def write(self, text: str, style: str = "") -> None:
+        """Write a piece of text, with nothing after it."""
+        if self.is_terminal:
+            self.print(Text(clean(text), style), end="", soft_wrap=True)
+            return
+        try:
+            self.file.write(text)
+            self.file.flush()
+        except BrokenPipeError:
+            self.on_broken_pipe()
+
+    def say(self, text: str = "", style: str = "") -> None:
+        """Write a line of text."""
+        self.write(f"{text}\n", style)
+
+    def on_broken_pipe(self) -> None:
+        """End quietly when the reader has left, as in ``ollama-ext models | head -1``."""
+        self.quiet = True
+        # Python flushes its streams once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
+        raise SystemExit(READER_LEFT)
+
+
+out = Screen()
+err = Screen(stderr=True)
+
+
+def encode_anything() -> None:
+    """Let no character fail that a stream's encoding does not have."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def clean(text: str) -> str:
+    """Return text without the characters that steer a terminal."""
+    return text.translate(_CONTROLS)
+
+
+def say_error(text: str) -> None:
+    """Write what went wrong to stderr."""
+    err.write("error:", "bold red")
+    err.say(f" {text}")
+
+
+@contextmanager
+def waiting(text: str, screen: Screen = err) -> Iterator[None]:
+    """Turn a spinner while the block runs, on a terminal alone."""
+    if not screen.is_terminal:
+        yield
+        return
+    with screen.status(Text(clean(text))):
+        yield
+
+
+def ask(question: str, instead: str) -> bool:
+    """Ask a question on stderr, and tell whether the answer is yes; ``instead`` avoids it.
+
+    Raises:
+        ConfigError: when nobody is there to answer.
+    """
+    err.write(f"{question} [y/N] ")
+    answer = sys.stdin.readline() if sys.stdin is not None else ""
+    if not answer:
+        err.say()
+        raise ConfigError(f"nobody answers at standard input: say {instead}.")
+    return answer.strip().lower() in ("y", "yes")
+
+
+def print_json(value: Any, *, lines: bool = False) -> None:
+    """Write a value as JSON: indented, or on one line with ``lines``."""
+    # Written in ASCII, so that it stays JSON whatever the encoding of the stream is.
+    out.say(json.dumps(value, default=_plain, indent=None if lines else 2))
 
 
 def _plain(value: Any) -> Any:
@@ -31,19 +119,21 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} is nothing that JSON has")
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
-    """Write rows under their columns; ``empty`` is what to say when there are none."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "") -> None:
+    """Write rows under their columns; ``empty`` is what to say when there are none.
+
+    Columns without names have no header. Only a terminal narrows the columns.
+    """
+    named = any(columns)
+    table = Table(box=None, header_style="bold", pad_edge=False, show_header=named)
     for column in columns:
         table.add_column(column, overflow="fold")
-    count = 0
     for row in rows:
-        table.add_row(*row)
-        count += 1
-    if count == 0:
-        out.print(empty, markup=False)
+        table.add_row(*(Text(clean(cell)) for cell in row))
+    if table.row_count:
+        out.print(table, width=None if out.is_terminal else _WIDE)
     else:
-        out.print(table)
+        out.say(empty)
 
 
 def size(count: int | None) -> str:

@@ -45,22 +45,25 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> object:
-    # Lazy, because pytest loads the plugin beside this file in every run of every project that
-    # has the package, and must not pay for a web server there.
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        module = import_module(f"{__name__}.{_HOME_OF[name]}")
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("starlette", "uvicorn"):
-            raise
-        raise ImportError(
-            f"the embedded server needs {error.name}, which is not installed: "
-            'pip install "ollama-ext[embedded]"',
-            name=error.name,
-        ) from error
-    return getattr(module, name)
+# Hidden from type checkers, which would believe every name to be here.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        # Lazy, because pytest loads the plugin beside this file in every run of every project that
+        # has the package, and must not pay for a web server there.
+        if name not in _HOME_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        try:
+            module = import_module(f"{__name__}.{_HOME_OF[name]}")
+        except ModuleNotFoundError as error:
+            if (error.name or "").split(".")[0] not in ("starlette", "uvicorn"):
+                raise
+            raise ImportError(
+                f"the embedded server needs {error.name}, which is not installed: "
+                'pip install "ollama-ext[embedded]"',
+                name=error.name,
+            ) from error
+        return getattr(module, name)
 
 
 def __dir__() -> list[str]:

@@ -63,6 +63,7 @@ async def messages(request: Request) -> Response:
         if not body["stream"]:
             answer = _message(asked, await collect(stream))
             return json_response(answer, content_type=BARE_JSON)
+        # The count is not known before the model ran; Ollama estimates like this too.
         estimate = len(dump_json(body["messages"])) // 4
         return await stream_response(_Events(asked, estimate).play(stream), "text/event-stream")
     except WireError as error:
@@ -70,6 +71,7 @@ async def messages(request: Request) -> Response:
 
 
 def _check(body: Fields) -> None:
+    # In this order (wire reference 10.6).
     if not body["model"]:
         raise WireError(400, "model is required")
     if body["max_tokens"] <= 0:
@@ -215,6 +217,7 @@ class _Events:
     def _block(self, block: Fields) -> list[bytes]:
         kind = block["type"]
         events = []
+        # Two calls in a row are two blocks; two pieces of text are one.
         if kind != self._open or kind == "tool_use":
             events += self._close()
             self._index, self._open = self._index + 1, kind

@@ -18,7 +18,7 @@ from ollama_transport.embedded import _anthropic, _catalog, _chat, _embed, _open
 from ollama_transport.embedded._backend import Backend
 from ollama_transport.embedded._failures import WireError, error_body
 from ollama_transport.embedded._player import Cutter, Scripts, play
-from ollama_transport.embedded._recorder import Outcome, Recorder, Request
+from ollama_transport.embedded._recorder import Recorder, Request
 from ollama_transport.embedded._responses import body_response
 from ollama_transport.embedded._store import CloudDisabledError
 
@@ -55,6 +55,7 @@ _TABLE: tuple[tuple[str, str, Endpoint], ...] = (
 
 
 def _routes() -> list[Route]:
+    # A table keeps the methods beside the paths; 405 needs them exact.
     routes = []
     for methods, path, endpoint in _TABLE:
         route = Route(path, endpoint, methods=methods.split())
@@ -70,6 +71,7 @@ def build_endpoints(backend: Backend) -> Starlette:
         routes=_routes(),
         exception_handlers={404: _not_found, 405: _wrong_method, WireError: _refused},
     )
+    # Starlette redirects to a full URL; Ollama names the path alone.
     app.router.redirect_slashes = False
     app.state.backend = backend
     return app
@@ -78,6 +80,7 @@ def build_endpoints(backend: Backend) -> Starlette:
 async def _not_found(request: HttpRequest, _error: Exception) -> Response:
     path = request.url.path
     if path.endswith("/") and _has_route(request, path.rstrip("/")):
+        # A 301 lets clients change the method, so it is for GET alone.
         status = 301 if request.method == "GET" else 307
         return body_response(b"", None, status, {"location": path.rstrip("/")})
     return body_response(b"404 page not found", "text/plain", 404)
@@ -131,6 +134,8 @@ class Application:
         """Answer one request, and stop at once when the client leaves."""
         if scope["type"] != "http":
             raise RuntimeError(f"only HTTP is served here, not {scope['type']}")
+        # The body is read whole first: scripts and records need it, and then only the end of the
+        # connection is left to wait for.
         body = await _read_body(receive)
         if body is None:
             return
@@ -138,38 +143,50 @@ class Application:
         self._recorder.add(request)
         work = asyncio.ensure_future(self._answer(request, scope, self._counted(request, send)))
         watch = asyncio.ensure_future(receive())
+        # Whichever comes first: the answer is complete, or the client has left.
         await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
-        outcome: Outcome = "client_left"
         try:
             if work.done():
-                outcome = work.result()
+                # Raises what an engine of the user's own may have raised.
+                work.result()
             else:
                 work.cancel()
                 await asyncio.wait({work})
         finally:
             watch.cancel()
             await asyncio.wait({watch})
-            self._recorder.finish(request, outcome)
+            self._recorder.finish(request, "client_left")
 
     def _counted(self, request: Request, send: Send) -> Send:
         async def counted(message: Message) -> None:
+            # Noted before it is written: what a client has seen always counts already.
+            body = message.get("body", b"")
+            self._recorder.sent(request, message.get("status"), body)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                self._recorder.finish(request, "complete")
             await send(message)
-            self._recorder.sent(request, message.get("status"), message.get("body", b""))
 
         return counted
 
-    async def _answer(self, request: Request, scope: Scope, send: Send) -> Outcome:
+    async def _answer(self, request: Request, scope: Scope, send: Send) -> None:
+        # Scripts stand above all else: a test decides what its server says.
         reply = self._scripts.next(request.method, request.path)
         if reply is not None:
-            cut = await play(reply, scope, send, self._cutter)
-            return "cut" if cut else "complete"
+            await play(reply, scope, send, self._noted_cutter(request))
+            return
         refused = self._filtered(request)
         receive = _replay(request.body)
         if refused is not None:
             await refused(scope, receive, send)
         else:
             await self._endpoints(scope, receive, send)
-        return "complete"
+
+    def _noted_cutter(self, request: Request) -> Cutter:
+        def cut(scope: Scope, reset: bool) -> None:
+            self._recorder.finish(request, "cut")
+            self._cutter(scope, reset)
+
+        return cut
 
     def _filtered(self, request: Request) -> Response | None:
         if not is_local_host(request.headers.get("host", "")):
@@ -185,6 +202,7 @@ class Application:
 
 def is_local_host(host: str) -> bool:
     """Tell whether a Host header is one a server bound to loopback serves (wire reference 1.12)."""
+    # The port does not matter, and a missing Host is let in.
     name = (urlsplit(f"//{host}").hostname or "").lower()
     try:
         address = ipaddress.ip_address(name)

@@ -82,8 +82,10 @@ def find_to_run(backend: Backend, fields: Fields, verb: str) -> tuple[str, Insta
     Raises:
         WireError: 400 or 404, as wire reference 7.2 has it.
     """
+    # Checked even when logprobs is off (wire reference 3.1).
     if not 0 <= fields["top_logprobs"] <= 20:
         raise WireError(400, "top_logprobs must be between 0 and 20")
+    # Only chat says this; generate says that the model '' is not found.
     if verb == "chat" and not fields["model"].strip():
         raise WireError(400, "model is required")
     reference, installed = backend.store.resolve(fields["model"], _NOT_FOUND)
@@ -158,12 +160,14 @@ def _run(
     tools: Sequence[Mapping[str, object]],
 ) -> Run:
     capabilities = frozenset(installed.model.capabilities)
+    # A bad format is found when inference begins, so it waits for the load too.
     try:
         wanted = check_format(fields["format"])
     except WireError as error:
         wanted, refusal = None, error
     if "vision" not in capabilities and any(message.images for message in fitted.messages):
         refusal = no_multimodal()
+    # Unasked, a model that can think does (wire reference 3.3).
     think = "thinking" in capabilities if fields["think"] is None else fields["think"]
     prompt = Prompt(
         messages=fitted.messages,
@@ -244,9 +248,11 @@ def _completion_messages(
     backend: Backend, fields: Fields, installed: Installed
 ) -> tuple[Message, ...]:
     user = Message("user", plain_prompt(fields["prompt"]), images=tuple(fields["images"]))
+    # A raw prompt is the whole prompt: no system text, no template.
     if fields["raw"]:
         return (user,)
     system = fields["system"] if fields["system"] else installed.model.system
+    # Earlier turns come as token ids, and are read back into text.
     earlier = plain_prompt(backend.vocabulary.decode(fields["context"]))
     before = [Message("system", system)] if system else []
     return (*before, *([Message("user", earlier)] if earlier else []), user)

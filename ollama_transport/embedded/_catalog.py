@@ -43,6 +43,7 @@ async def tags(request: Request) -> Response:
 
 def _listed(installed: Installed) -> Fields:
     model = installed.model
+    # These two stand here and not in show (wire reference 9).
     lengths = {"context_length": model.context_length, "embedding_length": model.dimensions}
     return {
         "name": installed.name.short,
@@ -62,6 +63,7 @@ def _details(installed: Installed) -> Fields:
         "format": "gguf",
         "family": family,
         "families": [family],
+        # There are no weights, and the numbers say so.
         "parameter_size": "0",
         "quantization_level": "F32",
     }
@@ -101,6 +103,7 @@ def _shown(installed: Installed, *, verbose: bool) -> Fields:
     model = installed.model
     template = model.template if model.template else _DEFAULT_TEMPLATE
     parameters = _parameters(model)
+    # Empty fields are left out, and the order is the wire's.
     shown: Fields = {"modelfile": _modelfile(installed, template)}
     if parameters:
         shown["parameters"] = "\n".join(f"{name:<30} {value}" for name, value in parameters)
@@ -147,6 +150,7 @@ def _model_info(model: EmbeddedModel, *, verbose: bool) -> Fields:
         f"{family}.context_length": model.context_length,
         f"{family}.embedding_length": model.dimensions,
         "tokenizer.ggml.model": "words",
+        # Long arrays come with verbose alone.
         "tokenizer.ggml.tokens": [] if verbose else None,
     }
 
@@ -196,6 +200,7 @@ async def post_blob(request: Request) -> Response:
     """Answer ``POST /api/blobs/{digest}``: 201 when new, 200 when it was here."""
     blobs = backend_of(request).store.blobs
     digest = _digest(request)
+    # An existing blob is answered without looking at the bytes.
     if digest in blobs:
         return body_response(b"", None)
     body = await request.body()

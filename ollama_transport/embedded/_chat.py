@@ -42,6 +42,7 @@ async def chat(request: Request) -> Response:
     backend = backend_of(request)
     fields = decode_body(CHAT, await request.body())
     asked, installed = find_to_run(backend, fields, "chat")
+    # No messages is a request to load or unload, and is never a stream.
     if not fields["messages"]:
         return await _load_or_unload(backend, fields, asked, installed, "chat")
     check_capabilities(installed, asked, "chat", fields)
@@ -62,6 +63,7 @@ async def generate(request: Request) -> Response:
     if not fields["prompt"]:
         return await _load_or_unload(backend, fields, asked, installed, "generate")
     check_capabilities(installed, asked, "generate", fields)
+    # The double renders no Go templates, but tells a broken one.
     if fields["template"].count("{{") != fields["template"].count("}}"):
         raise WireError(500, "template: :1: unclosed action")
     run = completion_run(backend, fields, asked, installed)
@@ -83,6 +85,7 @@ async def _load_or_unload(
     backend: Backend, fields: Fields, asked: str, installed: Installed, verb: str
 ) -> Response:
     empty: Fields = _chat_part(Delta()) if verb == "chat" else {"response": ""}
+    # Unloading works on every model, loaded or not, and checks no capability (3.5).
     if fields["keep_alive"] == 0:
         backend.loader.unload(installed)
         return json_response({**_head(asked), **empty, "done": True, "done_reason": "unload"})
@@ -112,6 +115,7 @@ def _chat_part(delta: Delta, role: str = "assistant") -> Fields:
 
 
 def _ending(delta: Delta, context: list[int] | None = None) -> Fields:
+    # Key order is the wire's: done, done_reason, context, then the metrics.
     ending: Fields = {"done": delta.end is not None}
     if delta.end is not None:
         ending["done_reason"] = delta.end.reason
@@ -157,6 +161,7 @@ async def _generate_lines(run: Run, backend: Backend, fields: Fields) -> AsyncGe
 def _context(
     backend: Backend, run: Run, fields: Fields, said: str, last: Delta | None = None
 ) -> list[int] | None:
+    # Only the last line has it, and a raw prompt never does.
     if fields["raw"] or (last is not None and last.end is None):
         return None
     return backend.vocabulary.encode(render(run.prompt.messages) + said)

@@ -20,6 +20,7 @@ _KINDS = {
 }
 _SPACES = " \t\r\n"
 _NAMED = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\b": r"\b", "\f": r"\f"}
+# What Python says, and how Go says the same.
 _OUTSIDE = (
     ("Expecting property name", "looking for beginning of object key string"),
     ("Illegal trailing comma before end of object", "looking for beginning of object key string"),
@@ -39,6 +40,7 @@ def parse_json(body: bytes, *, when_empty: str = "missing request body") -> obje
     Raises:
         WireError: 400, with Go's text for the syntax error.
     """
+    # Broken UTF-8 is repaired, not refused (wire reference 1.9).
     text = body.decode("utf-8", "replace").lstrip(_SPACES)
     if not text:
         raise WireError(400, when_empty)
@@ -49,6 +51,7 @@ def parse_json(body: bytes, *, when_empty: str = "missing request body") -> obje
     return value
 
 
+# Python reads NaN and Infinity, which JSON does not have.
 def _refuse_constant(name: str) -> object:
     raise WireError(400, f"invalid character '{name[0]}' looking for beginning of value")
 
@@ -66,6 +69,7 @@ def _syntax_text(text: str, error: json.JSONDecodeError) -> str:
 
 
 def _after_element(before: str) -> str:
+    # Brackets inside of texts do not count.
     bare = re.sub(r'"(?:[^"\\]|\\.)*"', "", before)
     depth = 0
     for char in reversed(bare):
@@ -92,6 +96,7 @@ class Decoder(Protocol):
 
 def _refuse(value: object, path: str, go_type: str) -> WireError:
     kind = _KINDS[type(value)]
+    # Go shows the number only when it is a number that does not fit.
     if kind == "number" and go_type.startswith("int"):
         kind = f"number {value}"
     where = f"Go struct field {path}" if "." in path else "Go value"
@@ -153,6 +158,7 @@ class Blob:
 
 
 def _bad_base64(text: str) -> int | None:
+    # The index counts from the start of the text, line breaks included.
     foreign = re.search(r"[^A-Za-z0-9+/=\r\n]", text)
     if foreign:
         return foreign.start()
@@ -197,6 +203,8 @@ class Struct:
             raise _refuse(value, path, self.go_type)
         given: dict[str, object] = {}
         for name, item in value.items():
+            # An exact name wins over the lower-cased one, so that anyOf is found as well as
+            # MODEL.
             field = name if name in self.fields else name.lower()
             if field in self.fields:
                 given[field] = self.fields[field].decode(item, f"{path}.{field}")

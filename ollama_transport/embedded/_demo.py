@@ -51,10 +51,12 @@ def answer(prompt: Prompt) -> Answer:
     """Answer a prompt by rules: JSON, tool results, tool calls, pictures, fixed forms, quotes."""
     prompt = replace(prompt, messages=unfolded(prompt.messages))
     text = last_user(prompt.messages)
+    # A format binds the whole answer, tools or not (wire reference 14).
     if prompt.format is not None:
         content = json.dumps(_formatted(prompt, text), ensure_ascii=False)
         return Answer(content, thinking=_thought(prompt, text, "I fill in the JSON."))
     tools = tools_of(prompt.tools)
+    # After results there is an answer, or an agent would never end.
     if tools and not _results(prompt.messages):
         calls = plan_calls(text, tools)
         if calls:
@@ -79,6 +81,7 @@ def _said(prompt: Prompt, text: str) -> str:
     pictures = next((m.images for m in reversed(messages) if m.role == "user"), ())
     if pictures:
         return _seen(pictures)
+    # Fixed forms before quotes: their prompts hold context too.
     shaped = shaped_answer(messages)
     if shaped is not None:
         return shaped.text
@@ -114,6 +117,7 @@ def _from_results(question: str, results: Sequence[Message]) -> str:
         return " ".join(best_sentences(question, "\n\n".join(said))) or whole[:_LONG]
     if not said:
         return "The tools returned nothing."
+    # A bare number reads better in a sentence.
     parts = [text if text[-1] in ".!?]}" else f"The result is {text}." for text in said]
     return " ".join(dict.fromkeys(parts))
 

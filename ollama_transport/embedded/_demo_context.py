@@ -86,6 +86,7 @@ def last_user(messages: Sequence[Message]) -> str:
 def find_question(messages: Sequence[Message]) -> Asked:
     """Take the question and the context out of a conversation."""
     text = last_user(messages)
+    # Prompts of a known form first: they hold the question and the context in known places.
     for pattern in _REFINE:
         found = pattern.search(text)
         if found:
@@ -93,10 +94,12 @@ def find_question(messages: Sequence[Message]) -> Asked:
             return Asked(question, context, given=True, existing=existing)
     question, rest = _labelled_question(text)
     others = [m.content for m in messages if m.role in ("system", "user", "tool")]
+    # The message that asks is no source, but an equal one before it may be.
     if text in others:
         others.reverse()
         others.remove(text)
         others.reverse()
+    # A marked context is all there is to answer from; an unmarked one may be small talk.
     marked = _marked_context([rest, *others])
     if marked:
         existing = next((e[1].strip() for o in others if (e := _EXISTING.search(o))), "")
@@ -142,6 +145,7 @@ def quote_answer(asked: Asked) -> str | None:
     """Answer with sentences of the context; None when it has no answer and was not marked."""
     best = best_sentences(asked.question, asked.context)
     if asked.existing:
+        # The old answer stays unless the new one covers more of the question.
         wanted = set(key_words(asked.question))
         better = len(wanted & set(key_words(" ".join(best))))
         if better <= len(wanted & set(key_words(asked.existing))):

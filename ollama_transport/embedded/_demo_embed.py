@@ -30,6 +30,7 @@ def embed_text(text: str, dimensions: int) -> list[float]:
 
 
 def _features(stems: Sequence[str]) -> Iterable[tuple[str, float]]:
+    # The logarithm keeps a repeated word from drowning the others.
     for word, count in Counter(stems).items():
         yield word, 1 + math.log(count)
     for pair, count in Counter(pairwise(stems)).items():

@@ -86,6 +86,7 @@ def _choices(text: str) -> Shaped | None:
     if not ranked:
         return None
     limit = _AT_MOST.search(text)
+    # At least one has to be chosen, even when none fits.
     fitting = [item for item in ranked if item[1] > 0][: int(limit[1]) if limit else 1]
     chosen = fitting or ranked[:1]
     reasons = [f"it shares {shared} key words with the question" for _, shared in chosen]
@@ -111,6 +112,7 @@ def _ranked_documents(text: str) -> Shaped | None:
         return None
     relevant = [item for item in ranked if item[1] > 0] or [(ranked[0][0], 1)]
     top = relevant[0][1]
+    # Relevance goes from 1 to 10, the best gets 9.
     scores = [(number, max(1, round(9 * shared / top))) for number, shared in relevant]
     documents = [{"document_number": n, "relevance": s} for n, s in scores]
     lines = [f"Doc: {number}, Relevance: {score}" for number, score in scores]
@@ -130,6 +132,7 @@ def _sub_questions(text: str) -> Shaped | None:
     tools, asked = _TOOLS.findall(text), _USER_QUESTION.findall(text)
     if not tools or not asked or "<Output>" not in text:
         return None
+    # The first pair is the example.
     question = asked[-1]
     named: dict[str, str] = json.loads(tools[-1])
     wanted = set(key_words(question))
@@ -152,6 +155,7 @@ def _standalone(text: str) -> Shaped | None:
         found = pattern.search(text)
         if found:
             question = found["q"].strip()
+            # A question that points nowhere stands alone as it is.
             if not _POINTER.search(question) and len(key_words(question)) > 1:
                 return Shaped(question)
             earlier = re.findall(r"(?:user|human):\s*(.*)", found["h"], re.IGNORECASE)

@@ -55,6 +55,7 @@ def react_answer(messages: Sequence[Message]) -> str | None:
 def _act(task: _Task, call: ToolCall) -> str:
     given: object = dict(call.arguments)
     if not task.structured:
+        # A tool of LangChain's text form takes one text.
         given = next(iter(call.arguments.values()), task.question)
     written = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
     return (
@@ -81,8 +82,10 @@ def _from_observations(task: _Task) -> str:
 
 def _read(messages: Sequence[Message]) -> _Task | None:
     whole = "\n".join(message.content for message in messages)
+    # Both words stand in every ReAct prompt, and hardly anywhere else.
     if "Action Input:" not in whole or "Thought:" not in whole:
         return None
+    # LangChain's dialect against LlamaIndex's.
     final = "Final Answer" if "Final Answer" in whole else "Answer"
     described = [
         Tool(m["n"].strip(), m["d"].strip(), json.loads(m["a"]))

@@ -51,12 +51,14 @@ class _Filler:
 
     def value(self, schema: Schema, name: str, depth: int) -> object:
         schema = self._resolved(schema)
+        # A schema may contain itself.
         if depth > _MAX_DEPTH:
             return None
         if name in self._values.hints:
             return self._values.hints[name]
         if "const" in schema:
             return schema["const"]
+        # What the text mentions, else the first.
         if "enum" in schema:
             return ([*self._values.mentioned(schema["enum"]), *schema["enum"]] or [None])[0]
         options = schema.get("anyOf") or schema.get("oneOf")
@@ -90,6 +92,7 @@ class _Filler:
 
     def _choose(self, options: Sequence[Schema]) -> Schema:
         known = [self._resolved(option) for option in options]
+        # Null is for when there is nothing else.
         filled = [option for option in known if _kind(option) != "null"]
         asked = set(key_words(self._values.text))
         return max(filled or known, key=lambda option: len(asked & set(_vocabulary(option))))
@@ -100,6 +103,7 @@ class _Filler:
         wanted = [
             name
             for name, inner in properties.items()
+            # Optional fields are filled only when the text speaks of them.
             if name in required or self._offers(name, self._resolved(inner))
         ]
         return {name: self.value(properties[name], name, depth + 1) for name in wanted}
@@ -141,6 +145,7 @@ class _Filler:
 
     def _number(self, schema: Schema, name: str, *, integer: bool) -> int | float:
         low, high = _bounds(schema, integer=integer)
+        # "age is 31" beats the order in which numbers come.
         keyed = find_numbers(self._values.keyed(name) or "") if name else []
         for number in keyed:
             if low <= number <= high:
@@ -170,6 +175,7 @@ class _Filler:
         pattern = str(schema.get("pattern", ""))
         matching = re.search(pattern.strip("^$"), self._values.text) if pattern else None
         text = matching.group() if matching else self._prose(schema, name)
+        # Bounds win over sense: the schema has to be met.
         text = text.ljust(int(schema.get("minLength", 0)), ".")
         return text[: int(schema.get("maxLength", len(text)))]
 

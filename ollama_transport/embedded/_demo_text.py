@@ -6,6 +6,7 @@ from functools import lru_cache
 
 _WORD = re.compile(r"\w+", re.UNICODE)
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"')\]]*\s+(?=[\"'(\[]*[^\Wa-z_])")
+# Frameworks write these above each chunk; they are no part of the text.
 _METADATA = re.compile(
     r"\s*(?:(?:file|page|doc|document|node|ref|creation|last)_\w+|source|sources|url|title)\s*[:=]",
     re.IGNORECASE,
@@ -32,6 +33,7 @@ STOP_WORDS = word_set(
 def stem(word: str) -> str:
     """Return a word without its commonest English endings, lower-cased."""
     word = word.lower()
+    # Crude on purpose: it has to be stable, not right, since both sides go through it.
     for ending, least, put in (("ies", 5, "y"), ("ing", 6, ""), ("ed", 5, ""), ("es", 5, "")):
         if word.endswith(ending) and len(word) >= least:
             return _single(word[: -len(ending)] + put)
@@ -71,6 +73,7 @@ def titled_sentences(text: str) -> list[tuple[str, str]]:
     for block in _blocks(text):
         title = _HEADING.match(block)
         if title:
+            # A heading is not quoted, but what stands below it is about it.
             heading = title.group(1).strip()
             continue
         found += [(heading, part.strip()) for part in _SENTENCE_END.split(block) if part.strip()]
@@ -104,8 +107,10 @@ def best_sentences(question: str, context: str, *, most: int = 2) -> list[str]:
         No sentence when none shares a key word with the question.
     """
     asked = set(key_words(question))
+    # Overlapping chunks repeat sentences.
     candidates = list(dict.fromkeys(titled_sentences(context)))
     stems = [set(key_words(sentence)) for _, sentence in candidates]
+    # A word that stands in every sentence singles none out.
     rarity = {word: 1 / (1 + sum(word in found for found in stems)) ** 0.5 for word in asked}
     scores = [
         _score(asked, rarity, found, set(key_words(title)), sentence)
@@ -115,6 +120,7 @@ def best_sentences(question: str, context: str, *, most: int = 2) -> list[str]:
     chosen = [i for i in ranked[:1] if scores[i] > 0]
     covered = asked & stems[chosen[0]] if chosen else set()
     for i in ranked[1:]:
+        # A second sentence has to add something that the first does not have.
         news = (asked & stems[i]) - covered
         if len(chosen) < most and news and scores[i] >= 0.5 * scores[ranked[0]]:
             chosen.append(i)

@@ -76,6 +76,7 @@ class _Hit:
 
 def plan_calls(text: str, tools: Sequence[Tool]) -> list[ToolCall]:
     """Return the calls a text asks for: several when it names several, none when it names none."""
+    # What is written as code says exactly what it wants.
     written = [call for tool in tools for call in _written_calls(text, tool)]
     written = written or _arithmetic(text, tools)
     if written:
@@ -86,6 +87,7 @@ def plan_calls(text: str, tools: Sequence[Tool]) -> list[ToolCall]:
     for index, hit in enumerate(hits):
         start = hit.at if index else 0
         end = hits[index + 1].at if index + 1 < len(hits) else len(text)
+        # Each tool reads its own part of the text, if that is enough for it.
         part = text[start:end] if can_fill(hit.tool, text[start:end]) else text
         calls += _repeated(hit.tool, part)
     return calls
@@ -99,6 +101,7 @@ def best_call(text: str, tools: Sequence[Tool], called: Sequence[str] = ()) -> T
         tools: At least one tool.
         called: Tools that were called already; others are preferred.
     """
+    # A forced loop has to move on to the tool that ends it.
     fresh = [tool for tool in tools if tool.name not in called] or list(tools)
     planned = plan_calls(text, fresh)
     if planned:
@@ -251,10 +254,12 @@ def _repeated(tool: Tool, text: str) -> list[ToolCall]:
     values = Values(text)
     kinds = {name: _needs(name, tool.properties[name]) for name in tool.required}
     numeric = [name for name, kind in kinds.items() if kind == "number"]
+    # "in Paris and in London" is two calls of a tool that takes one place.
     if len(tool.required) == 1 and "name" in kinds.values():
         found = values.quoted or values.names
         if len(found) > 1:
             return [ToolCall(tool.name, _with(tool, text, tool.required[0], n)) for n in found]
+    # Four numbers for a tool of two are two calls.
     groups, rest = divmod(len(values.numbers), len(numeric)) if numeric else (1, 0)
     if groups > 1 and not rest and len(numeric) == len(tool.required):
         size = len(numeric)

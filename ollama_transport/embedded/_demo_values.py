@@ -29,6 +29,7 @@ _OPENERS = word_set(
 
 def find_numbers(text: str) -> list[int | float]:
     """Return the numbers of a text, in order; dates are none."""
+    # 2024-05-17 holds no number to multiply.
     bare = _DATE.sub(" ", text)
     found = [_number(match.group()) for match in _NUMBER.finditer(bare)]
     if found:
@@ -55,6 +56,7 @@ def find_names(text: str) -> list[str]:
 
 
 def _without_opener(name: str) -> str:
+    # A request begins with a capital letter too.
     parts = name.split()
     while parts and parts[0].lower().strip("'’").split("'")[0] in _OPENERS | STOP_WORDS | {"i"}:
         parts.pop(0)
@@ -83,6 +85,7 @@ class Values:
         self.hints = hints if hints is not None else {}
         self.numbers = find_numbers(text)
         self.quoted = find_quoted(text)
+        # A name in quotes is a quoted text already.
         self.names = find_names(_QUOTED.sub(" ", text))
         self.dates = _DATE.findall(text)
         self.emails = _EMAIL.findall(text)

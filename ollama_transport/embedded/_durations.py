@@ -5,6 +5,7 @@ import re
 from ollama_transport.embedded._failures import WireError
 from ollama_transport.embedded._wire import FOREVER_NS
 
+# Both ways to write micro are in use.
 _UNITS_NS = {
     "ns": 1,
     "us": 10**3,
@@ -35,6 +36,7 @@ def parse_keep_alive(value: object) -> int | None:
 
 
 def _endless_if_negative(nanoseconds: int) -> int:
+    # Any negative duration means for ever, whatever its unit.
     return FOREVER_NS if nanoseconds < 0 else min(nanoseconds, FOREVER_NS)
 
 
@@ -45,6 +47,7 @@ def parse_duration(text: str) -> int:
         WireError: 400 ``time: missing unit in duration "10"`` or ``time: invalid duration …``.
     """
     sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text.removeprefix("+"))
+    # The one number that needs no unit.
     if rest == "0":
         return 0
     total, at = 0.0, 0

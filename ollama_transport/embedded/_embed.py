@@ -62,6 +62,7 @@ async def embeddings(request: Request) -> Response:
     if not fields["model"].strip():
         raise WireError(400, "model is required")
     texts = [fields["prompt"]] if fields["prompt"] else []
+    # The legacy endpoint knows neither option.
     legacy = {**fields, "truncate": False, "dimensions": 0}
     try:
         found = await embed_texts(backend_of(request), legacy, texts)
@@ -92,12 +93,14 @@ async def embed_texts(backend: Backend, fields: Fields, texts: Sequence[str]) ->
         WireError: 404 for an unknown model, 501 for one that cannot embed, 400 for a text that is
             too long while ``truncate`` is off.
     """
+    # Of the three ways to say "not found" this is the one for no name.
     if not fields["model"].strip():
         raise WireError(404, "model '' not found")
     reference, installed = backend.store.resolve(fields["model"], _NOT_FOUND)
     limit = _limit(fields, installed)
     began = time.perf_counter_ns()
     async with backend.loader.use(installed, limit, fields["keep_alive"]) as load_ns:
+        # Found out by the engine, after the load: there is no capability check (5.1).
         if "embedding" not in installed.model.capabilities:
             raise WireError(501, NO_EMBEDDINGS)
         cut = [_fitting(text, limit, fields["truncate"]) for text in texts]
@@ -125,6 +128,7 @@ def _fitting(text: str, limit: int, truncate: object) -> str:
 
 def _vector(text: str, size: int, dimensions: int) -> list[float]:
     vector = embed_text(text, size)
+    # Any other number is ignored, as Ollama does.
     if 0 < dimensions < size:
         vector = shorten(vector, dimensions)
     return [float32(value) for value in vector]

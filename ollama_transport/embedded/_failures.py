@@ -15,6 +15,7 @@ _ANTHROPIC_TYPES = {
     503: "overloaded_error",
 }
 
+# The two spaces are Ollama's own.
 SERVER_BUSY = "server busy, please try again.  maximum pending requests exceeded"
 NO_EMBEDDINGS = "This server does not support embeddings. Start it with `--embeddings`"
 PROMPT_TOO_LONG = (
@@ -47,6 +48,7 @@ class WireError(Exception):
 
 def error_body(path: str, status: int, text: str, *, newline: bool = False) -> bytes:
     """Write the error envelope of a path: native, OpenAI's or Anthropic's (wire reference 10)."""
+    # The compatible layer writes with an encoder that ends in a newline; the early checks do not.
     end = b"\n" if newline and path.startswith("/v1/") else b""
     return dump_json(_envelope(path, status, text)) + end
 
@@ -63,6 +65,7 @@ def _envelope(path: str, status: int, text: str) -> dict[str, object]:
 
 def engine_text(code: int, message: str, kind: str, **counts: int) -> str:
     """Write an error of the engine as Ollama relays it: JSON nested in a text (7.3)."""
+    # The order of the keys is the engine's; clients show the text as it is.
     inner = {"code": code, "message": message, "type": kind, **counts}
     return json.dumps({"error": inner}, separators=(",", ":"))
 

@@ -17,10 +17,12 @@ class Gate(threading.Event):
 
     def set(self) -> None:
         """Open the gate and let every answer held by it go on."""
+        # The list is taken under the lock, so that no waiter can slip in behind.
         with self._guard:
             super().set()
             waiting, self._waiting = self._waiting, []
         for loop, future in waiting:
+            # A test may open the gate after its server has stopped.
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_open, future)
 

@@ -77,8 +77,10 @@ async def deltas(run: Run, loader: Loader) -> AsyncGenerator[Delta]:
         WireError: The engine's failure, perhaps after some deltas; 503 for a full queue.
     """
     began = time.perf_counter_ns()
+    # The model is held until the stream is closed, by its end or by the client leaving.
     async with loader.use(run.installed, run.num_ctx, run.keep_ns) as load_ns:
         if run.refusal is not None:
+            # What only the engine finds out comes after the load, with its late content type.
             raise run.refusal
         loaded = time.perf_counter_ns()
         answer = _ask(run)
@@ -100,6 +102,7 @@ async def deltas(run: Run, loader: Loader) -> AsyncGenerator[Delta]:
             "eval_count": pieces.count,
             "eval_duration": max(now - evaluated, 1),
         }
+        # The native route has gathered the calls; the rendered one has sent them already.
         last = pieces.calls if run.installed.model.native_route else []
         yield Delta(tool_calls=last, end=End(pieces.reason, metrics))
 
@@ -123,6 +126,7 @@ class _Pieces:
         limit = whole(run.prompt.options, "num_predict", -1)
         # 0 means "unset" on chat (wire reference 14).
         self._limit = limit if limit > 0 else 10 * run.num_ctx
+        # An iterable may be endless on purpose, so num_predict does not end it.
         self._endless = not isinstance(answer.content, str)
         self.count = 0
         self.reason = "stop"
@@ -158,6 +162,7 @@ class _Pieces:
         content = self._answer.content
         if not isinstance(content, str):
             return iter(content)
+        # The stop text itself is not part of the answer.
         return iter(tokens_of(cut_at_stop(content, self._run.prompt.options.get("stop"))))
 
     def _logprobs(self, token: str) -> list[dict[str, object]]:
@@ -179,6 +184,7 @@ def cut_at_stop(text: str, stops: object) -> str:
 
 def _logprob(token: str, rank: int) -> dict[str, object]:
     text = token if rank == 0 else f"{token}{rank}"
+    # Any number will do as long as it is the same each time, and falls with the rank.
     chance = zlib.crc32(token.encode("utf-8", "replace")) % 1000 / 10000
     return {
         "token": text,
@@ -189,6 +195,7 @@ def _logprob(token: str, rank: int) -> dict[str, object]:
 
 def wire_call(call: ToolCall, index: int, *, native: bool) -> dict[str, object]:
     """Return a tool call as the native API writes it, with an id of the route's form (3.4)."""
+    # The form of an id is how clients tell the routes apart, so it is kept.
     letters, length, prefix = (_NATIVE_ID, 32, "") if native else (_RENDERED_ID, 8, "call_")
     arguments = {name: through_float64(value) for name, value in call.arguments.items()}
     return {

@@ -50,6 +50,7 @@ class Loader:
 
     async def running(self) -> list[Loaded]:
         """Return what is in memory, latest expiry first; waits while a model is starting."""
+        # The lock is held while a model loads: that is why ps blocks then (wire reference 5.4).
         async with self._lock:
             now = now_ns()
             self._loaded = {k: item for k, item in self._loaded.items() if item.expires_ns > now}
@@ -64,6 +65,7 @@ class Loader:
         Raises:
             WireError: 503, when too many requests wait for a load already.
         """
+        # Waiting in the queue counts as loading, as it does for a client of Ollama.
         began = asyncio.get_running_loop().time()
         await self._ensure(installed, num_ctx, keep_ns)
         took = int((asyncio.get_running_loop().time() - began) * 10**9)
@@ -83,6 +85,7 @@ class Loader:
         if loaded is None:
             return
         touched = loaded.touched(keep_ns)
+        # keep_alive 0 with messages: it goes after its answer.
         if touched.keep_ns == 0:
             self.unload(installed)
         else:
@@ -96,6 +99,7 @@ class Loader:
             raise WireError(503, SERVER_BUSY)
         self._pending += 1
         try:
+            # Whoever waited finds the model loaded by the one before.
             async with self._lock:
                 if not self._ready(installed, num_ctx):
                     await self._load()

@@ -7,6 +7,7 @@ from typing import Literal
 from ollama_transport.embedded._engine import Engine
 
 CAPABILITIES = frozenset({"completion", "tools", "insert", "vision", "embedding", "thinking"})
+# The real ones have more, which only the fixture models of the wire reference use.
 _FIXTURE_CAPABILITIES = CAPABILITIES | {"image", "audio"}
 Placement = Literal["final", "own"]
 
@@ -89,6 +90,7 @@ def demo_models() -> tuple[EmbeddedModel, ...]:
     ``demo`` and ``demo-rendered`` answer, call tools and think, and differ in where a stream
     carries tool calls; ``demo-vision`` also takes pictures; ``demo-embed`` embeds.
     """
+    # Long contexts, so that a demo over documents does not lose them.
     full = ("completion", "tools", "thinking", "insert")
     return (
         EmbeddedModel("demo", full, context_length=32768),
@@ -101,6 +103,7 @@ def demo_models() -> tuple[EmbeddedModel, ...]:
 def conformance_models() -> tuple[EmbeddedModel, ...]:
     """Return the fixture models of wire reference 11, all but the remote ``stub``."""
     native = ("completion", "tools", "thinking")
+    # The plain model is on the native route: it has no tools to place anyway.
     rendered: Placement = "own"
     return (
         EmbeddedModel("native", native),

@@ -49,9 +49,11 @@ class ModelName:
 
 def parse_name(text: str) -> ModelName:
     """Split a name into its parts; the result may be invalid."""
+    # The scheme is read and forgotten: there is one registry protocol.
     bare = text.split("://", 1)[-1]
     head, slash, last = bare.rpartition("/")
     model, colon, tag = last.partition(":")
+    # A single part before the name is a namespace, not a host.
     host, _, namespace = head.rpartition("/") if slash else ("", "", "")
     return ModelName(
         host=host if host else DEFAULT_HOST,
@@ -95,6 +97,7 @@ def _cut_suffix(text: str) -> tuple[str, str]:
         return text, ""
     if last.lower() in ("cloud", "local"):
         return base, last.lower()
+    # Only a tag can end in -cloud: foo-cloud without a colon is a local name.
     if last.lower().endswith("-cloud"):
         return f"{base}:{last[: -len('-cloud')]}", "cloud"
     return text, ""

@@ -165,10 +165,12 @@ class _ChatChunks:
         except WireError:
             if not self._begun:
                 raise
+            # The error line decodes to an empty chunk in Ollama; clients never see the text.
             yield self._chunk({"content": ""}, None, model="")
 
     def _chunks(self, delta: Delta) -> list[bytes]:
         chunks = []
+        # A line with both becomes two chunks (10.1).
         if delta.thinking:
             chunks.append(self._said({"content": "", "reasoning": delta.thinking}, delta))
         if delta.tool_calls:
@@ -186,6 +188,7 @@ class _ChatChunks:
         return self._chunk({**role, **part}, None, logprobs=delta.logprobs)
 
     def _last(self, delta: Delta, reason: str) -> bytes:
+        # These come in one write, as Ollama sends them.
         end = self._chunk({}, _reason(reason, called=self._called))
         if self._wants_usage:
             end += dump_event({**self._head, "choices": [], "usage": _usage(delta)})
@@ -237,6 +240,7 @@ class _TextChunks:
         return self._event([choice], self._head["model"] if model is None else model, usage)
 
     def _event(self, choices: list[Fields], model: str, usage: Fields) -> bytes:
+        # Another order of keys than in chat, and the recordings have it.
         head = self._head
         event = {"id": head["id"], "object": head["object"], "created": head["created"]}
         event |= {"choices": choices, "model": model}
@@ -253,6 +257,7 @@ async def embeddings(request: Request) -> Response:
     if wanted.lower() not in _FORMATS:
         allowed = "Supported values: ['float', 'base64']."
         raise WireError(400, f"Invalid value for 'encoding_format' = {wanted}. {allowed}")
+    # Unlike /api/embed, an empty text is embedded here.
     texts = [""] if fields["input"] == "" else input_texts(fields["input"])
     if not texts:
         raise WireError(400, "invalid input")

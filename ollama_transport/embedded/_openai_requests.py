@@ -83,6 +83,7 @@ def native_chat(fields: Fields) -> Fields:
     Raises:
         WireError: 400, for no messages, an unknown effort, or content of a wrong form.
     """
+    # Said before the model is looked up.
     if not fields["messages"]:
         raise WireError(400, "[] is too short - 'messages'")
     native = {
@@ -133,6 +134,7 @@ def _options(fields: Fields) -> Fields:
     for name in ("frequency_penalty", "presence_penalty"):
         if fields[name] is not None:
             options[name] = fields[name]
+    # Their default is 1.0 here, over the model's own parameters (10.1).
     for name in ("temperature", "top_p"):
         options[name] = 1.0 if fields[name] is None else fields[name]
     return options
@@ -161,6 +163,7 @@ def _think(fields: Fields) -> object:
 
 
 def _messages(given: Sequence[Fields]) -> list[Fields]:
+    # A tool message has the id of its call alone; its name is found by it.
     names: dict[str, str] = {}
     found: list[Fields] = []
     for message in given:
@@ -182,6 +185,7 @@ def _call(call: Fields) -> Fields:
 
 def _parts(message: Fields, calls: list[Fields], names: Mapping[str, str]) -> list[Fields]:
     role, content = message.get("role", ""), message.get("content")
+    # Each part becomes a message of its own, names and ids lost (10.1).
     if isinstance(content, list):
         return [{"role": role, **_part(part)} for part in content]
     if not isinstance(content, str) and not (content is None and calls):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from ollama_transport.embedded._failures import WireError
 
+# Ollama's own table; names that are not in it are ignored with a log line there.
 _INTEGERS = frozenset(
     {
         "num_ctx",
@@ -54,6 +55,7 @@ def _checked(name: str, value: object) -> dict[str, object]:
     if name in _INTEGERS:
         if not number:
             raise _wrong(name, "integer")
+        # Fractions are cut off, as Go does.
         return {name: int(value)}  # type: ignore[call-overload] # number says it is one
     if name in _FLOATS:
         if not number:
@@ -86,5 +88,6 @@ def whole(options: Mapping[str, object], name: str, default: int) -> int:
 
 def context_size(options: Mapping[str, object], trained: int, *, vision: bool) -> int:
     """Return the context in tokens a request runs with (wire reference 3.8)."""
+    # Below 4 the engine cannot run, and pictures need 2048.
     asked = whole(options, "num_ctx", DEFAULT_NUM_CTX)
     return min(max(asked, 2048 if vision else 4), trained)

@@ -34,6 +34,7 @@ class Scripts:
     def next(self, method: str, path: str) -> Reply | None:
         """Return the reply to play now, or None when the models are to answer."""
         with self._lock:
+            # Queued replies go first, the repeated one only when none is left.
             queue = self._queues.get((method, path))
             if queue:
                 return queue.popleft()
@@ -46,8 +47,8 @@ class Scripts:
             self._repeated.clear()
 
 
-async def play(reply: Reply, scope: Scope, send: Send, cutter: Cutter) -> bool:
-    """Play a reply; return whether it ended with a cut."""
+async def play(reply: Reply, scope: Scope, send: Send, cutter: Cutter) -> None:
+    """Play a reply, to its end or to its cut."""
     if reply.delay_s > 0:
         await asyncio.sleep(reply.delay_s)
     await _hold(reply, 0)
@@ -55,14 +56,10 @@ async def play(reply: Reply, scope: Scope, send: Send, cutter: Cutter) -> bool:
         headers = [(n.lower().encode(), v.encode("latin-1")) for n, v in reply.headers.items()]
         if reply.sized:
             headers.append((b"content-length", str(sum(map(len, reply.chunks))).encode()))
-        start = {"type": "http.response.start", "status": reply.status, "headers": headers}
-        await send(start)
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await _send_chunks(reply, send)
     if reply.cut is not None:
         cutter(scope, reply.cut == "reset")
-        return True
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
-    return False
 
 
 async def _hold(reply: Reply, index: int) -> None:
@@ -71,20 +68,27 @@ async def _hold(reply: Reply, index: int) -> None:
 
 
 async def _send_chunks(reply: Reply, send: Send) -> None:
+    # A body with a length is cut by keeping its last chunk back.
     chunks = reply.chunks[:-1] if reply.cut and reply.sized else reply.chunks
     for index, chunk in enumerate(chunks):
         if index:
+            # A sleep of nothing still lets the loop see a client that left.
             await asyncio.sleep(reply.chunk_delay_s)
             await _hold(reply, index)
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        # A body with a length is whole for its client with the last chunk, so it ends with it.
+        ends = reply.sized and not reply.cut and index == len(chunks) - 1
+        await send({"type": "http.response.body", "body": chunk, "more_body": not ends})
     await _hold(reply, len(chunks))
     while reply.forever:
         await asyncio.sleep(reply.chunk_delay_s)
         await send({"type": "http.response.body", "body": reply.chunks[-1], "more_body": True})
+    if reply.cut is None and not (reply.sized and chunks):
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def hang_up(transport: asyncio.Transport, *, reset: bool) -> None:
     """Close a connection after what was written, or at once with a TCP reset."""
+    # What was written goes out first, then a normal end of the connection.
     if not reset:
         transport.close()
         return

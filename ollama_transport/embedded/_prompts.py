@@ -79,12 +79,14 @@ def fit_chat(
         tokens = count_prompt(kept, tools)
     if tokens <= window.num_ctx:
         return Fitted(tuple(kept), tokens)
+    # The native route never cuts a message; the engine refuses it with both counts.
     if window.native or not window.truncate:
         raise context_overflow(tokens, window.num_ctx)
     return _shift_last(kept, tokens, window)
 
 
 def _drop_oldest(messages: list[Message], excess: int) -> list[Message]:
+    # System messages and the last one stay, whatever they cost.
     kept = []
     for message in messages[:-1]:
         if excess > 0 and message.role != "system":
@@ -101,6 +103,7 @@ def fit_completion(messages: Sequence[Message], window: Window) -> Fitted:
         WireError: 400, when it is too long and truncate or shift is off.
     """
     tokens = count_prompt(messages, ())
+    # One token has to be left for the answer.
     if tokens < window.num_ctx:
         return Fitted(tuple(messages), tokens)
     if not window.truncate:
@@ -114,6 +117,7 @@ def _shift_last(messages: list[Message], tokens: int, window: Window) -> Fitted:
     last = messages[-1]
     words = tokens_of(last.content)
     frame = tokens - len(words)
+    # About half of the context is left free, so that the answer does not shift at once again.
     room = max(window.num_ctx // 2 - frame - window.num_keep, 1)
     content = "".join(words[: window.num_keep] + words[-room:])
     cut = (*messages[:-1], replace(last, content=content))

@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 Outcome = Literal["pending", "complete", "client_left", "cut"]
 DEFAULT_WAIT_S = 10.0
@@ -19,12 +19,11 @@ class Request:
         headers: Names in lower case; the last of several with one name.
         body: The bytes.
         outcome: ``"pending"`` while the answer runs; then ``"complete"``, ``"client_left"`` when
-            the client closed the connection before the end, or ``"cut"`` when the script did. A
-            client may hold the whole answer a moment before it reads ``"complete"`` here: see
-            ``EmbeddedOllama.wait_until_idle``.
+            the client closed the connection before the end, or ``"cut"`` when the script did.
         status: The status that was sent; None while none was.
-        chunks_sent: Chunks of the body written so far; in a native stream that is lines.
-        bytes_sent: Bytes of the body written so far.
+        chunks_sent: Chunks of the body given to the connection so far; in a native stream that is
+            lines.
+        bytes_sent: Bytes of the body given to the connection so far.
     """
 
     def __init__(
@@ -45,7 +44,7 @@ class Request:
         return f"<Request {self.method} {self.path}: {self.outcome}, {sent}>"
 
     @property
-    def json(self) -> object:
+    def json(self) -> Any:
         """The body as JSON; None for an empty one.
 
         Raises:
@@ -58,6 +57,7 @@ class Recorder:
     """The requests of one server, safe to read from any thread."""
 
     def __init__(self) -> None:
+        # The server's thread writes and the tests read.
         self._changed = threading.Condition()
         self._requests: list[Request] = []
 
@@ -73,19 +73,21 @@ class Recorder:
             self._changed.notify_all()
 
     def sent(self, request: Request, status: int | None, body: bytes) -> None:
-        """Note what was written of a request's answer."""
+        """Note what is written of a request's answer."""
         with self._changed:
             if status is not None:
                 request.status = status
+            # The empty message that ends a body is no chunk.
             if body:
                 request.chunks_sent += 1
                 request.bytes_sent += len(body)
             self._changed.notify_all()
 
     def finish(self, request: Request, outcome: Outcome) -> None:
-        """Note how a request's answer ended."""
+        """Note how a request's answer ended; the first note stands."""
         with self._changed:
-            request.outcome = outcome
+            if request.outcome == "pending":
+                request.outcome = outcome
             self._changed.notify_all()
 
     @property

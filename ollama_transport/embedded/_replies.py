@@ -51,6 +51,7 @@ class Reply:
     forever: bool = False
     silent: bool = False
 
+    # Said when the script is written, not when it is played in another thread.
     def __post_init__(self) -> None:
         if self.gate is not None and not isinstance(self.gate, Gate):
             raise TypeError("gate= takes an ollama_transport.embedded.Gate, which is an Event")
@@ -58,6 +59,8 @@ class Reply:
             raise ValueError(f'cut={self.cut!r}: choose None, "close" or "reset"')
         if self.forever and not self.chunks:
             raise ValueError("forever=True repeats the last chunk: give at least one")
+        if self.forever and self.sized:
+            raise ValueError("forever=True has no length: use lines(), events() or raw(chunks=…)")
 
     @classmethod
     def lines(cls, lines: Iterable[object], **how: Any) -> "Reply":
@@ -130,9 +133,15 @@ class Reply:
         ).but(**how)
 
     def but(self, **changes: Any) -> "Reply":
-        """Return the same reply with some fields changed; ``cut=True`` means ``"close"``."""
+        """Return the same reply with some fields changed.
+
+        ``cut=True`` means ``"close"``; ``headers`` are added to those it has.
+        """
         if changes.get("cut") is True:
             changes = {**changes, "cut": "close"}
+        if "headers" in changes:
+            added = {name.lower(): value for name, value in changes["headers"].items()}
+            changes = {**changes, "headers": {**self.headers, **added}}
         return replace(self, **changes)
 
 

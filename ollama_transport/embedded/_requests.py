@@ -38,6 +38,7 @@ class _Think:
         return value
 
 
+# The words are those of the parser that reads arguments in Ollama.
 @dataclass(frozen=True, slots=True)
 class _Arguments:
     def decode(self, value: object, _path: str, /) -> object:
@@ -51,6 +52,7 @@ class _Arguments:
 @dataclass(frozen=True, slots=True)
 class _Property:
     def decode(self, value: object, path: str, /) -> object:
+        # Keywords that Ollama does not know are dropped here, as it drops them (3.4).
         schema = PROPERTY.decode(value, path)
         return {key: item for key, item in schema.items() if item not in (None, "", [], {})}
 
@@ -64,6 +66,7 @@ class _Properties:
         return {name: _Property().decode(item, path) for name, item in given.items()}
 
 
+# A type may be a list of types; a single one has to be a text.
 @dataclass(frozen=True, slots=True)
 class _TypeName:
     def decode(self, value: object, path: str, /) -> object:
@@ -117,6 +120,7 @@ MESSAGE = Struct(
         "tool_call_id": TEXT,
     },
 )
+# What chat and generate have in common.
 _RUN: dict[str, Decoder] = {
     "stream": MAYBE_FLAG,
     "format": ANYTHING,

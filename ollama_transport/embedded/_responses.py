@@ -22,6 +22,7 @@ def body_response(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return a response with this content type exactly; None sends none."""
+    # Set by hand, because Starlette adds a charset to text types and Ollama does not always.
     response = Response(body, status, headers=None if headers is None else dict(headers))
     if content_type is not None:
         response.headers["content-type"] = content_type
@@ -44,6 +45,7 @@ class StreamResponse(Response):
 
     def __init__(self, first: bytes | None, rest: AsyncIterator[bytes], content_type: str) -> None:
         super().__init__(headers={"content-type": content_type})
+        # Without a length the body is chunked, a chunk a line.
         del self.headers["content-length"]
         self._first = first
         self._rest = rest
@@ -70,6 +72,7 @@ async def stream_response(chunks: AsyncIterator[bytes], content_type: str) -> Re
     Raises:
         WireError: What went wrong before the first chunk.
     """
+    # Nothing is sent before this: not even the status is known yet.
     first = await anext(chunks, None)
     return StreamResponse(first, chunks, content_type)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -23,6 +24,7 @@ from ollama_transport.embedded._replies import Reply
 from ollama_transport.embedded._store import ModelStore
 
 _DATE_EVERY_S = 1.0
+_BACKLOG = 2048
 
 
 class _Uvicorn(uvicorn.Server):
@@ -121,6 +123,7 @@ class EmbeddedOllama:
         num_parallel: int | None = None,
         token_delay_s: float = 0.0,
     ) -> None:
+        # The user's models come last and win over those of the same name.
         sets = (demo_models() if demo else (), conformance_models() if fixtures else ())
         self._store = ModelStore([m for group in (*sets, models) for m in group], pullable)
         self._rules = LoadRules(load_s, load_gate, max_queue, num_parallel)
@@ -212,6 +215,7 @@ class EmbeddedOllama:
             self._address = None
 
     def _build(self, started: threading.Event) -> _Uvicorn:
+        # A new one each time: its locks belong to the event loop of this start.
         self._loader = Loader(self._rules)
         backend = Backend(self._store, self._loader, Vocabulary(), self._token_delay_s)
         server: _Uvicorn
@@ -219,15 +223,19 @@ class EmbeddedOllama:
             build_endpoints(backend),
             self._recorder,
             self._scripts,
+            # The server exists only after the application that it serves.
             lambda scope, reset: server.cut(scope, reset),
             self._api_key,
         )
         config = uvicorn.Config(
             application,
+            # One implementation everywhere, so that bytes on the wire do not depend on what is
+            # installed.
             http="h11",
             ws="none",
             loop="asyncio",
             lifespan="off",
+            # The host program's logging is its own business.
             log_config=None,
             access_log=False,
             server_header=False,
@@ -296,7 +304,19 @@ class EmbeddedOllama:
 
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family)
+    # The protocol is named because asyncio turns Nagle's delay off only where it is; without that
+    # each answer on a kept connection waits 40 ms for the client's ACK.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if os.name == "posix":
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        # From here on clients can connect; they are answered once the loop runs.
+        listening.listen(_BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    return listening
 
 
 def _run(server: _Uvicorn, listening: socket.socket, started: threading.Event) -> None:

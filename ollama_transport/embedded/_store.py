@@ -31,7 +31,10 @@ class Installed:
     @property
     def digest(self) -> str:
         """A stable sha256 in bare hex, different for different models."""
-        return hashlib.sha256(repr((self.name.key, self.model.capabilities)).encode()).hexdigest()
+        model = self.model
+        parts = (self.name.key, model.capabilities, model.template, model.system)
+        told = repr((*parts, sorted(model.parameters.items())))
+        return hashlib.sha256(told.encode()).hexdigest()
 
     @property
     def layer(self) -> str:
@@ -82,6 +85,7 @@ class ModelStore:
     """
 
     def __init__(self, models: Iterable[EmbeddedModel], pullable: Iterable[EmbeddedModel]) -> None:
+        # Kept for reset(), which has to give back deleted models too.
         self._begin = tuple(models)
         self._pullable = {parse_name(model.name).key: model for model in pullable}
         self._installed: dict[str, Installed] = {}
@@ -109,6 +113,7 @@ class ModelStore:
         """Return a model by its name, case ignored, or None."""
         return self._installed.get(name.key)
 
+    # Newest first is the order of Ollama, and what "the latest model" means to clients.
     def listed(self) -> list[Installed]:
         """Return every model, newest first."""
         return sorted(self._installed.values(), key=lambda item: -item.modified_ns)
@@ -130,6 +135,7 @@ class ModelStore:
             WireError: 400 for a malformed name, 403 for a cloud model, 404 for an unknown one.
         """
         reference = parse_reference(asked)
+        # Before the lookup: a cloud name needs no local model.
         if reference.source == "cloud":
             raise CloudDisabledError
         missing = not_found.format(reference.asked, short=reference.name.short)

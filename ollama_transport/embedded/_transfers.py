@@ -23,6 +23,7 @@ from ollama_transport.embedded._responses import (
 from ollama_transport.embedded._store import Installed
 
 _NO_MANIFEST = "pull model manifest: file does not exist"
+# Enough for a progress bar to move, few enough to read in a test.
 _PROGRESS_STEPS = 4
 
 
@@ -103,7 +104,7 @@ def _created(backend: Backend, name: ModelName, fields: Fields) -> Iterator[Fiel
         yield {"status": "parsing GGUF"}
         model, parent = _from_files(backend, name, fields["files"]), ""
     entry = backend.store.add(name, _changed(model, fields), parent=parent)
-    yield {"status": f"creating new layer {entry.layer}"}
+    yield {"status": f"creating new layer sha256:{entry.digest}"}
     yield {"status": "writing manifest"}
     yield {"status": "success"}
 
@@ -121,6 +122,7 @@ def _from_files(backend: Backend, name: ModelName, files: Mapping[str, str]) -> 
             path = f"blobs/{digest.replace(':', '-')}"
             raise WireError(500, f"open {path}: no such file or directory", early=False)
     data = b"".join(backend.store.blobs[digest][:4096] for digest in files.values())
+    # Four letters are all that is read of a GGUF, beside its architecture.
     if not data.startswith(b"GGUF"):
         raise WireError(400, "unknown type", early=False)
     if b"bert" in data:
@@ -131,6 +133,7 @@ def _from_files(backend: Backend, name: ModelName, files: Mapping[str, str]) -> 
 def _changed(model: EmbeddedModel, fields: Fields) -> EmbeddedModel:
     template = fields["template"] if fields["template"] else model.template
     capabilities = model.capabilities
+    # That is how Ollama finds the capability too.
     if ".Tools" in template and "tools" not in capabilities:
         capabilities = (*capabilities, "tools")
     return replace(

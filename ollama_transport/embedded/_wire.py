@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 
+# Go keeps durations in an int64 of nanoseconds: the longest one is its "for ever".
 FOREVER_NS = 2**63 - 1
 _ESCAPES = {
     "<": "\\u003c",
@@ -18,11 +19,13 @@ _ESCAPES = {
     "\u2029": "\\u2029",
 }
 _ESCAPED = re.compile("[<>&\u2028\u2029]")
+# Python texts can hold halves of a pair; UTF-8 cannot, and Go writes U+FFFD for them.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def dump_json(value: object) -> bytes:
     """Write a value as Go's encoding/json does: compact, U+0085 raw, ``<`` escaped."""
+    # ensure_ascii would escape U+0085 too, which Ollama sends raw (wire reference 1.8).
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     # A quote or a backslash never matches, so the escapes stay inside of JSON strings.
     text = _ESCAPED.sub(lambda match: _ESCAPES[match.group()], text)
@@ -50,6 +53,7 @@ def local_timestamp(nanoseconds: int) -> str:
     """Write a time as RFC 3339 with this machine's own offset, ``Z`` when that is UTC."""
     whole, fraction = divmod(nanoseconds, 10**9)
     moment = datetime.fromtimestamp(whole, UTC).astimezone()
+    # Python writes +0200, RFC 3339 wants +02:00, and Go writes Z for no offset.
     offset = f"{moment:%z}"
     zone = "Z" if offset == "+0000" else f"{offset[:3]}:{offset[3:5]}"
     return f"{moment:%Y-%m-%dT%H:%M:%S}{_fraction(fraction)}{zone}"
@@ -67,6 +71,7 @@ def now_ns() -> int:
 @lru_cache(maxsize=65536)
 def float32(value: float) -> float:
     """Return the float whose shortest decimal form is the shortest one of the float32."""
+    # Nine digits are always enough for a float32, six sometimes.
     single = struct.unpack("<f", struct.pack("<f", value))[0]
     for digits in range(6, 10):
         shortest = float(f"{single:.{digits}g}")
@@ -81,6 +86,7 @@ def through_float64(value: object) -> object:
     Numbers pass through float64, so ``1.0`` becomes 1 and big integers are rounded; the keys of
     nested objects come out sorted.
     """
+    # A bool is an int in Python, and must not become 1.
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float):

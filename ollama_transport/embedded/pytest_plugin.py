@@ -19,6 +19,7 @@ def ollama_server() -> "Iterator[EmbeddedOllama]":
 
     Every test gets its own, so scripts, requests and created models never leak into the next.
     """
+    # Imported here, so that a test run without this fixture pays nothing.
     from ollama_transport.embedded import EmbeddedOllama
 
     with EmbeddedOllama() as server:

@@ -28,7 +28,10 @@ LANGCHAIN_QA = (
     "context to answer the question. If you don't know the answer, just say that you don't know.\n"
     "Question: {question}\nContext: {context}\nAnswer:"
 )
-PLAIN_QA = "Answer the question based only on the following context:\n\n{context}\n\nQuestion: {question}\n"
+PLAIN_QA = (
+    "Answer the question based only on the following context:\n\n{context}\n\n"
+    "Question: {question}\n"
+)
 TAGGED_QA = "<context>\n{context}\n</context>\n\nQuestion: {question}"
 
 
@@ -88,7 +91,8 @@ REFINE = (
 )
 CHAT_REFINE = (
     "You are an expert Q&A system that strictly operates in two modes when refining existing "
-    "answers:\n1. **Rewrite** an original answer using the new context.\n2. **Repeat** the original "
+    "answers:\n1. **Rewrite** an original answer using the new context.\n2. **Repeat** the "
+    "original "
     "answer if the new context isn't useful.\nNew Context: {context}\nQuery: {question}\n"
     "Original Answer: {existing}\nNew Answer: "
 )
@@ -127,7 +131,8 @@ CONDENSE = (
     "Standalone question:"
 )
 SUB_QUESTIONS = (
-    '<Tools>\n```json\n{"uber": "Financials of Uber"}\n```\n\n<User Question>\nexample\n\n<Output>\n'
+    '<Tools>\n```json\n{"uber": "Financials of Uber"}\n```\n\n'
+    "<User Question>\nexample\n\n<Output>\n"
     '```json\n{"items": []}\n```\n\n# Example 2\n<Tools>\n```json\n'
     '{"birds": "Facts on birds", "cars": "Facts on cars"}\n```\n\n'
     "<User Question>\nCompare birds and cars\n\n<Output>\n"
@@ -163,8 +168,8 @@ def test_keywords(ask):
     """A keyword prompt gets keywords without common words."""
     prompt = (
         "A question is provided below. Given the question, extract up to 5 keywords from the text."
-        "\n---------------------\nWhere does the owl hunt?\n---------------------\nProvide keywords "
-        "in the following comma-separated format: 'KEYWORDS: <keywords>'\n"
+        "\n---------------------\nWhere does the owl hunt?\n---------------------\n"
+        "Provide keywords in the following comma-separated format: 'KEYWORDS: <keywords>'\n"
     )
     assert ask(prompt)["content"] == "KEYWORDS: owl, hunt"
 
@@ -196,11 +201,13 @@ def test_react_acts_then_answers(ask):
 def test_react_in_one_text(ask):
     """The one-text form of ReAct gets Final Answer."""
     prompt = (
-        "You have access to the following tools:\n\nget_weather(city: str) -> str - Get the weather "
-        "of a city.\n\nUse the following format:\n\nQuestion: the input question\nThought: think\n"
+        "You have access to the following tools:\n\n"
+        "get_weather(city: str) -> str - Get the weather of a city.\n\n"
+        "Use the following format:\n\nQuestion: the input question\nThought: think\n"
         "Action: the action to take, should be one of [get_weather]\nAction Input: the input\n"
-        "Observation: the result\nThought: I now know the final answer\nFinal Answer: the answer\n\n"
-        "Begin!\n\nQuestion: What is the weather in Paris?\nThought:"
+        "Observation: the result\nThought: I now know the final answer\n"
+        "Final Answer: the answer\n\nBegin!\n\n"
+        "Question: What is the weather in Paris?\nThought:"
     )
     acted = ask(prompt)["content"]
     assert acted.endswith("Action: get_weather\nAction Input: Paris")

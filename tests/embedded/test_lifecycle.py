@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from ollama_transport.embedded import (
     conformance_models,
     demo_models,
 )
+from ollama_transport.embedded._server import _bind
 
 pytest_plugins = ["pytester"]
 HI = [{"role": "user", "content": "Hello"}]
@@ -125,6 +127,13 @@ def test_port_and_host():
         port = server.port
     with EmbeddedOllama(port=port) as again:
         assert again.port == port
+
+
+def test_no_delay_on_kept_connections():
+    """The listening socket is plainly TCP, so that asyncio turns Nagle's delay off."""
+    listening = _bind("127.0.0.1", 0)
+    with listening:
+        assert listening.proto == socket.IPPROTO_TCP
 
 
 def test_twenty_clients_at_once():

@@ -30,6 +30,11 @@ def raw_answer(server, body=b"{}", path=CHAT):
     return found, False
 
 
+def drain(connection):
+    while connection.recv(65536):
+        pass
+
+
 def test_replies_play_in_order_then_the_models_answer(server, http):
     """Scripted replies come one a request, in order; then the models answer again."""
     server.script("POST", CHAT, Reply.json({"one": 1}), Reply.error(503, "busy"))
@@ -64,6 +69,7 @@ def test_headers_and_status(server, http):
     server.script("POST", CHAT, Reply.error(429, "slow down", headers={"retry-after": "1"}))
     response = http.post(CHAT, json={})
     assert (response.status_code, response.headers["retry-after"]) == (429, "1")
+    assert response.headers["content-type"] == "application/json; charset=utf-8"
 
 
 def test_raw_chunks_keep_their_boundaries(server):
@@ -105,7 +111,7 @@ def test_reset(server):
         assert connection.recv(65536).startswith(b"HTTP/1.1 200")
         gate.set()
         with pytest.raises(ConnectionResetError):
-            connection.recv(65536)
+            drain(connection)
 
 
 def test_hang_up(server):
@@ -230,6 +236,7 @@ def test_reset_forgets_everything(server, http):
     [
         lambda: Reply.lines([], forever=True),
         lambda: Reply.lines([], cut="rst"),
+        lambda: Reply.json({}, forever=True),
         lambda: Reply.raw(b"a", chunks=[b"b"]),
     ],
 )

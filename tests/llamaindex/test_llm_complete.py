@@ -73,7 +73,7 @@ def test_what_a_completion_sends(
     ("call", "words"),
     [
         ({"sufix": "x"}, "did you mean 'suffix'"),
-        ({"tools": []}, "unknown argument 'tools' of complete"),
+        ({"tools": []}, "unknown argument of complete 'tools'"),
         ({"images": [5]}, "no image"),
     ],
 )

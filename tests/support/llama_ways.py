@@ -79,7 +79,7 @@ class Played(Network):
 def _afresh(response: httpx.Response) -> httpx.Response:
     """Return a response that can be played again, to the other kind of client too."""
     if isinstance(response.stream, httpx.ByteStream):
-        headers = {"content-type": response.headers.get("content-type", "")}
+        headers = {k: v for k, v in response.headers.items() if k != "content-length"}
         return httpx.Response(response.status_code, headers=headers, content=response.content)
     return response
 

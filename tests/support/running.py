@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import inspect
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from typing import Any, Self
 
 from ollama_transport import AsyncClient, Client, OllamaError
@@ -32,8 +32,12 @@ class Run:
         return client
 
     def __call__(self, value: Any) -> Any:
-        """Return a value, after waiting for it when it is a coroutine."""
-        return self._runner.run(value) if inspect.iscoroutine(value) else value
+        """Return a value, after waiting for it when it has to be awaited."""
+        return self._runner.run(_wait(value)) if inspect.isawaitable(value) else value
+
+    def next(self, stream: Any) -> Any:
+        """Return the next line of a stream."""
+        return self(anext(stream)) if self.is_async else next(stream)
 
     def lines(self, stream: Any) -> list[Any]:
         """Return all that a stream yields."""
@@ -68,6 +72,10 @@ class Run:
         except OllamaError as error:
             return error
         raise AssertionError("the call did not fail")
+
+
+async def _wait(value: Awaitable[Any]) -> Any:
+    return await value
 
 
 def _take(stream: Generator[Any], count: int) -> list[Any]:

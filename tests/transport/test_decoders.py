@@ -149,6 +149,13 @@ def test_events_end_lines_in_three_ways(end: bytes) -> None:
     assert decode(SSEDecoder(), [data[i : i + 1] for i in range(len(data))]) == OBJECTS
 
 
+def test_a_line_end_that_is_cut_in_two_is_one_line_end() -> None:
+    """The halves of a CRLF do not make a blank line, which would end an event early."""
+    data = b'data: {"a":\r\ndata: 1}\r\n\r\n'
+    for cut in range(len(data) + 1):
+        assert decode(SSEDecoder(), [data[:cut], b"", data[cut:]]) == [{"a": 1}]
+
+
 def test_comments_and_other_fields_are_passed_over() -> None:
     """Keep-alive comments, event names, ids and retry times carry no data."""
     data = b': ping\n\nevent: message\nid: 5\nretry: 10\ndata: {"a": 1}\n\n:\n\n'

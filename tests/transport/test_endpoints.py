@@ -363,3 +363,10 @@ def test_an_endpoint_that_does_not_stream_says_so(run: Run) -> None:
     client = run.client(transport=Network("version"))
     with pytest.raises(ConfigError, match=r"/api/version does not stream"):
         run.lines(client.stream(native.version()))
+
+
+def test_capabilities_are_at_hand(run: Run) -> None:
+    """What a model can do is a list, empty where the server does not say."""
+    assert "tools" in run(run.client(transport=Network("show/tiny-chat")).capabilities("m"))
+    bare = Network(httpx.Response(200, json={"model_info": {}}))
+    assert list(run(run.client(transport=bare).capabilities("m"))) == []

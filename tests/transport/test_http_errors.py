@@ -171,6 +171,18 @@ def test_a_server_that_is_not_there_says_how_to_start_it(run: Run) -> None:
     assert error.sent is False
 
 
+@pytest.mark.parametrize("rest", [b"", HELLO.chunks[1]], ids=["last", "followed"])
+def test_a_foreign_line_in_a_stream_is_no_cut(run: Run, rest: bytes) -> None:
+    """A line that is no JSON is told as that, after the good lines that came in the same piece."""
+    data = HELLO.chunks[0] + b"oops\n" + rest
+    for pieces in ([data], [data[i : i + 1] for i in range(len(data))]):
+        client = run.client(transport=Network(httpx.Response(200, stream=Pieces(pieces))))
+        lines, error = run.until_error(client.chat_stream(REQUEST))
+        assert [line.text for line in lines] == ["Hello"]
+        assert isinstance(error, ProtocolError)
+        assert error.line == b"oops"
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["send", "stream"])
 @pytest.mark.parametrize("body", [b"<html>login</html>", b"[]", b'{"message": 5}'])
 def test_a_foreign_answer_is_a_protocol_error(run: Run, body: bytes, stream: bool) -> None:

@@ -1,0 +1,36 @@
+"""Options that langchain-ollama still has and today's servers ignore."""
+
+import warnings
+from typing import Self
+
+from pydantic import BaseModel, Field, model_validator
+
+PEER_OBSOLETE = ("mirostat", "mirostat_eta", "mirostat_tau", "tfs_z")
+"""Fields of langchain-ollama 1.1.0 that today's servers ignore (wire reference 6)."""
+
+_GONE = "No longer exists in Ollama: accepted with a DeprecationWarning, and not sent."
+
+
+def warn_obsolete(name: str) -> None:
+    """Tell that an option does nothing any more, and is not sent."""
+    warnings.warn(
+        f"{name} no longer exists in Ollama, which ignores it: it is not sent. Leave it out.",
+        DeprecationWarning,
+        stacklevel=3,
+    )
+
+
+class ObsoleteOptions(BaseModel):
+    """Accept what langchain-ollama still has and the server no longer knows."""
+
+    mirostat: int | None = Field(default=None, exclude=True, repr=False, description=_GONE)
+    mirostat_eta: float | None = Field(default=None, exclude=True, repr=False, description=_GONE)
+    mirostat_tau: float | None = Field(default=None, exclude=True, repr=False, description=_GONE)
+    tfs_z: float | None = Field(default=None, exclude=True, repr=False, description=_GONE)
+
+    @model_validator(mode="after")
+    def _warn_obsolete(self) -> Self:
+        for name in PEER_OBSOLETE:
+            if getattr(self, name) is not None:
+                warn_obsolete(name)
+        return self

@@ -1,0 +1,182 @@
+"""Caches, events and rate limits around `OllamaEmbedding`, as core's own tests ask for them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from faked import Network
+from llama_embeds import Embedder, Vectors, vector_of
+from llama_index.core.callbacks import CallbackManager, CBEventType, LlamaDebugHandler
+from llama_index.core.callbacks.schema import EventPayload
+from llama_index.core.instrumentation.event_handlers import BaseEventHandler
+from llama_index.core.instrumentation.events.embedding import (
+    EmbeddingEndEvent,
+    EmbeddingStartEvent,
+)
+from llama_index.core.storage.kvstore import SimpleKVStore
+from llama_index_instrumentation import get_dispatcher
+from pydantic import PrivateAttr
+from running import Run
+
+import llamaindex_ollama_ext._embedding_events as events_module
+from llamaindex_ollama_ext import OllamaEmbedding
+from ollama_transport import ServerError
+
+
+class Events(BaseEventHandler):
+    """Keep the embedding events."""
+
+    _seen: list[Any] = PrivateAttr(default_factory=list)
+
+    def handle(self, event: Any, **kwargs: Any) -> None:
+        if isinstance(event, EmbeddingStartEvent | EmbeddingEndEvent):
+            self._seen.append(event)
+
+    @property
+    def ends(self) -> list[Any]:
+        return [event for event in self._seen if isinstance(event, EmbeddingEndEvent)]
+
+    @property
+    def starts(self) -> int:
+        return len(self._seen) - len(self.ends)
+
+
+@pytest.fixture
+def events() -> Iterator[Events]:
+    handler, root = Events(), get_dispatcher()
+    root.add_event_handler(handler)
+    yield handler
+    root.event_handlers.remove(handler)
+
+
+@pytest.fixture
+def network() -> Vectors:
+    return Vectors(prompt_eval_count=7)
+
+
+@pytest.fixture
+def embedder(run: Run, network: Vectors) -> Iterator[Any]:
+    made: list[OllamaEmbedding] = []
+
+    def make(model: str = "m", transport: httpx.MockTransport = network, **more: Any) -> Embedder:
+        kwargs = {"transport": transport}
+        made.append(OllamaEmbedding(model, client_kwargs=kwargs, max_retries=0, **more))
+        return Embedder(run, made[-1])
+
+    yield make
+    for model in made:
+        run(model.aclose() if run.is_async else model.close())
+
+
+@pytest.mark.parametrize("method", ["get_query_embedding", "get_text_embedding"])
+def test_a_cached_vector_asks_nobody(embedder: Any, network: Vectors, method: str) -> None:
+    """The second call for a text gives the same vector without a request."""
+    embed = embedder(embeddings_cache=SimpleKVStore())
+    assert getattr(embed, method)("hello") == getattr(embed, method)("hello")
+    assert network.inputs == [["hello"]]
+
+
+def test_only_new_texts_of_a_batch_are_embedded(embedder: Any, network: Vectors) -> None:
+    """What is in the cache is left out of the request, and the order stays."""
+    embed = embedder(embeddings_cache=SimpleKVStore())
+    embed.get_text_embedding("b")
+    assert embed.get_text_embedding_batch(["a", "b", "c"]) == [vector_of(t) for t in "abc"]
+    assert embed.get_text_embedding_batch(["c", "a"]) == [vector_of(t) for t in "ca"]
+    assert network.inputs == [["b"], ["a", "c"]]
+
+
+def test_query_and_text_never_share_an_entry(embedder: Any, network: Vectors) -> None:
+    """D15: the same words as query and as text are two vectors, with instructions or without."""
+    for instructions in ({}, {"query_instruction": "q:", "text_instruction": "t:"}):
+        embed = embedder(embeddings_cache=SimpleKVStore(), **instructions)
+        embed.get_query_embedding("same")
+        embed.get_text_embedding("same")
+    assert network.inputs == [["same"], ["same"], ["q: same"], ["t: same"]]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"model": "n"}, {"dimensions": 1}, {"text_instruction": "t:"}, {"document_prefix": "d:"}],
+)
+def test_models_can_share_a_store(embedder: Any, network: Vectors, other: dict[str, Any]) -> None:
+    """D15: what makes a vector another one makes its entry another one."""
+    store = SimpleKVStore()
+    embedder(embeddings_cache=store).get_text_embedding("same")
+    embedder(embeddings_cache=store, **other).get_text_embedding("same")
+    embedder(embeddings_cache=store).get_text_embedding("same")
+    assert len(network.inputs) == 2
+
+
+def test_a_cache_of_another_kind_is_refused() -> None:
+    """Core's check of the store stands."""
+    with pytest.raises((TypeError, ValueError), match="BaseKVStore"):
+        OllamaEmbedding("m", embeddings_cache={})
+
+
+class Limiter:
+    """A rate limiter that counts."""
+
+    def __init__(self) -> None:
+        self.acquired = 0
+
+    def acquire(self) -> None:
+        self.acquired += 1
+
+    async def async_acquire(self) -> None:
+        self.acquired += 1
+
+
+def test_the_rate_limiter_is_asked_once_a_request(embedder: Any, network: Vectors) -> None:
+    """Each request costs one place; what the cache knows costs none."""
+    limiter = Limiter()
+    embed = embedder(rate_limiter=limiter, embed_batch_size=2, embeddings_cache=SimpleKVStore())
+    for _ in range(2):
+        embed.get_query_embedding("a")
+        embed.get_text_embedding("a")
+        embed.get_text_embedding_batch(["b", "c", "d"])
+    assert limiter.acquired == len(network.inputs) == 4
+
+
+def test_each_batch_is_told_once(embedder: Any, events: Events) -> None:
+    """One start and one end event a batch, to callbacks and to instrumentation, texts in order."""
+    debug = LlamaDebugHandler(print_trace_on_end=False)
+    embed = embedder(callback_manager=CallbackManager([debug]), embed_batch_size=2)
+    embed.get_query_embedding("q")
+    embed.get_text_embedding_batch(["a", "b", "c"])
+    assert (events.starts, len(events.ends)) == (3, 3)
+    assert [event.chunks for event in events.ends] == [["q"], ["a", "b"], ["c"]]
+    assert [event.embeddings[0] for event in events.ends] == [vector_of(t) for t in "qac"]
+    pairs = debug.get_event_pairs(CBEventType.EMBEDDING)
+    assert [pair[1].payload[EventPayload.CHUNKS] for pair in pairs] == [["q"], ["a", "b"], ["c"]]
+
+
+def test_a_failure_ends_the_callback_event(embedder: Any, events: Events) -> None:
+    """Callbacks see a failed embedding end, with its exception."""
+    debug = LlamaDebugHandler(print_trace_on_end=False)
+    failing = Network(httpx.Response(500, json={"error": "boom"}))
+    embed = embedder(transport=failing, callback_manager=CallbackManager([debug]))
+    with pytest.raises(ServerError):
+        embed.get_text_embedding_batch(["a"])
+    ((_, end),) = debug.get_event_pairs(CBEventType.EMBEDDING)
+    assert isinstance(end.payload[EventPayload.EXCEPTION], ServerError)
+    assert events.ends == []
+
+
+class CountedEndEvent(EmbeddingEndEvent):
+    """The end event as newer versions of core have it."""
+
+    token_count: int | None = None
+
+
+def test_tokens_are_told_where_core_takes_them(
+    embedder: Any, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D15: with a core that has a place for it, each event has the server's count."""
+    monkeypatch.setattr(events_module, "EmbeddingEndEvent", CountedEndEvent)
+    monkeypatch.setattr(events_module, "_TAKES_TOKENS", True)
+    embed = embedder(embed_batch_size=1, embeddings_cache=SimpleKVStore())
+    embed.get_query_embedding("a")
+    embed.get_text_embedding_batch(["a", "b"])
+    embed.get_text_embedding("a")
+    assert [event.token_count for event in events.ends] == [7, 7, 7, None]
