@@ -160,5 +160,5 @@ def _unreachable(url: str, error: Exception) -> UnsupportedContentError:
 def _keep(block: MediaBlock, url: str, data: bytes) -> bytes:
     key = (id(block), url)
     _FETCHED[key] = data
-    weakref.finalize(block, _FETCHED.pop, key, None)
+    weakref.finalize(block, _FETCHED.pop, key, None).atexit = False
     return data

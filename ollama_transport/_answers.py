@@ -158,9 +158,7 @@ def _text(raw: Mapping[str, Any], key: str) -> str:
 class Answer(BaseModel):
     """Be an answer about models: typed, unknown keys kept, the object as it came in `raw`."""
 
-    model_config = ConfigDict(
-        extra="allow", frozen=True, protected_namespaces=(), defer_build=True
-    )
+    model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=(), defer_build=True)
 
     _raw: Mapping[str, Any] = PrivateAttr(default_factory=dict)
 

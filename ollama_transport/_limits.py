@@ -1,18 +1,13 @@
-"""How many requests at once and a minute: for threads and event loops alike.
-
-A limiter of a library serves threads or one event loop; a model is used from both at once, so
-the two share these counts. Waiting is cancellable: a place that nobody takes goes to the next.
-"""
+"""How many requests at once and a minute: for threads and event loops alike."""
 
 import asyncio
-import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from concurrent.futures import Future
+from collections.abc import Awaitable, Callable
 from typing import Self
 
 from ollama_transport._errors import ConfigError
+from ollama_transport._gates import Gate
 
 WINDOW_S = 60.0
 
@@ -21,7 +16,12 @@ class Limits:
     """Bound the requests of a client: `max_concurrency` in flight, `requests_per_minute` begun.
 
     None is no bound. Use it as a context manager, plain or asynchronous, around a request and
-    the reading of its answer; `wait` and `await_start` before each try. Pickles begin anew.
+    the reading of its answer; `wait` and `await_start` before each try. Who waits is served in
+    the order of coming, threads and tasks of any loop in one line, and may be cancelled. In no
+    window of 60 seconds do more requests begin than allowed. Pickles and deep copies begin anew.
+
+    A stream that is being read has a place: who asks the same client again before it ends, from
+    the same thread and with ``max_concurrency=1``, waits for ever.
 
     Raises:
         ConfigError: for bounds below 1.
@@ -33,6 +33,8 @@ class Limits:
         requests_per_minute: int | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] = time.sleep,
+        async_sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         for name, value in (
             ("max_concurrency", max_concurrency),
@@ -42,99 +44,53 @@ class Limits:
                 raise ConfigError(f"{name}={value}: give 1 or more, or None for no bound.")
         self.max_concurrency = max_concurrency
         self.requests_per_minute = requests_per_minute
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._running = 0
-        self._waiting: deque[Future[None]] = deque()
-        self._starts: deque[float] = deque()
+        self._clock, self._sleep, self._async_sleep = clock, sleep, async_sleep
+        self._places = None if max_concurrency is None else Gate(max_concurrency)
+        # The first in line alone looks at the clock, so that nobody overtakes who sleeps.
+        self._line = Gate(1)
+        self._begun: deque[float] = deque(maxlen=requests_per_minute)
 
     def __enter__(self) -> Self:
-        if (turn := self._ask()) is not None:
-            try:
-                turn.result()
-            except BaseException:
-                # Also KeyboardInterrupt: a place that was given must go to the next one.
-                self._withdraw(turn)
-                raise
+        if self._places is not None:
+            self._places.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._leave()
+        if self._places is not None:
+            self._places.__exit__()
 
     async def __aenter__(self) -> Self:
-        if (turn := self._ask()) is not None:
-            try:
-                await asyncio.wrap_future(turn)
-            except BaseException:
-                # Cancelled while waiting, perhaps just when the place was given.
-                self._withdraw(turn)
-                raise
+        if self._places is not None:
+            await self._places.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._leave()
+        if self._places is not None:
+            await self._places.__aexit__()
 
     def wait(self) -> None:
         """Wait until one more request may begin in this minute."""
-        if (start := self._reserve()) is not None and (delay := start - self._clock()) > 0:
-            try:
-                time.sleep(delay)
-            except BaseException:
-                self._cancel(start)
-                raise
+        if self.requests_per_minute is None:
+            return
+        with self._line:
+            while (delay := self._begin()) > 0:
+                self._sleep(delay)
 
     async def await_start(self) -> None:
         """Wait until one more request may begin in this minute."""
-        if (start := self._reserve()) is not None and (delay := start - self._clock()) > 0:
-            try:
-                await asyncio.sleep(delay)
-            except BaseException:
-                self._cancel(start)
-                raise
-
-    def _ask(self) -> Future[None] | None:
-        """Take a place, or return what to wait for."""
-        if self.max_concurrency is None:
-            return None
-        with self._lock:
-            if self._running < self.max_concurrency:
-                self._running += 1
-                return None
-            turn: Future[None] = Future()
-            self._waiting.append(turn)
-            return turn
-
-    def _leave(self) -> None:
-        if self.max_concurrency is None:
-            return
-        with self._lock:
-            while self._waiting:
-                turn = self._waiting.popleft()
-                # False where somebody gave up waiting in the meantime.
-                if turn.set_running_or_notify_cancel():
-                    turn.set_result(None)
-                    return
-            self._running -= 1
-
-    def _withdraw(self, turn: Future[None]) -> None:
-        if not turn.cancel() and turn.done() and not turn.cancelled():
-            self._leave()
-
-    def _reserve(self) -> float | None:
-        """Return when the next request may begin; None for at once, without any bound."""
         if self.requests_per_minute is None:
-            return None
-        with self._lock:
-            start = self._clock()
-            if len(self._starts) >= self.requests_per_minute:
-                start = max(start, self._starts.popleft() + WINDOW_S)
-            self._starts.append(start)
-            return start
+            return
+        async with self._line:
+            while (delay := self._begin()) > 0:
+                await self._async_sleep(delay)
 
-    def _cancel(self, start: float) -> None:
-        with self._lock:
-            if start in self._starts:
-                self._starts.remove(start)
+    def _begin(self) -> float:
+        """Begin a request and return 0, or return for how many seconds none may begin."""
+        now = self._clock()
+        if len(self._begun) == self._begun.maxlen and (free := self._begun[0] + WINDOW_S) > now:
+            return free - now
+        self._begun.append(now)
+        return 0.0
 
     def __reduce__(self) -> tuple[type["Limits"], tuple[int | None, int | None]]:
         return Limits, (self.max_concurrency, self.requests_per_minute)

@@ -1,138 +1,157 @@
 """Turn files into vectors: ``ollama-ext embed``."""
 
-import importlib
-import json
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, TextIO
 
 import typer
-from rich.progress import Progress
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ollama_transport._client import Client
-from ollama_transport._errors import ConfigError
+from ollama_transport._errors import ConfigError, OllamaError
 from ollama_transport._requests import EmbedRequest
-from ollama_transport.cli._app import Target, app
-from ollama_transport.cli._output import err, out
+from ollama_transport.cli._app import INTERRUPTED, Target, command
+from ollama_transport.cli._manage import Json
+from ollama_transport.cli._models import check_model, complete_model, first_model
+from ollama_transport.cli._output import err, out, print_json
+from ollama_transport.cli._passages import Passage, read_passages
+from ollama_transport.cli._vectors import VectorFile, to_line
 
-PASSAGE_CHARACTERS = 1000
+
+@dataclass
+class Tally:
+    """Count what a run did: passages, the size of a vector, tokens and seconds."""
+
+    out: str
+    model: str
+    passages: int
+    there: int
+    dimensions: int | None
+    made: int = 0
+    prompt_tokens: int = 0
+    seconds: float = 0.0
 
 
-@app.command()
+@command
 def embed(
-    context: typer.Context,
+    target: Target,
     files: Annotated[
         list[Path],
         typer.Argument(
-            help="Text files; each is split into passages.", exists=True, dir_okay=False
+            metavar="FILE…",
+            help="Text files; each is split into passages.",
+            exists=True,
+            dir_okay=False,
         ),
     ],
-    to: Annotated[Path, typer.Option("--out", "-o", help="A .jsonl or .parquet file.")],
+    to: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FILE", help="A .jsonl or .parquet file.")
+    ],
     model: Annotated[
-        str | None, typer.Option(help="Name of the model. [default: the first that can embed]")
+        str | None,
+        typer.Option(
+            help="Name of the model. [default: the first that can embed]",
+            autocompletion=complete_model,
+        ),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Passages a request.")] = 64,
-    dimensions: Annotated[int | None, typer.Option(help="Cut the vectors to this size.")] = None,
+    dimensions: Annotated[
+        int | None, typer.Option(min=1, help="Cut the vectors to this size.")
+    ] = None,
+    json: Json = False,
 ) -> None:
     """Write a vector for each passage of text files; run it again to go on after a break."""
-    if to.suffix not in (".jsonl", ".parquet"):
-        raise ConfigError(f"--out {to}: end it in .jsonl or .parquet.")
-    if to.suffix == ".parquet":
-        _need_pyarrow()
-    passages = [passage for file in files for passage in read_passages(file)]
-    # A Parquet file cannot be added to: its lines are gathered beside it until all are there.
-    lines = to if to.suffix == ".jsonl" else to.with_suffix(".parquet.part")
-    done = _done(lines)
-    rest = [passage for passage in passages if _key(passage) not in done]
-    if done:
-        err.print(f"{len(passages) - len(rest)} of {len(passages)} passages are there already")
-    target: Target = context.obj
+    vectors = VectorFile(to)
+    passages = list(dict.fromkeys(passage for file in files for passage in read_passages(file)))
+    if not passages:
+        raise ConfigError(f"there is no text in {', '.join(str(file) for file in files)}.")
     with target.client() as client:
-        name = client.default_model("embedding") if model is None else model
-        _write(client, name, dimensions, rest, lines, batch)
-    if to.suffix == ".parquet":
-        _to_parquet(lines, to)
-    out.print(f"{len(passages)} vectors of {name} are in {to}", markup=False)
+        name = _model(client, model)
+        vectors.begin()
+        rest, length = vectors.resume(passages, name)
+        tally = Tally(str(to), name, len(passages), len(passages) - len(rest), length)
+        _check_length(tally, dimensions)
+        if tally.there and not json:
+            err.say(f"{tally.there} of {tally.passages} passages are there already")
+        _write_all(client, vectors, rest, tally, batch, dimensions)
+    vectors.finish()
+    if json:
+        print_json(asdict(tally))
+    else:
+        out.say(f"{tally.passages} vectors of {tally.dimensions} by {name} are in {to}")
 
 
-def read_passages(file: Path, length: int = PASSAGE_CHARACTERS) -> Iterator[dict[str, Any]]:
-    """Yield the passages of a text file: paragraphs joined up to ``length`` characters."""
-    text = ""
-    place = 0
-    for paragraph in [*file.read_text().split("\n\n"), ""]:
-        if text and (not paragraph or len(text) + len(paragraph) > length):
-            yield {"file": str(file), "passage": place, "text": text}
-            place, text = place + 1, ""
-        text = f"{text}\n\n{paragraph.strip()}".strip()
-    if text:
-        yield {"file": str(file), "passage": place, "text": text}
+def _model(client: Client, model: str | None) -> str:
+    if model is None:
+        return first_model(client, "embedding")
+    check_model(client, model)
+    return model
 
 
-def _key(passage: dict[str, Any]) -> tuple[str, int, str]:
-    return passage["file"], passage["passage"], passage["text"]
+def _check_length(tally: Tally, length: int | None) -> None:
+    there = tally.dimensions
+    if there is not None and length is not None and there != length:
+        raise ConfigError(
+            f"{tally.out} holds vectors of {there}, which do not go together with vectors of "
+            f"{length}: give another --out or other --dimensions."
+        )
 
 
-def _done(lines: Path) -> set[tuple[str, int, str]]:
-    if not lines.exists():
-        return set()
-    found = set()
-    with lines.open() as file:
-        for line in file:
-            try:
-                found.add(_key(json.loads(line)))
-            except ValueError:
-                continue  # the line that an interruption cut off: its passage is made again
-    return found
+def _write_all(
+    client: Client,
+    vectors: VectorFile,
+    passages: Sequence[Passage],
+    tally: Tally,
+    batch: int,
+    dimensions: int | None,
+) -> None:
+    start = time.perf_counter()
+    try:
+        with vectors.lines.open("a", encoding="utf-8") as file:
+            for group in _shown(passages, batch):
+                _write(client, file, group, tally, dimensions)
+    except (KeyboardInterrupt, OllamaError) as error:
+        kept = tally.there + tally.made
+        err.say(f"{kept} of {tally.passages} vectors are kept; the same command goes on from there")
+        if isinstance(error, KeyboardInterrupt):
+            raise typer.Exit(INTERRUPTED) from None
+        raise
+    finally:
+        tally.seconds = round(time.perf_counter() - start, 3)
 
 
 def _write(
-    client: Client,
-    model: str,
-    dimensions: int | None,
-    passages: Sequence[dict[str, Any]],
-    lines: Path,
-    batch: int,
+    client: Client, file: TextIO, group: list[Passage], tally: Tally, dimensions: int | None
 ) -> None:
-    _end_line(lines)
-    with lines.open("a") as file, Progress(console=err) as bars:
+    texts = [passage.text for passage in group]
+    answer = client.embed(
+        EmbedRequest(tally.model, texts, dimensions=dimensions, on_context_overflow="warn")
+    )
+    _check_length(tally, len(answer.vectors[0]))
+    lines = zip(group, answer.vectors, strict=True)
+    file.writelines(to_line(passage, tally.model, vector) for passage, vector in lines)
+    file.flush()
+    tally.dimensions = len(answer.vectors[0])
+    tally.made += len(group)
+    if answer.usage is not None and answer.usage.prompt_tokens is not None:
+        tally.prompt_tokens += answer.usage.prompt_tokens
+
+
+def _shown(passages: Sequence[Passage], count: int) -> Iterator[list[Passage]]:
+    """Yield passages in groups, and show on a terminal how many are done."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(None),
+        MofNCompleteColumn(),
+        TextColumn("passages"),
+        TimeRemainingColumn(),
+    )
+    rest = iter(passages)
+    with Progress(*columns, console=err, disable=not err.is_terminal) as bars:
         bar = bars.add_task("embedding", total=len(passages))
-        for group in _groups(passages, batch):
-            texts = [passage["text"] for passage in group]
-            answer = client.embed(
-                EmbedRequest(model, texts, dimensions=dimensions, on_context_overflow="warn")
-            )
-            for passage, vector in zip(group, answer.vectors, strict=True):
-                file.write(json.dumps({**passage, "model": model, "vector": vector}) + "\n")
-            file.flush()
+        while group := list(islice(rest, count)):
+            yield group
             bars.advance(bar, len(group))
-
-
-def _end_line(lines: Path) -> None:
-    """End a line that an interruption cut off, so that the next one begins on its own."""
-    if lines.exists() and (text := lines.read_bytes()) and not text.endswith(b"\n"):
-        with lines.open("ab") as file:
-            file.write(b"\n")
-
-
-def _groups(items: Iterable[dict[str, Any]], count: int) -> Iterator[list[dict[str, Any]]]:
-    rest = iter(items)
-    while group := list(islice(rest, count)):
-        yield group
-
-
-def _need_pyarrow() -> None:
-    try:
-        importlib.import_module("pyarrow")
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            "Parquet needs pyarrow: `pip install pyarrow`, or write .jsonl."
-        ) from error
-
-
-def _to_parquet(lines: Path, to: Path) -> None:
-    # An extra of one format, without types.
-    pyarrow, parquet = (importlib.import_module(f"pyarrow{name}") for name in ("", ".parquet"))
-    rows = [json.loads(line) for line in lines.read_text().splitlines() if line.endswith("}")]
-    parquet.write_table(pyarrow.Table.from_pylist(rows), to)
-    lines.unlink()

@@ -5,17 +5,31 @@ from typing import Annotated
 import typer
 
 from ollama_transport._answers import ModelSummary, RunningModel, ShowAnswer
-from ollama_transport.cli._app import Target, app
-from ollama_transport.cli._output import number, out, print_json, print_table, size, when
+from ollama_transport.cli._app import FAILED, Target, command
+from ollama_transport.cli._models import complete_model
+from ollama_transport.cli._output import (
+    ask,
+    err,
+    number,
+    out,
+    print_json,
+    print_table,
+    size,
+    when,
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
-Model = Annotated[str, typer.Argument(help="Name of the model, such as llama3.2 or qwen3:8b.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="Name of the model, such as llama3.2 or qwen3:8b.", autocompletion=complete_model
+    ),
+]
 
 
-@app.command()
-def models(context: typer.Context, json: Json = False) -> None:
+@command
+def models(target: Target, json: Json = False) -> None:
     """List the models that the server has, the newest first."""
-    target: Target = context.obj
     with target.client() as client:
         found = client.list()
     if json:
@@ -32,18 +46,22 @@ def _model_row(model: ModelSummary) -> tuple[str, ...]:
     details = model.details
     return (
         model.name,
-        size(model.size),
-        details.parameter_size if details is not None else "-",
-        details.quantization_level if details is not None else "-",
+        size(model.size if model.size else None),
+        _known(details.parameter_size) if details is not None else "-",
+        _known(details.quantization_level) if details is not None else "-",
         number(details.context_length) if details is not None else "-",
-        ", ".join(sorted(model.capabilities)) if model.capabilities is not None else "-",
+        _known(", ".join(sorted(model.capabilities if model.capabilities is not None else []))),
         when(model.modified_at),
     )
 
 
-@app.command()
+def _known(text: str) -> str:
+    return text if text else "-"
+
+
+@command
 def show(
-    context: typer.Context,
+    target: Target,
     model: Model,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Ask for the long arrays as well (JSON only).")
@@ -51,13 +69,12 @@ def show(
     json: Json = False,
 ) -> None:
     """Show what the server knows of a model."""
-    target: Target = context.obj
     with target.client() as client:
         answer = client.show(model, verbose=verbose)
     if json:
         print_json(answer.raw)
         return
-    print_table(("", ""), [row for row in _facts(model, answer) if row[1]], empty="")
+    print_table(("", ""), [row for row in _facts(model, answer) if row[1] not in ("", "-")])
 
 
 def _facts(model: str, answer: ShowAnswer) -> list[tuple[str, str]]:
@@ -67,21 +84,24 @@ def _facts(model: str, answer: ShowAnswer) -> list[tuple[str, str]]:
         ("family", details.family if details is not None else ""),
         ("parameters", details.parameter_size if details is not None else ""),
         ("quantisation", details.quantization_level if details is not None else ""),
-        ("can", ", ".join(sorted(answer.capabilities or []))),
+        ("can", ", ".join(sorted(answer.capabilities if answer.capabilities is not None else []))),
         ("context of training", number(answer.context_length, "tokens")),
-        ("context by default", number(answer.num_ctx, "tokens") if answer.num_ctx else ""),
+        ("context by default", number(answer.num_ctx, "tokens")),
         ("size of vectors", number(answer.embedding_length)),
-        ("settings", (answer.parameters or "").strip()),
-        ("system", answer.system or ""),
-        ("runs at", answer.remote_host or ""),
+        ("settings", _text(answer.parameters)),
+        ("system", _text(answer.system)),
+        ("runs at", _text(answer.remote_host)),
         ("changed", when(answer.modified_at)),
     ]
 
 
-@app.command()
-def ps(context: typer.Context, json: Json = False) -> None:
+def _text(value: str | None) -> str:
+    return value.strip() if value is not None else ""
+
+
+@command
+def ps(target: Target, json: Json = False) -> None:
     """List the models in memory, and where they run."""
-    target: Target = context.obj
     with target.client() as client:
         running = client.ps()
     if json:
@@ -112,30 +132,37 @@ def processor(model: RunningModel) -> str:
     return "GPU" if share >= 1 else f"{share:.0%} GPU"
 
 
-@app.command()
+@command
 def copy(
-    context: typer.Context,
-    source: Annotated[str, typer.Argument(help="Name of the model that is there.")],
+    target: Target,
+    source: Annotated[
+        str,
+        typer.Argument(help="Name of the model that is there.", autocompletion=complete_model),
+    ],
     destination: Annotated[str, typer.Argument(help="Its second name.")],
 ) -> None:
     """Give a model a second name."""
-    target: Target = context.obj
     with target.client() as client:
         client.copy(source, destination)
-    out.print(f"{source} is there as {destination}, too", markup=False)
+    out.say(f"{source} is there as {destination}, too")
 
 
-@app.command()
+@command
 def delete(
-    context: typer.Context,
-    names: Annotated[list[str], typer.Argument(metavar="MODEL…", help="Names of the models.")],
+    target: Target,
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL…", help="Names of the models.", autocompletion=complete_model
+        ),
+    ],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Remove models from the server, after asking."""
-    if not yes:
-        typer.confirm(f"Delete {', '.join(names)}?", abort=True)
-    target: Target = context.obj
+    if not yes and not ask(f"Delete {', '.join(names)}?", "--yes"):
+        err.say("nothing is deleted")
+        raise typer.Exit(FAILED)
     with target.client() as client:
         for name in names:
             client.delete(name)
-            out.print(f"{name} is deleted", markup=False)
+            out.say(f"{name} is deleted")

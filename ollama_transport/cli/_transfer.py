@@ -1,6 +1,7 @@
 """Move models: pull, push, create, with a bar for each layer."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -16,44 +17,50 @@ from rich.progress import (
 )
 
 from ollama_transport._answers import Progress as Step
-from ollama_transport._errors import ConfigError
+from ollama_transport._client import Client
+from ollama_transport._errors import (
+    ConfigError,
+    OllamaConnectionError,
+    OllamaTimeoutError,
+    StreamTruncatedError,
+)
 from ollama_transport._requests import CreateRequest
-from ollama_transport.cli._app import INTERRUPTED, Target, app
-from ollama_transport.cli._manage import Json, Model
-from ollama_transport.cli._output import err, out, print_json
+from ollama_transport.cli._app import INTERRUPTED, Target, command
+from ollama_transport.cli._manage import Model
+from ollama_transport.cli._models import complete_model
+from ollama_transport.cli._output import clean, err, out, print_json, size, waiting
+from ollama_transport.cli._passages import read_text
 
 Insecure = Annotated[bool, typer.Option("--insecure", help="Allow a registry without TLS.")]
+JsonLines = Annotated[
+    bool, typer.Option("--json", help="Write each step as a line of JSON, for programs.")
+]
+_GGUF = b"GGUF"
+_KEPT = "what was transferred is kept; `ollama-ext {}` goes on from there"
 
 
-@app.command()
-def pull(
-    context: typer.Context, model: Model, insecure: Insecure = False, json: Json = False
-) -> None:
+@command
+def pull(target: Target, model: Model, insecure: Insecure = False, json: JsonLines = False) -> None:
     """Get a model from its registry; run it again to go on after a break."""
-    target: Target = context.obj
-    with target.client() as client:
-        _follow(client.pull_stream(model, insecure=insecure), json, f"ollama-ext pull {model}")
-    if not json:
-        out.print(f"{model} is there", markup=False)
+    with target.client() as client, _telling(_KEPT.format(f"pull {model}")):
+        _follow(client.pull_stream(model, insecure=insecure), json, f"{model} is there")
 
 
-@app.command()
-def push(
-    context: typer.Context, model: Model, insecure: Insecure = False, json: Json = False
-) -> None:
+@command
+def push(target: Target, model: Model, insecure: Insecure = False, json: JsonLines = False) -> None:
     """Send a model to its registry; run it again to go on after a break."""
-    target: Target = context.obj
-    with target.client() as client:
-        _follow(client.push_stream(model, insecure=insecure), json, f"ollama-ext push {model}")
-    if not json:
-        out.print(f"{model} is in its registry", markup=False)
+    with target.client() as client, _telling(_KEPT.format(f"push {model}")):
+        _follow(client.push_stream(model, insecure=insecure), json, f"{model} is in its registry")
 
 
-@app.command()
+@command
 def create(
-    context: typer.Context,
-    model: Model,
-    base: Annotated[str | None, typer.Option("--from", help="Make it of this model.")] = None,
+    target: Target,
+    model: Annotated[str, typer.Argument(help="Name of the new model.")],
+    base: Annotated[
+        str | None,
+        typer.Option("--from", help="Make it of this model.", autocompletion=complete_model),
+    ] = None,
     gguf: Annotated[
         Path | None,
         typer.Option("--gguf", help="Make it of this file.", exists=True, dir_okay=False),
@@ -66,43 +73,54 @@ def create(
         list[str] | None, typer.Option("--parameter", "-p", help="NAME=VALUE; may be repeated.")
     ] = None,
     quantize: Annotated[str | None, typer.Option(help="Quantise it, such as q4_K_M.")] = None,
-    json: Json = False,
+    json: JsonLines = False,
 ) -> None:
     """Make a model of another one, or of a GGUF file."""
     if (base is None) == (gguf is None):
         raise ConfigError("a model is made of one thing: give --from or --gguf.")
-    target: Target = context.obj
-    with target.client() as client:
+    settings = parameters(parameter if parameter is not None else [])
+    text = None if template is None else read_text(template)
+    with target.client() as client, _telling(f"{model} is not made"):
         request = CreateRequest(
             model,
             from_=base,
-            files=None if gguf is None else {gguf.name: client.upload(gguf)},
+            files=None if gguf is None else _upload(client, gguf),
             system=system,
-            template=None if template is None else template.read_text(),
-            parameters=parameters(parameter if parameter is not None else []),
+            template=text,
+            parameters=settings,
             quantize=quantize,
         )
-        _follow(client.create_stream(request), json, "the same command")
-    if not json:
-        out.print(f"{model} is made", markup=False)
+        _follow(client.create_stream(request), json, f"{model} is made")
+
+
+def _upload(client: Client, gguf: Path) -> dict[str, str]:
+    with gguf.open("rb") as file:
+        if file.read(len(_GGUF)) != _GGUF:
+            raise ConfigError(f"{gguf} is no GGUF file: it does not begin with GGUF.")
+    with waiting(f"uploading {gguf.name}, {size(gguf.stat().st_size)} …"):
+        return {gguf.name: client.upload(gguf)}
 
 
 def parameters(pairs: Iterable[str]) -> dict[str, object] | None:
     """Return NAME=VALUE pairs as a Modelfile's parameters; None for none.
 
     Raises:
-        ConfigError: for a pair without "=".
+        ConfigError: for a pair without "=" or without a name, and for a name given twice.
     """
     found: dict[str, object] = {}
+    stops: list[str] = []
     for pair in pairs:
         name, separator, text = pair.partition("=")
-        if not separator:
+        if not separator or not name:
             raise ConfigError(f"--parameter {pair!r}: give NAME=VALUE.")
-        value = _value(text)
         if name == "stop":
-            before = found.get("stop", [])
-            value = [*(before if isinstance(before, list) else []), text]
-        found[name] = value
+            stops.append(text)
+        elif name in found:
+            raise ConfigError(f"--parameter {name} is given twice.")
+        else:
+            found[name] = _value(text)
+    if stops:
+        found["stop"] = stops
     return found if found else None
 
 
@@ -115,34 +133,73 @@ def _value(text: str) -> object:
     return {"true": True, "false": False}.get(text, text)
 
 
-def _follow(steps: Iterable[Step], as_json: bool, again: str) -> None:
-    """Show the progress of a transfer; an interruption says how to go on."""
+@contextmanager
+def _telling(state: str) -> Iterator[None]:
+    """Say after a break in which state it leaves the model."""
     try:
-        if as_json:
-            print_json([step.raw for step in steps])
-        else:
-            _show(steps)
+        yield
     except KeyboardInterrupt:
-        err.print(f"interrupted: what came is kept, `{again}` goes on from there", markup=False)
+        err.say(f"interrupted: {state}")
         raise typer.Exit(INTERRUPTED) from None
+    except (StreamTruncatedError, OllamaTimeoutError):
+        err.say(state)
+        raise
+    except OllamaConnectionError as error:
+        if error.sent:
+            err.say(state)
+        raise
 
 
-def _show(steps: Iterable[Step]) -> None:
+def _follow(steps: Iterable[Step], as_json: bool, done: str) -> None:
+    if as_json:
+        for step in steps:
+            print_json(step.raw, lines=True)
+        return
+    if err.is_terminal:
+        _show_bars(steps)
+    else:
+        _show_lines(steps)
+    out.say(done)
+
+
+def _show_bars(steps: Iterable[Step]) -> None:
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(None),
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
     layers: dict[str, TaskID] = {}
-    with Progress(*columns, console=out) as bars:
+    with Progress(*columns, console=err) as bars:
+        tell = _once(err.say)
         for step in steps:
             if step.digest is None or step.total is None:
-                bars.console.print(step.status, markup=False)
+                tell(step.status)
                 continue
-            if step.digest not in layers:
-                layers[step.digest] = bars.add_task(step.status, total=step.total)
             # The server leaves `completed` out while it is 0 (wire reference 5.5).
             done = step.completed if step.completed is not None else 0
-            bars.update(layers[step.digest], completed=done, description=step.status)
+            if step.digest not in layers:
+                # What an earlier pull had brought is there at the start, and no part of the speed.
+                layers[step.digest] = bars.add_task(
+                    clean(step.status), total=step.total, completed=done
+                )
+            bars.update(layers[step.digest], completed=done, description=clean(step.status))
+
+
+def _show_lines(steps: Iterable[Step]) -> None:
+    """Write each state once, for a log: nobody watches bars there."""
+    tell = _once(err.say)
+    for step in steps:
+        tell(step.status if step.total is None else f"{step.status}, {size(step.total)}")
+
+
+def _once(say: Callable[[str], None]) -> Callable[[str], None]:
+    told: set[str] = set()
+
+    def tell(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            say(text)
+
+    return tell

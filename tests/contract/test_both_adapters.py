@@ -226,7 +226,7 @@ def complete_llamaindex(
 def test_every_embedding(run: Run, name: str) -> None:
     """The vectors are the same, and so is the class of an error, wrong counts among them."""
     given = recording(name).body["input"]
-    texts = given if isinstance(given, list) else [str(given)]
+    texts = [str(text) for text in (given if isinstance(given, list) else [given])]
     assert embed_langchain(run, name, texts) == embed_llamaindex(run, name, texts)
 
 

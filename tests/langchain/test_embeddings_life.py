@@ -27,7 +27,6 @@ from ollama_transport import (
 from ollama_transport.embedded import EmbeddedOllama, Gate, Reply
 
 _WORDS = ["cat", "dog", "sea", "sun", "hat", "tea", "ice"]
-_LONG = "word " * 9000
 
 
 @pytest.fixture

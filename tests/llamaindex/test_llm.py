@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -11,7 +12,7 @@ from llama_ways import Played, Way, answer
 from running import Run
 
 from llamaindex_ollama_ext import Ollama
-from ollama_transport import ConfigError
+from ollama_transport import ConfigError, ModelNotFoundError
 from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama, Gate, Reply
 
 Make = Callable[..., Ollama]
@@ -193,6 +194,29 @@ def test_one_object_in_many_loops(server: EmbeddedOllama) -> None:
     answers.add(asyncio.run(ask()))
     assert len(answers) == 1
     llm.close()
+
+
+def test_one_object_in_many_threads(server: EmbeddedOllama) -> None:
+    """D3: threads share one object, blocking ones and ones with loops of their own."""
+    llm = Ollama("demo", server.url)
+
+    def blocking(_: int) -> str | None:
+        return llm.chat([ChatMessage("hello")]).message.content
+
+    def looping(_: int) -> str | None:
+        return asyncio.run(llm.achat([ChatMessage("hello")])).message.content
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = {*threads.map(blocking, range(8)), *threads.map(looping, range(8))}
+    assert len(answers) == 1
+    llm.close()
+
+
+def test_from_server_says_what_is_missing(server: EmbeddedOllama, run: Run) -> None:
+    """D7, D13: a model that is not there is an error when its facts are asked for by name."""
+    make = Ollama.afrom_server if run.is_async else Ollama.from_server
+    with pytest.raises(ModelNotFoundError, match="ollama pull nope"):
+        run(make("nope", base_url=server.url))
 
 
 def test_the_auth_header_goes_with_every_request(run: Run, way: Way) -> None:

@@ -1,4 +1,4 @@
-"""`structured_predict` and its kin, in all program modes: blocking, asynchronous, whole, streamed."""
+"""`structured_predict` and its kin, in all program modes and all four ways to call."""
 
 import json
 import pickle

@@ -8,6 +8,7 @@ from llama_index.core.base.llms.base import BaseLLM
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 
 from llamaindex_ollama_ext import Ollama, OllamaEmbedding
+from ollama_transport import ConfigError
 
 NAMES = {"Ollama": Ollama, "OllamaEmbedding": OllamaEmbedding}
 MODULES = {
@@ -104,6 +105,17 @@ def test_constructors_alike(arguments: dict[str, Any]) -> None:
     for field in arguments:
         if field not in ("client", "async_client"):
             assert getattr(ours, field) == getattr(peer, field)
+
+
+@pytest.mark.parametrize(
+    ("argument", "kind"), [("client", "Client"), ("async_client", "AsyncClient")]
+)
+def test_clients_of_ollama_python_are_refused_by_name(argument: str, kind: str) -> None:
+    """A client whose answers nobody here could read is an error that says what to give."""
+    theirs = getattr(pytest.importorskip("ollama"), kind)
+    client = theirs.__new__(theirs)  # made without opening anything
+    with pytest.raises(ConfigError, match=f"ollama_transport.{kind}.*base_url"):
+        Ollama("m", **{argument: client})
 
 
 def test_thinking_takes_every_level() -> None:

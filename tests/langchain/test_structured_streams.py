@@ -1,0 +1,193 @@
+"""with_structured_output: objects that grow, and answers that are not what was asked for."""
+
+import pickle
+from typing import Any
+
+import pytest
+from core_ways import call, pieces
+from langchain_core.exceptions import OutputParserException
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.runnables.utils import AddableDict
+from pydantic import BaseModel, model_validator
+from recorded import recording
+from running import Run
+from shapes import CANADA, FORMS, JSON_SCHEMA, STREAM, Country, as_dict, chat, cut_stream, said
+
+from langchain_ollama_ext import ChatOllama
+from langchain_ollama_ext._structured_parser import StructuredOutputError
+from ollama_transport.embedded import EmbeddedOllama
+
+_NATIVE = "chat/tiny-native/schema-stream"
+_THINKING = "chat/tiny-think/schema-stream"
+
+
+def _grows(before: Any, after: Any) -> bool:
+    """Tell whether one partial object is a beginning of the next."""
+    if isinstance(before, dict):
+        return all(key in after and _grows(before[key], after[key]) for key in before)
+    if isinstance(before, list):
+        return len(before) <= len(after) and all(map(_grows, before, after))
+    return after.startswith(before) if isinstance(before, str) else bool(before == after)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", [STREAM, _NATIVE, _THINKING])
+def test_recorded_streams_grow_to_the_object(run: Run, form: str, name: str) -> None:
+    """Each object continues the one before it, no two are equal, the last is whole (c21)."""
+    model, _ = chat(name)
+    made = [as_dict(m) for m in pieces(run, model.with_structured_output(FORMS[form]), "Canada?")]
+    text = "".join(line["message"]["content"] for line in recording(name).objects)
+    assert text.startswith("{")
+    assert made[-1].keys() == CANADA.keys()
+    assert all(_grows(a, b) and a != b for a, b in zip(made, made[1:], strict=False))
+    assert len(made) > 3
+
+
+def test_lists_come_item_by_item(run: Run) -> None:
+    """The languages are there one after the other, before the answer is whole."""
+    model, _ = chat(STREAM)
+    made = pieces(run, model.with_structured_output(JSON_SCHEMA), "Canada?")
+    lists = [m["languages"] for m in made if "languages" in m]
+    assert ["English"] in lists
+    assert lists[-1] == ["English", "French"]
+
+
+@pytest.mark.parametrize("model_name", ["demo", "demo-rendered"])
+@pytest.mark.parametrize("method", ["json_schema", "function_calling"])
+def test_forced_calls_grow_too(
+    server: EmbeddedOllama, run: Run, model_name: str, method: Any
+) -> None:
+    """The arguments of a forced call come piece by piece, by either route (c3)."""
+    model = ChatOllama(model=model_name, base_url=server.url)
+    structured = model.with_structured_output({"title": "c", **JSON_SCHEMA}, method=method)
+    made = pieces(run, structured, "Tell me about Canada and its languages")
+    whole = call(run, structured, "invoke", "Tell me about Canada and its languages")
+    run(model.aclose())
+    assert made[-1] == whole
+    assert len(made) > 3
+    assert all(_grows(a, b) for a, b in zip(made, made[1:], strict=False))
+
+
+def test_a_stream_with_raw_gives_both(run: Run) -> None:
+    """Message chunks and growing objects come by turns; added up, they are message and object."""
+    model, _ = chat(STREAM)
+    parts = pieces(run, model.with_structured_output(Country, include_raw=True), "Canada?")
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    assert isinstance(total, AddableDict)
+    assert isinstance(total["raw"], AIMessageChunk)
+    assert total["parsed"] == Country.model_validate(CANADA)
+    assert total["parsing_error"] is None
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("streaming", [True, False], ids=["stream", "invoke"])
+def test_a_cut_answer_is_an_error_with_its_text(run: Run, form: str, streaming: bool) -> None:
+    """Half an object is never a result; the error has the text and why it ended (c21)."""
+    model, _ = chat(cut_stream(8), streaming=True)
+    structured = model.with_structured_output(FORMS[form])
+    with pytest.raises(OutputParserException, match="num_predict") as caught:
+        pieces(run, structured, "x") if streaming else call(run, structured, "invoke", "x")
+    assert isinstance(caught.value, StructuredOutputError)
+    assert caught.value.done_reason == "length"
+    written = [line["message"]["content"] for line in recording(STREAM).objects[:8]]
+    assert caught.value.llm_output == "".join(written)
+
+
+@pytest.mark.parametrize("streaming", [True, False], ids=["stream", "invoke"])
+def test_a_cut_answer_with_raw_is_told_apart(run: Run, streaming: bool) -> None:
+    """include_raw raises nothing: the error and the message are there, an object is not (c21)."""
+    model, _ = chat(cut_stream(8), streaming=True)
+    structured = model.with_structured_output(JSON_SCHEMA, include_raw=True)
+    if streaming:
+        last = pieces(run, structured, "x")[-1]
+    else:
+        last = call(run, structured, "invoke", "x")
+        assert last["raw"].response_metadata["done_reason"] == "length"
+    assert last["parsed"] is None
+    assert isinstance(last["parsing_error"], StructuredOutputError)
+
+
+@pytest.mark.parametrize(
+    ("content", "how", "hint"),
+    [
+        (
+            "",
+            {"reason": "length", "thinking": "Let me see"},
+            "thinking.*num_predict.*reasoning=False",
+        ),
+        ("", {}, "wrote nothing"),
+        ("Sure, Canada it is.", {}, "no JSON.*'Sure, Canada it is.'"),
+        ('{"name": "Canada"', {"reason": "length"}, "cut before its end"),
+        ('{"name": "Canada"', {}, "no JSON"),
+        ('{"name": 5}', {}, "does not fit Country"),
+        ("<think>and so on", {}, "no JSON"),
+    ],
+)
+def test_an_answer_that_is_no_object_says_why(
+    run: Run, content: str, how: dict[str, str], hint: str
+) -> None:
+    """Each kind of failure tells what happened and what to do (c21: "Invalid json output: ")."""
+    model, _ = chat(said(content, **how))
+    with pytest.raises(StructuredOutputError, match=f"(?s){hint}") as caught:
+        call(run, model.with_structured_output(Country), "invoke", "x")
+    assert caught.value.llm_output == content
+
+
+def test_prose_instead_of_a_call_is_an_error(run: Run) -> None:
+    """A server that ignores the constraint gives an error, not a silent None (c3)."""
+    model, _ = chat("chat/tiny-chat/hello-whole")
+    structured = model.with_structured_output(Country, method="function_calling")
+    with pytest.raises(StructuredOutputError, match="instead of calling Country"):
+        call(run, structured, "invoke", "x")
+
+
+def test_cut_arguments_of_a_call_are_an_error(run: Run) -> None:
+    """Arguments that end too early are named so, with the text as far as it goes (c21)."""
+    cut = '{"name": "Country", "arguments": {"name": "Can'
+    model, _ = chat(said(cut, reason="length"))
+    structured = model.with_structured_output(Country, method="function_calling")
+    with pytest.raises(StructuredOutputError, match="cut before its end") as caught:
+        call(run, structured, "invoke", "x")
+    assert caught.value.llm_output == '{"name": "Can'
+
+
+def test_validators_may_trip_over_a_part(run: Run) -> None:
+    """A validator that needs a key which is still to come does not end the stream."""
+
+    class Strict(BaseModel):
+        name: str
+        capital: str
+
+        @model_validator(mode="before")
+        @classmethod
+        def _shout(cls, data: Any) -> Any:
+            return {**data, "capital": data["capital"].upper()}
+
+    model, _ = chat(STREAM)
+    made = pieces(run, model.with_structured_output(Strict), "x")
+    assert made[-1] == Strict(name="Canada", capital="OTTAWA")
+
+
+def test_the_parser_reads_messages_and_texts() -> None:
+    """Outside a stream it reads whole messages, parts of them, and texts, as core's parsers do."""
+    from langchain_core.outputs import ChatGeneration
+
+    from langchain_ollama_ext._schemas import understood
+    from langchain_ollama_ext._structured_parser import StructuredOutputParser
+
+    parser = StructuredOutputParser(shape=understood(JSON_SCHEMA))
+    assert parser.parse('{"name": "x"}') == {"name": "x"}
+    half = [ChatGeneration(message=AIMessage('{"name": "x", "ca'))]
+    assert parser.parse_result(half, partial=True) == {"name": "x"}
+    nothing = [ChatGeneration(message=AIMessage(""))]
+    assert parser.parse_result(nothing, partial=True) is None
+
+
+def test_the_error_travels() -> None:
+    """A pickle of the error is the error, text and reason included."""
+    error = StructuredOutputError("cut", llm_output='{"a', done_reason="length")
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error)
+    assert (again.llm_output, again.done_reason) == ('{"a', "length")
