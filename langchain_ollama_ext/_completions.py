@@ -189,10 +189,11 @@ def joined(lines: Sequence[GenerateLine]) -> GenerateLine:
     )
 
 
-def result_of(lines: Sequence[GenerateLine], model: str) -> LLMResult:
+def result_of(lines: Sequence[GenerateLine]) -> LLMResult:
     """Return the answers to several prompts, in their order, and what they cost together."""
     usage = added(line.usage for line in lines)
+    names = {line.model for line in lines}
     return LLMResult(
         generations=[[whole_generation(line)] for line in lines],
-        llm_output={"token_usage": usage.as_openai(), "model_name": model},
+        llm_output={"token_usage": usage.as_openai(), "model_name": ", ".join(sorted(names))},
     )

@@ -7,6 +7,7 @@ from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import BaseMessage, BaseMessageChunk
 from langchain_core.runnables import Runnable, RunnableGenerator
 from langchain_core.runnables.utils import AddableDict
+from typing_extensions import is_typeddict
 
 from langchain_ollama_ext._schemas import ANYTHING, Shape, understood
 from langchain_ollama_ext._structured_parser import (
@@ -15,6 +16,7 @@ from langchain_ollama_ext._structured_parser import (
     StructuredOutputParser,
     as_message,
 )
+from langchain_ollama_ext._typed_dicts import readable
 from ollama_transport import ConfigError
 
 Method = Literal["json_schema", "function_calling", "json_mode"]
@@ -57,9 +59,7 @@ def structured_output(
             another shape, with its ``llm_output`` and ``done_reason``; at the end of a stream too.
     """
     shape = _checked_shape(schema, method, strict)
-    bound = kwargs | {
-        "ls_structured_output_format": {"kwargs": {"method": method}, "schema": schema}
-    }
+    bound = {**kwargs, "ls_structured_output_format": _traced(schema, shape, method)}
     if method == "function_calling":
         llm = _forced(model, shape, strict, tools, bound)
     else:
@@ -79,6 +79,13 @@ def _checked_shape(schema: Any, method: str, strict: bool | None) -> Shape:
     if method == "json_mode":
         return ANYTHING
     raise ConfigError(f'method={method!r} needs a schema; only "json_mode" does without one.')
+
+
+def _traced(schema: Any, shape: Shape, method: str) -> dict[str, Any]:
+    """Return what langchain-core tells tracers of the schema, which it has to be able to read."""
+    if is_typeddict(schema) and not readable(schema):
+        schema = dict(shape.json_schema)
+    return {"kwargs": {"method": method}, "schema": schema}
 
 
 def _forced(

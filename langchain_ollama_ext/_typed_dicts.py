@@ -31,21 +31,28 @@ def typed_dict_schema(cls: type) -> dict[str, Any]:
     written as any object.
     """
     schema = TypeAdapter(_rebuilt(cls, ())).json_schema()
-    schema["title"] = cls.__name__
-    if "Args:" in (cls.__doc__ or ""):
-        return _described(schema, convert_to_json_schema(cls))
-    if cls.__doc__:
-        schema["description"] = cls.__doc__.strip()
-    return schema
-
-
-def _described(schema: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a schema with the descriptions that langchain-core found in the docstring."""
+    known = _docstring(cls, list(schema["properties"]))
     properties = {
         name: {**_description(known["properties"].get(name, {})), **value}
         for name, value in schema["properties"].items()
     }
-    return {**schema, **_description(known), "properties": properties}
+    return {**schema, **_description(known), "title": cls.__name__, "properties": properties}
+
+
+def readable(cls: type) -> bool:
+    """Tell whether langchain-core can read a TypedDict: it fails at NotRequired and Required."""
+    try:
+        convert_to_json_schema(cls)
+    except TypeError:
+        return False
+    return True
+
+
+def _docstring(cls: type, keys: list[str]) -> Mapping[str, Any]:
+    """Return what langchain-core reads in a docstring: descriptions of the whole and of keys."""
+    plain = _typed_dict(cls.__name__, dict.fromkeys(keys, str))
+    plain.__doc__ = cls.__doc__
+    return convert_to_json_schema(plain)
 
 
 def _description(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +69,12 @@ def _rebuilt(cls: type, inside: tuple[type, ...]) -> Any:
         annotation, has_default = _key(hint, (*inside, cls))
         needed = name in required and not has_default
         keys[name] = Required[annotation] if needed else NotRequired[annotation]
-    return TypedDict(cls.__name__, keys)  # type: ignore[operator] # made of what is known at run time
+    return _typed_dict(cls.__name__, keys)
+
+
+def _typed_dict(name: str, keys: Mapping[str, Any]) -> Any:
+    make: Any = TypedDict  # type checkers want its keys written out, which are known at run time
+    return make(name, keys)
 
 
 def _key(hint: Any, inside: tuple[type, ...]) -> tuple[Any, bool]:

@@ -46,8 +46,8 @@ class OllamaLLM(CompletionFields, BaseLLM):
     ``timeout``, ``max_retries``, ``api_key`` and ``headers`` can be given per call as well.
 
     ``batch`` and ``abatch`` run side by side, up to ``config["max_concurrency"]`` or else
-    `max_concurrency` (None: 4), and so do the prompts of one ``generate``. An empty prompt loads the model
-    and completes nothing. What the model thinks is never part of the text: it is kept in
+    `max_concurrency` (None: 4), and so do the prompts of one ``generate``. An empty prompt loads
+    the model and completes nothing. What the model thinks is never part of the text: it is kept in
     ``generation_info["reasoning_content"]`` (and ``["thinking"]``), the token counts in
     ``generation_info["usage_metadata"]`` and ``llm_output["token_usage"]``.
 
@@ -189,13 +189,13 @@ class OllamaLLM(CompletionFields, BaseLLM):
                     for line in stream:
                         lines.append(line)
                         self._tell(run_manager, chunk_of(line))
-                return result_of([joined(lines)], request.model)
+                return result_of([joined(lines)])
             answers = map_threads(
                 lambda prompt: client.generate(with_prompt(request, prompt)),
                 prompts,
                 fan_out(self.max_concurrency),
             )
-            return result_of(answers, request.model)
+            return result_of(answers)
 
     async def _agenerate(
         self,
@@ -213,13 +213,13 @@ class OllamaLLM(CompletionFields, BaseLLM):
                     async for line in stream:
                         lines.append(line)
                         await self._atell(run_manager, chunk_of(line))
-                return result_of([joined(lines)], request.model)
+                return result_of([joined(lines)])
             answers = await map_tasks(
                 lambda prompt: client.generate(with_prompt(request, prompt)),
                 prompts,
                 fan_out(self.max_concurrency),
             )
-            return result_of(answers, request.model)
+            return result_of(answers)
 
     def _stream(
         self,
@@ -315,9 +315,9 @@ class OllamaLLM(CompletionFields, BaseLLM):
 
     def _get_ls_params(self, stop: Sequence[str] | None = None, **kwargs: Any) -> LangSmithParams:
         request = resolve_completion(self, stop, kwargs)
-        found = LangSmithParams(
-            ls_provider=PROVIDER, ls_model_type="llm", ls_model_name=request.model
-        )
+        found = LangSmithParams(ls_provider=PROVIDER, ls_model_type="llm")
+        if request.model is not None:
+            found["ls_model_name"] = request.model
         if "temperature" in request.options:
             found["ls_temperature"] = request.options["temperature"]
         if "num_predict" in request.options:

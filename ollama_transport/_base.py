@@ -150,7 +150,7 @@ class BaseClient(Generic[H]):
 
     def whole_answer(self, call: Call[T], data: bytes) -> T:
         """Return the typed value of a whole answer's bytes."""
-        with reading(call.method, self.url(call), tuple):
+        with reading(call.method, self.url(call)):
             if call.may_be_empty and not data.strip():
                 return call.read({})
             raw = parse_object(data)

@@ -1,7 +1,7 @@
 """An endpoint as a value: what to send, and how to read what comes back."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -30,6 +30,10 @@ class Reader(Protocol[T]):
     def received(self) -> tuple[Any, ...]:
         """Return the lines that came so far."""
 
+    @property
+    def complete(self) -> bool:
+        """Tell whether the last line was returned: what follows it is nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
@@ -41,6 +45,10 @@ class Call(Generic[T]):
     ``repeatable`` is False where doing it twice differs from doing it once, ``may_be_empty`` True
     where success is an empty body, ``metered`` True where tokens are used. ``recover`` is asked
     once, when the server refused the call, for the call to send instead; None raises the refusal.
+    ``capability`` is what the model has to be able to do that is chosen where ``model`` is None;
+    None for calls that need no model. ``pullable`` is True where a model that the server does not
+    have may be pulled first. ``count`` makes of the lines of an answer what counts its tokens,
+    where the server may leave them out.
     """
 
     method: str
@@ -56,6 +64,21 @@ class Call(Generic[T]):
     may_be_empty: bool = False
     metered: bool = False
     recover: Callable[[OllamaError], "Call[T] | None"] | None = None
+    capability: str | None = None
+    pullable: bool = False
+    count: Callable[[Sequence[Any]], Any] | None = None
+
+    def with_model(self, model: str) -> "Call[T]":
+        """Return the call for a model, where none was named."""
+        body = {} if self.body is None else self.body
+        return replace(self, model=model, body={"model": model, **body})
+
+    def recovered(self, error: OllamaError) -> "Call[T] | None":
+        """Return the call to send after a refusal, for the same model; None raises the refusal."""
+        instead = None if self.recover is None else self.recover(error)
+        if instead is None or instead.model is not None or self.model is None:
+            return instead
+        return instead.with_model(self.model)
 
     def whole_body(self) -> dict[str, Any] | None:
         """Return the body that asks for a whole answer."""
@@ -107,12 +130,17 @@ class LineReader(Generic[T]):
         """Return the lines that came so far."""
         return tuple(self._received)
 
+    @property
+    def complete(self) -> bool:
+        """Tell whether the last line was returned."""
+        return self._complete
+
     def _type(self, objects: list[dict[str, Any]]) -> list[T]:
         if self._failure is not None:
             raise self._failure
         lines: list[T] = []
         for raw in objects:
-            if "error" in raw:
+            if raw.get("error") is not None:
                 self._failure = stream_failure(raw, received=self.received)
                 if not lines:
                     raise self._failure
@@ -150,6 +178,11 @@ class ShapedReader(Generic[T]):
     def received(self) -> tuple[Any, ...]:
         """Return the lines that came so far, as they came."""
         return self._reader.received
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether the last line was returned."""
+        return self._reader.complete
 
 
 def shaped(line: T, shapers: Sequence[Shaper[T]]) -> T:

@@ -44,7 +44,7 @@ class Client(BaseClient[httpx.Client], Endpoints):
             with self.limits:
                 response = self._open(call, stream=False)
                 with closing(response):
-                    with reading(call.method, self.url(call), tuple):
+                    with reading(call.method, self.url(call)):
                         data = response.read()
             return account.noted(self.whole_answer(call, data))
 
@@ -58,7 +58,7 @@ class Client(BaseClient[httpx.Client], Endpoints):
             with self.limits:
                 response = self._open(call, stream=True)
                 with closing(response):
-                    with reading(call.method, self.url(call), lambda: reader.received):
+                    with reading(call.method, self.url(call), reader):
                         for data in response.iter_bytes():
                             for line in reader.feed(data):
                                 yield account.noted(line)
@@ -135,7 +135,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
             async with self.limits:
                 response = await self._open(call, stream=False)
                 async with aclosing(response):
-                    with reading(call.method, self.url(call), tuple):
+                    with reading(call.method, self.url(call)):
                         data = await response.aread()
             return account.noted(self.whole_answer(call, data))
 
@@ -149,7 +149,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
             async with self.limits:
                 response = await self._open(call, stream=True)
                 async with aclosing(response):
-                    with reading(call.method, self.url(call), lambda: reader.received):
+                    with reading(call.method, self.url(call), reader):
                         async for data in response.aiter_bytes():
                             for line in reader.feed(data):
                                 yield account.noted(line)

@@ -4,6 +4,7 @@ vLLM and llama.cpp's llama-server have ``/tokenize``, which takes a field of ano
 and passes over the other one's, so that one request does for both.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
@@ -11,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from ollama_transport._answers import ChatLine, Embeddings, GenerateLine
 from ollama_transport._calls import Call, Reader
 from ollama_transport._errors import ProtocolError
+from ollama_transport._messages import ToolCall, ToolCallDelta
 from ollama_transport._usage import Usage
 
 CHARACTERS_PER_TOKEN = 4
@@ -44,19 +46,21 @@ def _texts(value: Any) -> Iterator[str]:
 
 def said_text(lines: Sequence[Any]) -> str:
     """Return all text that the model wrote: thoughts, answer, tool calls."""
-    return "".join(piece for line in lines for piece in _pieces(line))
+    plain = (piece for line in lines for piece in _plain_pieces(line))
+    deltas = [delta for line in lines for delta in getattr(line, "tool_call_deltas", ())]
+    # The last line of a stream repeats in its calls what the pieces before it said.
+    calls = deltas or [call for line in lines for call in getattr(line, "tool_calls", ())]
+    return "".join([*plain, *(_call_text(call) for call in calls)])
 
 
-def _pieces(line: Any) -> Iterator[str]:
-    yield getattr(line, "thinking", "")
-    yield getattr(line, "text", "")
-    deltas = getattr(line, "tool_call_deltas", ())
-    for delta in deltas:
-        yield f"{delta.name if delta.name else ''}{delta.arguments}"
-    # A last line repeats in its calls what the pieces before it said.
-    if not deltas and not getattr(line, "is_streamed", False):
-        for call in getattr(line, "tool_calls", ()):
-            yield f"{call.name}{call.arguments}"
+def _plain_pieces(line: Any) -> tuple[str, str]:
+    return getattr(line, "thinking", ""), getattr(line, "text", "")
+
+
+def _call_text(call: ToolCall | ToolCallDelta) -> str:
+    name = call.name if call.name is not None else ""
+    given = call.arguments
+    return name + (given if isinstance(given, str) else json.dumps(given, ensure_ascii=False))
 
 
 def estimated(call: Call[Any], lines: Sequence[Any]) -> Usage:

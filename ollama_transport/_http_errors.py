@@ -1,8 +1,8 @@
 """Turn what httpx raises into errors of ours; nothing of httpx leaves the package."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
@@ -32,6 +32,18 @@ _HINTS = {
 }
 
 
+class Received(Protocol):
+    """Be what knows how much of an answer has come."""
+
+    @property
+    def received(self) -> tuple[Any, ...]:
+        """Return the lines that came so far."""
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether nothing is missing."""
+
+
 @contextmanager
 def opening(method: str, url: str) -> Iterator[None]:
     """Map what fails before the answer's first byte; a plain context manager, for async as well."""
@@ -42,14 +54,18 @@ def opening(method: str, url: str) -> Iterator[None]:
 
 
 @contextmanager
-def reading(method: str, url: str, received: Callable[[], tuple[Any, ...]]) -> Iterator[None]:
-    """Map what fails while an answer is read; what had come is in the error."""
+def reading(method: str, url: str, reader: Received | None = None) -> Iterator[None]:
+    """Map what fails while an answer is read; what had come is in the error.
+
+    A connection that breaks after the last line of a stream has done its work: no error.
+    """
     try:
         yield
     except httpx.TimeoutException as error:
         raise _timeout(error, method, url) from error
     except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
-        raise truncated(received(), url=url) from error
+        if reader is None or not reader.complete:
+            raise truncated(() if reader is None else reader.received, url=url) from error
     except _HTTPX_ERRORS as error:
         raise _opening_error(error, method, url) from error
     except (ProtocolError, StreamError) as error:

@@ -41,7 +41,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
     """Return the call of ``/api/chat``.
 
     Raises:
-        ConfigError: when no model is named, or a tool is forced that was not given.
+        ConfigError: when the model's name is blank, or a tool is forced that was not given.
     """
     tools = [] if request.tool_choice == "none" else [flatten_tool(tool) for tool in request.tools]
     names = forced_names(request)
@@ -49,7 +49,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
     if names:
         shared["format"] = call_format(tools, names, request.format)
     body = {
-        "model": _named(request.model),
+        "model": _asked(request.model),
         "messages": [write_message(message) for message in request.messages],
         "tools": tools if tools else None,
         **shared,
@@ -60,6 +60,8 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
         return [*first, CallShaper(names)] if names else [*first]
 
     call = _lines("/api/chat", body, ChatLine.from_native, request.model, shapers)
+    # Without a message it only loads or unloads the model.
+    call = replace(call, metered=bool(request.messages))
     return _recovering(call, request, chat)
 
 
@@ -70,7 +72,7 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
         ConfigError: when no model is named.
     """
     body = {
-        "model": _named(request.model),
+        "model": _asked(request.model),
         "prompt": request.prompt,
         "suffix": request.suffix,
         "system": request.system,
@@ -81,6 +83,7 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
         **_shared(request),
     }
     call = _lines("/api/generate", body, GenerateLine.from_native, request.model, list)
+    call = replace(call, metered=bool(request.prompt or request.images))
     return _recovering(call, request, generate)
 
 
@@ -91,7 +94,7 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
         ConfigError: when no model is named.
     """
     body = {
-        "model": _named(request.model),
+        "model": _asked(request.model),
         "input": list(request.input),
         "dimensions": request.dimensions,
         "truncate": _truncate(request),
@@ -104,7 +107,16 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
     def read(raw: Mapping[str, Any]) -> Embeddings:
         return _counted(Embeddings.from_native(raw), expected)
 
-    call = Call("POST", "/api/embed", read, body=_given(body), model=request.model, metered=True)
+    call = Call(
+        "POST",
+        "/api/embed",
+        read,
+        body=_given(body),
+        model=request.model,
+        metered=True,
+        capability="embedding",
+        pullable=True,
+    )
     return _recovering(call, request, embed)
 
 
@@ -113,7 +125,16 @@ def embeddings(
 ) -> Call[Embeddings]:
     """Return the call of the legacy ``/api/embeddings``: one text, not normalised."""
     body = {"model": _named(model), "prompt": prompt, "options": options, "keep_alive": keep_alive}
-    return Call("POST", "/api/embeddings", Embeddings.from_native, body=_given(body), model=model)
+    return Call(
+        "POST",
+        "/api/embeddings",
+        Embeddings.from_native,
+        body=_given(body),
+        model=model,
+        metered=True,
+        capability="embedding",
+        pullable=True,
+    )
 
 
 def models() -> Call[ModelList]:
@@ -134,7 +155,14 @@ def version() -> Call[Version]:
 def show(model: str, *, verbose: bool = False) -> Call[ShowAnswer]:
     """Return the call of ``/api/show``; ``verbose`` adds the long arrays."""
     body = {"model": _named(model), "verbose": True if verbose else None}
-    return Call("POST", "/api/show", ShowAnswer.from_native, body=_given(body), model=model)
+    return Call(
+        "POST",
+        "/api/show",
+        ShowAnswer.from_native,
+        body=_given(body),
+        model=model,
+        pullable=True,
+    )
 
 
 def pull(model: str, *, insecure: bool = False) -> Call[Progress]:
@@ -297,7 +325,7 @@ def _lines(
     path: str,
     body: Mapping[str, Any],
     read: Callable[[Mapping[str, Any]], Line],
-    model: str,
+    model: str | None,
     shapers: Callable[[], Sequence[Shaper[Line]]],
 ) -> Call[Line]:
     def read_whole(raw: Mapping[str, Any]) -> Line:
@@ -316,6 +344,8 @@ def _lines(
         stream_fields=_STREAM,
         model=model,
         metered=True,
+        capability="completion",
+        pullable=True,
     )
 
 
@@ -341,6 +371,11 @@ def _named(model: str) -> str:
     if not model.strip():
         raise ConfigError("no model is named: set `model`, for example model='llama3.2'.")
     return model
+
+
+def _asked(model: str | None) -> str | None:
+    """Return the model to ask; None is chosen by the client."""
+    return None if model is None else _named(model)
 
 
 def _nothing(_: Mapping[str, Any]) -> None:

@@ -54,6 +54,11 @@ class EventReader(ABC, Generic[Line]):
         """Return the lines that came so far."""
         return tuple(self._received)
 
+    @property
+    def complete(self) -> bool:
+        """Tell whether the last line was returned."""
+        return self._is_over
+
     def feed(self, data: bytes) -> list[Line]:
         """Take bytes of any size and return the lines completed by them."""
         if self._is_over:

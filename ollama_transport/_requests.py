@@ -38,8 +38,8 @@ UnsupportedOptions = Literal["error", "drop"]
 class ChatRequest:
     """Ask for the next message of a chat (wire reference 3).
 
-    None and {} send nothing and leave the matter to the server. No message loads the model, or
-    unloads it with ``keep_alive=0``. ``tools`` are OpenAI-style function objects;
+    No ``model`` takes the first of the server's list that can chat. Else None and {} send nothing
+    and leave the matter to the server. No message loads the model, or unloads it with ``keep_alive=0``. ``tools`` are OpenAI-style function objects;
     ``format`` is "json" or a JSON schema; ``truncate=False`` refuses a prompt that does not fit
     instead of cutting it (3.8), which ``on_context_overflow`` "warn" and "error" ask for where
     ``truncate`` is None. A ``tool_choice`` that forces, and a ``format`` beside tools, are brought
@@ -51,7 +51,7 @@ class ChatRequest:
         ConfigError: for a value that no server would take.
     """
 
-    model: str
+    model: str | None
     messages: Sequence[Message] = ()
     tools: Sequence[Mapping[str, Any]] = ()
     tool_choice: ToolChoice | None = None
@@ -83,7 +83,7 @@ class GenerateRequest:
         ConfigError: for a value that no server would take.
     """
 
-    model: str
+    model: str | None
     prompt: str = ""
     suffix: str | None = None
     system: str | None = None
@@ -118,7 +118,7 @@ class EmbedRequest:
         ConfigError: for a value that no server would take.
     """
 
-    model: str
+    model: str | None
     input: Sequence[str]
     dimensions: int | None = None
     truncate: bool | None = None
@@ -129,6 +129,9 @@ class EmbedRequest:
     unsupported_options: UnsupportedOptions = "error"
 
     def __post_init__(self) -> None:
+        if isinstance(self.input, str):
+            # A text is a sequence of texts, too: each letter would get a vector.
+            raise ConfigError("`input` is a list of texts: give [text] for one alone.")
         object.__setattr__(self, "keep_alive", keep_alive(self.keep_alive))
         checked_policy(self.on_context_overflow)
         _check_unsupported(self.unsupported_options)
@@ -167,7 +170,8 @@ class CreateRequest:
     """Ask for a new model (wire reference 5.5).
 
     Give ``from_`` (another model), or ``files`` (name in the model: digest of an uploaded blob);
-    ``Client.create_from_files`` uploads files from disk first. ``license`` is one text or more.
+    ``Client.upload`` uploads one, ``Client.create_from_gguf`` does both. ``license`` is one text or
+    more.
     """
 
     model: str

@@ -1,101 +1,172 @@
 """Talk to a model in the terminal: ``ollama-ext chat``."""
 
+import importlib
 import sys
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Generator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 import typer
 
 from ollama_transport._answers import ChatLine
 from ollama_transport._client import Client
-from ollama_transport._errors import OllamaError
+from ollama_transport._errors import ConfigError, OllamaError
 from ollama_transport._messages import Message
+from ollama_transport._options import Think
 from ollama_transport._requests import ChatRequest
 from ollama_transport._usage import Usage
-from ollama_transport._values import check_think
-from ollama_transport.cli._app import Target, app
-from ollama_transport.cli._output import err, number, out
+from ollama_transport.cli._app import Target, command, explain
+from ollama_transport.cli._models import check_model, complete_model, first_model
+from ollama_transport.cli._output import Screen, err, number, out, say_error, waiting
 
 HELP = "/clear begins anew, /system TEXT sets the system message, /bye or Ctrl-D ends."
+PROMPT = ">>> "
+THINK: dict[str, Think] = {
+    "on": True,
+    "off": False,
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "max": "max",
+}
 
 
-@app.command()
+@command
 def chat(
-    context: typer.Context,
+    target: Target,
     model: Annotated[
-        str | None, typer.Argument(help="Name of the model. [default: the first that can chat]")
+        str | None,
+        typer.Argument(
+            help="Name of the model. [default: the first that can chat]",
+            autocompletion=complete_model,
+        ),
     ] = None,
     system: Annotated[str | None, typer.Option(help="System message.")] = None,
     think: Annotated[
-        str | None, typer.Option(help="on, off, low, medium, high or max. [default: the model's]")
+        str | None, typer.Option(help=f"{', '.join(THINK)}. [default: the model's]")
     ] = None,
     temperature: Annotated[float | None, typer.Option(help="Randomness; 0 is none.")] = None,
-    num_ctx: Annotated[int | None, typer.Option(help="Size of the context, in tokens.")] = None,
+    num_ctx: Annotated[
+        int | None, typer.Option(min=1, help="Size of the context, in tokens.")
+    ] = None,
 ) -> None:
-    """Chat with a model, streaming; what it thinks is dimmed."""
-    target: Target = context.obj
+    """Chat with a model; or send it standard input, and write the answer alone to standard output.
+
+    In the terminal, Ctrl-C ends an answer, and Ctrl-D ends the conversation.
+    """
+    if think is not None and think not in THINK:
+        raise ConfigError(f"--think {think}: give one of {', '.join(THINK)}.")
+    question = None if is_conversation() else read_question()
     options = {"temperature": temperature, "num_ctx": num_ctx}
     with target.client() as client:
-        name = client.default_model("completion") if model is None else model
-        talk = Talk(
-            client,
-            ChatRequest(
-                name,
-                think=check_think({"on": True, "off": False}.get(think or "", think)),
-                options={key: value for key, value in options.items() if value is not None},
-            ),
-            system,
+        request = ChatRequest(
+            _model(client, model),
+            think=None if think is None else THINK[think],
+            options={key: value for key, value in options.items() if value is not None},
+            on_context_overflow="warn",
         )
-        _loop(talk)
+        talk = Talk(client, request, system)
+        if question is None:
+            converse(talk)
+        else:
+            print_answer(talk.ask(question), aside=err)
 
 
+def is_conversation() -> bool:
+    """Tell whether somebody sits at a terminal; else standard input is the one question."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def read_question() -> str:
+    """Return what stands in standard input.
+
+    Raises:
+        ConfigError: when it is empty, or no text.
+    """
+    try:
+        text = sys.stdin.read().strip() if sys.stdin is not None else ""
+    except UnicodeDecodeError as error:
+        raise ConfigError("standard input is no text in UTF-8.") from error
+    if not text:
+        raise ConfigError("there is no terminal to talk at, and standard input is empty.")
+    return text
+
+
+def _model(client: Client, model: str | None) -> str:
+    if model is None:
+        return first_model(client, "completion")
+    check_model(client, model)
+    return model
+
+
+@dataclass
 class Talk:
     """Hold a conversation: what was said, and how the next answer is asked for."""
 
-    def __init__(self, client: Client, request: ChatRequest, system: str | None) -> None:
-        self.client = client
-        self.request = request
-        self.system = system
-        self.history: list[Message] = []
+    client: Client
+    request: ChatRequest
+    system: str | None
+    history: list[Message] = field(default_factory=list)
 
-    def ask(self, text: str) -> Iterator[ChatLine]:
-        """Yield the answer to a text; both are remembered once the answer is complete."""
+    def ask(self, text: str) -> Generator[ChatLine]:
+        """Yield the answer to a text.
+
+        Both are remembered: also what there is of an answer that is closed before its end, since
+        it was read. What failed is forgotten.
+        """
         question = Message("user", text)
         start = [] if self.system is None else [Message("system", self.system)]
-        messages = [*start, *self.history, question]
         said = ""
-        request = ChatRequest(
-            self.request.model,
-            messages,
-            think=self.request.think,
-            options=self.request.options,
-            on_context_overflow="warn",
-        )
-        with closing(self.client.chat_stream(request)) as lines:
-            for line in lines:
-                said += line.text
-                yield line
-        self.history += [question, Message("assistant", said)]
+        request = replace(self.request, messages=[*start, *self.history, question])
+        try:
+            with closing(self.client.chat_stream(request)) as lines:
+                for line in lines:
+                    said += line.text
+                    yield line
+        except OllamaError:
+            said = ""
+            raise
+        finally:
+            if said:
+                self.history += [question, Message("assistant", said)]
 
 
-def _loop(talk: Talk) -> None:
-    out.print(f"[bold]{talk.request.model}[/] — {HELP}")
+def converse(talk: Talk) -> None:
+    """Read and answer until the end of the input."""
+    with suppress(ImportError):
+        importlib.import_module("readline")  # gives input() its history and its editing
+    out.write(talk.request.model, "bold")
+    out.say(f": {HELP}")
     while True:
         try:
-            text = out.input("[bold cyan]>>> [/]").strip()
-        except (EOFError, KeyboardInterrupt):
-            out.print()
+            text = _read()
+        except EOFError:
+            out.say()
             return
+        except KeyboardInterrupt:
+            out.say("\nCtrl-D ends.")
+            continue
         if text in ("/bye", "/exit", "/quit"):
             return
         if text.startswith("/"):
-            out.print(_command(talk, text), markup=False)
+            out.say(obey(talk, text))
         elif text:
             _answer(talk, text)
 
 
-def _command(talk: Talk, text: str) -> str:
+def _read() -> str:
+    if not sys.stdout.isatty():
+        # input() would write the prompt among the answers.
+        err.write(PROMPT)
+        return input().strip()
+    # readline has to know the prompt, and which of its characters take no room.
+    prompt = f"\001\033[1;36m\002{PROMPT}\001\033[0m\002" if out.color_system else PROMPT
+    return input(prompt).strip()
+
+
+def obey(talk: Talk, text: str) -> str:
+    """Carry out a command of the conversation, and return what to say to it."""
     name, _, rest = text.partition(" ")
     if name == "/clear":
         talk.history.clear()
@@ -103,39 +174,44 @@ def _command(talk: Talk, text: str) -> str:
     if name == "/system":
         talk.system = rest if rest else None
         return "The system message is set." if rest else "The system message is removed."
-    return HELP
+    return HELP if name in ("/help", "/?") else f"{name} is no command: {HELP}"
 
 
 def _answer(talk: Talk, text: str) -> None:
     """Print an answer as it comes; Ctrl-C ends the answer, not the conversation."""
     try:
-        usage = _print(talk.ask(text))
+        with closing(talk.ask(text)) as lines:
+            print_answer(lines, aside=out)
     except KeyboardInterrupt:
-        out.print("\n[dim]interrupted[/]")
+        out.say("\ninterrupted", "dim")
     except OllamaError as error:
-        err.print(f"\nerror: {error}", markup=False)
-    else:
-        out.print(f"\n[dim]{_summary(usage)}[/]")
+        out.say()
+        say_error(explain(error))
 
 
-def _print(lines: Iterator[ChatLine]) -> Usage | None:
+def print_answer(lines: Generator[ChatLine], aside: Screen) -> None:
+    """Write an answer as it comes; ``aside`` gets what is no part of it: thoughts and speed."""
     usage = None
     thinking = False
-    for line in lines:
+    with waiting("waiting for the model; it may be loading …", aside):
+        line = next(lines, None)
+    while line is not None:
         if line.thinking:
             thinking = True
-            out.print(line.thinking, end="", style="dim italic", markup=False, soft_wrap=True)
+            aside.write(line.thinking, "dim italic")
         if line.text:
             if thinking:
+                aside.say("\n")
                 thinking = False
-                out.print("\n")
-            out.print(line.text, end="", markup=False, soft_wrap=True)
-        sys.stdout.flush()
+            out.write(line.text)
         usage = line.usage if line.usage is not None else usage
-    return usage
+        line = next(lines, None)
+    out.say()
+    aside.say(summary(usage), "dim")
 
 
-def _summary(usage: Usage | None) -> str:
+def summary(usage: Usage | None) -> str:
+    """Return the tokens, the speed and the time of an answer; what is unknown is left out."""
     if usage is None:
         return "no usage was reported"
     parts = [

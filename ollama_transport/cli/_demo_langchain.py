@@ -1,8 +1,5 @@
 """The demo's half for LangChain: a retriever and a chain."""
 
-from collections.abc import Iterator
-from typing import Any
-
 from langchain_core.documents import Document
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
@@ -11,7 +8,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 
 from langchain_ollama_ext import ChatOllama, OllamaEmbeddings
 from ollama_transport._ledger import UsageLedger
-from ollama_transport.cli._demo import Source, Task, print_answer, print_sources, print_usage
+from ollama_transport.cli._demo import Answer, Show, Source, Task
 
 PROMPT = ChatPromptTemplate.from_messages(
     [
@@ -21,29 +18,28 @@ PROMPT = ChatPromptTemplate.from_messages(
 )
 
 
-def answer(task: Task, name: str) -> None:
-    """Answer by a LangChain chain, and print the answer, its sources and its cost."""
+def answer(task: Task, show: Show) -> Answer:
+    """Answer by a LangChain chain; ``show`` is given the pieces as they come."""
     ledger = UsageLedger()
+    common = {"timeout": task.timeout, "ledger": ledger}
     with (
         OllamaEmbeddings(
-            model=task.embed_model, base_url=task.base_url, ledger=ledger
+            model=task.embed.model, base_url=task.embed.base_url, **common
         ) as embeddings,
-        ChatOllama(model=task.model, base_url=task.base_url, ledger=ledger) as model,
+        ChatOllama(model=task.chat.model, base_url=task.chat.base_url, **common) as model,
     ):
         store = InMemoryVectorStore(embeddings)
-        store.add_documents(
-            [
-                Document(passage.text, metadata={"source": passage.source})
-                for passage in task.passages
-            ]
-        )
+        store.add_documents(_documents(task))
         found = store.similarity_search_with_score(task.question, k=3)
-        print_answer(name, _pieces(model, task.question, [document for document, _ in found]))
-    print_sources([Source(d.metadata["source"], d.page_content, score) for d, score in found])
-    print_usage(ledger.snapshot().total)
+        chain: Runnable[dict[str, str], str] = PROMPT | model | StrOutputParser()
+        context = "\n\n".join(document.page_content for document, _ in found)
+        text = ""
+        for piece in chain.stream({"context": context, "question": task.question}):
+            text += piece
+            show(piece)
+    sources = [Source(d.metadata["source"], d.page_content, score) for d, score in found]
+    return Answer(text, sources, ledger.snapshot().total)
 
 
-def _pieces(model: Any, question: str, documents: list[Document]) -> Iterator[str]:
-    chain: Runnable[dict[str, str], str] = PROMPT | model | StrOutputParser()
-    context = "\n\n".join(document.page_content for document in documents)
-    return chain.stream({"context": context, "question": question})
+def _documents(task: Task) -> list[Document]:
+    return [Document(passage.text, metadata={"source": passage.file}) for passage in task.passages]

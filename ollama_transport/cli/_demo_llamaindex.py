@@ -7,29 +7,33 @@ from llama_index.core.schema import TextNode
 
 from llamaindex_ollama_ext import Ollama, OllamaEmbedding
 from ollama_transport._ledger import UsageLedger
-from ollama_transport.cli._demo import Source, Task, print_answer, print_sources, print_usage
+from ollama_transport.cli._demo import Answer, Show, Source, Task
 
 
-def answer(task: Task, name: str) -> None:
-    """Answer by a LlamaIndex query engine, and print the answer, its sources and its cost."""
+def answer(task: Task, show: Show) -> Answer:
+    """Answer by a LlamaIndex query engine; ``show`` is given the pieces as they come."""
     ledger = UsageLedger()
+    common = {"timeout": task.timeout, "ledger": ledger}
     with (
         OllamaEmbedding(
-            model_name=task.embed_model, base_url=task.base_url, ledger=ledger
+            model_name=task.embed.model, base_url=task.embed.base_url, **common
         ) as embedding,
-        Ollama(model=task.model, base_url=task.base_url, ledger=ledger) as llm,
+        Ollama(model=task.chat.model, base_url=task.chat.base_url, **common) as llm,
     ):
         index = VectorStoreIndex(_nodes(task), embed_model=embedding)
         engine = index.as_query_engine(llm=llm, streaming=True, similarity_top_k=3)
         response: Any = engine.query(task.question)
-        print_answer(name, iter(response.response_gen))
-    print_sources([_source(found) for found in response.source_nodes])
-    print_usage(ledger.snapshot().total)
+        text = ""
+        for piece in response.response_gen:
+            text += piece
+            show(piece)
+    sources = [_source(found) for found in response.source_nodes]
+    return Answer(text, sources, ledger.snapshot().total)
 
 
 def _nodes(task: Task) -> list[TextNode]:
     return [
-        TextNode(text=passage.text, metadata={"file_name": passage.source})
+        TextNode(text=passage.text, metadata={"file_name": passage.file})
         for passage in task.passages
     ]
 

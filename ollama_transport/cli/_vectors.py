@@ -67,8 +67,7 @@ class VectorFile:
         Raises:
             ConfigError: when the file holds other things, or vectors of another model.
         """
-        wanted = set(passages)
-        files = {passage.file for passage in passages}
+        wanted, files = set(passages), {passage.file for passage in passages}
         done: set[Passage] = set()
         length = None
         stale = False
@@ -76,22 +75,25 @@ class VectorFile:
             if row is None:
                 stale = True
                 continue
-            if row["model"] != model:
-                raise ConfigError(
-                    f"{self.path} holds vectors of {row['model']}, which do not go together with "
-                    f"those of {model}: give another --out or --model."
-                )
+            self._check_model(row, model)
             length = len(row["vector"])
-            passage = _passage(row)
+            done.add(passage := _passage(row))
             stale = stale or (passage.file in files and passage not in wanted)
-            done.add(passage)
         if stale:
-            kept = (row for row in self._rows() if row is not None)
-            _write_whole(
-                self.lines,
-                (row for row in kept if _passage(row) in wanted or row["file"] not in files),
-            )
+            self._drop_stale(wanted, files)
         return [passage for passage in passages if passage not in done], length
+
+    def _check_model(self, row: dict[str, Any], model: str) -> None:
+        if row["model"].removesuffix(":latest") != model.removesuffix(":latest"):
+            raise ConfigError(
+                f"{self.path} holds vectors of {row['model']}, which do not go together with "
+                f"those of {model}: give another --out or --model."
+            )
+
+    def _drop_stale(self, wanted: set[Passage], files: set[str]) -> None:
+        rows = (row for row in self._rows() if row is not None)
+        kept = (row for row in rows if row["file"] not in files or _passage(row) in wanted)
+        _write_whole(self.lines, kept)
 
     def _rows(self) -> Iterator[dict[str, Any] | None]:
         """Yield the rows; None for a last line that was cut off."""

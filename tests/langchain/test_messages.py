@@ -143,7 +143,14 @@ def test_audio_travels_with_the_images(block: dict[str, Any]) -> None:
             "document loader",
         ),
         ({"type": "document", "source": {"type": "base64", "data": _DATA}}, "document loader"),
-        ({"type": "input_file", "filename": "a.pdf", "file_data": _URI[:20]}, "'a.pdf'"),
+        (
+            {
+                "type": "input_file",
+                "filename": "a.pdf",
+                "file_data": "data:application/pdf;base64,AA==",
+            },
+            "'a.pdf'",
+        ),
         ({"type": "video", "base64": _DATA, "mime_type": "video/mp4"}, "frames"),
         ({"type": "image", "file_id": "file-1"}, "not within reach"),
         ({"type": "image", "url": "https://example.org/a.png"}, "fetch_image_urls"),
@@ -195,7 +202,8 @@ def test_a_failed_tool_says_so(text: str, sent: str) -> None:
 
 def test_a_tool_result_may_hold_an_image() -> None:
     """Images in tool results arrive with them."""
-    blocks: Any = [{"type": "text", "text": "t"}, {"type": "image", "base64": _DATA}]
+    picture = {"type": "image", "base64": _DATA, "mime_type": "image/png"}
+    blocks: Any = [{"type": "text", "text": "t"}, picture]
     sent = _sent(ToolMessage(blocks, tool_call_id="c"))[0]
     assert (sent["content"], sent["images"]) == ("t", [_DATA])
 
@@ -211,7 +219,11 @@ def test_anthropic_history() -> None:
     """Thinking, tool use and a result inside a human message become messages of their own."""
     use = {"type": "tool_use", "id": "c1", "name": "f", "input": {"a": 1}}
     thought = {"type": "thinking", "thinking": "hm", "signature": "x"}
-    result = {"type": "tool_result", "tool_use_id": "c1", "content": [{"type": "text", "text": "7"}]}
+    result = {
+        "type": "tool_result",
+        "tool_use_id": "c1",
+        "content": [{"type": "text", "text": "7"}],
+    }
     sent = _sent(
         AIMessage([thought, {"type": "text", "text": "so"}, use], tool_calls=[_CALL]),
         HumanMessage([result, {"type": "text", "text": "and?"}]),

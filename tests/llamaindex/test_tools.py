@@ -4,20 +4,25 @@ import asyncio
 import json
 from collections.abc import Callable
 from enum import Enum
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from llama_index.core.agent.react import ReActChatFormatter, ReActOutputParser
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.base.llms.types import (
+    ChatMessage,
     ChatResponse,
+    TextBlock,
     ToolCallBlock,
 )
 from llama_index.core.tools import FunctionTool
 from llama_ways import Played, Way, answer, chat_reply
 from pydantic import BaseModel
+from running import Run
 
 from llamaindex_ollama_ext import Ollama
+from ollama_transport import ConfigError, UnsupportedContentError
 from ollama_transport.embedded import EmbeddedOllama
 
 Make = Callable[..., Ollama]
@@ -105,6 +110,153 @@ def test_identical_calls_are_two(ollama: Make, way: Way, identity: str | None) -
 
 def test_ids_are_made_the_same_for_the_same_answer(ollama: Make, way: Way) -> None:
     """D5: an id that was made does not change when the same answer is read again."""
+    reply = answer({"tool_calls": [tool_call("fast")]}, streams=way.streams)
+    ids = {calls_of(way.chat(ollama(Played(reply)), "hi")[-1])[0].tool_call_id for _ in range(2)}
+    assert len(ids) == 1
+    assert None not in ids
+
+
+def test_one_call_at_a_time(ollama: Make, way: Way) -> None:
+    """D9: without allow_parallel_tool_calls one call is left, streamed or not."""
+    calls = [tool_call("fast", "1"), tool_call("slow", "2")]
+    llm = ollama(Played(answer({"tool_calls": calls}, streams=way.streams)))
+    response = way.chat_with_tools(llm, [FAST, SLOW], "hi")[-1]
+    assert [call.tool_call_id for call in calls_of(response)] == ["1"]
+
+
+def test_the_history_of_the_caller_stays_as_it_is(ollama: Make, way: Way) -> None:
+    """D9: a chat with tools adds nothing to the caller's list."""
+    network = Played(answer({"content": "hi"}, streams=way.streams))
+    history = [ChatMessage("one"), ChatMessage("two", role="assistant")]
+    way.chat_with_tools(ollama(network), [FAST], "three", chat_history=history)
+    assert len(history) == 2
+    assert [m["content"] for m in network.body["messages"]] == ["one", "two", "three"]
+
+
+def test_arguments_beside_tools_are_sent(ollama: Make, way: Way) -> None:
+    """D9: what is given with chat_with_tools reaches the server."""
+    network = Played(answer({"content": "hi"}, streams=way.streams))
+    llm = ollama(network, thinking=True)
+    way.chat_with_tools(llm, [FAST], "hi", think=False, options={"seed": 1}, keep_alive=0)
+    body = network.body
+    assert (body["think"], body["options"], body["keep_alive"]) == (False, {"seed": 1}, 0)
+
+
+@pytest.mark.parametrize(
+    "how", [{"tool_required": True}, {"tool_choice": "slow"}, {"tool_choice": "required"}]
+)
+@pytest.mark.parametrize("model", ["demo", "demo-rendered"])
+def test_a_forced_call_is_made(
+    server: EmbeddedOllama, way: Way, how: dict[str, Any], model: str
+) -> None:
+    """D9: a required tool is called, by its name if one was given, and no text comes with it."""
+    llm = Ollama(model, server.url)
+    tools = [SLOW] if "tool_choice" not in how else [FAST, SLOW]
+    response = way.chat_with_tools(llm, tools, "Tell me about Paris, please.", **how)[-1]
+    (selection,) = llm.get_tool_calls_from_response(response)
+    assert selection.tool_name in [tool.metadata.name for tool in tools]
+    if how.get("tool_choice") == "slow":
+        assert selection.tool_name == "slow"
+    assert set(selection.tool_kwargs) == {"city"}
+    assert response.message.content == ""
+
+
+def test_a_forced_call_grows_while_it_is_streamed(server: EmbeddedOllama, way: Way) -> None:
+    """D9: its arguments come bit by bit, under one id, and each step can be read as a call."""
+    llm = Ollama("demo", server.url)
+    responses = way.chat_with_tools(llm, [SLOW], "Weather in Paris?", tool_required=True)
+    steps = [calls_of(response)[0] for response in responses if calls_of(response)]
+    assert len({step.tool_call_id for step in steps}) == 1
+    assert isinstance(steps[-1].tool_kwargs, dict)
+    if way.streams:
+        texts = [str(step.tool_kwargs) for step in steps[:-1]]
+        assert len(texts) > 2
+        assert all(after.startswith(before) for before, after in pairwise(texts))
+        for response in responses:
+            llm.get_tool_calls_from_response(response, error_on_no_tool_call=False)
+
+
+def test_a_tool_that_was_not_given_cannot_be_forced(ollama: Make, way: Way) -> None:
+    """D9: a name that is none of the tools is an error that lists them."""
+    llm = ollama(Played(answer({"content": "hi"}, streams=way.streams)))
+    with pytest.raises(ConfigError, match="fast"):
+        way.chat_with_tools(llm, [FAST], "hi", tool_choice="slwo")
+
+
+def test_no_call_is_an_error_on_request(ollama: Make, way: Way) -> None:
+    """get_tool_calls_from_response raises for no call unless told not to, and takes more."""
+    llm = ollama(Played(answer({"content": "no"}, streams=way.streams)))
+    response = way.chat_with_tools(llm, [FAST], "hi")[-1]
+    with pytest.raises(ValueError, match=r"at least one tool call.*'no'"):
+        llm.get_tool_calls_from_response(response)
+    assert llm.get_tool_calls_from_response(response, False) == []
+    assert llm.get_tool_calls_from_response(response, error_on_no_tool_call=False, more=1) == []
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "done", "found"),
+    [
+        ({"a": 1}, True, {"a": 1}),
+        ('{"a": 1}', True, {"a": 1}),
+        ("", True, {}),
+        ('{"a": 1, "b": "x', False, {"a": 1, "b": None}),
+        ("{", False, {}),
+        ('{"a": 1, "b": "x', True, None),
+        ("[1]", True, None),
+    ],
+)
+def test_arguments_of_a_selection(kwargs: Any, done: bool, found: dict[str, Any] | None) -> None:
+    """Arguments are an object; those that were cut off are never taken for whole ones."""
+    message = ChatMessage(
+        role="assistant",
+        blocks=[TextBlock(text=""), ToolCallBlock(tool_name="f", tool_kwargs=kwargs)],
+    )
+    response = ChatResponse(message=message, raw={"done": done})
+    llm = Ollama("m")
+    if found is None:
+        with pytest.raises(UnsupportedContentError, match="num_predict"):
+            llm.get_tool_calls_from_response(response)
+    else:
+        (selection,) = llm.get_tool_calls_from_response(response)
+        assert selection.tool_kwargs == found
+
+
+def test_predict_and_call(server: EmbeddedOllama, run: Run) -> None:
+    """The model picks the tool, LlamaIndex calls it, its output is the answer."""
+    llm = Ollama("demo", server.url)
+    method = llm.apredict_and_call if run.is_async else llm.predict_and_call
+    response = run(method([FAST], "Call fast for the city of Rome.", tool_required=True))
+    assert str(response).startswith("fast ")
+    assert response.sources[0].tool_name == "fast"
+
+
+def broken(city: str) -> str:
+    """Fail."""
+    raise RuntimeError(f"no weather in {city}")
+
+
+@pytest.mark.parametrize("raises", [True, False])
+def test_predict_and_call_with_a_tool_that_fails(
+    server: EmbeddedOllama, run: Run, raises: bool
+) -> None:
+    """error_on_tool_error raises what the tool said; else it is the answer."""
+    llm = Ollama("demo", server.url)
+    method = llm.apredict_and_call if run.is_async else llm.predict_and_call
+    arguments: dict[str, Any] = {"tool_required": True, "error_on_tool_error": raises}
+    tools = [FunctionTool.from_defaults(broken)]
+    if raises:
+        with pytest.raises(ValueError, match="no weather in"):
+            run(method(tools, "Call broken for Rome.", **arguments))
+    else:
+        assert "no weather in" in str(run(method(tools, "Call broken for Rome.", **arguments)))
+
+
+# LlamaIndex's workflows look at every attribute of an agent, pydantic's old ones too.
+@pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
+def test_a_model_without_tools_reasons_in_text(server: EmbeddedOllama, run: Run) -> None:
+    """D11: predict_and_call goes by ReAct when the model is known to call no tools."""
+    llm = Ollama("demo", server.url, is_function_calling_model=False)
+    method = llm.apredict_and_call if run.is_async else llm.predict_and_call
     reply = 'Thought: I need it.\nAction: fast\nAction Input: {"city": "Rome"}'
     server.script("POST", "/api/chat", chat_reply({"content": reply}))
     # Without these two, core's own fallback fails on itself.

@@ -62,7 +62,9 @@ def streamed(*messages: dict[str, Any], last: dict[str, Any] | None = None) -> h
 def raw_stream(lines: Sequence[Any]) -> httpx.Response:
     """Return lines as they are, without an end of their own."""
     data = "".join(f"{json.dumps(one)}\n" for one in lines)
-    return httpx.Response(200, content=data.encode(), headers={"content-type": "application/x-ndjson"})
+    return httpx.Response(
+        200, content=data.encode(), headers={"content-type": "application/x-ndjson"}
+    )
 
 
 def called(*names: str, first: int = 0) -> dict[str, Any]:

@@ -10,17 +10,21 @@ def call(run: Run, thing: Any, name: str, *args: Any, **kwargs: Any) -> Any:
     return run(getattr(thing, f"a{name}" if run.is_async else name)(*args, **kwargs))
 
 
-def pieces(run: Run, thing: Any, *args: Any, **kwargs: Any) -> list[Any]:
-    """Return all that ``thing.stream(…)`` yields, or ``thing.astream(…)``."""
-    return call_pieces(run, thing, "stream", *args, **kwargs)
+def pieces(
+    run: Run, thing: Any, *args: Any, into: list[Any] | None = None, **kwargs: Any
+) -> list[Any]:
+    """Return all that ``thing.stream(…)`` or ``thing.astream(…)`` yields.
+
+    A list given as ``into`` has what came before an error.
+    """
+    found: list[Any] = [] if into is None else into
+    if run.is_async:
+        run(_gather(thing.astream(*args, **kwargs), found))
+    else:
+        found.extend(thing.stream(*args, **kwargs))
+    return found
 
 
-def call_pieces(run: Run, thing: Any, name: str, *args: Any, **kwargs: Any) -> list[Any]:
-    """Return all that a streaming method yields, in either form."""
-    if not run.is_async:
-        return list(getattr(thing, name)(*args, **kwargs))
-    return list(run(_gathered(getattr(thing, f"a{name}")(*args, **kwargs))))
-
-
-async def _gathered(stream: Any) -> list[Any]:
-    return [piece async for piece in stream]
+async def _gather(stream: Any, found: list[Any]) -> None:
+    async for piece in stream:
+        found.append(piece)

@@ -262,3 +262,14 @@ def test_a_deadline_around_a_call_leaves_nothing_open(server: EmbeddedOllama) ->
     assert asyncio.run(main()) == "0.33.0"
     gate.set()
     gc.collect()
+
+
+@pytest.mark.parametrize("cut", ["close", "reset"])
+def test_a_connection_that_breaks_after_the_last_line_is_no_error(
+    run: Run, server: EmbeddedOllama, cut: str
+) -> None:
+    """Nothing is missing from an answer whose last line came, however the connection ends."""
+    server.script(*CHAT, lines_of(cut=cut))
+    lines = run.lines(run.client(server.url, retry=NEW).chat_stream(REQUEST))
+    assert lines[-1].done
+    assert text(lines) == "Hello! How can I help you today?"
