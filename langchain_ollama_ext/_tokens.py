@@ -66,7 +66,7 @@ def count(send: Callable[[R], Line], request: R) -> int:
         if error.prompt_tokens is None:
             raise
         return error.prompt_tokens
-    if usage is None or usage.prompt_tokens is None:
+    if usage is None or usage.prompt_tokens is None or usage.estimated:
         raise ProtocolError(
             "the server did not say how many tokens the prompt has: use "
             'token_counter="approximate".'

@@ -40,10 +40,10 @@ def typed_dict_schema(cls: type) -> dict[str, Any]:
 
 
 def readable(cls: type) -> bool:
-    """Tell whether langchain-core can read a TypedDict: it fails at NotRequired and Required."""
+    """Tell whether langchain-core can read a TypedDict: NotRequired and recursion are beyond it."""
     try:
         convert_to_json_schema(cls)
-    except TypeError:
+    except (TypeError, RecursionError):
         return False
     return True
 

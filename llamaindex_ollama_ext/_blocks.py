@@ -38,6 +38,7 @@ def media_blocks(messages: Sequence[ChatMessage]) -> list[MediaBlock]:
 def flat(blocks: Sequence[BaseContentBlock]) -> Iterator[BaseContentBlock]:
     """Yield blocks with those that hold others taken apart, their source named in a text."""
     for block in blocks:
+        # Models have no field for a source: it stands before what it is the source of.
         if isinstance(block, CitableBlock):
             yield TextBlock(text=f"{block.title} ({block.source}):")
             yield from flat(block.content)
@@ -55,6 +56,7 @@ def text_of(blocks: Sequence[BaseContentBlock]) -> str:
 
 def thinking_of(blocks: Sequence[BaseContentBlock]) -> str:
     """Return the reasoning of blocks, one line end between two."""
+    # All of them: an answer that thought between two calls has several.
     contents = [block.content for block in blocks if isinstance(block, ThinkingBlock)]
     return "\n".join(content for content in contents if content)
 
@@ -66,6 +68,7 @@ def check_blocks(blocks: Sequence[BaseContentBlock], role: str) -> None:
         UnsupportedContentError: naming the block and what to send instead.
     """
     for block in blocks:
+        # Not an error: histories written for another provider go on working.
         if isinstance(block, CachePoint):
             warnings.warn(
                 "a CachePoint is left out: Ollama keeps the common beginning of prompts by itself.",

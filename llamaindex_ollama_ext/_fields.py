@@ -73,6 +73,7 @@ class LLMFields(ServerFields, SamplingOptions):
         default=None, ge=0, le=20, description="And for those of so many others at its place."
     )
 
+    # Before pydantic's own check, which would not take None for a number.
     @field_validator("context_window", mode="before")
     @classmethod
     def _check_context_window(cls, value: Any) -> Any:
@@ -96,6 +97,7 @@ class LLMFields(ServerFields, SamplingOptions):
             )
         return self
 
+    # Properties, as there; the methods behind them are `sync_client` and that of the parent.
     @property
     def client(self) -> Client:
         """Return the blocking client, made on first need."""
@@ -116,6 +118,7 @@ class LLMFields(ServerFields, SamplingOptions):
         self.timeout = seconds
 
     def _options(self) -> dict[str, Any]:
+        # The catch-all goes last: there it was the one way to set most options.
         window = self.context_window
         context = {} if window == SERVER_DECIDES else {"num_ctx": window}
         return {**set_options(self), **context, **self.additional_kwargs}

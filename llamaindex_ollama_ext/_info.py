@@ -31,6 +31,7 @@ class ModelFacts:
     @classmethod
     def of(cls, shown: ShowAnswer) -> Self:
         """Read the facts off the server's answer."""
+        # Other servers may list none, which is not the same as being able to do nothing.
         known = shown.capabilities
         return cls(
             context_length=shown.context_length,
@@ -54,6 +55,7 @@ UNKNOWN = ModelFacts()
 
 
 def _parameter(shown: ShowAnswer, name: str) -> int | None:
+    # Text as in a Modelfile, the names padded with blanks (wire reference 9).
     for line in (shown.parameters if shown.parameters is not None else "").splitlines():
         found, _, value = line.partition(" ")
         if found == name and value.strip().isdigit():
@@ -101,4 +103,5 @@ def _begin(known: Known, client: Client | AsyncClient, model: str) -> bool:
 def _give_up(known: Known, model: str, error: OllamaError) -> None:
     if isinstance(error, StatusError | ProtocolError) and not isinstance(error, ModelNotFoundError):
         return  # it will not tell the next time either
+    # Not reached, or not pulled yet: the next call may find it.
     known.pop(model, None)

@@ -24,6 +24,7 @@ FETCH_TIMEOUT_S = 60.0
 MAX_BYTES = 64 * 1024 * 1024
 """Longest image or sound that is fetched."""
 
+# A client for each fetch: addresses are many and seldom the same, and none may see our headers.
 _HOW: dict[str, Any] = {"timeout": FETCH_TIMEOUT_S, "follow_redirects": True}
 _FETCHED: dict[tuple[int, str], bytes] = {}
 
@@ -35,6 +36,7 @@ def load_media(blocks: Sequence[MediaBlock]) -> Media:
         UnsupportedContentError: for an address that cannot be fetched, a block without data, or a
             file that cannot be read.
     """
+    # Blocks of pydantic cannot be keys, and equal ones need not be the same image for ever.
     found = {id(block): _at_hand(block) for block in blocks}
     missing = [block for block in blocks if found[id(block)] is None]
     return {**_present(found), **{id(block): _load(block) for block in missing}}
@@ -66,6 +68,7 @@ def _at_hand(block: MediaBlock) -> bytes | str | None:
 
 
 def _read_stream(stream: IOBase) -> bytes:
+    # Left as it was: the next turn sends it again, and it is the caller's.
     position = stream.tell()
     stream.seek(0)
     data = stream.read()
@@ -75,6 +78,7 @@ def _read_stream(stream: IOBase) -> bytes:
 
 def _data_url(url: str) -> bytes | str:
     head, _, data = url.partition(",")
+    # Base64 goes to the server as it stands, without being decoded and encoded again.
     return data if head.endswith(";base64") else unquote_to_bytes(data)
 
 
@@ -115,6 +119,7 @@ async def _aload(block: MediaBlock) -> bytes:
 
 def _checked_url(block: MediaBlock) -> str:
     url = _url(block)
+    # No file: and the like: a message may come from anywhere, this machine's files do not.
     scheme = urlsplit(url).scheme
     if scheme in ("http", "https"):
         return url
@@ -146,6 +151,7 @@ def _checked(response: httpx.Response, url: str) -> httpx.Response:
 
 
 def _within_limit(piece: bytes, so_far: int, url: str) -> bytes:
+    # While it comes, since a server need not say beforehand how much it is going to send.
     if so_far + len(piece) <= MAX_BYTES:
         return piece
     raise UnsupportedContentError(f"what a message names at {url} is over {MAX_BYTES} bytes long.")
@@ -160,5 +166,6 @@ def _unreachable(url: str, error: Exception) -> UnsupportedContentError:
 def _keep(block: MediaBlock, url: str, data: bytes) -> bytes:
     key = (id(block), url)
     _FETCHED[key] = data
+    # At the end of the process there is nothing left to tidy up.
     weakref.finalize(block, _FETCHED.pop, key, None).atexit = False
     return data

@@ -42,6 +42,7 @@ def to_messages(messages: Sequence[ChatMessage], media: Media) -> list[Message]:
 
 
 def _to_message(message: ChatMessage, media: Media) -> Message:
+    # Not message.content: that leaves out what stands inside citations.
     blocks = list(flat(message.blocks))
     check_blocks(blocks, message.role.value)
     role = _ROLES[message.role]
@@ -58,6 +59,7 @@ def _to_message(message: ChatMessage, media: Media) -> Message:
 
 
 def _text(kwargs: Mapping[str, Any], *names: str) -> str | None:
+    # Other integrations put anything under these names: only text is meant for us.
     values = [kwargs[name] for name in names if isinstance(kwargs.get(name), str)]
     return values[0] if values else None
 
@@ -106,6 +108,7 @@ def _arguments(value: Mapping[str, Any] | str | None) -> Mapping[str, Any] | str
 
 
 def _same_call(call: ToolCall, other: ToolCall) -> bool:
+    # Two calls may say the same and be two: their ids decide where they have some.
     if call.id is not None and other.id is not None:
         return call.id == other.id
     return call.name == other.name and _parsed(call.arguments) == _parsed(other.arguments)
@@ -154,6 +157,7 @@ def _in_call_order(
     found = [_find(result, by_id, latest) for result in results]
     if len(results) == len(latest) and not any(_is_linked(result) for result in results):
         found = list(latest)
+    # The place is the call's among all calls: templates without ids go by the order alone.
     named = [_named(result, call) for result, call in zip(results, found, strict=True)]
     places = [call.place for call in found if call is not None]
     if len(places) < len(results):
@@ -174,6 +178,7 @@ def _find(result: Message, by_id: Mapping[str, _Asked], latest: Sequence[_Asked]
 
 
 def _named(result: Message, asked: _Asked | None) -> Message:
+    # A name that the caller gave stands.
     if asked is None or result.tool_name is not None:
         return result
     return replace(result, tool_name=asked.call.name)

@@ -29,6 +29,7 @@ _SHARED = frozenset(
 _CHAT = _SHARED | {"allow_parallel_tool_calls", "parallel_tool_calls", "tool_choice", "tools"}
 _COMPLETE = _SHARED | {"context", "images", "raw", "suffix", "system", "system_prompt", "template"}
 _AS_GIVEN = ("keep_alive", "logprobs", "model", "on_context_overflow", "shift", "truncate")
+# Names of other packages, too far from ours for a guess by spelling.
 _OTHER_NAMES = {
     "context_window": "num_ctx",
     "json_mode": "format",
@@ -66,6 +67,7 @@ def chat_fields(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
             out of range.
     """
     _check_names("chat", call, _CHAT)
+    # Two names for one thing: LlamaIndex's agents use one, OpenAI's users the other.
     tools = call.get("tools")
     parallel = call.get("parallel_tool_calls")
     return {
@@ -123,6 +125,7 @@ def _shared(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
         **own,
         **given,
         "options": {**defaults.options, **_options(call)},
+        # None is a word here, the only one to leave JSON mode for one call.
         "format": call.get("format", defaults.format),
         "think": _first(call.get("think"), call.get("thinking"), defaults.think),
         "top_logprobs": defaults.top_logprobs if top is None else top,
@@ -131,11 +134,13 @@ def _shared(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _first(*values: Any) -> Any:
+    # False is an answer: only None asks the next one.
     return next((value for value in values if value is not None), None)
 
 
 def _options(call: Mapping[str, Any]) -> dict[str, Any]:
     named = {name: value for name, value in call.items() if name in OPTION_NAMES}
+    # LlamaIndex's own callers give one text or several.
     if isinstance(named.get("stop"), str):
         named["stop"] = [named["stop"]]
     given = call.get("options")

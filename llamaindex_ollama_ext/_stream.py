@@ -24,6 +24,7 @@ from ollama_transport import ChatLine, GenerateLine, ToolCall, ToolCallDelta, Us
 def whole_chat(line: ChatLine) -> ChatResponse:
     """Return the response for a whole answer."""
     response = ChatAnswer().push(line)
+    # Deltas belong to streams.
     del response.additional_kwargs["thinking_delta"]
     response.delta = None
     return response
@@ -78,6 +79,7 @@ class ChatAnswer:
         blocks: list[ContentBlock] = []
         if self._thinking:
             blocks.append(ThinkingBlock(content=self._thinking))
+        # Always one, though empty: two would be joined by a line end, none would be content None.
         blocks.append(TextBlock(text=self._text))
         return [*blocks, *self._calls.blocks()]
 
@@ -111,6 +113,7 @@ class _Calls:
         """Take what a line adds."""
         for delta in line.tool_call_deltas:
             self._grow(delta)
+        # No call is compared with another by what it says: two that say the same are two.
         for call in line.tool_calls:
             if call.index is not None:
                 self._open.pop(call.index, None)
@@ -126,6 +129,7 @@ class _Calls:
 
     def blocks(self) -> list[ToolCallBlock]:
         """Return the calls so far; those still being written have their JSON text so far."""
+        # New blocks each time: a response that somebody kept must not grow.
         if not self._done and not self._open:
             return []
         done = [
@@ -149,6 +153,7 @@ def _plain(call: ToolCall) -> dict[str, Any] | str:
 
 def unique_ids(calls: Sequence[ToolCall]) -> list[str]:
     """Return an id for each call: its own, or a new one where it has none or shares it."""
+    # The place, not a random number: the same answer read twice has the same ids.
     ids: list[str] = []
     for place, call in enumerate(calls):
         identity = f"call_{place}" if call.id is None else call.id
@@ -169,6 +174,7 @@ def raw_of(line: ChatLine | GenerateLine) -> dict[str, Any]:
 
 def usage_of(usage: Usage) -> dict[str, Any]:
     """Return the known counts in OpenAI's names; what is unknown is left out."""
+    # LlamaIndex's counter adds what it finds: a None among them would end the call.
     counts: dict[str, Any] = dict(usage.as_openai())
     if usage.cached_prompt_tokens is not None:
         counts["prompt_tokens_details"] = {"cached_tokens": usage.cached_prompt_tokens}
@@ -209,6 +215,7 @@ def logprobs_of(found: Sequence[Mapping[str, Any]] | None) -> list[list[LogProb]
 
 
 def _candidates(token: Mapping[str, Any]) -> list[LogProb]:
+    # The server lists the chosen token among its alternatives as well, at any place.
     others = token.get("top_logprobs")
     alternatives = others if isinstance(others, list) else []
     rest = [other for other in alternatives if other.get("token") != token.get("token")]

@@ -49,6 +49,7 @@ def tool_choice(value: object) -> ToolChoice | None:
     if value is None or isinstance(value, NamedTool):
         return value
     if isinstance(value, str):
+        # An agent's `initial_tool_choice` is a bare name.
         return _CHOICES.get(value, NamedTool(value))
     if isinstance(value, Mapping):
         function = value.get("function", value)
@@ -68,6 +69,7 @@ def with_user_message(
     """Return a new list: the history, and the user's message after it when there is one."""
     messages = list(history) if history is not None else []
     if isinstance(user, str):
+        # Agents with all in the history give "" here.
         user = ChatMessage(role=MessageRole.USER, content=user) if user else None
     return messages if user is None else [*messages, user]
 
@@ -89,6 +91,7 @@ def tool_selections(response: ChatResponse, *, error_on_none: bool) -> list[Tool
             "Expected at least one tool call, but got 0 tool calls."
             + (f" The model answered: {text!r:.500}" if text else "")
         )
+    # Agents ask at every response of a stream, when half a call is no fault yet.
     ended = isinstance(response.raw, Mapping) and response.raw.get("done") is True
     return [
         ToolSelection(
@@ -108,6 +111,7 @@ def _arguments(block: ToolCallBlock, *, ended: bool) -> dict[str, Any]:
     found = _parsed(block.tool_kwargs)
     if isinstance(found, dict):
         return found
+    # LlamaIndex would make {} of it, and the tool would run without its arguments.
     if ended:
         raise UnsupportedContentError(
             f"the arguments of the call of {block.tool_name!r} are no JSON object, or cut off: "

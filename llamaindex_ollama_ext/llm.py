@@ -74,8 +74,10 @@ class Ollama(LLMFields, StructuredOutputs):
     StreamError and its kinds; blocking, awaited, streamed and not, the same ones.
     """
 
+    # By the name of the model, which a call or the user may change.
     _known: dict[str, ModelFacts] = PrivateAttr(default_factory=dict)
 
+    # Written out, in the order of the class this replaces: some give the first ones by place.
     def __init__(
         self,
         model: str,
@@ -115,6 +117,8 @@ class Ollama(LLMFields, StructuredOutputs):
 
     def __getstate__(self) -> dict[Any, Any]:
         state = super().__getstate__()
+        # LlamaIndex drops what does not pickle; without its client the copy would silently talk
+        # to another server.
         private = state["__pydantic_private__"]
         if private is None or "_clients" not in private:
             raise TypeError(
@@ -172,6 +176,7 @@ class Ollama(LLMFields, StructuredOutputs):
         for, as far as known; else LlamaIndex's default. A server with little memory gives less
         than a model was trained for: set ``context_window`` to be sure.
         """
+        # Options are sent unchecked if the user says so: what is no number tells nothing here.
         asked = self._options().get("num_ctx")
         if isinstance(asked, int):
             return asked
@@ -188,16 +193,20 @@ class Ollama(LLMFields, StructuredOutputs):
 
     def to_payload(self) -> dict[str, Any]:
         """Return what traces show of the model; nothing of it is secret."""
+        # Later versions of LlamaIndex ask for these two.
         return {**super().to_payload(), "model": self.model, "temperature": self.temperature}
 
-    def _ready(self, model: str) -> Client:
+    def _ready(self, model: str | None) -> Client:
+        # Before the call: a model that calls no tools is then known when the call fails for it.
         client = self.client
-        learn(self._known, client, model)
+        if model is not None:
+            learn(self._known, client, model)
         return client
 
-    async def _aready(self, model: str) -> AsyncClient:
+    async def _aready(self, model: str | None) -> AsyncClient:
         client = self.async_client
-        await alearn(self._known, client, model)
+        if model is not None:
+            await alearn(self._known, client, model)
         return client
 
     @llm_chat_callback()
@@ -216,6 +225,7 @@ class Ollama(LLMFields, StructuredOutputs):
     @llm_chat_callback()
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         """Yield the model's next message as it grows; closing the generator stops the server."""
+        # Checked here and now: in the generator a mistake would show at the first response only.
         return self._chat_stream(self._chat_request(messages, kwargs))
 
     @llm_chat_callback()
@@ -262,6 +272,7 @@ class Ollama(LLMFields, StructuredOutputs):
         return self._acompletion_stream(request)
 
     def _chat_request(self, messages: Sequence[ChatMessage], call: dict[str, Any]) -> ChatRequest:
+        # The arguments first: nothing is fetched for a call that cannot be made.
         fields = chat_fields(self._defaults(), call)
         media = load_media(media_blocks(messages))
         return ChatRequest(messages=to_messages(messages, media), **fields)
@@ -275,6 +286,7 @@ class Ollama(LLMFields, StructuredOutputs):
 
     def _chat_stream(self, request: ChatRequest) -> ChatResponseGen:
         answer = ChatAnswer()
+        # Closed with this generator, so that the server stops when the user does.
         with closing(self._ready(request.model).chat_stream(request)) as lines:
             for line in lines:
                 yield answer.push(line)
@@ -306,6 +318,7 @@ class Ollama(LLMFields, StructuredOutputs):
         self, prompt: str, formatted: bool, call: dict[str, Any]
     ) -> dict[str, Any]:
         fields = completion_fields(self._defaults(), call)
+        # Not raw: prompts of LlamaIndex are formatted as text, not in the model's own template.
         if formatted:
             return {**fields, "prompt": prompt}
         # The server refuses raw prompts with a system text: they are meant to be complete.
@@ -338,6 +351,7 @@ class Ollama(LLMFields, StructuredOutputs):
         tool_choice: Any = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
+        # The more exact of the two wins: programs always require some tool.
         if tool_choice is None and tool_required:
             tool_choice = "required"
         return {

@@ -41,8 +41,10 @@ from ollama_transport._errors import (
     UnsupportedContentError,
     UnsupportedOptionError,
 )
+from ollama_transport._hooks import OnPull, OnToken
 from ollama_transport._ledger import LedgerSnapshot, ModelTotals, Price, UsageLedger
 from ollama_transport._limits import Limits
+from ollama_transport._listing import aget_models, get_models
 from ollama_transport._messages import Message, ToolCall, ToolCallDelta
 from ollama_transport._meters import CallRecord, Meter
 from ollama_transport._model import ServerFields
@@ -56,6 +58,7 @@ from ollama_transport._requests import (
     NamedTool,
     OverflowPolicy,
     ToolChoice,
+    UnsupportedOptions,
 )
 from ollama_transport._retry import RetryPolicy
 from ollama_transport._usage import Usage
@@ -99,6 +102,8 @@ __all__ = [
     "OllamaConnectionError",
     "OllamaError",
     "OllamaTimeoutError",
+    "OnPull",
+    "OnToken",
     "OverflowPolicy",
     "Price",
     "Progress",
@@ -127,9 +132,12 @@ __all__ = [
     "UnsupportedCapabilityError",
     "UnsupportedContentError",
     "UnsupportedOptionError",
+    "UnsupportedOptions",
     "Usage",
     "UsageLedger",
     "__version__",
+    "aget_models",
+    "get_models",
     "parse_host",
 ]
 

@@ -1,20 +1,35 @@
 """What the two clients share: everything about them that is not I/O."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, Self, TypeVar
 
 import httpx
 
+from ollama_transport._answers import Progress
 from ollama_transport._calls import Call, Reader
 from ollama_transport._config import DEFAULT_TIMEOUTS, TimeoutLike, Timeouts
 from ollama_transport._decoders import parse_object
 from ollama_transport._error_map import status_error, stream_failure
-from ollama_transport._errors import ConfigError, StatusError
+from ollama_transport._errors import (
+    ConfigError,
+    ModelNotFoundError,
+    OllamaConnectionError,
+    OllamaError,
+    OllamaTimeoutError,
+    ServerBusyError,
+    StatusError,
+    StreamError,
+)
+from ollama_transport._flights import Turn
+from ollama_transport._hooks import OnPull, OnToken
 from ollama_transport._http_errors import reading
 from ollama_transport._limits import Limits
+from ollama_transport._memory import ServerMemory
 from ollama_transport._meters import Account, Meter
 from ollama_transport._pool import Pool, acquire
+from ollama_transport._puller import pull_call, pull_turn
 from ollama_transport._retry import RetryPolicy
 from ollama_transport._settings import (
     Api,
@@ -25,8 +40,20 @@ from ollama_transport._settings import (
     make_settings,
 )
 
+logger = logging.getLogger("ollama_transport")
+
 T = TypeVar("T")
 H = TypeVar("H", httpx.Client, httpx.AsyncClient)
+
+_CONDUCT = (
+    "meters",
+    "limits",
+    "pull_missing",
+    "on_pull",
+    "on_token",
+    "count_tokens",
+    "memory",
+)
 
 
 class BaseClient(Generic[H]):
@@ -48,6 +75,15 @@ class BaseClient(Generic[H]):
         client_kwargs: Further arguments for the httpx client (verify, cert, proxy, …).
         meters: Who is told of each call that uses tokens: a UsageLedger, a Budget, ….
         limits: How many requests at once and a minute.
+        pull_missing: Pull a model that the server does not have, once however many calls want it,
+            and go on; what fails then is raised to all of them.
+        on_pull: Told of each step of such a pull, as ``on_pull(progress)``, by the call that pulls.
+        on_token: Told of each piece of text as it comes, as ``on_token(text, is_thinking)``; a
+            whole answer is one piece. What it raises ends the call.
+        count_tokens: Have the tokens counted by the ``/tokenize`` of an OpenAI-compatible server
+            (vLLM, llama.cpp) that tells no usage, by up to two requests after such an answer.
+            False, and without that endpoint, they are estimated.
+        memory: What is known of the server, to be shared with another client.
         settings: Checked settings, instead of all of those above from base_url on.
 
     Raises:
@@ -70,6 +106,11 @@ class BaseClient(Generic[H]):
         client_kwargs: ClientKwargs | Mapping[str, Any] | None = None,
         meters: Sequence[Meter] = (),
         limits: Limits | None = None,
+        pull_missing: bool = False,
+        on_pull: OnPull | None = None,
+        on_token: OnToken | None = None,
+        count_tokens: bool = True,
+        memory: ServerMemory | None = None,
         settings: Settings | None = None,
     ) -> None:
         if http_client is not None:
@@ -94,6 +135,11 @@ class BaseClient(Generic[H]):
         self._config: Config | None = None
         self.meters = tuple(meters)
         self.limits = limits if limits is not None else Limits()
+        self.pull_missing = pull_missing
+        self.on_pull = on_pull
+        self.on_token = on_token
+        self.count_tokens = count_tokens
+        self.memory = memory if memory is not None else ServerMemory()
         self._pool: Pool | None = None
 
     @property
@@ -120,7 +166,36 @@ class BaseClient(Generic[H]):
 
     def account(self, call: Call[Any]) -> Account:
         """Return what follows one call from its beginning to its end."""
-        return Account(self.meters, call)
+        return Account(self.meters, call, self.on_token)
+
+    def pull_turn(self, call: Call[Any]) -> Turn | None:
+        """Return the turn to pull a call's model, should it be missing; None to leave it so."""
+        if not self.pull_missing or not call.pullable or call.model is None:
+            return None
+        return pull_turn(self.config.endpoint.url, call.model)
+
+    def pull_call(self, missing: Call[Any]) -> Call[Progress]:
+        """Return what pulls the model of a call."""
+        model = missing.model if missing.model is not None else ""
+        return pull_call(self.config.endpoint.url, model)
+
+    def tell_pull(self, steps: Sequence[Progress]) -> None:
+        """Tell of the steps of a pull to who wants to know."""
+        if self.on_pull is not None:
+            for step in steps:
+                self.on_pull(step)
+
+    def wants_count(self, call: Call[Any], line: Any) -> bool:
+        """Tell whether the server may be asked for the tokens of an answer that this line ends."""
+        usage = getattr(line, "usage", None)
+        missing = call.count is not None and usage is not None and usage.estimated
+        return missing and self.count_tokens and self.memory.has_counter
+
+    def note_uncounted(self, error: OllamaError) -> None:
+        """Take note of why tokens were not counted: mostly, since the server does not do it."""
+        passing = (OllamaConnectionError, OllamaTimeoutError, ServerBusyError, StreamError)
+        self.memory.has_counter = isinstance(error, passing)
+        logger.debug("the tokens of an answer are estimated: %s", error)
 
     def url(self, call: Call[Any]) -> str:
         """Return where a call goes, without credentials."""
@@ -139,7 +214,7 @@ class BaseClient(Generic[H]):
 
     def refusal(self, call: Call[Any], response: httpx.Response, body: bytes) -> StatusError:
         """Return (not raise) the error for an answer that is none."""
-        return status_error(
+        error = status_error(
             method=call.method,
             url=self.url(call),
             status=response.status_code,
@@ -147,6 +222,9 @@ class BaseClient(Generic[H]):
             body=body,
             model=call.model,
         )
+        if isinstance(error, ModelNotFoundError):
+            self.memory.forget(call.model)
+        return error
 
     def whole_answer(self, call: Call[T], data: bytes) -> T:
         """Return the typed value of a whole answer's bytes."""
@@ -154,7 +232,7 @@ class BaseClient(Generic[H]):
             if call.may_be_empty and not data.strip():
                 return call.read({})
             raw = parse_object(data)
-            if "error" in raw:
+            if raw.get("error") is not None:
                 raise stream_failure(raw)
             return call.read(raw)
 
@@ -191,17 +269,19 @@ class BaseClient(Generic[H]):
         return {
             "settings": settings,
             "client_kwargs": kept,
-            "meters": self.meters,
-            "limits": self.limits,
+            **self._conduct(),
         }
+
+    def _conduct(self) -> dict[str, Any]:
+        """Return what copies of every kind have as well."""
+        return {name: getattr(self, name) for name in _CONDUCT}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         self.__dict__.update(
+            {name: state[name] for name in _CONDUCT},
             http_client=None,
             _settings=state["settings"],
             _client_kwargs=state["client_kwargs"],
-            meters=state["meters"],
-            limits=state["limits"],
             _config=None,
             _pool=None,
         )
@@ -211,8 +291,7 @@ class BaseClient(Generic[H]):
             settings=self._settings,
             http_client=self.http_client,
             client_kwargs=self._client_kwargs,
-            meters=self.meters,
-            limits=self.limits,
+            **self._conduct(),
         )
 
     def __repr__(self) -> str:

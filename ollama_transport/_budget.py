@@ -15,8 +15,10 @@ class Budget:
 
     ``max_cost`` is in the currency of the prices, ``max_tokens`` counts prompts and completions,
     ``max_requests`` the calls sent. None is no limit. What is in flight is not counted yet, so
-    calls under way can overshoot by what they cost; with ``reserve=True`` the worst case of each
-    is held up front, and nothing overshoots: that needs ``num_predict`` on every call.
+    calls under way can overshoot by what they cost. With ``reserve=True`` the worst case of each
+    is held up front, which needs ``num_predict`` on every call: the answer cannot overshoot then.
+    How long a prompt is only the server knows; a token each three bytes is held for it, which is
+    more than most texts have.
 
     Raises:
         ConfigError: without any limit, for one below 0, and for ``max_cost`` without prices.
@@ -59,8 +61,10 @@ class Budget:
         Raises:
             BudgetExceededError: when a limit is reached, or would be by the worst case of this
                 call where it is held up front.
-            ConfigError: for a call without ``num_predict`` where its worst case is to be held.
+            ConfigError: for a call without ``num_predict`` where its worst case is to be held, and
+                for a model without a price where the cost is limited.
         """
+        self._check_price(call)
         tokens, cost = self._worst_case(call)
         with self._lock:
             self._check("max_requests", self._started, 1)
@@ -92,6 +96,15 @@ class Budget:
         return tokens, price.of(0, tokens) if price.completion > price.prompt else price.of(
             tokens, 0
         )
+
+    def _check_price(self, call: Call[Any]) -> None:
+        model = call.model if call.model is not None else ""
+        if self._limits["max_cost"] is not None and not self._ledger.has_price(model):
+            # At a price of 0 the limit would never be reached.
+            raise ConfigError(
+                f"max_cost limits calls of {model!r}, which has no price: add it to prices, "
+                "as Price() where it costs nothing."
+            )
 
     def _sum_held(self, place: int) -> float:
         return sum(entry[place] for entries in self._held.values() for entry in entries)

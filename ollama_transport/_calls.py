@@ -73,6 +73,10 @@ class Call(Generic[T]):
         body = {} if self.body is None else self.body
         return replace(self, model=model, body={"model": model, **body})
 
+    def counting(self, lines: Sequence[Any]) -> Any:
+        """Return what counts the tokens of an answer; None for a call that has no such thing."""
+        return None if self.count is None else self.count(lines)
+
     def recovered(self, error: OllamaError) -> "Call[T] | None":
         """Return the call to send after a refusal, for the same model; None raises the refusal."""
         instead = None if self.recover is None else self.recover(error)
@@ -119,6 +123,8 @@ class LineReader(Generic[T]):
         try:
             lines = self._type(self._decoder.finish())
         except ProtocolError as error:
+            if not self._received and not error.line.lstrip().startswith(b"{"):
+                raise  # not the start of a line: a proxy's page
             # The rest of a line: the connection was cut inside it.
             raise truncated(self.received) from error
         if not self._complete:

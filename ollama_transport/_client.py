@@ -5,7 +5,7 @@ They stand one above the other and differ in async words alone; a test holds the
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -17,7 +17,7 @@ from ollama_transport._base import BaseClient
 from ollama_transport._body import encode_body
 from ollama_transport._calls import Call
 from ollama_transport._endpoints import AsyncEndpoints, Endpoints
-from ollama_transport._errors import OllamaError
+from ollama_transport._errors import ModelNotFoundError, OllamaError
 from ollama_transport._http_errors import opening, reading
 
 T = TypeVar("T")
@@ -40,29 +40,38 @@ class Client(BaseClient[httpx.Client], Endpoints):
 
     def send(self, call: Call[T]) -> T:
         """Send a call and return its whole answer."""
-        with self.account(call) as account:
-            with self.limits:
+        call = self._named(call)
+        with self.limits:
+            with self.account(call) as account:
                 response = self._open(call, stream=False)
                 with closing(response):
                     with reading(call.method, self.url(call)):
                         data = response.read()
-            return account.noted(self.whole_answer(call, data))
+                answer = self.whole_answer(call, data)
+                if self.wants_count(call, answer):
+                    answer = self._counted(call, answer, (answer,))
+                return account.noted(answer)
 
     def stream(self, call: Call[T]) -> Generator[T]:
         """Send a call and yield its lines as they come.
 
         Closing the iterator, or dropping it, closes the connection at once and the server stops.
         """
+        call = self._named(call)
         reader = self.new_reader(call)
-        with self.account(call) as account:
-            with self.limits:
+        with self.limits:
+            with self.account(call) as account:
                 response = self._open(call, stream=True)
                 with closing(response):
                     with reading(call.method, self.url(call), reader):
                         for data in response.iter_bytes():
                             for line in reader.feed(data):
+                                if call.count is not None and self.wants_count(call, line):
+                                    line = self._counted(call, line, reader.received)
                                 yield account.noted(line)
                         for line in reader.finish():
+                            if self.wants_count(call, line):
+                                line = self._counted(call, line, reader.received)
                             yield account.noted(line)
 
     def close(self) -> None:
@@ -78,11 +87,35 @@ class Client(BaseClient[httpx.Client], Endpoints):
 
     def _open(self, call: Call[Any], *, stream: bool) -> httpx.Response:
         try:
-            return self._try(call, stream)
+            return self._present(call, stream)
         except OllamaError as error:
-            if call.recover is None or (instead := call.recover(error)) is None:
+            if (instead := call.recovered(error)) is None:
                 raise
-        return self._try(instead, stream)
+        return self._present(instead, stream)
+
+    def _present(self, call: Call[Any], stream: bool) -> httpx.Response:
+        """Send a call, after pulling its model where that is missing and wanted."""
+        turn = self.pull_turn(call)
+        try:
+            return self._try(call, stream)
+        except ModelNotFoundError:
+            if turn is None:
+                raise
+            with turn as is_mine:
+                if is_mine:
+                    self._fetch(call)
+        return self._try(call, stream)
+
+    def _fetch(self, missing: Call[Any]) -> None:
+        # Not `pull_stream`: that would wait for a place, which the missing call has already.
+        call = self.pull_call(missing)
+        reader = self.new_reader(call)
+        response = self._try(call, stream=True)
+        with closing(response):
+            with reading(call.method, self.url(call), reader):
+                for data in response.iter_bytes():
+                    self.tell_pull(reader.feed(data))
+                self.tell_pull(reader.finish())
 
     def _try(self, call: Call[Any], stream: bool) -> httpx.Response:
         tries = tenacity.Retrying(**self.retry.tenacity_arguments(call.repeatable))
@@ -102,6 +135,43 @@ class Client(BaseClient[httpx.Client], Endpoints):
             with closing(response):
                 failure = response.read()
         raise self.refusal(call, response, failure)
+
+    def _named(self, call: Call[T]) -> Call[T]:
+        if call.model is not None or call.capability is None:
+            return call
+        return call.with_model(self.resolve_model(None, call.capability))
+
+    def resolve_model(self, model: str | None, capability: str = "completion") -> str:
+        """Return a model's name; for None the server's first that can do what is asked.
+
+        That is looked up once for this client and logged; again when the server has it no more.
+        """
+        name = model if model is not None else self.memory.default(capability)
+        if name is not None:
+            return name
+        with self.memory.lookups.turn(capability) as is_mine:
+            if is_mine:
+                found = self.default_model(capability)
+                self.memory.choose(capability, found, self.config.endpoint.url)
+        return self.resolve_model(None, capability)
+
+    def _counted(self, call: Call[T], line: T, lines: Sequence[Any]) -> T:
+        """Return the last line of an answer with the server's own count of its tokens."""
+        counting = call.counting(lines)
+        try:
+            counts = [self._count(request) for request in counting.requests]
+        except OllamaError as error:
+            self.note_uncounted(error)
+            return line
+        counted: T = counting.put(line, counts)
+        return counted
+
+    def _count(self, call: Call[int]) -> int:
+        response = self._send_once(call, encode_body({} if call.body is None else call.body))
+        with closing(response):
+            with reading(call.method, self.url(call)):
+                data = response.read()
+        return self.whole_answer(call, data)
 
     def _http(self) -> httpx.Client:
         if self.http_client is not None:
@@ -131,29 +201,38 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
 
     async def send(self, call: Call[T]) -> T:
         """Send a call and return its whole answer."""
-        with self.account(call) as account:
-            async with self.limits:
+        call = await self._named(call)
+        async with self.limits:
+            with self.account(call) as account:
                 response = await self._open(call, stream=False)
                 async with aclosing(response):
                     with reading(call.method, self.url(call)):
                         data = await response.aread()
-            return account.noted(self.whole_answer(call, data))
+                answer = self.whole_answer(call, data)
+                if self.wants_count(call, answer):
+                    answer = await self._counted(call, answer, (answer,))
+                return account.noted(answer)
 
     async def stream(self, call: Call[T]) -> AsyncGenerator[T]:
         """Send a call and yield its lines as they come.
 
         Closing the iterator, or dropping it, closes the connection at once and the server stops.
         """
+        call = await self._named(call)
         reader = self.new_reader(call)
-        with self.account(call) as account:
-            async with self.limits:
+        async with self.limits:
+            with self.account(call) as account:
                 response = await self._open(call, stream=True)
                 async with aclosing(response):
                     with reading(call.method, self.url(call), reader):
                         async for data in response.aiter_bytes():
                             for line in reader.feed(data):
+                                if call.count is not None and self.wants_count(call, line):
+                                    line = await self._counted(call, line, reader.received)
                                 yield account.noted(line)
                         for line in reader.finish():
+                            if self.wants_count(call, line):
+                                line = await self._counted(call, line, reader.received)
                             yield account.noted(line)
 
     async def aclose(self) -> None:
@@ -169,11 +248,35 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
 
     async def _open(self, call: Call[Any], *, stream: bool) -> httpx.Response:
         try:
-            return await self._try(call, stream)
+            return await self._present(call, stream)
         except OllamaError as error:
-            if call.recover is None or (instead := call.recover(error)) is None:
+            if (instead := call.recovered(error)) is None:
                 raise
-        return await self._try(instead, stream)
+        return await self._present(instead, stream)
+
+    async def _present(self, call: Call[Any], stream: bool) -> httpx.Response:
+        """Send a call, after pulling its model where that is missing and wanted."""
+        turn = self.pull_turn(call)
+        try:
+            return await self._try(call, stream)
+        except ModelNotFoundError:
+            if turn is None:
+                raise
+            async with turn as is_mine:
+                if is_mine:
+                    await self._fetch(call)
+        return await self._try(call, stream)
+
+    async def _fetch(self, missing: Call[Any]) -> None:
+        # Not `pull_stream`: that would wait for a place, which the missing call has already.
+        call = self.pull_call(missing)
+        reader = self.new_reader(call)
+        response = await self._try(call, stream=True)
+        async with aclosing(response):
+            with reading(call.method, self.url(call), reader):
+                async for data in response.aiter_bytes():
+                    self.tell_pull(reader.feed(data))
+                self.tell_pull(reader.finish())
 
     async def _try(self, call: Call[Any], stream: bool) -> httpx.Response:
         tries = tenacity.AsyncRetrying(**self.retry.tenacity_arguments(call.repeatable))
@@ -193,6 +296,43 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
             async with aclosing(response):
                 failure = await response.aread()
         raise self.refusal(call, response, failure)
+
+    async def _named(self, call: Call[T]) -> Call[T]:
+        if call.model is not None or call.capability is None:
+            return call
+        return call.with_model(await self.resolve_model(None, call.capability))
+
+    async def resolve_model(self, model: str | None, capability: str = "completion") -> str:
+        """Return a model's name; for None the server's first that can do what is asked.
+
+        That is looked up once for this client and logged; again when the server has it no more.
+        """
+        name = model if model is not None else self.memory.default(capability)
+        if name is not None:
+            return name
+        async with self.memory.lookups.turn(capability) as is_mine:
+            if is_mine:
+                found = await self.default_model(capability)
+                self.memory.choose(capability, found, self.config.endpoint.url)
+        return await self.resolve_model(None, capability)
+
+    async def _counted(self, call: Call[T], line: T, lines: Sequence[Any]) -> T:
+        """Return the last line of an answer with the server's own count of its tokens."""
+        counting = call.counting(lines)
+        try:
+            counts = [await self._count(request) for request in counting.requests]
+        except OllamaError as error:
+            self.note_uncounted(error)
+            return line
+        counted: T = counting.put(line, counts)
+        return counted
+
+    async def _count(self, call: Call[int]) -> int:
+        response = await self._send_once(call, encode_body({} if call.body is None else call.body))
+        async with aclosing(response):
+            with reading(call.method, self.url(call)):
+                data = await response.aread()
+        return self.whole_answer(call, data)
 
     async def _http(self) -> httpx.AsyncClient:
         if self.http_client is not None:

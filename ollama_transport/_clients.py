@@ -5,7 +5,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ollama_transport._hooks import OnPull, OnToken
 from ollama_transport._limits import Limits
+from ollama_transport._memory import ServerMemory
 from ollama_transport._meters import Meter
 from ollama_transport._settings import ClientKwargs, Settings
 
@@ -24,20 +26,30 @@ class Recipe:
     meters: tuple[Meter, ...] = ()
     max_concurrency: int | None = None
     requests_per_minute: int | None = None
+    pull_missing: bool = False
+    on_pull: OnPull | None = None
+    on_token: OnToken | None = None
+    count_tokens: bool = True
 
     @property
     def key(self) -> Hashable:
         """Return what tells recipes apart."""
-        meters = tuple(id(meter) for meter in self.meters)
-        return self.settings, meters, self.max_concurrency, self.requests_per_minute
+        told = tuple(id(one) for one in (*self.meters, self.on_pull, self.on_token))
+        limits = (self.max_concurrency, self.requests_per_minute)
+        return self.settings, told, limits, self.pull_missing, self.count_tokens
 
-    def arguments(self, limits: Limits) -> dict[str, Any]:
+    def arguments(self, limits: Limits, memory: ServerMemory) -> dict[str, Any]:
         """Return the arguments of either client."""
         return {
             "settings": self.settings,
             "client_kwargs": self.kwargs,
             "meters": self.meters,
             "limits": limits,
+            "pull_missing": self.pull_missing,
+            "on_pull": self.on_pull,
+            "on_token": self.on_token,
+            "count_tokens": self.count_tokens,
+            "memory": memory,
         }
 
 
@@ -51,6 +63,7 @@ class Clients:
         self._given_async = asynchronous
         self._lock = threading.Lock()
         self._limits: dict[Hashable, Limits] = {}
+        self._memories: dict[Hashable, ServerMemory] = {}
         self._sync: dict[Hashable, Client] = {}
         self._async: dict[Hashable, AsyncClient] = {}
 
@@ -76,12 +89,20 @@ class Clients:
         key = recipe.key
         with self._lock:
             if key not in kept:
-                # Both clients count against the same limits.
+                # Both clients count against the same limits, and know the same of the server.
                 limits = self._limits.setdefault(
                     key, Limits(recipe.max_concurrency, recipe.requests_per_minute)
                 )
-                kept[key] = make(recipe.arguments(limits))
+                memory = self._memories.setdefault(key, ServerMemory())
+                kept[key] = make(recipe.arguments(limits, memory))
             return kept[key]
+
+    def memories(self, recipe: Recipe) -> list[ServerMemory]:
+        """Return what the clients of a recipe know of their server, as far as there are any."""
+        given = [client.memory for client in (self._given_sync, self._given_async) if client]
+        with self._lock:
+            own = self._memories.get(recipe.key)
+        return given if own is None else [*given, own]
 
     def close(self) -> None:
         """Close what was made here; connections of running loops close as soon as those run."""

@@ -20,6 +20,8 @@ CHARACTERS_PER_TOKEN = 4
 Line = TypeVar("Line", ChatLine, GenerateLine, Embeddings)
 
 _ASKED = ("messages", "prompt", "suffix", "system", "input", "tools")
+# The text of thoughts stands in a message under two names.
+_NOT_READ = frozenset({"role", "type", "id", "tool_call_id", "reasoning_content"})
 
 
 def about_tokens(text: str) -> int:
@@ -37,8 +39,8 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
+        for name, item in value.items():
+            yield from _texts(item) if name not in _NOT_READ else ()
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _texts(item)
@@ -95,8 +97,8 @@ class _EstimatingReader(Generic[Line]):
     """Read a stream, and give its last line a usage where it has none."""
 
     def __init__(self, call: Call[Line], reader: Reader[Line]) -> None:
-        self._call = call
-        self._reader = reader
+        self._call: Call[Line] = call
+        self._reader: Reader[Line] = reader
 
     def feed(self, data: bytes) -> list[Line]:
         return self._ended(self._reader.feed(data))
@@ -108,10 +110,14 @@ class _EstimatingReader(Generic[Line]):
     def received(self) -> tuple[Any, ...]:
         return self._reader.received
 
+    @property
+    def complete(self) -> bool:
+        return self._reader.complete
+
     def _ended(self, lines: list[Line]) -> list[Line]:
-        if not lines or not getattr(lines[-1], "done", True):
-            return lines
-        return [*lines[:-1], _with_estimate(self._call, lines[-1], self.received)]
+        if lines and getattr(lines[-1], "done", True):
+            lines[-1] = _with_estimate(self._call, lines[-1], self.received)
+        return lines
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,8 @@
 """The methods of the two clients, one for each endpoint; what they send is made by a dialect."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ollama_transport import _native as native
 from ollama_transport._answers import (
@@ -12,19 +11,17 @@ from ollama_transport._answers import (
     FetchAnswer,
     GenerateLine,
     ModelSummary,
-    Progress,
     RunningModel,
     SearchAnswer,
     ShowAnswer,
 )
-from ollama_transport._calls import Call
+from ollama_transport._choices import can, likeliest
 from ollama_transport._dialect import Dialect, dialect_of
-from ollama_transport._errors import ModelNotFoundError, RequestRejectedError
-from ollama_transport._requests import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest
+from ollama_transport._errors import ModelNotFoundError
+from ollama_transport._requests import ChatRequest, EmbedRequest, GenerateRequest
 from ollama_transport._settings import Config
+from ollama_transport._transfers import AsyncTransfers, Transfers
 from ollama_transport._values import KeepAlive
-
-T = TypeVar("T")
 
 
 def no_model(capability: str, url: str) -> ModelNotFoundError:
@@ -39,24 +36,13 @@ def no_model(capability: str, url: str) -> ModelNotFoundError:
     )
 
 
-class Endpoints(ABC):
+class Endpoints(Transfers):
     """Ask a server for everything it offers, blocking."""
 
     @property
     @abstractmethod
     def config(self) -> Config:
         """Return where requests go."""
-
-    @abstractmethod
-    def send(self, call: Call[T]) -> T:
-        """Send a call and return its whole answer."""
-
-    @abstractmethod
-    def stream(self, call: Call[T]) -> Generator[T]:
-        """Send a call and yield its lines as they come."""
-
-    @abstractmethod
-    def _digest(self, path: Path) -> str: ...
 
     @property
     def dialect(self) -> Dialect:
@@ -82,7 +68,7 @@ class Endpoints(ABC):
     def embed(self, request: EmbedRequest) -> Embeddings:
         """Return the vectors of texts, in their order; no text sends no request."""
         if not request.input:
-            return Embeddings([], model=request.model)
+            return Embeddings([], model="" if request.model is None else request.model)
         return self.send(self.dialect.embed(request))
 
     def embeddings(
@@ -118,12 +104,18 @@ class Endpoints(ABC):
     def default_model(self, capability: str = "completion") -> str:
         """Return the first model of the list that can do what is asked.
 
+        An OpenAI-compatible server does not say what its models can do: the first is taken whose
+        name fits (an embedding model has "embed" in it), or else the first of all.
+
         Raises:
             ModelNotFoundError: when none can.
         """
-        for model in self.list():
-            if (self.show(model.name)).can(capability):
-                return model.name
+        names = [model.name for model in self.list()]
+        if self.config.wire == "openai" and (first := likeliest(names, capability)) is not None:
+            return first
+        for name in names:
+            if can(self.show(name), name, capability):
+                return name
         raise no_model(capability, self.config.endpoint.url)
 
     def ps(self) -> Sequence[RunningModel]:
@@ -144,58 +136,6 @@ class Endpoints(ABC):
         """Take a model out of memory."""
         return self.send(native.chat(ChatRequest(model, keep_alive=0)))
 
-    def pull(self, model: str, *, insecure: bool = False) -> Progress:
-        """Get a model from its registry and return when it is there; call again to resume."""
-        return self.send(native.pull(model, insecure=insecure))
-
-    def pull_stream(self, model: str, *, insecure: bool = False) -> Generator[Progress]:
-        """Get a model from its registry, yielding the progress; call again to resume."""
-        return self.stream(native.pull(model, insecure=insecure))
-
-    def push(self, model: str, *, insecure: bool = False) -> Progress:
-        """Send a model to its registry and return when it is there."""
-        return self.send(native.push(model, insecure=insecure))
-
-    def push_stream(self, model: str, *, insecure: bool = False) -> Generator[Progress]:
-        """Send a model to its registry, yielding the progress."""
-        return self.stream(native.push(model, insecure=insecure))
-
-    def create(self, request: CreateRequest) -> Progress:
-        """Make a model of another one or of uploaded files."""
-        return self.send(native.create(request))
-
-    def create_stream(self, request: CreateRequest) -> Generator[Progress]:
-        """Make a model of another one or of uploaded files, yielding the progress."""
-        return self.stream(native.create(request))
-
-    def upload(self, path: Path | str) -> str:
-        """Send a file to the server, unless it has it, and return its digest for `create`.
-
-        The file is read twice from disk, piece by piece: for its digest, and to be sent. OSError
-        when it cannot be read.
-        """
-        digest = self._digest(Path(path))
-        if not self._has_blob(digest):
-            self.send(native.blob_upload(digest, Path(path)))
-        return digest
-
-    def _has_blob(self, digest: str) -> bool:
-        try:
-            self.send(native.blob_exists(digest))
-        except RequestRejectedError as error:
-            if error.status != 404:
-                raise
-            return False
-        return True
-
-    def copy(self, source: str, destination: str) -> None:
-        """Give a model a second name."""
-        self.send(native.copy(source, destination))
-
-    def delete(self, model: str) -> None:
-        """Remove a model from the server."""
-        self.send(native.delete(model))
-
     def web_search(self, query: str, *, max_results: int | None = None) -> SearchAnswer:
         """Search the web: at ollama.com with a key, or through a server that is signed in."""
         cloud = self.config.endpoint.is_cloud
@@ -206,24 +146,13 @@ class Endpoints(ABC):
         return self.send(native.web_fetch(url, cloud=self.config.endpoint.is_cloud))
 
 
-class AsyncEndpoints(ABC):
+class AsyncEndpoints(AsyncTransfers):
     """Ask a server for everything it offers, from asyncio."""
 
     @property
     @abstractmethod
     def config(self) -> Config:
         """Return where requests go."""
-
-    @abstractmethod
-    async def send(self, call: Call[T]) -> T:
-        """Send a call and return its whole answer."""
-
-    @abstractmethod
-    def stream(self, call: Call[T]) -> AsyncGenerator[T]:
-        """Send a call and yield its lines as they come."""
-
-    @abstractmethod
-    async def _digest(self, path: Path) -> str: ...
 
     @property
     def dialect(self) -> Dialect:
@@ -249,7 +178,7 @@ class AsyncEndpoints(ABC):
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """Return the vectors of texts, in their order; no text sends no request."""
         if not request.input:
-            return Embeddings([], model=request.model)
+            return Embeddings([], model="" if request.model is None else request.model)
         return await self.send(self.dialect.embed(request))
 
     async def embeddings(
@@ -285,12 +214,18 @@ class AsyncEndpoints(ABC):
     async def default_model(self, capability: str = "completion") -> str:
         """Return the first model of the list that can do what is asked.
 
+        An OpenAI-compatible server does not say what its models can do: the first is taken whose
+        name fits (an embedding model has "embed" in it), or else the first of all.
+
         Raises:
             ModelNotFoundError: when none can.
         """
-        for model in await self.list():
-            if (await self.show(model.name)).can(capability):
-                return model.name
+        names = [model.name for model in await self.list()]
+        if self.config.wire == "openai" and (first := likeliest(names, capability)) is not None:
+            return first
+        for name in names:
+            if can(await self.show(name), name, capability):
+                return name
         raise no_model(capability, self.config.endpoint.url)
 
     async def ps(self) -> Sequence[RunningModel]:
@@ -310,58 +245,6 @@ class AsyncEndpoints(ABC):
     async def unload(self, model: str) -> ChatLine:
         """Take a model out of memory."""
         return await self.send(native.chat(ChatRequest(model, keep_alive=0)))
-
-    async def pull(self, model: str, *, insecure: bool = False) -> Progress:
-        """Get a model from its registry and return when it is there; call again to resume."""
-        return await self.send(native.pull(model, insecure=insecure))
-
-    def pull_stream(self, model: str, *, insecure: bool = False) -> AsyncGenerator[Progress]:
-        """Get a model from its registry, yielding the progress; call again to resume."""
-        return self.stream(native.pull(model, insecure=insecure))
-
-    async def push(self, model: str, *, insecure: bool = False) -> Progress:
-        """Send a model to its registry and return when it is there."""
-        return await self.send(native.push(model, insecure=insecure))
-
-    def push_stream(self, model: str, *, insecure: bool = False) -> AsyncGenerator[Progress]:
-        """Send a model to its registry, yielding the progress."""
-        return self.stream(native.push(model, insecure=insecure))
-
-    async def create(self, request: CreateRequest) -> Progress:
-        """Make a model of another one or of uploaded files."""
-        return await self.send(native.create(request))
-
-    def create_stream(self, request: CreateRequest) -> AsyncGenerator[Progress]:
-        """Make a model of another one or of uploaded files, yielding the progress."""
-        return self.stream(native.create(request))
-
-    async def upload(self, path: Path | str) -> str:
-        """Send a file to the server, unless it has it, and return its digest for `create`.
-
-        The file is read twice from disk, piece by piece: for its digest, and to be sent. OSError
-        when it cannot be read.
-        """
-        digest = await self._digest(Path(path))
-        if not await self._has_blob(digest):
-            await self.send(native.blob_upload(digest, Path(path)))
-        return digest
-
-    async def _has_blob(self, digest: str) -> bool:
-        try:
-            await self.send(native.blob_exists(digest))
-        except RequestRejectedError as error:
-            if error.status != 404:
-                raise
-            return False
-        return True
-
-    async def copy(self, source: str, destination: str) -> None:
-        """Give a model a second name."""
-        await self.send(native.copy(source, destination))
-
-    async def delete(self, model: str) -> None:
-        """Remove a model from the server."""
-        await self.send(native.delete(model))
 
     async def web_search(self, query: str, *, max_results: int | None = None) -> SearchAnswer:
         """Search the web: at ollama.com with a key, or through a server that is signed in."""

@@ -187,6 +187,11 @@ _OVERFLOW_HINT = (
     "Set a larger num_ctx (the model's maximum permitting), shorten the prompt, "
     "or allow truncation."
 )
+_NOT_IN_REGISTRY = "pull model manifest: file does not exist"
+_REGISTRY_HINT = (
+    "The registry has no model of that name, or not that tag of it: check both in its library "
+    "(ollama.com/library)."
+)
 _OPENAI_HINTS: dict[type[StatusError], str] = {
     ContextOverflowError: "Shorten the prompt, ask for fewer tokens, or start the server with a "
     "longer context.",
@@ -246,6 +251,8 @@ def _auth_hint(status: int, text: str, facts: Mapping[str, Any]) -> str:
 
 
 def _server_hint(text: str) -> str:
+    if _NOT_IN_REGISTRY in text:
+        return _REGISTRY_HINT
     if "out-of-memory" in text or "terminated" in text or "unexpectedly stopped" in text:
         return "The model may need more memory: try a smaller one or a smaller num_ctx."
     return "The server's log says more."
@@ -283,9 +290,10 @@ def stream_failure(
     """Return the error for an error line inside a stream of status 200 (wire reference 7.4)."""
     text, _ = error_text(json.dumps(raw).encode())
     at = f" from {url}" if url else ""
+    hint = _server_hint(text)
     return StreamFailedError(
         f"the answer{at} failed after {len(received)} lines: {text}{_full_stop(text)} "
-        "What came before is in `received`; the server's log says more.",
+        f"What came before is in `received`. {hint}",
         url=url,
         received=received,
         error=text,

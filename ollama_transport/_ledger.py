@@ -28,7 +28,8 @@ class ModelTotals:
 
     ``failures`` and ``cancelled`` are among ``requests``; ``estimated`` counts the requests whose
     tokens are estimates. ``seconds`` is the time of the calls, ``generation_seconds`` that of
-    generating alone. ``cost`` is 0 without a price.
+    generating alone, or the whole time of a call whose server does not tell it. ``cost`` is 0
+    without a price.
     """
 
     requests: int = 0
@@ -79,7 +80,13 @@ class UsageLedger:
     """Count every call of the models it is given to, once each, whatever becomes of it.
 
     One ledger serves any number of models, of both frameworks, from any thread and event loop.
-    ``prices`` is by model name; a tag of ``latest`` may be left out.
+    A call is counted when it ends: tries after the first, a prompt that had to be cut and a pull
+    of its model are part of it, not calls of their own; what loads or lists models is no call.
+    Models are told apart by the name they were asked by. ``prices`` is by model name; a tag of
+    ``latest`` may be left out on either side.
+
+    `usage_total` of the embedding classes counts what one object was answered; a ledger also
+    counts calls that failed, and those that look for the text which made one fail.
     """
 
     def __init__(self, prices: Mapping[str, Price] | None = None) -> None:
@@ -111,7 +118,8 @@ class UsageLedger:
             return one
         prompt = usage.prompt_tokens if usage.prompt_tokens is not None else 0
         completion = usage.completion_tokens if usage.completion_tokens is not None else 0
-        spent = usage.completion_duration_s
+        told = usage.completion_duration_s
+        spent = record.elapsed_s if told is None and completion else told
         return replace(
             one,
             estimated=int(usage.estimated),
@@ -123,7 +131,11 @@ class UsageLedger:
 
     def price(self, model: str) -> Price:
         """Return a model's price; one of 0 where none was given."""
-        return self._prices.get(model, self._prices.get(model.removesuffix(":latest"), Price()))
+        return next((self._prices[name] for name in _names(model) if name in self._prices), Price())
+
+    def has_price(self, model: str) -> bool:
+        """Tell whether a price was given for a model."""
+        return any(name in self._prices for name in _names(model))
 
     def snapshot(self) -> LedgerSnapshot:
         """Return the totals of this moment."""
@@ -158,3 +170,7 @@ class UsageLedger:
 
     def __deepcopy__(self, _: object) -> "UsageLedger":
         return self  # copies of a model go on in the same book
+
+
+def _names(model: str) -> tuple[str, str, str]:
+    return model, model.removesuffix(":latest"), f"{model}:latest"

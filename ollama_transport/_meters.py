@@ -2,15 +2,20 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from ollama_transport._calls import Call
+from ollama_transport._counting import about_tokens, prompt_text
 from ollama_transport._errors import StreamError
+from ollama_transport._hooks import OnToken
 from ollama_transport._usage import Usage
 
 T = TypeVar("T")
+
+_BYTES_PER_TOKEN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +23,9 @@ class CallRecord:
     """Tell how a call ended.
 
     ``usage`` is None when nothing is known; ``error`` is the error's class name, None for none;
-    ``cancelled`` is True for a stream that was left early, ``sent`` False for a call that another
-    meter forbade. ``elapsed_s`` is in seconds.
+    ``cancelled`` is True for a call that was left early (its stream closed, its task cancelled,
+    Ctrl-C), ``sent`` False for a call that another meter forbade. ``elapsed_s`` is in seconds,
+    without the wait for a place among the calls at once.
     """
 
     model: str
@@ -47,8 +53,11 @@ class Account:
     A plain context manager, for async code as well. `noted` takes each line of the answer.
     """
 
-    def __init__(self, meters: Sequence[Meter], call: Call[Any]) -> None:
+    def __init__(
+        self, meters: Sequence[Meter], call: Call[Any], on_token: OnToken | None = None
+    ) -> None:
         self._meters = meters if call.metered else ()
+        self._on_token = on_token if call.metered else None
         self._call = call
         self._begun: list[Meter] = []
         self._lines = 0
@@ -63,6 +72,8 @@ class Account:
         if usage is not None:
             self._usage = usage
         self._finished = self._finished or getattr(line, "done", True)
+        if self._on_token is not None:
+            _tell(self._on_token, line)
         return line
 
     def __enter__(self) -> Self:
@@ -85,49 +96,48 @@ class Account:
         self._end(self._record(error))
 
     def _end(self, record: CallRecord) -> None:
-        for meter in self._begun:
-            meter.end(self._call, record)
+        with ExitStack() as stack:
+            # All are told, also when one of them raises.
+            for meter in self._begun:
+                stack.callback(meter.end, self._call, record)
 
     def _record(self, error: BaseException | None) -> CallRecord:
-        left = isinstance(error, GeneratorExit) or type(error).__name__ == "CancelledError"
-        failed = error is not None and not (left and self._finished)
+        # Leaving is GeneratorExit, CancelledError or KeyboardInterrupt, none of which is a fault.
+        left = error is not None and not isinstance(error, Exception)
         return CallRecord(
             model=self._call.model if self._call.model is not None else "",
             path=self._call.path,
             elapsed_s=time.perf_counter() - self._start,
             usage=self._usage if self._usage is not None else self._guess(error),
-            error=type(error).__name__ if failed and not left else None,
+            error=type(error).__name__ if error is not None and not left else None,
             cancelled=left and not self._finished,
         )
 
     def _guess(self, error: BaseException | None) -> Usage | None:
         """Return an estimate for an answer without its end: about a token each line."""
         lines = len(error.received) if isinstance(error, StreamError) else self._lines
-        return Usage(completion_tokens=lines, estimated=True) if lines and error else None
+        if not lines or error is None:
+            return None
+        return Usage(about_tokens(prompt_text(self._call.body)), lines, estimated=True)
+
+
+def _tell(on_token: OnToken, line: Any) -> None:
+    for name, is_thinking in (("thinking", True), ("text", False)):
+        if text := getattr(line, name, ""):
+            on_token(text, is_thinking)
 
 
 def worst_case_tokens(call: Call[Any]) -> int | None:
     """Return the most tokens that a call can cost; None when nothing bounds its answer.
 
-    The prompt counts a token each four characters, since only the server can count it.
+    Only the server can count the prompt: taken is a token each three bytes, which is more than
+    most texts have, in any script.
     """
+    prompt = -(-len(prompt_text(call.body).encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
+    if call.capability == "embedding":
+        return prompt
     body = call.body if call.body is not None else {}
     options = body.get("options")
     limit = options.get("num_predict") if isinstance(options, Mapping) else None
     limit = body.get("max_tokens", limit)
-    if "input" in body:
-        limit = 0
-    if not isinstance(limit, int) or limit < 0:
-        return None
-    return limit + prompt_characters(body) // 4
-
-
-def prompt_characters(value: Any) -> int:
-    """Return how many characters of text a request holds, at any depth."""
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, Mapping):
-        return sum(prompt_characters(item) for item in value.values())
-    if isinstance(value, list | tuple):
-        return sum(prompt_characters(item) for item in value)
-    return 0
+    return limit + prompt if isinstance(limit, int) and limit >= 0 else None

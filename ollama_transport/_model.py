@@ -18,8 +18,10 @@ from ollama_transport._budget import Budget
 from ollama_transport._clients import Clients, Recipe
 from ollama_transport._config import DEFAULT_TIMEOUTS, Timeouts
 from ollama_transport._errors import ConfigError
+from ollama_transport._hooks import OnPull, OnToken
 from ollama_transport._ledger import UsageLedger
 from ollama_transport._options import unknown_name
+from ollama_transport._requests import UnsupportedOptions
 from ollama_transport._retry import DEFAULT_MAX_RETRIES, DEFAULT_MAX_WAIT_S, RetryPolicy
 from ollama_transport._settings import (
     SECRET_HEADERS,
@@ -34,6 +36,14 @@ if TYPE_CHECKING:
     from ollama_transport._client import AsyncClient, Client
 
 _SECRET_KWARGS = frozenset({"auth", "cert", "headers", "cookies", "proxy"})
+_OF_OWN_CLIENTS = (
+    "ledger",
+    "budget",
+    "pull_missing",
+    "on_pull",
+    "on_token",
+    "requests_per_minute",
+)
 
 
 class ServerFields(BaseModel):
@@ -137,6 +147,43 @@ class ServerFields(BaseModel):
         default=None, ge=1, description="Most requests in flight at once; None is no limit."
     )
 
+    pull_missing: bool = Field(
+        default=False,
+        description="Pull a model that the server does not have, once however many calls want it, "
+        "and go on.",
+    )
+    on_pull: OnPull | None = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="Called as on_pull(progress) with each step of such a pull, by the call that "
+        "pulls, in its thread or event loop.",
+    )
+    on_token: OnToken | None = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="Called as on_token(text, is_thinking) with each piece of text as it comes, in "
+        "the thread or event loop of the call; a whole answer is one piece. What it raises ends "
+        "the call.",
+    )
+    count_tokens: bool = Field(
+        default=True,
+        description="Have the tokens counted by the /tokenize of an OpenAI-compatible server that "
+        "tells no usage, by up to two requests after such an answer. False, and without that "
+        "endpoint, they are estimated (Usage.estimated).",
+    )
+    unsupported_options: UnsupportedOptions = Field(
+        default="error",
+        description="What an OpenAI-compatible server cannot be sent (num_ctx, keep_alive, …): an "
+        '"error" that names it, or "drop" it.',
+    )
+    extra_body: dict[str, Any] | None = Field(
+        default=None,
+        description="Further top-level fields of every request, sent as they are: what one kind of "
+        "server alone reads.",
+    )
+
     _clients: Clients = PrivateAttr(default_factory=Clients)
 
     model_config = ConfigDict(arbitrary_types_allowed=True, defer_build=True)
@@ -196,8 +243,26 @@ class ServerFields(BaseModel):
     def use_clients(
         self, sync: "Client | None" = None, asynchronous: "AsyncClient | None" = None
     ) -> None:
-        """Use these clients instead of own ones; whoever made them closes them."""
+        """Use these clients instead of own ones; whoever made them closes them.
+
+        Raises:
+            ConfigError: when this model was told what only its own clients could do.
+        """
+        for name in _OF_OWN_CLIENTS:
+            if getattr(self, name) not in (None, False):
+                raise ConfigError(f"{name} is said to a client when it is made, and not here.")
         self._clients = Clients(sync, asynchronous)
+
+    def chosen_model(self, capability: str = "completion") -> str | None:
+        """Return the model that was taken where none was named; None before that. Asks nobody."""
+        memories = self._clients.memories(self._recipe())
+        chosen = (memory.default(capability) for memory in memories)
+        return next((name for name in chosen if name is not None), None)
+
+    def request_fields(self) -> dict[str, Any]:
+        """Return what every request of this model has, by the names of the requests' fields."""
+        extra = {} if self.extra_body is None else dict(self.extra_body)
+        return {"extra": extra, "unsupported_options": self.unsupported_options}
 
     def _recipe(self) -> Recipe:
         return Recipe(
@@ -206,6 +271,10 @@ class ServerFields(BaseModel):
             tuple(meter for meter in (self.ledger, self.budget) if meter is not None),
             self.max_concurrency,
             self.requests_per_minute,
+            self.pull_missing,
+            self.on_pull,
+            self.on_token,
+            self.count_tokens,
         )
 
     def close(self) -> None:

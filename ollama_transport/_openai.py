@@ -10,6 +10,7 @@ from typing import Any
 
 from ollama_transport._answers import ChatLine, Embeddings, GenerateLine, ModelList
 from ollama_transport._calls import Call, ShapedReader, Shaper, shaped
+from ollama_transport._counting import estimating
 from ollama_transport._errors import ConfigError, OllamaError, StatusError
 from ollama_transport._forced import FirstCallShaper, forced_names, tool_name
 from ollama_transport._openai_answers import read_chat, read_embeddings, read_text
@@ -43,7 +44,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
     forced_names(request)  # a tool that is forced and not given is an error on either wire
     refuse(_native_only(request), request.unsupported_options)
     body = {
-        "model": _named(request.model),
+        "model": _asked(request.model),
         "messages": write_messages(request.messages),
         "tools": list(request.tools) if request.tools else None,
         "tool_choice": _tool_choice(request),
@@ -59,7 +60,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
         # Ollama's /v1 and others do not read parallel_tool_calls.
         return [FirstCallShaper()] if request.parallel_tool_calls is False else []
 
-    return Call(
+    call = Call(
         "POST",
         "/v1/chat/completions",
         lambda raw: shaped(read_chat(raw), shapers()),
@@ -69,8 +70,11 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
         stream_fields=_stream_fields(request.extra),
         model=request.model,
         metered=True,
+        capability="completion",
+        pullable=True,
         recover=_spoken_otherwise(request),
     )
+    return estimating(call)
 
 
 def generate(request: GenerateRequest) -> Call[GenerateLine]:
@@ -94,13 +98,13 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
     }
     refuse({**chat_only, **_native_only(request)}, request.unsupported_options)
     body = {
-        "model": _named(request.model),
+        "model": _asked(request.model),
         "prompt": request.prompt,
         "suffix": request.suffix,
         "logprobs": _old_logprobs(request),
         **write_options(request.options, request.unsupported_options),
     }
-    return Call(
+    call = Call(
         "POST",
         "/v1/completions",
         read_text,
@@ -110,7 +114,10 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
         stream_fields=_stream_fields(request.extra),
         model=request.model,
         metered=True,
+        capability="completion",
+        pullable=True,
     )
+    return estimating(call)
 
 
 def embed(request: EmbedRequest) -> Call[Embeddings]:
@@ -124,20 +131,23 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
     """
     refuse({**_native_only(request), **request.options}, request.unsupported_options)
     body = {
-        "model": _named(request.model),
+        "model": _asked(request.model),
         "input": list(request.input),
         "dimensions": request.dimensions,
         "encoding_format": "base64",
     }
     expected = len(request.input)
-    return Call(
+    call = Call(
         "POST",
         "/v1/embeddings",
         lambda raw: read_embeddings(raw, expected),
         body={**_given(body), **request.extra},
         model=request.model,
         metered=True,
+        capability="embedding",
+        pullable=True,
     )
+    return estimating(call)
 
 
 def models() -> Call[ModelList]:
@@ -234,7 +244,8 @@ def _given(body: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None}
 
 
-def _named(model: str) -> str:
-    if not model.strip():
+def _asked(model: str | None) -> str | None:
+    """Return the model to ask; None is chosen by the client."""
+    if model is not None and not model.strip():
         raise ConfigError("no model is named: set `model` to one that `Client.list()` returns.")
     return model

@@ -1,15 +1,11 @@
 """Models that a server does not have are pulled, once each, when that is wanted."""
 
 import logging
-from collections.abc import Callable
 
 from ollama_transport import _native as native
 from ollama_transport._answers import Progress
 from ollama_transport._calls import Call
 from ollama_transport._flights import Flights, Turn
-
-OnPull = Callable[[Progress], object]
-"""Told of each step of a pull, by the call that pulls, in its thread or event loop."""
 
 logger = logging.getLogger("ollama_transport")
 

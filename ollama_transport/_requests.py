@@ -38,14 +38,15 @@ UnsupportedOptions = Literal["error", "drop"]
 class ChatRequest:
     """Ask for the next message of a chat (wire reference 3).
 
-    No ``model`` takes the first of the server's list that can chat. Else None and {} send nothing
-    and leave the matter to the server. No message loads the model, or unloads it with ``keep_alive=0``. ``tools`` are OpenAI-style function objects;
-    ``format`` is "json" or a JSON schema; ``truncate=False`` refuses a prompt that does not fit
-    instead of cutting it (3.8), which ``on_context_overflow`` "warn" and "error" ask for where
-    ``truncate`` is None. A ``tool_choice`` that forces, and a ``format`` beside tools, are brought
-    about by constrained output where the server has no such thing.
-    ``extra`` holds further top-level fields, sent as they are; ``unsupported_options`` says what
-    to do with what an OpenAI-compatible server cannot be sent.
+    A ``model`` of None is the first of the server's list that can chat. Else None and {} send
+    nothing and leave the matter to the server. No message loads the model, or unloads it with
+    ``keep_alive=0``. ``tools`` are OpenAI-style function objects; ``format`` is "json" or a JSON
+    schema; ``truncate=False`` refuses a prompt that does not fit instead of cutting it (3.8),
+    which ``on_context_overflow`` "warn" and "error" ask for where ``truncate`` is None. A
+    ``tool_choice`` that forces, and a ``format`` beside tools, are brought about by constrained
+    output where the server has no such thing. ``extra`` holds further top-level fields, sent as
+    they are; ``unsupported_options`` says what to do with what an OpenAI-compatible server cannot
+    be sent.
 
     Raises:
         ConfigError: for a value that no server would take.

@@ -60,15 +60,16 @@ def chat(
     question = None if is_conversation() else read_question()
     options = {"temperature": temperature, "num_ctx": num_ctx}
     with target.client() as client:
+        name = _model(client, model)
         request = ChatRequest(
-            _model(client, model),
+            name,
             think=None if think is None else THINK[think],
             options={key: value for key, value in options.items() if value is not None},
             on_context_overflow="warn",
         )
         talk = Talk(client, request, system)
         if question is None:
-            converse(talk)
+            converse(talk, name)
         else:
             print_answer(talk.ask(question), aside=err)
 
@@ -132,11 +133,11 @@ class Talk:
                 self.history += [question, Message("assistant", said)]
 
 
-def converse(talk: Talk) -> None:
+def converse(talk: Talk, name: str) -> None:
     """Read and answer until the end of the input."""
     with suppress(ImportError):
         importlib.import_module("readline")  # gives input() its history and its editing
-    out.write(talk.request.model, "bold")
+    out.write(name, "bold")
     out.say(f": {HELP}")
     while True:
         try:
@@ -192,17 +193,17 @@ def _answer(talk: Talk, text: str) -> None:
 def print_answer(lines: Generator[ChatLine], aside: Screen) -> None:
     """Write an answer as it comes; ``aside`` gets what is no part of it: thoughts and speed."""
     usage = None
-    thinking = False
+    thought = ""
     with waiting("waiting for the model; it may be loading …", aside):
         line = next(lines, None)
     while line is not None:
         if line.thinking:
-            thinking = True
-            aside.write(line.thinking, "dim italic")
+            thought = line.thinking
+            aside.write(thought, "dim italic")
         if line.text:
-            if thinking:
-                aside.say("\n")
-                thinking = False
+            if thought:
+                aside.write("\n" if thought.endswith("\n") else "\n\n")
+                thought = ""
             out.write(line.text)
         usage = line.usage if line.usage is not None else usage
         line = next(lines, None)

@@ -21,12 +21,14 @@ PROMPT = ChatPromptTemplate.from_messages(
 def answer(task: Task, show: Show) -> Answer:
     """Answer by a LangChain chain; ``show`` is given the pieces as they come."""
     ledger = UsageLedger()
-    common = {"timeout": task.timeout, "ledger": ledger}
+    chat, embed = task.chat, task.embed
     with (
         OllamaEmbeddings(
-            model=task.embed.model, base_url=task.embed.base_url, **common
+            model=embed.model, base_url=embed.base_url, timeout=task.timeout, ledger=ledger
         ) as embeddings,
-        ChatOllama(model=task.chat.model, base_url=task.chat.base_url, **common) as model,
+        ChatOllama(
+            model=chat.model, base_url=chat.base_url, timeout=task.timeout, ledger=ledger
+        ) as model,
     ):
         store = InMemoryVectorStore(embeddings)
         store.add_documents(_documents(task))

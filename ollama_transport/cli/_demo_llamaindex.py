@@ -13,12 +13,14 @@ from ollama_transport.cli._demo import Answer, Show, Source, Task
 def answer(task: Task, show: Show) -> Answer:
     """Answer by a LlamaIndex query engine; ``show`` is given the pieces as they come."""
     ledger = UsageLedger()
-    common = {"timeout": task.timeout, "ledger": ledger}
+    chat, embed = task.chat, task.embed
     with (
         OllamaEmbedding(
-            model_name=task.embed.model, base_url=task.embed.base_url, **common
+            model_name=embed.model, base_url=embed.base_url, timeout=task.timeout, ledger=ledger
         ) as embedding,
-        Ollama(model=task.chat.model, base_url=task.chat.base_url, **common) as llm,
+        Ollama(
+            model=chat.model, base_url=chat.base_url, timeout=task.timeout, ledger=ledger
+        ) as llm,
     ):
         index = VectorStoreIndex(_nodes(task), embed_model=embedding)
         engine = index.as_query_engine(llm=llm, streaming=True, similarity_top_k=3)

@@ -36,7 +36,7 @@ def models(target: Target, json: Json = False) -> None:
         print_json([model.raw for model in found])
         return
     print_table(
-        ("NAME", "SIZE", "PARAMETERS", "QUANTISATION", "CONTEXT", "CAN", "CHANGED"),
+        ("NAME", "SIZE", "WEIGHTS", "CONTEXT", "CHANGED", "CAN"),
         [_model_row(model) for model in found],
         empty="The server has no models: `ollama-ext pull llama3.2` gets one.",
     )
@@ -44,14 +44,14 @@ def models(target: Target, json: Json = False) -> None:
 
 def _model_row(model: ModelSummary) -> tuple[str, ...]:
     details = model.details
+    weights = [] if details is None else [details.parameter_size, details.quantization_level]
     return (
         model.name,
         size(model.size if model.size else None),
-        _known(details.parameter_size) if details is not None else "-",
-        _known(details.quantization_level) if details is not None else "-",
-        number(details.context_length) if details is not None else "-",
-        _known(", ".join(sorted(model.capabilities if model.capabilities is not None else []))),
+        _known(" ".join(weights).strip()),
+        number(None if details is None else details.context_length),
         when(model.modified_at),
+        _known(", ".join(sorted(model.capabilities if model.capabilities is not None else []))),
     )
 
 

@@ -31,8 +31,8 @@ class Screen(Console):
     A pipe or a file gets the text to the letter; a terminal without its control characters.
     """
 
-    def __init__(self, *, stderr: bool = False) -> None:
-        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+    def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
+        super().__init__(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
     def write(self, text: str, style: str = "") -> None:
         """Write a piece of text, with nothing after it."""
@@ -122,16 +122,15 @@ def _plain(value: Any) -> Any:
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "") -> None:
     """Write rows under their columns; ``empty`` is what to say when there are none.
 
-    Columns without names have no header. Only a terminal narrows the columns.
+    Columns without names have no header. A terminal narrows the last column, a pipe none.
     """
-    named = any(columns)
-    table = Table(box=None, header_style="bold", pad_edge=False, show_header=named)
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    table = Table(box=None, header_style="bold", pad_edge=False, show_header=any(columns))
+    for place, column in enumerate(columns, 1):
+        table.add_column(column, overflow="fold", no_wrap=place < len(columns))
     for row in rows:
         table.add_row(*(Text(clean(cell)) for cell in row))
     if table.row_count:
-        out.print(table, width=None if out.is_terminal else _WIDE)
+        (out if out.is_terminal else Screen(width=_WIDE)).print(table)
     else:
         out.say(empty)
 
@@ -152,7 +151,7 @@ def number(value: float | None, unit: str = "") -> str:
     """Return a number with its unit; "-" for unknown."""
     if value is None:
         return "-"
-    text = f"{value:,}" if isinstance(value, int) else f"{value:.2f}"
+    text = f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
     return f"{text} {unit}".rstrip()
 
 

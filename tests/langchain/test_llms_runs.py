@@ -8,6 +8,7 @@ import pytest
 from core_ways import call, pieces
 from langchain_core import exceptions as core
 from langchain_core.caches import InMemoryCache
+from langchain_core.runnables import RunnableConfig, RunnableLambda
 from llm_ways import Listener, answer, bodies
 from running import Run
 
@@ -93,13 +94,15 @@ def test_invoke_asks_for_a_wholeanswer(server: EmbeddedOllama, llm: OllamaLLM, r
 
 
 async def test_events_of_a_chain_carry_tokens(llm: OllamaLLM) -> None:
-    """astream_events around a plain ainvoke hears every token: its handler asks for them."""
-    chain = llm | (lambda text: text.upper())
-    events = [event async for event in chain.astream_events("Hello", version="v2")]
-    streamed = [e["data"]["chunk"] for e in events if e["event"] == "on_llm_stream"]
-    whole = await llm.ainvoke("Hello")
-    assert "".join(getattr(chunk, "text", chunk) for chunk in streamed) == whole
-    assert len(streamed) > 5
+    """A plain ainvoke inside a chain streams when somebody waits for its events (c16)."""
+
+    async def ask(text: str, config: RunnableConfig) -> str:
+        return await llm.ainvoke(text, config)
+
+    events = RunnableLambda(ask).astream_events("Hello", version="v2")
+    tokens = [e["data"]["chunk"].text async for e in events if e["event"] == "on_llm_stream"]
+    assert len(tokens) > 5
+    assert "".join(tokens) == await llm.ainvoke("Hello")
 
 
 def test_traces_say_what_was_asked(server: EmbeddedOllama, llm: OllamaLLM, run: Run) -> None:
@@ -167,3 +170,12 @@ def test_two_models_share_a_cache_and_no_entry(server: EmbeddedOllama) -> None:
         for name, heat in (("demo", 0.0), ("demo-rendered", 0.0), ("demo", 1.0)):
             OllamaLLM(model=name, base_url=server.url, temperature=heat, cache=cache).invoke("x")
     assert len(server.requests) == 3
+
+
+def test_two_servers_share_a_cache_and_no_entry(server: EmbeddedOllama) -> None:
+    """The same name may be another model on another server (c5)."""
+    cache = InMemoryCache()
+    with EmbeddedOllama() as other:
+        for url in (server.url, other.url, server.url):
+            OllamaLLM(model="demo", base_url=url, cache=cache).invoke("x")
+        assert len(server.requests) == len(other.requests) == 1

@@ -114,10 +114,8 @@ def test_metadata_and_usage_come_once_and_last(run: Run) -> None:
 
 def _with_logprobs() -> Any:
     token = {"token": "a", "logprob": -0.5, "bytes": [97]}
-    return raw_stream(
-        [line({"content": "a"}, logprobs=[{**token}]), line({"content": "a"}, logprobs=[token])]
-        + [line({}, **LAST)]
-    )
+    told = line({"content": "a"}, logprobs=[token])
+    return raw_stream([told, told, line({}, **LAST)])
 
 
 def test_logprobs_of_every_token_survive(run: Run) -> None:

@@ -194,6 +194,27 @@ def test_backticks_inside_json_are_left_alone(run: Run) -> None:
     assert call(run, model.with_structured_output({"type": "object"}), "invoke", "x") == value
 
 
+def test_raw_line_ends_in_texts_are_read(run: Run) -> None:
+    """Models that are not constrained write line ends into strings, which is no strict JSON."""
+    model, _ = chat(said('{"text": "one\ntwo"}'))
+    made = call(run, model.with_structured_output({"type": "object"}), "invoke", "x")
+    assert made == {"text": "one\ntwo"}
+
+
+class Node(TypedDict):
+    value: int
+    children: "list[Node]"
+
+
+def test_a_typed_dict_inside_itself_ends(run: Run) -> None:
+    """Recursion is cut after one level: the inner ones are any objects."""
+    tree = {"value": 1, "children": [{"value": 2, "children": []}]}
+    model, network = chat(said(json.dumps(tree)))
+    assert call(run, model.with_structured_output(Node), "invoke", "x") == tree
+    items = sent(network)["format"]["properties"]["children"]["items"]
+    assert items["type"] == "object"
+
+
 def test_arguments_are_bound(run: Run) -> None:
     """Further keyword arguments reach every call."""
     model, network = chat(WHOLE)

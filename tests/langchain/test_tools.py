@@ -190,7 +190,7 @@ def test_choices_that_cannot_be_are_refused_at_once(choice: Any) -> None:
 
 @pytest.mark.parametrize("model_name", ["demo", "demo-rendered"])
 def test_a_forced_call_is_a_real_call(run: Run, server: EmbeddedOllama, model_name: str) -> None:
-    """A model that would only greet calls the tool, whole and in pieces, and keeps thinking (c3)."""
+    """A model that would only greet calls the tool, whole and streamed, and still thinks (c3)."""
     model = ChatOllama(model=model_name, base_url=server.url)
     bound = model.bind_tools([square], tool_choice="any")
     answer = call(run, bound, "invoke", "Hello, 4!")
@@ -324,7 +324,7 @@ def test_a_forced_answer_that_is_no_call_stays_text(run: Run) -> None:
 
 
 def test_arguments_travel_as_an_object_again() -> None:
-    """A call goes back to the server with its id and an object of arguments (wire reference 3.4)."""
+    """A call goes back to the server with its id and an object of arguments."""
     model, network = model_on(whole(called("f")), whole("done"))
     answer = model.bind_tools([f]).invoke("x")
     model.invoke([("human", "x"), answer])

@@ -1,5 +1,6 @@
 """Fixtures of the LlamaIndex tests: the ways to call a model, and models to call."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -38,3 +39,17 @@ def server() -> Iterator[EmbeddedOllama]:
     """Run an embedded server with the demo models."""
     with EmbeddedOllama() as running:
         yield running
+
+
+@pytest.fixture
+def main_loop() -> Iterator[None]:
+    """Give the main thread a loop of its own, and close it.
+
+    LlamaIndex's blocking helpers take the loop they find there; else they make one that stays open.
+    """
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    asyncio.set_event_loop(None)
+    loop.close()

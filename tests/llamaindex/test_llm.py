@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from faked import status
+from llama_index.core.base.llms.types import ThinkingBlock
 from llama_index.core.llms import ChatMessage, MessageRole
 from llama_ways import Played, Way, answer
 from running import Run
@@ -36,6 +37,19 @@ def test_complete_answers_from_a_real_socket(server: EmbeddedOllama, way: Way) -
     assert responses[-1].text.startswith("Hello! I am the demo model")
     if way.streams:
         assert "".join(response.delta or "" for response in responses) == responses[-1].text
+
+
+@pytest.mark.parametrize(
+    ("thinking", "think", "thinks"),
+    [(True, None, True), (False, None, False), (True, False, False), (False, True, True)],
+)
+def test_thinking_on_and_off(
+    server: EmbeddedOllama, way: Way, thinking: bool, think: bool | None, thinks: bool
+) -> None:
+    """D10: a call's word on reasoning counts over the model's; it is a block of its own."""
+    llm = Ollama("demo", server.url, thinking=thinking)
+    blocks = way.chat(llm, "What can you do?", think=think)[-1].message.blocks
+    assert any(isinstance(block, ThinkingBlock) for block in blocks) is thinks
 
 
 def test_num_ctx_is_not_sent_unless_set(ollama: Make, way: Way) -> None:

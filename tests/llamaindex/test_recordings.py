@@ -157,6 +157,27 @@ def test_calls_on_lines_of_their_own_stay_to_the_end(ollama: Make, run: Run) -> 
     )
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "chat/tiny-chat/hello-whole",
+        "chat/tiny-chat/two-tools-whole",
+        "chat/tiny-native/two-tools-whole",
+        "chat/tiny-think/sky-think-true-whole",
+    ],
+)
+def test_an_answer_goes_back_as_it_came(ollama: Make, run: Run, name: str) -> None:
+    """In the next turn's history an answer is what the server said, ids and reasoning included."""
+    network = Played(name)
+    llm = ollama(network)
+    message = ask(llm, run, "chat", "hi", streams=False)[-1].message
+    ask(llm, run, "chat", [ChatMessage("hi"), message], streams=False)
+    came = recording(name).objects[0]["message"]
+    for call in came.get("tool_calls", []):
+        call["function"].pop("index", None)  # the place in the list says it
+    assert network.body["messages"][1] == came
+
+
 @pytest.mark.parametrize("streams", [True, False])
 def test_logprobs_in_detail(ollama: Make, run: Run, streams: bool) -> None:
     """D17: the log probabilities of a recorded answer, the chosen token first."""

@@ -15,6 +15,7 @@ from ollama_transport import (
     StreamFailedError,
     StreamTruncatedError,
     ToolCall,
+    Usage,
 )
 from ollama_transport import _openai as openai
 from ollama_transport._calls import Call
@@ -62,8 +63,13 @@ def joined(lines: Sequence[ChatLine]) -> tuple[Any, ...]:
         "".join(line.thinking for line in lines),
         [(call.name, call.arguments, call.index) for call in calls],
         lines[-1].done_reason,
-        lines[-1].usage,
+        told_usage(lines[-1]),
     )
+
+
+def told_usage(line: ChatLine) -> Usage | None:
+    """Return the usage that the server told; None for an estimate."""
+    return None if line.usage is not None and line.usage.estimated else line.usage
 
 
 def from_deltas(lines: Sequence[ChatLine]) -> list[ToolCall]:

@@ -85,10 +85,11 @@ def test_recorded_calls_come_with_their_ids_in_deltas_and_whole() -> None:
     assert lines[-1].raw["choices"][0]["finish_reason"] == "tool_calls"
 
 
-def test_a_stream_without_usage_has_none() -> None:
-    """Unknown is not 0."""
+def test_a_stream_without_usage_has_an_estimate() -> None:
+    """What the server does not tell is estimated, and marked so."""
     lines = stream(CHAT, recording("openai/stream-without-usage").chunks)
     assert joined(lines) == ("Hello! How can I help you today?", "", [], "stop", None)
+    assert lines[-1].usage == Usage(2, 8, estimated=True)
 
 
 @pytest.mark.parametrize("cut", ["whole", "bytes", "sevens"])
@@ -107,7 +108,7 @@ def test_zeros_are_no_usage() -> None:
     data = recording("openai/completions-stream").chunks
     events = b"".join(data).split(b"\n\n")
     without = b"\n\n".join(event for event in events if b'"choices":[]' not in event)
-    assert stream(TEXT, [without])[-1].usage is None
+    assert stream(TEXT, [without])[-1].usage == Usage(2, 8, estimated=True)
 
 
 @pytest.mark.parametrize("numpy", ["there", "missing"])

@@ -8,6 +8,7 @@ import pytest
 
 from ollama_transport import _client as client_module
 from ollama_transport import _endpoints as endpoints_module
+from ollama_transport import _transfers as transfers_module
 
 # Read in this order; each has to be needed by one of the pairs.
 SUBSTITUTIONS = [
@@ -18,6 +19,7 @@ SUBSTITUTIONS = [
     ("AsyncRetrying", "Retrying"),
     ("AsyncGenerator", "Generator"),
     ("AsyncEndpoints", "Endpoints"),
+    ("AsyncTransfers", "Transfers"),
     ("httpx.AsyncClient", "httpx.Client"),
     ("class AsyncClient(", "class Client("),
     ("_AsyncPieces", "_Pieces"),
@@ -35,6 +37,7 @@ SUBSTITUTIONS = [
 PAIRS = [
     (client_module.AsyncClient, client_module.Client),
     (endpoints_module.AsyncEndpoints, endpoints_module.Endpoints),
+    (transfers_module.AsyncTransfers, transfers_module.Transfers),
 ]
 
 

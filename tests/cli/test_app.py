@@ -1,0 +1,294 @@
+"""What every command shares: help, options, exit codes, completion, and how errors look."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from terminals import environment
+
+from ollama_transport.embedded import EmbeddedOllama, Reply
+
+CLOSED = "127.0.0.1:1"
+COMMANDS = "chat copy create delete demo doctor embed models ps pull push serve show".split()
+ASKING = [name for name in COMMANDS if name != "serve"]
+NO_MODEL = {"error": "model 'nope' not found"}
+
+
+def test_help_names_every_command_and_every_exit_code(ext):
+    """Who runs `ollama-ext --help` sees what there is, and what the exit codes mean."""
+    found = ext("--help")
+    assert found.code == 0
+    for name in COMMANDS:
+        assert re.search(rf"│ {name}\s", found.out)
+    words = " ".join(found.out.split())
+    for code in (0, 1, 2, 3, 4, 5, 130, 141):
+        assert f" {code} " in words.partition("Exit codes:")[2]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help(ext, name):
+    """`COMMAND --help` explains the command, and where it asks a server, says how to choose it."""
+    found = ext(name, "--help")
+    assert found.code == 0
+    assert f"Usage: ollama-ext {name}" in found.out
+    assert "--host" in found.out
+    assert ("--timeout" in found.out) == (name in ASKING)
+
+
+def test_version(ext):
+    """`--version` says the version and nothing else."""
+    found = ext("--version")
+    assert (found.code, found.err) == (0, "")
+    assert re.fullmatch(r"ollama-ext \d+\.\d+\.\d+\S*\n", found.out)
+
+
+def test_help_loads_no_framework_and_no_server():
+    """`--help` is quick, because nothing heavy is imported for it."""
+    code = (
+        "import sys\nfrom ollama_transport.cli import main\nsys.argv = ['ollama-ext', '--help']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = 'langchain_core llama_index starlette uvicorn numpy pyarrow'.split()\n"
+        "print([name for name in heavy if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment(CLOSED),
+        check=True,
+        timeout=60,
+    )
+    assert done.stderr.strip() == "[]"
+
+
+def test_missing_packages_are_named(tmp_path):
+    """Without typer the command says what to install, and exits with 2."""
+    (tmp_path / "typer.py").write_text("raise ModuleNotFoundError(name='typer')")
+    env = environment(CLOSED)
+    env["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{env['PYTHONPATH']}"
+    done = subprocess.run(
+        [sys.executable, "-m", "ollama_transport.cli", "models"],
+        capture_output=True,
+        text=True,
+        env=env,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert done.stderr == 'ollama-ext needs typer: run `pip install "ollama-ext[cli]"`.\n'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["nonsense"], "No such command"),
+        (["modles"], "Did you mean"),
+        (["show"], "Missing argument"),
+        (["models", "--nonsense"], "No such option"),
+        (["--timeout", "0", "models"], "seconds above 0"),
+        (["models", "--timeout", "-1"], "seconds above 0"),
+        (["models", "--timeout", "nan"], "seconds above 0"),
+        (["models", "--timeout", "inf"], "seconds above 0"),
+        (["models", "--timeout", "soon"], "--timeout"),
+        (["models", "--host", ""], "empty"),
+        (["models", "--host", "ftp://there"], "accepted are HOST"),
+        (["--host", "a:b:c:d", "models"], "accepted are HOST"),
+        (["models", "--host", "there:99999"], "99999"),
+    ],
+)
+def test_wrong_usage_is_two_and_says_what_is_wrong(ext, arguments, hint):
+    """A mistake in the call exits with 2, with a hint on stderr, nothing on stdout, no traceback."""
+    found = ext(*arguments)
+    assert (found.code, found.out) == (2, "")
+    assert hint in found.err
+    assert "Traceback" not in found.err
+
+
+def test_wrong_host_in_the_environment_is_two(ext):
+    """An OLLAMA_HOST that cannot be understood is told, with the forms that can."""
+    found = ext("models", host="http:/there")
+    assert found.code == 2
+    assert "accepted are HOST" in found.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["models"],
+        ["show", "demo"],
+        ["ps"],
+        ["copy", "demo", "other"],
+        ["delete", "demo", "--yes"],
+        ["pull", "tiny"],
+        ["push", "demo"],
+        ["create", "new", "--from", "demo"],
+        ["chat", "demo"],
+        ["demo", "--model", "demo"],
+        ["doctor"],
+    ],
+)
+def test_no_server_is_three(process, arguments):
+    """Each command that asks a server exits with 3 when none is there, and says how to start one."""
+    found = process(*arguments, stdin="hello")
+    assert found.code == 3
+    told = found.out if arguments == ["doctor"] else found.err
+    assert "no server answers at http://127.0.0.1:1" in told
+    assert "ollama serve" in told
+    assert "Traceback" not in found.out + found.err
+
+
+def test_embed_without_a_server_is_three(process, tmp_path):
+    """Embedding as well."""
+    (tmp_path / "a.txt").write_text("a text")
+    found = process("embed", "a.txt", "--out", "a.jsonl", cwd=tmp_path)
+    assert found.code == 3
+    assert not (tmp_path / "a.jsonl").exists()
+
+
+def test_too_slow_a_server_is_three(ext, server):
+    """A server that is silent for longer than --timeout is given up, with 3."""
+    server.script("GET", "/api/tags", Reply.json({"models": []}, delay_s=30))
+    found = ext("models", "--timeout", "0.05", host=server.url)
+    assert found.code == 3
+    assert "0.05 s" in found.err
+
+
+@pytest.mark.parametrize("arguments", [["show"], ["chat"], ["copy"], ["delete", "--yes"]])
+def test_unknown_model_is_four(ext, server, arguments):
+    """A model that is not there exits with 4 and says how to get it."""
+    more = ["other"] if arguments == ["copy"] else []
+    found = ext(*arguments, "nope", *more, host=server.url, stdin="hello")
+    assert (found.code, found.out) == (4, "")
+    assert "ollama pull nope" in found.err
+
+
+def test_wrong_key_is_five(ext, monkeypatch):
+    """A server that wants another key exits with 5, and the message names the variable."""
+    monkeypatch.setenv("OLLAMA_API_KEY", "wrong")
+    with EmbeddedOllama(api_key="right") as server:
+        found = ext("models", host=server.url)
+    assert (found.code, found.out) == (5, "")
+    assert "OLLAMA_API_KEY" in found.err
+    assert "wrong" not in found.err
+
+
+def test_failure_of_the_server_is_one(ext, server):
+    """A server that fails exits with 1, with its own words on stderr."""
+    server.script("GET", "/api/tags", Reply.error(500, "the disk is on fire [bold]"))
+    found = ext("models", host=server.url)
+    assert (found.code, found.out) == (1, "")
+    assert "the disk is on fire [bold]" in found.err
+
+
+def test_something_else_than_ollama_is_one(ext, server):
+    """A web server that is no Ollama is told as what it says, not as a traceback."""
+    server.script("GET", "/api/tags", Reply.text("<html>It works!</html>"))
+    found = ext("models", host=server.url)
+    assert found.code == 1
+    assert "It works!" in found.err
+    assert "Traceback" not in found.err
+
+
+def test_host_before_and_after_the_command(ext, server):
+    """--host may stand before or after the command; the one after it wins."""
+    assert ext("--host", server.url, "models", host=CLOSED).code == 0
+    assert ext("models", "--host", server.url, host=CLOSED).code == 0
+    assert ext("-H", CLOSED, "models", "-H", server.url, host=CLOSED).code == 0
+    assert ext("--host", server.url, "models", "--host", "ftp://there").code == 2
+
+
+def test_reader_that_leaves_is_no_error(server):
+    """`ollama-ext models | head -1` says nothing of a broken pipe."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        done = subprocess.run(
+            [sys.executable, "-m", "ollama_transport.cli", "models"],
+            stdout=pipe,
+            stderr=subprocess.PIPE,
+            env=environment(server.url),
+            check=False,
+            timeout=60,
+        )
+    assert done.stderr == b""
+    assert done.returncode == 141
+
+
+def test_characters_that_the_encoding_lacks(server):
+    """A terminal that is not in UTF-8 gets other signs, and no traceback."""
+    env = environment(server.url) | {"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-m", "ollama_transport.cli", "doctor"],
+        capture_output=True,
+        env=env,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0
+    assert done.stderr == b""
+    assert rb"\u2713 server: Ollama" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "ollama-ext show dem",
+        "ollama-ext chat dem",
+        "ollama-ext pull dem",
+        "ollama-ext delete dem",
+        "ollama-ext demo --model dem",
+        "ollama-ext create new --from dem",
+    ],
+)
+def test_model_names_complete(server, words):
+    """The shell completes the names of the server's models, wherever a model is named."""
+    names = _completed(words, server.url)
+    assert {"demo:latest", "demo-embed:latest"} <= set(names)
+
+
+def test_completion_asks_the_host_that_was_given(server):
+    """Completion asks the server of --host, before or after the command."""
+    assert "demo:latest" in _completed(f"ollama-ext -H {server.url} show dem", CLOSED)
+    assert "demo:latest" in _completed(f"ollama-ext show --host {server.url} dem", CLOSED)
+
+
+@pytest.mark.parametrize("host", [CLOSED, "ftp://nonsense"])
+def test_completion_without_a_server_is_silent(host):
+    """Where no server answers nothing is completed, and nothing is said."""
+    assert _completed("ollama-ext show dem", host) == []
+
+
+def _completed(words: str, host: str) -> list[str]:
+    env = environment(host) | {
+        "_OLLAMA_EXT_COMPLETE": "complete_bash",
+        "COMP_WORDS": words.replace(" ", "\n"),
+        "COMP_CWORD": str(len(words.split()) - 1),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "ollama_transport.cli"],
+        capture_output=True,
+        text=True,
+        env=env,
+        check=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("arguments", [["models"], ["ps"], ["show", "demo"], ["doctor"], ["demo"]])
+def test_json_is_json_alone(process, server, arguments):
+    """With --json, standard output parses as one JSON value."""
+    found = process(*arguments, "--json", host=server.url)
+    assert found.code == 0
+    assert json.loads(found.out)
+
+
+def test_commands_take_a_key_from_the_environment(ext, monkeypatch):
+    """OLLAMA_API_KEY opens a server that wants a key."""
+    monkeypatch.setenv("OLLAMA_API_KEY", "right")
+    with EmbeddedOllama(api_key="right") as server:
+        assert ext("models", host=server.url).code == 0

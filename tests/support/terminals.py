@@ -1,0 +1,105 @@
+"""A pseudo-terminal with the command line at its other end."""
+
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+TIMEOUT_S = 30.0
+_ROOT = Path(__file__).parents[2]
+# The child makes the terminal its own, so that Ctrl-C typed there reaches it as a signal.
+_CHILD = (
+    "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "from ollama_transport.cli import main; main()"
+)
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x01\x02]")
+
+
+def environment(host: str) -> dict[str, str]:
+    """Return an environment for the command line: the tree's packages, and one server."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    return kept | {
+        "OLLAMA_HOST": host,
+        "PYTHONPATH": str(_ROOT),
+        "PYTHONUTF8": "1",
+        "TERM": "xterm-256color",
+    }
+
+
+class Terminal:
+    """Run a command at a terminal: type into it, and read until something is there."""
+
+    def __init__(self, arguments: Sequence[str], *, host: str, columns: int = 80) -> None:
+        self._master, slave = pty.openpty()
+        termios.tcsetwinsize(slave, (40, columns))
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", _CHILD, *arguments],
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=environment(host),
+            start_new_session=True,
+        )
+        os.close(slave)
+        self.raw = ""
+        self._seen = 0
+
+    @property
+    def text(self) -> str:
+        """Everything that was written so far, without colours and cursor movements."""
+        return _ESCAPES.sub("", self.raw).replace("\r\n", "\n")
+
+    def expect(self, wanted: str) -> str:
+        """Read until a text comes after the last one expected, and return what came with it."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while (place := self.text.find(wanted, self._seen)) < 0:
+            if not self._read(deadline):
+                raise AssertionError(
+                    f"{wanted!r} never came; there is: {self.text[self._seen :]!r}"
+                )
+        start, self._seen = self._seen, place + len(wanted)
+        return self.text[start : self._seen]
+
+    def type(self, text: str) -> None:
+        """Type a text."""
+        os.write(self._master, text.encode())
+
+    def enter(self, line: str) -> None:
+        """Type a line and end it."""
+        self.type(f"{line}\r")
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        self.type("\x03")
+
+    def end(self) -> int:
+        """Read to the end and return the exit code."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while self._read(deadline):
+            pass
+        return self.process.wait(TIMEOUT_S)
+
+    def _read(self, deadline: float) -> bool:
+        """Read once; False at the end of the output."""
+        ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            raise AssertionError(f"nothing more came in {TIMEOUT_S:g} s; there is: {self.text!r}")
+        try:
+            data = os.read(self._master, 65536)
+        except OSError:
+            return False  # Linux says so that the other end is closed
+        self.raw += data.decode("utf-8", "replace")
+        return bool(data)
+
+    def close(self) -> None:
+        """End the command, if it still runs."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(TIMEOUT_S)
+        os.close(self._master)
