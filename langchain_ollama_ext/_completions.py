@@ -90,6 +90,7 @@ def resolve_completion(
             arguments that contradict each other.
     """
     given = known_arguments(arguments, CALL_ARGUMENTS)
+    # langchain-ollama passes these on, so code that sets them must not break.
     for name in _OF_IMAGE_MODELS:
         if name in given:
             warn_obsolete(name)
@@ -125,6 +126,7 @@ def identity(request: GenerateRequest) -> dict[str, Any]:
     It is what traces show and caches go by; images stand as digests.
     """
     asked = {field.name: getattr(request, field.name) for field in fields(request)}
+    # Megabytes have no place in a trace or a key.
     images = [_digest(image) for image in asked.pop("images")]
     options, reasoning = asked.pop("options"), asked.pop("think")
     rest = {**asked, "reasoning": reasoning, "images": images}
@@ -164,6 +166,7 @@ def _thought(line: GenerateLine) -> dict[str, Any]:
 
 def _ending(line: GenerateLine) -> dict[str, Any]:
     """Return all that the server said of the whole answer; its durations are nanoseconds."""
+    # Whatever a newer server adds is kept: only what has a place of its own is left out.
     said = {name: value for name, value in line.raw.items() if name not in _NOT_INFO}
     usage = usage_metadata(line.usage)
     return {

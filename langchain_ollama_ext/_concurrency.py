@@ -30,8 +30,10 @@ def map_threads(
     ``done`` is called in the caller's thread with each item that is finished. The first failure
     is raised once the calls under way have ended; those that had not begun are dropped.
     """
+    # One after the other needs no thread, and stops at the first failure.
     if len(items) < 2 or limit == 1:
         return [_and_tell(function(item), item, done) for item in items]
+    # Core's own pool: threads see the context variables of the caller, tracing among them.
     pool = ContextThreadPoolExecutor(max_workers=min(limit, len(items)))
     try:
         futures = {pool.submit(function, item): item for item in items}

@@ -114,8 +114,11 @@ class ChunkMaker:
     """Turn the lines of one stream into chunks; made anew for each stream.
 
     With ``for_events`` the chunks go to core's bridge to events (version 3), which overwrites
-    metadata where merging appends: log probabilities then come all at once on the last chunk, and
-    the model's name on the first as well, for the event that opens the message.
+    metadata where merging appends: log probabilities then come on the last chunk all together,
+    and the model's name on the first as well, for the event that opens the message.
+
+    A call that is cut inside its arguments is invalid in a whole answer. In a stream core completes
+    the JSON of what came, for this as for every provider: ``done_reason`` "length" tells of it.
     """
 
     def __init__(self, *, for_events: bool = False) -> None:
@@ -143,7 +146,7 @@ class ChunkMaker:
         return {"model_name": line.model, "model_provider": PROVIDER}
 
     def _said(self, line: ChatLine) -> list[AIMessageChunk]:
-        told = {} if self._for_events else _logprobs(line)
+        told = _logprobs(line)
         if self._for_events and line.logprobs:
             self._logprobs.extend(line.logprobs)
         if not (line.text or line.thinking or told):

@@ -96,6 +96,7 @@ def _forced(
     bound: Mapping[str, Any],
 ) -> Runnable[LanguageModelInput, Any]:
     others = list(tools) if tools is not None else []
+    # With other tools beside it the answer may be a call of one of those.
     choice = "any" if others else shape.name
     arguments = {**bound, **_strictness(strict)}
     return model.bind_tools([shape.as_tool(), *others], tool_choice=choice, **arguments)

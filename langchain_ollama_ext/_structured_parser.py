@@ -68,6 +68,7 @@ class Answer:
         self._thought = self._thought or _has_reasoning(message)
         reason = message.response_metadata.get("done_reason")
         self._done_reason = self._done_reason if reason is None else reason
+        # A chunk's own tool_calls are core's guesses at what is not complete yet.
         if isinstance(message, AIMessageChunk):
             for piece in message.tool_call_chunks:
                 self._call(piece["index"], piece["name"], piece["args"])
@@ -103,6 +104,7 @@ class Answer:
         return [] if made is None else self._new(made)
 
     def _new(self, made: Any) -> list[Any]:
+        # Most tokens add nothing that is whole yet: who reads the stream wants changes only.
         if self._last is not _NOTHING and self._last == made:
             return []
         self._last = made
@@ -118,6 +120,7 @@ class Answer:
         if self._names and not text.strip():
             return None
         try:
+            # Not strict: a model that is not constrained writes line ends into its texts.
             value, _ = json.JSONDecoder(strict=False).raw_decode(text.strip())
         except ValueError as error:
             raise self._failure(self._unreadable(text)) from error
@@ -170,6 +173,7 @@ def json_part(text: str) -> str:
     text = text.lstrip()
     if text[:1] in ("{", "["):
         return text
+    # Templates may open the thinking themselves, so its end is all that is sure to be seen.
     before, end, after = text.partition(_END_OF_THINKING)
     if end:
         text = after.lstrip()

@@ -30,6 +30,7 @@ def typed_dict_schema(cls: type) -> dict[str, Any]:
     as langchain-core has it; a key with a default may be left out. A TypedDict inside itself is
     written as any object.
     """
+    # Types by pydantic, which keeps null; words by core, whose conventions users write by.
     schema = TypeAdapter(_rebuilt(cls, ())).json_schema()
     known = _docstring(cls, list(schema["properties"]))
     properties = {

@@ -52,6 +52,7 @@ class UsageMeter:
             total, self._total = self._total, Usage()
         return total
 
+    # A lock cannot be copied, and a copy that counted the original's calls would count twice.
     def __deepcopy__(self, _: object) -> "UsageMeter":
         return UsageMeter()
 

@@ -105,7 +105,8 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
         repr=False,
         exclude=True,
         description="Called as on_progress(done, total) after each batch of documents, with "
-        "numbers of texts, in the thread or loop of the caller.",
+        "numbers of texts, in the thread or loop of the caller. Pickling needs one that pickles: "
+        "a function of a module, no lambda.",
     )
     validate_model_on_init: bool = Field(
         default=False,
@@ -132,6 +133,7 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
         """Return the vectors of texts to be found; [] for none, without a request."""
         with langchain_errors():
             plan = self._plan(texts)
+            # The server would load the model for an empty list, and answer with no vectors.
             if not plan.batches:
                 return []
             client = self._ready_client()
@@ -161,6 +163,7 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
     def embed_query(self, text: str) -> list[float]:
         """Return the vector of a text to search with."""
         with langchain_errors():
+            # As a list of one: a bare "" has no vector on the wire, and [""] has (5.1).
             request = self._request([self._query(text)])
             return self._vectors(self._ready_client().embed(request))[0]
 
@@ -186,6 +189,7 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
             raise
 
     def _refused_alone(self, client: Client, batch: "Batch", error: OllamaError) -> int | None:
+        # The longest text is nearly always the one, so this is mostly a single small request.
         for place in suspects(batch, error):
             try:
                 client.embed(self._request([batch.texts[place]]))
@@ -205,6 +209,7 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
 
     def _plan(self, texts: Sequence[str]) -> "Plan":
         checked = checked_texts(texts)
+        # Prefixes count towards the length of a text, so they are put on before anything is sent.
         _, prefix = self._prefixes()
         return Plan(
             batches=batches([prefix + text for text in checked], self.batch_size),
@@ -240,10 +245,11 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
     def _vectors(self, answer: Vectors) -> list[list[float]]:
         self._meter.add(answer.usage)
         # JSON of Go writes a whole number such as 0 without a point, which is an int here.
-        return [[float(number) for number in vector] for vector in answer.vectors]
+        return [list(map(float, vector)) for vector in answer.vectors]
 
     def _ready_client(self) -> Client:
         client = self.sync_client()
+        # /v1 does not tell what a model can, so only Ollama's own wire is asked.
         if self.validate_model_on_init and not self._validated and client.config.wire == "native":
             check_can_embed(self.model, client.show(self.model))
             self._validated = True
@@ -330,6 +336,7 @@ def locate(error: OllamaError, batch: Batch, place: int | None) -> None:
 def _place(error: OllamaError, batch: Batch, place: int | None) -> str:
     if not isinstance(error, RequestRejectedError | ServerError):
         return ""
+    # That is about the model, whichever texts were in the batch.
     if isinstance(error, UnsupportedCapabilityError) or batch.total == 1:
         return ""
     known = 0 if len(batch.texts) == 1 else place

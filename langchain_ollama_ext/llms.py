@@ -8,7 +8,7 @@ from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackMana
 from langchain_core.language_models import BaseLLM, LanguageModelInput
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.outputs import GenerationChunk, LLMResult
-from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
 
 # Private, and the one mark by which core's own chat models tell that a handler wants tokens.
 from langchain_core.tracers._streaming import _StreamingCallbackHandler
@@ -132,6 +132,7 @@ class OllamaLLM(CompletionFields, BaseLLM):
     ) -> list[str]:
         """Return the completions of inputs, in their order, made side by side in threads."""
         limited = _limited(config, fan_out(self.max_concurrency))
+        # Not BaseLLM's: it waits for the slowest of each group, and fails all for one.
         return Runnable.batch(self, inputs, limited, return_exceptions=return_exceptions, **kwargs)
 
     async def abatch(
@@ -148,6 +149,14 @@ class OllamaLLM(CompletionFields, BaseLLM):
             self, inputs, limited, return_exceptions=return_exceptions, **kwargs
         )
 
+    def configurable_fields(self, **kwargs: Any) -> RunnableSerializable[Any, Any]:
+        """Return the model with fields that a config can set; as core's own."""
+        # Each call makes a model of its own then. Without this one holding the connections, they
+        # would go with it.
+        self.sync_client().pool()
+        self.async_client().pool()
+        return super().configurable_fields(**kwargs)
+
     def _for_call(self, arguments: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
         """Return the model as one call wants it, and the arguments that are left for core.
 
@@ -163,10 +172,12 @@ class OllamaLLM(CompletionFields, BaseLLM):
             server = {name: given.pop(name) for name in SERVER_ARGUMENTS & given.keys()}
             called = self._reaching(server) if server else self.model_copy()
             called._asked = resolve_completion(self, None, given)
+        # `stream` and `streaming` are no fields of a request, but `_generate` goes by them.
         streaming = {name: others[name] for name in STREAMING_ARGUMENTS if name in others}
         return called, {**core, **given, **streaming}
 
     def _reaching(self, server: Mapping[str, Any]) -> Self:
+        # A copy shares the connections of its original wherever the settings are equal.
         changed = settings_with(self, server)
         names = ServerFields.model_fields
         called = self.model_copy(update={name: getattr(changed, name) for name in names})
@@ -183,6 +194,7 @@ class OllamaLLM(CompletionFields, BaseLLM):
     ) -> LLMResult:
         with langchain_errors():
             request, client = resolve_completion(self, stop, kwargs), self.sync_client()
+            # Core hands over the run manager of the first prompt alone: of several, no tokens.
             if len(prompts) == 1 and self._wants_tokens(run_manager, kwargs):
                 lines = []
                 with closing(client.generate_stream(with_prompt(request, prompts[0]))) as stream:
@@ -297,6 +309,7 @@ class OllamaLLM(CompletionFields, BaseLLM):
             return len(self.custom_get_token_ids(text))
         if self.token_counter == "approximate" or not text:
             return approximate_text(text)
+        # Raw, or the tokens of the model's template would be counted as well.
         request = GenerateRequest(
             self.model, text, raw=True, options=set_options(self), keep_alive=self.keep_alive
         )
@@ -310,6 +323,7 @@ class OllamaLLM(CompletionFields, BaseLLM):
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
         asked = self._asked if self._asked is not None else resolve_completion(self, None, {})
+        # The same name may be another model on another server.
         where = {} if self.base_url is None else {"base_url": self.base_url}
         return {**identity(asked), **where, "api": self.api}
 

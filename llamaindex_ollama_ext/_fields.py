@@ -28,7 +28,12 @@ SERVER_DECIDES = -1
 class LLMFields(ServerFields, SamplingOptions):
     """Hold the fields of `Ollama`: those of llama-index-llms-ollama, and ours."""
 
-    model: str = Field(min_length=1, description="The model's name, such as llama3.2 or qwen3:8b.")
+    model: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The model's name, such as llama3.2 or qwen3:8b. None takes the first of the "
+        "server's list that can chat, looked up at the first call.",
+    )
     context_window: int = Field(
         default=SERVER_DECIDES,
         description="Tokens of prompt and answer, sent as num_ctx. -1 or None sends nothing: the "
@@ -135,6 +140,7 @@ class LLMFields(ServerFields, SamplingOptions):
             shift=self.shift,
             logprobs=self.logprobs,
             top_logprobs=self.top_logprobs,
+            **self.request_fields(),
         )
 
 

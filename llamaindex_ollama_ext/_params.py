@@ -7,7 +7,7 @@ from typing import Any
 from llama_index.core.base.llms.types import ImageBlock
 
 from llamaindex_ollama_ext._tools import tool_choice, tool_spec
-from ollama_transport import ConfigError, KeepAlive, OverflowPolicy, Think
+from ollama_transport import ConfigError, KeepAlive, OverflowPolicy, Think, UnsupportedOptions
 from ollama_transport._options import OPTION_NAMES, check_options, unknown_name
 
 _SHARED = frozenset(
@@ -45,7 +45,7 @@ _OTHER_NAMES = {
 class Defaults:
     """Hold what a model sends when a call says nothing else."""
 
-    model: str
+    model: str | None
     options: Mapping[str, Any] = field(default_factory=dict)
     format: str | None = None
     think: Think | None = None
@@ -55,6 +55,8 @@ class Defaults:
     shift: bool | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    unsupported_options: UnsupportedOptions = "error"
 
 
 def chat_fields(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,7 +131,8 @@ def _shared(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
         "format": call.get("format", defaults.format),
         "think": _first(call.get("think"), call.get("thinking"), defaults.think),
         "top_logprobs": defaults.top_logprobs if top is None else top,
-        "extra": {} if extra is None else dict(extra),
+        "extra": {**defaults.extra, **({} if extra is None else extra)},
+        "unsupported_options": defaults.unsupported_options,
     }
 
 

@@ -80,7 +80,7 @@ class Ollama(LLMFields, StructuredOutputs):
     # Written out, in the order of the class this replaces: some give the first ones by place.
     def __init__(
         self,
-        model: str,
+        model: str | None = None,
         base_url: str | None = None,
         temperature: float | None = None,
         context_window: int | None = SERVER_DECIDES,
@@ -166,7 +166,7 @@ class Ollama(LLMFields, StructuredOutputs):
             num_output=self._num_output(facts),
             is_chat_model=True,
             is_function_calling_model=self.is_function_calling_model and not facts.lacks_tools,
-            model_name=self.model,
+            model_name=self._name(),
         )
 
     def get_context_window(self) -> int:
@@ -189,7 +189,11 @@ class Ollama(LLMFields, StructuredOutputs):
         return asked if isinstance(asked, int) and asked > 0 else DEFAULT_NUM_OUTPUTS
 
     def _facts(self) -> ModelFacts:
-        return self._known.get(self.model, UNKNOWN)
+        return self._known.get(self._name(), UNKNOWN)
+
+    def _name(self) -> str:
+        name = self.model if self.model is not None else self.chosen_model()
+        return "unknown" if name is None else name
 
     def to_payload(self) -> dict[str, Any]:
         """Return what traces show of the model; nothing of it is secret."""
@@ -199,14 +203,12 @@ class Ollama(LLMFields, StructuredOutputs):
     def _ready(self, model: str | None) -> Client:
         # Before the call: a model that calls no tools is then known when the call fails for it.
         client = self.client
-        if model is not None:
-            learn(self._known, client, model)
+        learn(self._known, client, client.resolve_model(model))
         return client
 
     async def _aready(self, model: str | None) -> AsyncClient:
         client = self.async_client
-        if model is not None:
-            await alearn(self._known, client, model)
+        await alearn(self._known, client, await client.resolve_model(model))
         return client
 
     @llm_chat_callback()

@@ -10,11 +10,13 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    Task,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.text import Text
 
 from ollama_transport._answers import Progress as Step
 from ollama_transport._client import Client
@@ -162,12 +164,20 @@ def _follow(steps: Iterable[Step], as_json: bool, done: str) -> None:
     out.say(done)
 
 
+class _Speed(TransferSpeedColumn):
+    """Show the speed of a layer once it is known; small layers come too fast for that."""
+
+    def render(self, task: Task) -> Text:
+        known = task.finished_speed if task.finished_speed is not None else task.speed
+        return super().render(task) if known is not None else Text()
+
+
 def _show_bars(steps: Iterable[Step]) -> None:
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(None),
         DownloadColumn(),
-        TransferSpeedColumn(),
+        _Speed(),
         TimeRemainingColumn(),
     )
     layers: dict[str, TaskID] = {}

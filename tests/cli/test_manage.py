@@ -2,8 +2,9 @@
 
 import json
 
-from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama, Reply
 from recorded import recording
+
+from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama, Reply
 
 
 def test_models_lists_what_the_server_has(ext, server):

@@ -92,7 +92,7 @@ def test_no_text_is_no_request(
 
 
 def test_an_empty_text_has_a_vector(run: Run) -> None:
-    """The empty text goes as a list of one, for which the server has a vector (c20, 5.1)."""
+    """The empty text goes as a list of one, for which the server has a vector (5.1)."""
     embeddings, network = _played(
         httpx.Response(
             200,

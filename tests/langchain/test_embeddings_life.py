@@ -209,10 +209,3 @@ def test_a_constructor_costs_no_socket(server: EmbeddedOllama) -> None:
         warnings.simplefilter("error")
         assert {len(model.embed_query("x")) for model in made[:3]} == {256}
     assert len({id(model.sync_client().pool()) for model in made}) == 1
-
-
-def test_every_name_of_the_peer_is_there() -> None:
-    """Fields and public methods of langchain-ollama's class are those of ours too."""
-    peer = pytest.importorskip("langchain_ollama").OllamaEmbeddings
-    assert set(peer.model_fields) <= set(OllamaEmbeddings.model_fields)
-    assert {n for n in dir(peer) if not n.startswith("_")} <= set(dir(OllamaEmbeddings))

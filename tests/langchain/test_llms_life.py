@@ -119,13 +119,12 @@ def test_configurable_fields_keep_the_connections(
     monkeypatch.setattr(
         httpx.Client, "__init__", lambda self, **how: (made.append(self), init(self, **how))[1]
     )
-    llm = OllamaLLM(model="demo", base_url=server.url, temperature=0)
-    llm.invoke("x")
+    llm = OllamaLLM(model="demo", base_url=server.url)
     flexible = llm.configurable_fields(temperature=ConfigurableField(id="heat"))
     for heat in (0.1, 0.2, 0.3):
         flexible.invoke("x", config={"configurable": {"heat": heat}})
     assert [body["options"] for body in bodies(server)] == [
-        {"temperature": heat} for heat in (0, 0.1, 0.2, 0.3)
+        {"temperature": heat} for heat in (0.1, 0.2, 0.3)
     ]
     assert len(made) == 1
 
@@ -182,10 +181,3 @@ def test_events_of_a_stream_have_chunks(llm: OllamaLLM, run: Run) -> None:
     listener = Listener()
     texts = pieces(run, llm, "Hello", config={"callbacks": [listener]})
     assert [chunk.text for chunk in listener.chunks] == texts
-
-
-def test_every_name_of_the_peer_is_there() -> None:
-    """Fields and public methods of langchain-ollama's class are those of ours too."""
-    peer = pytest.importorskip("langchain_ollama").OllamaLLM
-    assert set(peer.model_fields) <= set(OllamaLLM.model_fields)
-    assert {n for n in dir(peer) if not n.startswith("_")} <= set(dir(OllamaLLM))

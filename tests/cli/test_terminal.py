@@ -1,0 +1,54 @@
+"""Questions and tables at a terminal."""
+
+import pytest
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])
+def test_delete_asks_at_the_terminal(terminal, server, ext, answer, code):
+    """`delete` waits for an answer, and removes the model after a yes alone."""
+    screen = terminal("delete", "demo", host=server.url)
+    screen.expect("Delete demo? [y/N] ")
+    assert server.requests == []
+    screen.enter(answer)
+    assert screen.end() == code
+    assert ext("show", "demo", host=server.url).code == (4 if code == 0 else 0)
+
+
+def test_delete_interrupted(terminal, server):
+    """Ctrl-C at the question exits with 130 and removes nothing."""
+    screen = terminal("delete", "demo", host=server.url)
+    screen.expect("[y/N] ")
+    screen.interrupt()
+    assert screen.end() == 130
+    assert "Traceback" not in screen.text
+    assert server.requests == []
+
+
+def test_delete_at_the_end_of_the_input(terminal, server):
+    """Ctrl-D at the question is no answer: nothing is removed."""
+    screen = terminal("delete", "demo", host=server.url)
+    screen.expect("[y/N] ")
+    screen.type("\x04")
+    assert screen.end() == 2
+    assert server.requests == []
+
+
+def test_models_at_the_terminal(terminal, server):
+    """The names of models are never broken in a terminal of 80 columns."""
+    screen = terminal("models", host=server.url)
+    assert screen.end() == 0
+    lines = screen.text.splitlines()
+    assert any(line.startswith("demo-rendered:latest  ") for line in lines)
+    assert max(map(len, lines)) <= 80
+
+
+def test_models_interrupted(terminal, server):
+    """Ctrl-C while a server is waited for exits with 130, without a traceback."""
+    from ollama_transport.embedded import Gate, Reply
+
+    server.script("GET", "/api/tags", Reply.json({}, gate=Gate(), hold_at=0))
+    screen = terminal("models", host=server.url)
+    assert server.wait_for_requests(1)
+    screen.interrupt()
+    assert screen.end() == 130
+    assert "Traceback" not in screen.text
