@@ -34,6 +34,7 @@ class Content:
         """Return all text; between two parts stands the separator, unless a line ends there."""
         whole = ""
         for part in self.texts:
+            # No line end before the first part, nor a second one after a part that has its own.
             gap = separator if whole and not whole[-1].isspace() else ""
             whole += f"{gap}{part}" if part else ""
         return whole
@@ -58,6 +59,7 @@ def read_content(content: str | Sequence[str | Block], fetched: Fetched = NO_MED
 
 
 def _read_block(block: Block, read: Content, fetched: Fetched) -> None:
+    # Gemini's and Bedrock's own blocks have no type.
     kind = block.get("type")
     if not isinstance(kind, str):
         kind = _untyped_kind(block)
@@ -68,6 +70,7 @@ def _read_block(block: Block, read: Content, fetched: Fetched) -> None:
         reader(block, read)
     elif kind == "non_standard":
         _read_block(_value(block), read, fetched)
+    # Neither a call of ours nor a result: it is told as it was.
     elif kind in _SERVER_SIDE:
         read.texts.append(_as_json(block))
     else:
@@ -119,6 +122,7 @@ def _search_result(block: Block, read: Content) -> None:
 
 def _document(block: Block, read: Content) -> None:
     """Read a document that is text; others are refused like files."""
+    # Anthropic sends plain text as a document, for its citations.
     source = block.get("source")
     if isinstance(source, Mapping) and source.get("type") == "text":
         title = block.get("title")
@@ -139,6 +143,7 @@ def _thoughts_in(value: object) -> list[str]:
     if isinstance(value, str):
         return [value] if value else []
     if isinstance(value, Mapping):
+        # The text itself, and not its signature, which means something to its maker alone.
         inner = value.get("text", value.get("reasoningText"))
         return _thoughts_in(inner)
     if isinstance(value, list):

@@ -112,6 +112,7 @@ def resolve_completion(
         shift=pick("shift"),
         logprobs=with_logprobs(pick("logprobs"), pick("top_logprobs")),
         top_logprobs=pick("top_logprobs"),
+        **model.request_fields(),
     )
 
 

@@ -97,6 +97,8 @@ class LangChainBudgetExceededError(ours.BudgetExceededError, core.ModelError):
     """Tell that a budget forbids a call; nothing was sent."""
 
 
+# A retry middleware asks again for whatever is no ModelError: so even a wrong argument is one.
+# A table, and not a rule, so that a new error of the transport fails its test until it has a twin.
 _TWINS: dict[type[ours.OllamaError], type[ours.OllamaError]] = {
     ours.ConfigError: LangChainConfigError,
     ours.UnsupportedOptionError: LangChainUnsupportedOptionError,
@@ -133,6 +135,7 @@ def langchain_error(error: ours.OllamaError) -> ours.OllamaError:
 
 
 def _twin_class(error: ours.OllamaError) -> type[ours.OllamaError] | None:
+    # One class of ours, two of core's: other credentials may help at 401, and do not at 403.
     if isinstance(error, ours.AuthenticationError) and error.status_code == 403:
         return LangChainPermissionError
     return _TWINS.get(type(error))

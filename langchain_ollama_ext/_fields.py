@@ -31,6 +31,8 @@ def canonical_names(given: Mapping[str, Any]) -> dict[str, Any]:
         ConfigError: when both names of one field are given, and differ.
     """
     named = dict(given)
+    # configurable_fields and load pass every field on, under its own name and often as None:
+    # two names clash only where both say something, and not the same.
     for other, name in OTHER_NAMES.items():
         if other not in named:
             continue
@@ -49,6 +51,7 @@ def with_logprobs(logprobs: bool | None, top_logprobs: int | None) -> bool | Non
         ConfigError: when the one is off and the other asked for.
     """
     check_top_logprobs(top_logprobs)
+    # Alone it would be ignored by the server, without a word.
     if not top_logprobs:
         return logprobs
     if logprobs is False:
@@ -74,7 +77,11 @@ class ModelFields(ServerFields, _Options):
     and ``model``.
     """
 
-    model: str = Field(description="Name of the model, such as llama3.2 or qwen3:8b.")
+    model: str | None = Field(
+        default=None,
+        description="Name of the model, such as llama3.2 or qwen3:8b. None takes the first of the "
+        "server's list that can chat, looked up at the first call.",
+    )
     reasoning: Think | None = Field(
         default=None,
         description="Whether to think: True, False, or how hard (low, medium, high, max). None "
@@ -140,6 +147,7 @@ class ModelFields(ServerFields, _Options):
     def _list_stop(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
+    # Before pydantic's own checks, whose texts for unions of literals name every branch.
     @field_validator("reasoning", mode="before")
     @classmethod
     def _check_reasoning(cls, value: Any) -> Any:
@@ -150,6 +158,7 @@ class ModelFields(ServerFields, _Options):
     def _check_format(cls, value: Any) -> Any:
         return check_format(value)
 
+    # What the server's environment allows and a request does not is put right here, once.
     @field_validator("keep_alive", mode="before")
     @classmethod
     def _check_keep_alive(cls, value: Any) -> Any:
@@ -166,7 +175,7 @@ class ModelFields(ServerFields, _Options):
         return self.num_predict
 
     @property
-    def model_name(self) -> str:
+    def model_name(self) -> str | None:
         """Return ``model`` under the name that other chat models have."""
         return self.model
 

@@ -39,6 +39,7 @@ def media_of(kind: str, block: Mapping[str, Any], fetched: Fetched) -> bytes | s
         UnsupportedContentError: for files, video, references to a provider's storage, and
             addresses that were not fetched.
     """
+    # "file" and "media" are what the type of their data says they are.
     if kind in _MEDIA_KINDS and (kind in _IMAGE_KINDS | _AUDIO_KINDS or _is_playable(block)):
         return _data(kind, block, fetched)
     if kind in _REFUSED:
@@ -86,6 +87,7 @@ def _sources(block: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _values(block: Mapping[str, Any]) -> Iterator[bytes | str]:
     """Yield what a block holds as data or as an address, data first."""
     parts = [block, *_sources(block)]
+    # Data first: a block may tell its origin beside it.
     for keys in ((*_DATA_KEYS, "file_data"), ("url", "image_url", "audio_url", "file_uri")):
         for part in parts:
             for key in keys:
@@ -103,6 +105,8 @@ def _data(kind: str, block: Mapping[str, Any], fetched: Fetched) -> bytes | str:
         )
     if isinstance(value, bytes):
         return value
+    # The rest is text: an address, a data URI, or base64, which the transport checks. No path
+    # is tried, since whoever writes the message would choose which file of ours is sent.
     if _is_address(value):
         return _fetched(value, fetched)
     return _base64(value) if value.startswith("data:") else value
@@ -170,6 +174,7 @@ def fetch_images(urls: Sequence[str], limits: FetchLimits) -> dict[str, bytes]:
 
     images = {}
     with httpx.Client(**_client_arguments(limits)) as http:
+        # One after the other: a conversation seldom has many.
         for url in urls:
             download = _Download(url, limits)
             try:
@@ -230,6 +235,7 @@ class _Download:
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Take the head of the answer."""
+        # Redirects were followed: what is left is a failure.
         if status != 200:
             raise self.failed(f"the server there answered {status}")
         kind = headers.get("content-type", "")
@@ -241,6 +247,7 @@ class _Download:
         self.data += piece
         if len(self.data) > self._limits.max_bytes:
             raise self.failed(f"it is larger than fetch_max_bytes={self._limits.max_bytes}")
+        # httpx bounds each wait, not their sum: a server that drips would hold us for ever.
         if time.monotonic() > self._deadline:
             raise self.failed(f"it took longer than fetch_timeout_s={self._limits.timeout_s:g}")
 

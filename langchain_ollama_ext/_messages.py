@@ -42,6 +42,7 @@ def read_messages(messages: Sequence[BaseMessage], fetched: Fetched = NO_MEDIA) 
     Raises:
         UnsupportedContentError: for a message or a block that cannot be sent.
     """
+    # Results carry the id alone, and many models' templates show the name alone.
     names = _call_names(messages)
     return [part for message in messages for part in _read_message(message, fetched, names)]
 
@@ -68,6 +69,7 @@ def _said(message: BaseMessage, role: str, content: Content) -> list[Message]:
             f"a message of role {role!r} holds a tool call, which belongs to an AIMessage."
         )
     text = content.text(_PART_SEPARATOR)
+    # A message that held results alone has nothing more to say.
     if content.results and not text and not content.media:
         return []
     return [
@@ -101,11 +103,13 @@ def _extra(message: BaseMessage) -> dict[str, Any]:
 def _assistant_message(message: AIMessage, content: Content) -> Message:
     calls = [_call(call["name"], call["args"], call["id"]) for call in message.tool_calls]
     texts = [*content.texts, *(_invalid_text(call) for call in message.invalid_tool_calls)]
+    # Where the field has calls, those in blocks are the same ones once more.
     if not calls and not message.invalid_tool_calls:
         calls, more = _block_calls([*content.calls, *_legacy_calls(message)])
         texts += more
     return Message(
         "assistant",
+        # Blocks of an answer are pieces of one text, unlike the parts of a question.
         Content(texts).text(""),
         thinking=_thinking(message, content),
         images=content.media,
@@ -115,6 +119,7 @@ def _assistant_message(message: AIMessage, content: Content) -> Message:
 
 
 def _thinking(message: AIMessage, content: Content) -> str:
+    # Version 1 content leaves what it was made of in additional_kwargs: once is enough.
     if content.thoughts:
         return _PART_SEPARATOR.join(content.thoughts)
     kwargs = message.additional_kwargs
@@ -175,6 +180,7 @@ def _invalid_text(call: Mapping[str, Any]) -> str:
 
 def _tool_message(message: ToolMessage, fetched: Fetched, names: Mapping[str, str]) -> Message:
     content = read_content(message.content, fetched)
+    # Some frameworks leave it empty, which the server would take for an id.
     identity = message.tool_call_id if message.tool_call_id else None
     return Message(
         "tool",

@@ -103,6 +103,7 @@ def resolve_call(
         shift=pick("shift"),
         logprobs=with_logprobs(pick("logprobs"), pick("top_logprobs")),
         top_logprobs=pick("top_logprobs"),
+        **model.request_fields(),
     )
     return ChatCall(request, {name: given[name] for name in SERVER_ARGUMENTS & given.keys()})
 
@@ -119,6 +120,7 @@ def known_arguments(
     for name in named:
         if name not in known:
             raise _unknown_name("argument", name, known)
+    # Agents and middlewares hand on settings that nobody made, as None.
     given = {name: value for name, value in named.items() if value is not None}
     for name in PEER_OBSOLETE:
         if given.pop(name, None) is not None:
@@ -138,6 +140,7 @@ class Picker:
 
 
 def _format(model: ChatFields, given: Mapping[str, Any]) -> str | Mapping[str, Any] | None:
+    # The peer takes the first and warns; which one was meant only the caller knows.
     if "format" in given and "response_format" in given:
         raise ConfigError("format and response_format say the same: give one of them.")
     for name in ("format", "response_format"):
@@ -159,7 +162,9 @@ def merged_options(
         raise ConfigError(f"options={whole!r} is no mapping: give {{'num_ctx': 8192}} or so.")
     single = {name: given[name] for name in OPTION_NAMES & given.keys() - {"stop"}}
     own = set_options(model)
+    # Checked together: an option alone and the same inside `options` are one option.
     merged = {**own, **check_options({**_living(whole), **single})}
+    # A chain adds its own stop texts to those that the prompt's format needs: none may go.
     texts = _stops(own.get("stop"), whole.get("stop"), given.get("stop"), stop)
     return {**merged, "stop": texts} if texts else _without_stop(merged)
 
@@ -200,6 +205,7 @@ def settings_with(model: ServerFields, server: Mapping[str, Any]) -> ServerField
     secret = own.pop("secret_headers")
     headers = {**_plain(own.pop("headers")), **{n: v.get_secret_value() for n, v in secret.items()}}
     more = {name.lower(): value for name, value in _plain(server.get("headers")).items()}
+    # Two ways to authenticate at once are an error further on.
     if "api_key" in server or "authorization" in more:
         own["credentials"] = own["api_key"] = None
         headers = {n: v for n, v in headers.items() if n.lower() != "authorization"}

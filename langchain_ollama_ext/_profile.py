@@ -19,6 +19,7 @@ def profile_of(
     for, of which the server may give less (see `SamplingOptions.num_ctx`). Structured output is a
     constraint of the engine, not of the model; models for MLX ignore it (wire reference 3.6).
     """
+    # /api/show, and not the list of models, whose capabilities are made of less.
     talks, calls, sees = (answer.can(what) for what in ("completion", "tools", "vision"))
     facts: dict[str, Any] = {
         "name": name,
@@ -55,6 +56,7 @@ def _declared(facts: dict[str, Any]) -> ModelProfile:
 
 
 def _context(answer: "ShowAnswer", num_ctx: int | None) -> int | None:
+    # The server clamps to the trained length as well.
     asked = num_ctx if num_ctx is not None else answer.num_ctx
     known = [length for length in (asked, answer.context_length) if length is not None]
     return min(known) if known else None

@@ -25,6 +25,7 @@ from ollama_transport import ChatLine, ToolCall, ToolCallDelta, Usage
 PROVIDER = "ollama"
 """As ``ls_provider`` in traces: summarisation counts tokens only where the two agree."""
 
+# Core numbers blocks of text 0, 1, …, and merges what has the same number.
 _FIRST_TOOL_INDEX = 1000
 _NOT_METADATA = frozenset({"message", "logprobs", "choices", "usage", "object"})
 
@@ -66,6 +67,7 @@ def metadata(line: ChatLine) -> dict[str, Any]:
 
     Durations are nanoseconds, as the server sends them.
     """
+    # All that came, also what no version of this package has heard of.
     said = {name: value for name, value in line.raw.items() if name not in _NOT_METADATA}
     known = {
         "model": line.model,
@@ -92,6 +94,7 @@ def usage_metadata(usage: Usage | None) -> UsageMetadata | None:
 
     Core has no word for an unknown count: it stands as 0 beside one that is known.
     """
+    # None and 0 differ: budgets and summaries would take 0 for a free answer.
     if usage is None or usage.total_tokens is None:
         return None
     found = UsageMetadata(
@@ -126,9 +129,11 @@ class ChunkMaker:
         self._started = False
         self._logprobs: list[Mapping[str, Any]] = []
         self._indices: dict[object, int] = {}
+        self._pieced: dict[int, str | None] = {}
 
     def push(self, line: ChatLine) -> list[ChatGenerationChunk]:
         """Return the chunks of a line; [] when it adds nothing."""
+        # Text, calls and end apart: core reads a chunk as one of the three.
         messages = [*self._said(line), *self._called(line)]
         if line.done:
             messages.append(self._last(line))
@@ -164,6 +169,7 @@ class ChunkMaker:
         return [AIMessageChunk(content="", tool_call_chunks=pieces)] if pieces else []
 
     def _piece(self, delta: ToolCallDelta) -> ToolCallChunk:
+        self._pieced.setdefault(delta.index, delta.id)
         return tool_call_chunk(
             name=delta.name,
             args=delta.arguments,
@@ -173,6 +179,7 @@ class ChunkMaker:
 
     def _whole(self, call: ToolCall) -> ToolCallChunk:
         arguments = call.arguments
+        # Text that is no JSON goes on as it is: core then files the call as invalid.
         text = arguments if isinstance(arguments, str) else _json(arguments)
         # Its place in this stream: servers repeat their own index from line to line.
         index = self._index(("call", len(self._indices)))
@@ -180,7 +187,11 @@ class ChunkMaker:
 
     def _is_new(self, call: ToolCall) -> bool:
         """Tell whether a call did not come in pieces before."""
-        return ("delta", call.index) not in self._indices
+        if call.index not in self._pieced:
+            return True
+        # A call of the server's own may bear the index of one that was written as text.
+        pieced = self._pieced[call.index]
+        return pieced is not None and pieced != call.id
 
     def _index(self, key: object) -> int:
         return self._indices.setdefault(key, _FIRST_TOOL_INDEX + len(self._indices))

@@ -60,6 +60,7 @@ def count(send: Callable[[R], Line], request: R) -> int:
         ProtocolError: when the server does not count.
         OllamaError: and its kinds, when the request fails.
     """
+    # Refused for its length, a prompt has been counted too.
     try:
         usage = send(counting(request)).usage
     except ContextOverflowError as error:
@@ -102,6 +103,7 @@ class TokenCounting(ChatFields, BaseChatModel):
             return len(self.custom_get_token_ids(text))
         if self.token_counter == "approximate" or not text:
             return approximate_text(text)
+        # Raw, so that the template of a chat is not counted with the text.
         request = GenerateRequest(
             self.model, text, raw=True, options=set_options(self), keep_alive=self.keep_alive
         )

@@ -41,6 +41,7 @@ def _read_tool(tool: Any, strict: bool | None) -> dict[str, Any]:
             f"the tool {dict(tool)!r:.120} is no function: tools that a provider runs itself "
             "(web_search, code_interpreter, …) do not exist in Ollama."
         )
+    # Core knows names and descriptions best; only its schemas lose something.
     converted = convert_to_openai_tool(tool, strict=strict)
     parameters = _whole_parameters(tool)
     if parameters is None:
@@ -90,6 +91,7 @@ def _arguments_model(tool: Any) -> Any:
         return None if isinstance(tool, Tool) and not tool.args_schema else tool.tool_call_schema
     if isinstance(tool, type):
         return tool if is_basemodel_subclass(tool) and not is_typeddict(tool) else None
+    # A dict has its schema with it, references and all.
     if isinstance(tool, Mapping):
         return None
     return create_schema_from_function(
@@ -116,6 +118,7 @@ def read_tool_choice(choice: object) -> ToolChoice | None:
     Raises:
         ConfigError: for anything else.
     """
+    # Asked before the names: True and 1 are one key of a dict.
     if choice is None or isinstance(choice, bool):
         return _CHOICES[choice]
     if isinstance(choice, str) and choice:
@@ -169,6 +172,7 @@ def read_format(value: object) -> str | Mapping[str, Any] | None:
     """
     if isinstance(value, type):
         return _class_schema(value)
+    # Texts are the server's own, "json" and "".
     if not isinstance(value, Mapping):
         return check_format(value)
     if value.get("type") == "json_object":

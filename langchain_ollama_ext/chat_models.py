@@ -35,6 +35,7 @@ from langchain_ollama_ext._stream import PROVIDER, ChunkMaker, whole_result
 from langchain_ollama_ext._tokens import TokenCounting
 from langchain_ollama_ext._tools import check_choice, read_tools
 from ollama_transport import (
+    ChatRequest,
     ConfigError,
     ShowAnswer,
     __version__,
@@ -58,6 +59,7 @@ _IDENTIFYING = (
     "shift",
     "fetch_image_urls",
     "output_version",
+    "extra_body",
 )
 
 
@@ -107,20 +109,21 @@ class ChatOllama(SerializedFields, TokenCounting):
         """
         chat = cls(model=model, **fields)
         with langchain_errors():
-            return chat._profiled(chat.sync_client().show(chat.model))
+            return chat._profiled(chat.sync_client().show(model))
 
     @classmethod
     async def afrom_server(cls, model: str, **fields: Any) -> Self:
         """Return a chat model whose `profile` is what the server knows; as `from_server`."""
         chat = cls(model=model, **fields)
         with langchain_errors():
-            return chat._profiled(await chat.async_client().show(chat.model))
+            return chat._profiled(await chat.async_client().show(model))
 
     def _profiled(self, answer: ShowAnswer) -> Self:
+        # Who gives a profile knows something that the server does not.
         given = self.profile if self.profile is not None else {}
         known = profile_of(
             answer,
-            name=self.model,
+            name=self.model if self.model is not None else "",
             num_ctx=self.num_ctx,
             fetches_images=self.fetch_image_urls,
         )
@@ -156,6 +159,7 @@ class ChatOllama(SerializedFields, TokenCounting):
             ConfigError: for a choice that these tools cannot fulfil, and unknown arguments.
         """
         formatted = read_tools(tools, strict=strict)
+        # Here and not at the call: the line that is wrong is the one that binds.
         check_choice(tool_choice, formatted)
         known_arguments(kwargs)
         given = {
@@ -212,12 +216,10 @@ class ChatOllama(SerializedFields, TokenCounting):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 # core's signature; tokens are fired by core, where it streams
         **kwargs: Any,
     ) -> ChatResult:
+        # No token is fired from here: where core does not stream, a graph would show it twice.
         with langchain_errors():
-            call = self._call(messages, stop, kwargs)
-            urls = self._image_addresses(messages)
-            fetched = fetch_images(urls, self._fetch_limits()) if urls else NO_MEDIA
-            request = call.with_messages(read_messages(messages, fetched))
-            return whole_result(self._sync_client(call).chat(request))
+            request, client = self._prepare(messages, stop, kwargs)
+            return whole_result(client.chat(request))
 
     async def _agenerate(
         self,
@@ -227,11 +229,8 @@ class ChatOllama(SerializedFields, TokenCounting):
         **kwargs: Any,
     ) -> ChatResult:
         with langchain_errors():
-            call = self._call(messages, stop, kwargs)
-            urls = self._image_addresses(messages)
-            fetched = await afetch_images(urls, self._fetch_limits()) if urls else NO_MEDIA
-            request = call.with_messages(read_messages(messages, fetched))
-            return whole_result(await self._async_client(call).chat(request))
+            request, client = await self._aprepare(messages, stop, kwargs)
+            return whole_result(await client.chat(request))
 
     def _stream(
         self,
@@ -241,13 +240,10 @@ class ChatOllama(SerializedFields, TokenCounting):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         with langchain_errors():
-            call = self._call(messages, stop, kwargs)
-            urls = self._image_addresses(messages)
-            fetched = fetch_images(urls, self._fetch_limits()) if urls else NO_MEDIA
-            request = call.with_messages(read_messages(messages, fetched))
+            request, client = self._prepare(messages, stop, kwargs)
             # Core hands a run manager to streams that it turns into events, and to no others.
             maker = ChunkMaker(for_events=run_manager is not None)
-            with closing(self._sync_client(call).chat_stream(request)) as lines:
+            with closing(client.chat_stream(request)) as lines:
                 for line in lines:
                     yield from maker.push(line)
 
@@ -259,15 +255,34 @@ class ChatOllama(SerializedFields, TokenCounting):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         with langchain_errors():
-            call = self._call(messages, stop, kwargs)
-            urls = self._image_addresses(messages)
-            fetched = await afetch_images(urls, self._fetch_limits()) if urls else NO_MEDIA
-            request = call.with_messages(read_messages(messages, fetched))
+            request, client = await self._aprepare(messages, stop, kwargs)
             maker = ChunkMaker(for_events=run_manager is not None)
-            async with aclosing(self._async_client(call).chat_stream(request)) as lines:
+            async with aclosing(client.chat_stream(request)) as lines:
                 async for line in lines:
                     for chunk in maker.push(line):
                         yield chunk
+
+    def _prepare(
+        self,
+        messages: Sequence[BaseMessage],
+        stop: Sequence[str] | None,
+        arguments: Mapping[str, Any],
+    ) -> tuple[ChatRequest, "Client"]:
+        call = self._call(messages, stop, arguments)
+        urls = self._image_addresses(messages)
+        fetched = fetch_images(urls, self._fetch_limits()) if urls else NO_MEDIA
+        return call.with_messages(read_messages(messages, fetched)), self._sync_client(call)
+
+    async def _aprepare(
+        self,
+        messages: Sequence[BaseMessage],
+        stop: Sequence[str] | None,
+        arguments: Mapping[str, Any],
+    ) -> tuple[ChatRequest, "AsyncClient"]:
+        call = self._call(messages, stop, arguments)
+        urls = self._image_addresses(messages)
+        fetched = await afetch_images(urls, self._fetch_limits()) if urls else NO_MEDIA
+        return call.with_messages(read_messages(messages, fetched)), self._async_client(call)
 
     def _call(
         self,
@@ -289,6 +304,7 @@ class ChatOllama(SerializedFields, TokenCounting):
         return FetchLimits(self.fetch_max_bytes, self.fetch_timeout_s)
 
     def _sync_client(self, call: ChatCall) -> "Client":
+        # The model's own clients, one for each way to the server, so that connections are kept.
         if not call.server:
             return self.sync_client()
         fields = settings_with(self, call.server)
@@ -319,12 +335,15 @@ class ChatOllama(SerializedFields, TokenCounting):
         return {**named, **set_options(self)}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        # What this call asks for; the fields are only what it would be otherwise.
         call = {**_options_in(kwargs), **kwargs}
         limit = call.get("num_predict", call.get("max_tokens", self.num_predict))
         heat = call.get("temperature", self.temperature)
         model = call.get("model", self.model)
         texts = [*(self.stop if self.stop is not None else []), *(stop if stop is not None else [])]
-        found = LangSmithParams(ls_provider=PROVIDER, ls_model_name=model, ls_model_type="chat")
+        found = LangSmithParams(ls_provider=PROVIDER, ls_model_type="chat")
+        if model is not None:
+            found["ls_model_name"] = model
         if heat is not None:
             found["ls_temperature"] = heat
         if limit is not None:
@@ -346,6 +365,7 @@ def _streaming_as_stream(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return core's arguments with ``streaming``, given per call, under core's name for it."""
     others = {name: value for name, value in arguments.items() if name != "streaming"}
     wanted = arguments.get("streaming")
+    # None is no wish, and False would switch streaming off.
     return others if wanted is None else {**others, "stream": wanted}
 
 

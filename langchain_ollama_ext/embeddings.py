@@ -66,7 +66,11 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
 
-    model: str = Field(description="Name of the embedding model, such as nomic-embed-text.")
+    model: str | None = Field(
+        default=None,
+        description="Name of the embedding model, such as nomic-embed-text. None takes the first "
+        "of the server's list that can embed, looked up at the first call.",
+    )
     dimensions: int | None = Field(
         default=None,
         ge=1,
@@ -132,11 +136,11 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Return the vectors of texts to be found; [] for none, without a request."""
         with langchain_errors():
-            plan = self._plan(texts)
             # The server would load the model for an empty list, and answer with no vectors.
-            if not plan.batches:
+            if not checked_texts(texts):
                 return []
             client = self._ready_client()
+            plan = self._plan(texts)
             parts = map_threads(
                 lambda batch: self._embed(client, batch),
                 plan.batches,
@@ -148,10 +152,10 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """Return the vectors of texts to be found; [] for none, without a request."""
         with langchain_errors():
-            plan = self._plan(texts)
-            if not plan.batches:
+            if not checked_texts(texts):
                 return []
             client = await self._aready_client()
+            plan = self._plan(texts)
             parts = await map_tasks(
                 lambda batch: self._aembed(client, batch),
                 plan.batches,
@@ -164,14 +168,15 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
         """Return the vector of a text to search with."""
         with langchain_errors():
             # As a list of one: a bare "" has no vector on the wire, and [""] has (5.1).
+            client = self._ready_client()
             request = self._request([self._query(text)])
-            return self._vectors(self._ready_client().embed(request))[0]
+            return self._vectors(client.embed(request))[0]
 
     async def aembed_query(self, text: str) -> list[float]:
         """Return the vector of a text to search with."""
         with langchain_errors():
-            request = self._request([self._query(text)])
             client = await self._aready_client()
+            request = self._request([self._query(text)])
             return self._vectors(await client.embed(request))[0]
 
     def _embed(self, client: Client, batch: "Batch") -> list[list[float]]:
@@ -208,12 +213,11 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
         return None
 
     def _plan(self, texts: Sequence[str]) -> "Plan":
-        checked = checked_texts(texts)
         # Prefixes count towards the length of a text, so they are put on before anything is sent.
         _, prefix = self._prefixes()
         return Plan(
-            batches=batches([prefix + text for text in checked], self.batch_size),
-            total=len(checked),
+            batches=batches([prefix + text for text in texts], self.batch_size),
+            total=len(texts),
             on_progress=self.on_progress,
         )
 
@@ -225,7 +229,7 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
 
     def _prefixes(self) -> tuple[str, str]:
         return resolve_prefixes(
-            self.model,
+            self._name(),
             query_prefix=self.query_prefix,
             document_prefix=self.document_prefix,
             prefixes=self.prefixes,
@@ -240,7 +244,12 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
             on_context_overflow=self.on_context_overflow,
             options=set_options(self),
             keep_alive=self.keep_alive,
+            **self.request_fields(),
         )
+
+    def _name(self) -> str:
+        name = self.model if self.model is not None else self.chosen_model("embedding")
+        return "" if name is None else name
 
     def _vectors(self, answer: Vectors) -> list[list[float]]:
         self._meter.add(answer.usage)
@@ -249,16 +258,18 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
 
     def _ready_client(self) -> Client:
         client = self.sync_client()
+        name = client.resolve_model(self.model, "embedding")
         # /v1 does not tell what a model can, so only Ollama's own wire is asked.
         if self.validate_model_on_init and not self._validated and client.config.wire == "native":
-            check_can_embed(self.model, client.show(self.model))
+            check_can_embed(name, client.show(name))
             self._validated = True
         return client
 
     async def _aready_client(self) -> AsyncClient:
         client = self.async_client()
+        name = await client.resolve_model(self.model, "embedding")
         if self.validate_model_on_init and not self._validated and client.config.wire == "native":
-            check_can_embed(self.model, await client.show(self.model))
+            check_can_embed(name, await client.show(name))
             self._validated = True
         return client
 

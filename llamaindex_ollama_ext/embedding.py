@@ -57,7 +57,11 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
         ConfigError: for a wrong or unknown argument.
     """
 
-    model_name: str = Field(description="The model's name at the server.")
+    model_name: str | None = Field(  # type: ignore[assignment] # wider than core's, which is never read here
+        default=None,
+        description="The model's name at the server. None takes the first of the server's list "
+        "that can embed, looked up at the first call.",
+    )
     ollama_additional_kwargs: dict[str, Any] = Field(
         default_factory=dict, description="Further options of the model, sent over those set here."
     )
@@ -174,6 +178,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
     def get_query_embedding(self, query: str) -> Embedding:
         """Return the vector of a query, from the cache if it is there."""
         with reported(self.callback_manager, self.to_payload(), [query]) as report:
+            self.sync_client().resolve_model(self.model_name, "embedding")
             key = self._key("query", query)
             found = self._cache().find([key])[0]
             if found is None:
@@ -186,6 +191,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
     async def aget_query_embedding(self, query: str) -> Embedding:
         """Return the vector of a query, from the cache if it is there."""
         with reported(self.callback_manager, self.to_payload(), [query]) as report:
+            await self.async_client().resolve_model(self.model_name, "embedding")
             key = self._key("query", query)
             found = (await self._cache().afind([key]))[0]
             if found is None:
@@ -282,7 +288,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
 
     def _prefixes(self) -> tuple[str, str]:
         return resolve_prefixes(
-            self.model_name,
+            self._name(),
             query_prefix=self.query_prefix,
             document_prefix=self.document_prefix,
             prefixes=self.prefixes,
@@ -303,6 +309,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
         return vectors
 
     def _get_text_embeddings_cached(self, texts: list[str]) -> list[Embedding]:
+        self.sync_client().resolve_model(self.model_name, "embedding")
         keys = [self._key("text", text) for text in texts]
         found = self._cache().find(keys)
         gaps = missing(found)
@@ -314,6 +321,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
         return filled(found, [])
 
     async def _aget_text_embeddings_cached(self, texts: list[str]) -> list[Embedding]:
+        await self.async_client().resolve_model(self.model_name, "embedding")
         keys = [self._key("text", text) for text in texts]
         found = await self._cache().afind(keys)
         gaps = missing(found)
@@ -327,7 +335,11 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
     def _key(self, kind: Kind, text: str) -> str:
         """Return the place of a vector in the cache: all that makes it what it is."""
         formatted = self._format_query(text) if kind == "query" else self._format_text(text)
-        return json.dumps([kind, self.model_name, self.dimensions, formatted], ensure_ascii=False)
+        return json.dumps([kind, self._name(), self.dimensions, formatted], ensure_ascii=False)
+
+    def _name(self) -> str:
+        name = self.model_name if self.model_name is not None else self.chosen_model("embedding")
+        return "" if name is None else name
 
     def _cache(self) -> VectorCache:
         return VectorCache(self.embeddings_cache)
@@ -349,6 +361,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
             on_context_overflow=self.on_context_overflow,
             options={**set_options(self), **self.ollama_additional_kwargs},
             keep_alive=self.keep_alive,
+            **self.request_fields(),
         )
 
     def _counted(self, answer: Embeddings) -> list[Embedding]:

@@ -149,16 +149,18 @@ class UsageLedger:
         return LedgerSnapshot(totals)
 
     def to_pandas(self) -> Any:
-        """Return the totals as a pandas DataFrame, a row for each model.
+        """Return the totals as a pandas DataFrame, a row for each model, named by it.
+
+        The columns are the values of `ModelTotals`, those that are computed included.
 
         Raises:
             ImportError: when pandas is not installed.
         """
-        pandas = importlib.import_module("pandas")
-        rows = {
-            model: {name: getattr(totals, name) for name in totals.__slots__}
-            for model, totals in self.snapshot().models.items()
-        }
+        try:
+            pandas = importlib.import_module("pandas")
+        except ImportError as error:
+            raise ImportError("to_pandas needs pandas: pip install pandas.") from error
+        rows = {model: _row(totals) for model, totals in self.snapshot().models.items()}
         return pandas.DataFrame.from_dict(rows, orient="index")
 
     def __getstate__(self) -> dict[str, Any]:
@@ -170,6 +172,11 @@ class UsageLedger:
 
     def __deepcopy__(self, _: object) -> "UsageLedger":
         return self  # copies of a model go on in the same book
+
+
+def _row(totals: ModelTotals) -> dict[str, Any]:
+    computed = ("total_tokens", "tokens_per_second")
+    return {name: getattr(totals, name) for name in (*totals.__slots__, *computed)}
 
 
 def _names(model: str) -> tuple[str, str, str]:

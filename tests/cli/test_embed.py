@@ -2,9 +2,13 @@
 
 import json
 import math
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 from recorded import recording
+from terminals import Ext, Opens
 
 from ollama_transport.cli._passages import split_text
 from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama, Reply
@@ -16,7 +20,7 @@ TEXTS = {
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stand in a folder with two texts."""
     for name, text in TEXTS.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
@@ -24,15 +28,15 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def _rows(path):
+def _rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _asked(server):
+def _asked(server: EmbeddedOllama) -> list[str]:
     return [text for r in server.requests if r.path == "/api/embed" for text in r.json["input"]]
 
 
-def test_a_line_for_each_passage(ext, server, folder):
+def test_a_line_for_each_passage(ext: Ext, server: EmbeddedOllama, folder: Path) -> None:
     """Each passage of each file becomes a line with its place, its text, model and vector."""
     found = ext("embed", "tea.md", "tides.txt", "--out", "v.jsonl", host=server.url)
     rows = _rows(folder / "v.jsonl")
@@ -49,27 +53,27 @@ def test_a_line_for_each_passage(ext, server, folder):
     assert all(math.isclose(math.hypot(*row["vector"]), 1, rel_tol=1e-4) for row in rows)
 
 
-def test_vectors_belong_to_their_texts(ext, server, folder):
+def test_vectors_belong_to_their_texts(ext: Ext, server: EmbeddedOllama, folder: Path) -> None:
     """Each vector is the one that the server makes of that very text."""
     ext("embed", "tea.md", "--out", "v.jsonl", "--batch", "2", host=server.url)
     ext("embed", "tea.md", "--out", "w.jsonl", "--batch", "1", host=server.url)
     assert _rows(folder / "v.jsonl") == _rows(folder / "w.jsonl")
 
 
-def test_batches(ext, server, folder):
+def test_batches(ext: Ext, server: EmbeddedOllama, folder: Path) -> None:
     """--batch is the most passages of one request."""
     ext("embed", "tea.md", "tides.txt", "-o", "v.jsonl", "--batch", "3", host=server.url)
     sizes = [len(r.json["input"]) for r in server.requests if r.path == "/api/embed"]
     assert sizes == [3, 1]
 
 
-def test_dimensions(ext, server, folder):
+def test_dimensions(ext: Ext, server: EmbeddedOllama, folder: Path) -> None:
     """--dimensions cuts the vectors."""
     ext("embed", "tides.txt", "-o", "v.jsonl", "--dimensions", "8", host=server.url)
     assert len(_rows(folder / "v.jsonl")[0]["vector"]) == 8
 
 
-def test_json_tells_what_was_done(ext, server, folder):
+def test_json_tells_what_was_done(ext: Ext, server: EmbeddedOllama, folder: Path) -> None:
     """--json writes what was made, and of what, as one object."""
     found = ext("embed", "tides.txt", "-o", "v.jsonl", "--json", host=server.url)
     told = json.loads(found.out)
@@ -79,7 +83,7 @@ def test_json_tells_what_was_done(ext, server, folder):
     assert told["prompt_tokens"] > 0
 
 
-def test_second_run_asks_nothing(ext, server, folder):
+def test_second_run_asks_nothing(ext: Ext, server: EmbeddedOllama, folder: Path) -> None:
     """What is there already is not made again, under either spelling of the model's name."""
     ext("embed", "tea.md", "-o", "v.jsonl", host=server.url)
     before, asked = (folder / "v.jsonl").read_bytes(), len(_asked(server))
@@ -90,7 +94,7 @@ def test_second_run_asks_nothing(ext, server, folder):
     assert (folder / "v.jsonl").read_bytes() == before
 
 
-def test_broken_run_goes_on(ext, server, folder):
+def test_broken_run_goes_on(ext: Ext, server: EmbeddedOllama, folder: Path) -> None:
     """After a failure the next run makes what is missing, and that alone."""
     whole = ("embed", "tea.md", "tides.txt", "--batch", "1")
     ext(*whole, "-o", "whole.jsonl", host=server.url)
@@ -107,7 +111,9 @@ def test_broken_run_goes_on(ext, server, folder):
     assert _rows(folder / "v.jsonl")[1:] == _rows(folder / "whole.jsonl")[1:]
 
 
-def test_line_that_was_cut_off_is_made_again(ext, server, folder):
+def test_line_that_was_cut_off_is_made_again(
+    ext: Ext, server: EmbeddedOllama, folder: Path
+) -> None:
     """A last line that an interruption cut in two is replaced, not kept."""
     ext("embed", "tea.md", "-o", "v.jsonl", host=server.url)
     whole = (folder / "v.jsonl").read_bytes()
@@ -118,7 +124,9 @@ def test_line_that_was_cut_off_is_made_again(ext, server, folder):
     assert (folder / "v.jsonl").read_bytes() == whole
 
 
-def test_text_that_changed_replaces_the_old_one(ext, server, folder):
+def test_text_that_changed_replaces_the_old_one(
+    ext: Ext, server: EmbeddedOllama, folder: Path
+) -> None:
     """A file that was edited has its new passages alone; other files keep theirs."""
     ext("embed", "tea.md", "-o", "v.jsonl", host=server.url)
     ext("embed", "tides.txt", "-o", "v.jsonl", host=server.url)
@@ -130,7 +138,7 @@ def test_text_that_changed_replaces_the_old_one(ext, server, folder):
     ]
 
 
-def test_vectors_of_two_models_do_not_mix(ext, folder):
+def test_vectors_of_two_models_do_not_mix(ext: Ext, folder: Path) -> None:
     """A file of one model's vectors takes none of another's, nor of another size."""
     with EmbeddedOllama([EmbeddedModel("other", ("embedding",), dimensions=8)]) as server:
         ext("embed", "tides.txt", "-o", "v.jsonl", "--model", "demo-embed", host=server.url)
@@ -143,7 +151,9 @@ def test_vectors_of_two_models_do_not_mix(ext, folder):
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
-def test_other_files_are_not_overwritten(ext, server, folder, suffix):
+def test_other_files_are_not_overwritten(
+    ext: Ext, server: EmbeddedOllama, folder: Path, suffix: str
+) -> None:
     """A file that holds other things stays as it is."""
     _need_pyarrow(suffix)
     (folder / f"mine.{suffix}").write_text('{"my": "notes"}\n')
@@ -153,12 +163,12 @@ def test_other_files_are_not_overwritten(ext, server, folder, suffix):
     assert (folder / f"mine.{suffix}").read_text() == '{"my": "notes"}\n'
 
 
-def _need_pyarrow(suffix="parquet"):
+def _need_pyarrow(suffix: str = "parquet") -> None:
     if suffix == "parquet":
         pytest.importorskip("pyarrow", reason="Parquet is written by pyarrow, which is optional")
 
 
-def test_parquet(ext, server, folder):
+def test_parquet(ext: Ext, server: EmbeddedOllama, folder: Path) -> None:
     """A Parquet file has the same rows as the lines, and nothing is left beside it."""
     _need_pyarrow()
     from pyarrow import parquet
@@ -175,7 +185,7 @@ def test_parquet(ext, server, folder):
     ]  # fmt: skip
 
 
-def test_parquet_goes_on_and_grows(ext, server, folder):
+def test_parquet_goes_on_and_grows(ext: Ext, server: EmbeddedOllama, folder: Path) -> None:
     """A Parquet file goes on after a break, and takes more files later, without asking twice."""
     _need_pyarrow()
     from pyarrow import parquet
@@ -194,9 +204,11 @@ def test_parquet_goes_on_and_grows(ext, server, folder):
     assert len(_asked(server)) == 2 + 2 + 1
 
 
-def test_parquet_without_pyarrow(ext, server, folder, monkeypatch):
+def test_parquet_without_pyarrow(
+    ext: Ext, server: EmbeddedOllama, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without pyarrow the message says what to install, before anything is embedded."""
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow.parquet", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     found = ext("embed", "tea.md", "-o", "v.parquet", host=server.url)
     assert found.code == 2
     assert "pip install pyarrow" in found.err
@@ -218,7 +230,9 @@ def test_parquet_without_pyarrow(ext, server, folder, monkeypatch):
         (["tea.md", "-o", "v.jsonl", "--dimensions", "0"], "--dimensions"),
     ],
 )
-def test_nonsense_is_two(ext, server, folder, arguments, hint):
+def test_nonsense_is_two(
+    ext: Ext, server: EmbeddedOllama, folder: Path, arguments: list[str], hint: str
+) -> None:
     """What cannot be done is told before anything is embedded."""
     (folder / "picture.png").write_bytes(b"\x89PNG\r\n\x1a\n\xff")
     (folder / "zeros.bin").write_bytes(bytes(100))
@@ -230,7 +244,7 @@ def test_nonsense_is_two(ext, server, folder, arguments, hint):
 
 
 @pytest.mark.parametrize(("model", "code"), [("nope", 4), ("demo-vision", 1)])
-def test_wrong_model(ext, server, folder, model, code):
+def test_wrong_model(ext: Ext, server: EmbeddedOllama, folder: Path, model: str, code: int) -> None:
     """A model that is not there exits with 4, one that cannot embed with 1."""
     refused = recording("embed/chat-model")
     server.script("POST", "/api/embed", Reply.raw(refused.data, status=refused.status))
@@ -238,7 +252,7 @@ def test_wrong_model(ext, server, folder, model, code):
     assert found.code == code
 
 
-def test_no_model_that_embeds_is_four(ext, folder):
+def test_no_model_that_embeds_is_four(ext: Ext, folder: Path) -> None:
     """A server without such a model says how to get one."""
     with EmbeddedOllama([EmbeddedModel("talker")], demo=False) as server:
         found = ext("embed", "tea.md", "-o", "v.jsonl", host=server.url)
@@ -246,7 +260,9 @@ def test_no_model_that_embeds_is_four(ext, folder):
     assert "ollama pull nomic-embed-text" in found.err
 
 
-def test_progress_and_interruption_at_the_terminal(terminal, server, folder):
+def test_progress_and_interruption_at_the_terminal(
+    terminal: Opens, server: EmbeddedOllama, folder: Path
+) -> None:
     """The bar counts passages; Ctrl-C exits with 130, keeps what is made and says so."""
     (folder / "many.txt").write_text("\n\n".join(f"{n} " + "word " * 150 for n in range(50)))
     answer = {"embeddings": [[0.5] * 4]}
@@ -277,12 +293,12 @@ def test_progress_and_interruption_at_the_terminal(terminal, server, folder):
         ("one\ntwo three", 5, ["one", "two", "three"]),
     ],
 )
-def test_passages(text, length, pieces):
+def test_passages(text: str, length: int, pieces: list[str]) -> None:
     """Paragraphs are joined up to the length, and longer ones cut between words."""
     assert list(split_text(text, length)) == pieces
 
 
-def test_passages_lose_nothing():
+def test_passages_lose_nothing() -> None:
     """Every word of a text is in one passage, in its order, and no passage is too long."""
     text = "\n\n".join("word" * (n % 7) + f" {n} " * (n % 50) for n in range(200))
     pieces = list(split_text(text, 100))

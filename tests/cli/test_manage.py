@@ -3,11 +3,12 @@
 import json
 
 from recorded import recording
+from terminals import Ext
 
 from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama, Reply
 
 
-def test_models_lists_what_the_server_has(ext, server):
+def test_models_lists_what_the_server_has(ext: Ext, server: EmbeddedOllama) -> None:
     """`models` writes one line a model: name, size, context, and what it can do."""
     found = ext("models", host=server.url)
     assert (found.code, found.err) == (0, "")
@@ -18,7 +19,7 @@ def test_models_lists_what_the_server_has(ext, server):
     assert "completion, tools, vision" in vision
 
 
-def test_models_of_a_real_server(ext, server):
+def test_models_of_a_real_server(ext: Ext, server: EmbeddedOllama) -> None:
     """What a real Ollama lists is shown with its size and quantisation."""
     recorded = recording("tags")
     server.script("GET", "/api/tags", Reply.json(recorded.objects[0]))
@@ -28,7 +29,7 @@ def test_models_of_a_real_server(ext, server):
         assert model["details"]["quantization_level"] in line
 
 
-def test_models_as_json_is_what_the_server_said(ext, server):
+def test_models_as_json_is_what_the_server_said(ext: Ext, server: EmbeddedOllama) -> None:
     """`models --json` loses nothing of what the server said."""
     recorded = recording("tags")
     server.script("GET", "/api/tags", Reply.json(recorded.objects[0]))
@@ -36,14 +37,14 @@ def test_models_as_json_is_what_the_server_said(ext, server):
     assert json.loads(found.out) == recorded.objects[0]["models"]
 
 
-def test_no_models_is_told(ext):
+def test_no_models_is_told(ext: Ext) -> None:
     """An empty list says how to get a model, and is an empty array for a program."""
     with EmbeddedOllama(demo=False) as server:
         assert "ollama-ext pull" in ext("models", host=server.url).out
         assert json.loads(ext("models", "--json", host=server.url).out) == []
 
 
-def test_models_of_an_openai_compatible_server(ext, server):
+def test_models_of_an_openai_compatible_server(ext: Ext, server: EmbeddedOllama) -> None:
     """A server of the /v1 kind lists its models as well; what it does not tell is a dash."""
     answer = {"object": "list", "data": [{"id": "mine", "object": "model", "max_model_len": 4096}]}
     server.script("GET", "/v1/models", Reply.json(answer))
@@ -51,7 +52,7 @@ def test_models_of_an_openai_compatible_server(ext, server):
     assert found.out.splitlines()[1].split() == ["mine", "-", "-", "4,096", "-", "-"]
 
 
-def test_show_tells_what_a_model_is(ext, server):
+def test_show_tells_what_a_model_is(ext: Ext, server: EmbeddedOllama) -> None:
     """`show` writes one fact a line, and leaves out what is unknown."""
     found = ext("show", "demo", host=server.url)
     facts = {line[:20].strip(): line[20:].strip() for line in found.out.splitlines()}
@@ -60,7 +61,7 @@ def test_show_tells_what_a_model_is(ext, server):
     assert "runs at" not in facts
 
 
-def test_show_takes_brackets_as_text(ext):
+def test_show_takes_brackets_as_text(ext: Ext) -> None:
     """Brackets and colons in a model's settings are shown as they are: no markup, no emoji."""
     stops = {"stop": ["[INST]", "[/INST]"]}
     model = EmbeddedModel("square", parameters=stops, system="Say :tada: and [bold]hello[/bold].")
@@ -71,7 +72,7 @@ def test_show_takes_brackets_as_text(ext):
     assert "Say :tada: and [bold]hello[/bold]." in found.out
 
 
-def test_show_as_json_is_what_the_server_said(ext, server):
+def test_show_as_json_is_what_the_server_said(ext: Ext, server: EmbeddedOllama) -> None:
     """`show --json` loses nothing of what the server said."""
     recorded = recording("show/tiny-chat")
     server.script("POST", "/api/show", Reply.json(recorded.objects[0]))
@@ -79,13 +80,13 @@ def test_show_as_json_is_what_the_server_said(ext, server):
     assert json.loads(found.out) == recorded.objects[0]
 
 
-def test_show_verbose_asks_for_it(ext, server):
+def test_show_verbose_asks_for_it(ext: Ext, server: EmbeddedOllama) -> None:
     """--verbose reaches the server."""
     ext("show", "demo", "--verbose", "--json", host=server.url)
     assert server.requests[-1].json["verbose"] is True
 
 
-def test_ps_tells_what_is_in_memory(ext, server):
+def test_ps_tells_what_is_in_memory(ext: Ext, server: EmbeddedOllama) -> None:
     """`ps` says that nothing is loaded, and where a loaded model runs and until when."""
     assert ext("ps", host=server.url).out == "No model is in memory.\n"
     assert json.loads(ext("ps", "--json", host=server.url).out) == []
@@ -97,7 +98,7 @@ def test_ps_tells_what_is_in_memory(ext, server):
     assert json.loads(ext("ps", "--json", host=server.url).out) == recorded["models"]
 
 
-def test_ps_tells_how_much_is_on_the_gpu(ext, server):
+def test_ps_tells_how_much_is_on_the_gpu(ext: Ext, server: EmbeddedOllama) -> None:
     """A model that is on the GPU in part says how much of it."""
     model = {"name": "m", "size": 400, "size_vram": 100, "expires_at": "2318-01-01T00:00:00Z"}
     whole = {**model, "name": "w", "size_vram": 400}
@@ -109,14 +110,14 @@ def test_ps_tells_how_much_is_on_the_gpu(ext, server):
     assert "%" not in lines[2]
 
 
-def test_copy_gives_a_second_name(ext, server):
+def test_copy_gives_a_second_name(ext: Ext, server: EmbeddedOllama) -> None:
     """After `copy` the model is there under both names."""
     found = ext("copy", "demo", "mine", host=server.url)
     assert (found.code, found.out) == (0, "demo is there as mine, too\n")
     assert ext("show", "mine", host=server.url).code == 0
 
 
-def test_delete_asks(ext, server):
+def test_delete_asks(ext: Ext, server: EmbeddedOllama) -> None:
     """`delete` removes nothing unless the answer is yes, and a no exits with 1."""
     found = ext("delete", "demo", host=server.url, stdin="n\n")
     assert (found.code, found.out) == (1, "")
@@ -128,7 +129,7 @@ def test_delete_asks(ext, server):
     assert ext("show", "demo", host=server.url).code == 4
 
 
-def test_delete_without_anybody_to_ask(ext, server):
+def test_delete_without_anybody_to_ask(ext: Ext, server: EmbeddedOllama) -> None:
     """With nobody at standard input, `delete` removes nothing and names --yes."""
     found = ext("delete", "demo", host=server.url)
     assert found.code == 2
@@ -136,7 +137,7 @@ def test_delete_without_anybody_to_ask(ext, server):
     assert ext("show", "demo", host=server.url).code == 0
 
 
-def test_delete_with_yes_takes_several(ext, server):
+def test_delete_with_yes_takes_several(ext: Ext, server: EmbeddedOllama) -> None:
     """--yes asks nothing; the first model that is missing ends it with 4."""
     found = ext("delete", "--yes", "demo", "nope", "demo-embed", host=server.url)
     assert (found.code, found.out) == (4, "demo is deleted\n")

@@ -1,10 +1,15 @@
 """Questions and tables at a terminal."""
 
 import pytest
+from terminals import Ext, Opens
+
+from ollama_transport.embedded import EmbeddedOllama, Gate, Reply
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])
-def test_delete_asks_at_the_terminal(terminal, server, ext, answer, code):
+def test_delete_asks_at_the_terminal(
+    terminal: Opens, server: EmbeddedOllama, ext: Ext, answer: str, code: int
+) -> None:
     """`delete` waits for an answer, and removes the model after a yes alone."""
     screen = terminal("delete", "demo", host=server.url)
     screen.expect("Delete demo? [y/N] ")
@@ -14,7 +19,7 @@ def test_delete_asks_at_the_terminal(terminal, server, ext, answer, code):
     assert ext("show", "demo", host=server.url).code == (4 if code == 0 else 0)
 
 
-def test_delete_interrupted(terminal, server):
+def test_delete_interrupted(terminal: Opens, server: EmbeddedOllama) -> None:
     """Ctrl-C at the question exits with 130 and removes nothing."""
     screen = terminal("delete", "demo", host=server.url)
     screen.expect("[y/N] ")
@@ -24,7 +29,7 @@ def test_delete_interrupted(terminal, server):
     assert server.requests == []
 
 
-def test_delete_at_the_end_of_the_input(terminal, server):
+def test_delete_at_the_end_of_the_input(terminal: Opens, server: EmbeddedOllama) -> None:
     """Ctrl-D at the question is no answer: nothing is removed."""
     screen = terminal("delete", "demo", host=server.url)
     screen.expect("[y/N] ")
@@ -33,7 +38,7 @@ def test_delete_at_the_end_of_the_input(terminal, server):
     assert server.requests == []
 
 
-def test_models_at_the_terminal(terminal, server):
+def test_models_at_the_terminal(terminal: Opens, server: EmbeddedOllama) -> None:
     """The names of models are never broken in a terminal of 80 columns."""
     screen = terminal("models", host=server.url)
     assert screen.end() == 0
@@ -42,10 +47,8 @@ def test_models_at_the_terminal(terminal, server):
     assert max(map(len, lines)) <= 80
 
 
-def test_models_interrupted(terminal, server):
+def test_models_interrupted(terminal: Opens, server: EmbeddedOllama) -> None:
     """Ctrl-C while a server is waited for exits with 130, without a traceback."""
-    from ollama_transport.embedded import Gate, Reply
-
     server.script("GET", "/api/tags", Reply.json({}, gate=Gate(), hold_at=0))
     screen = terminal("models", host=server.url)
     assert server.wait_for_requests(1)

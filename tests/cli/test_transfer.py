@@ -2,22 +2,26 @@
 
 import json
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from recorded import recording
+from terminals import Ext, Opens
 
-from ollama_transport.embedded import Reply
+from ollama_transport.embedded import EmbeddedOllama, Reply
 
 MODELS = Path(__file__).parents[1] / "models"
 LAYER = "sha256:" + "6a0746a1ec1a" * 5 + "6a07"
 
 
-def _pulling(*, completed=None, total=4_700_000_000, digest=LAYER):
+def _pulling(
+    *, completed: int | None = None, total: int = 4_700_000_000, digest: str = LAYER
+) -> dict[str, Any]:
     line = {"status": f"pulling {digest[7:19]}", "digest": digest, "total": total}
     return line if completed is None else {**line, "completed": completed}
 
 
-def test_pull_gets_a_model(ext, server):
+def test_pull_gets_a_model(ext: Ext, server: EmbeddedOllama) -> None:
     """After `pull` the model is there; the states go to stderr, each once, the result to stdout."""
     found = ext("pull", "tiny", host=server.url)
     assert (found.code, found.out) == (0, "tiny is there\n")
@@ -29,7 +33,7 @@ def test_pull_gets_a_model(ext, server):
     assert ext("show", "tiny", host=server.url).code == 0
 
 
-def test_pull_as_json_is_a_line_for_each_step(ext, server):
+def test_pull_as_json_is_a_line_for_each_step(ext: Ext, server: EmbeddedOllama) -> None:
     """With --json each step is a line of JSON as the server sent it, and nothing else is said."""
     steps = [
         {"status": "pulling manifest"},
@@ -43,7 +47,7 @@ def test_pull_as_json_is_a_line_for_each_step(ext, server):
     assert [json.loads(line) for line in found.out.splitlines()] == steps
 
 
-def test_insecure_reaches_the_server(ext, server):
+def test_insecure_reaches_the_server(ext: Ext, server: EmbeddedOllama) -> None:
     """--insecure is sent."""
     ext("pull", "tiny", "--insecure", host=server.url)
     assert server.requests[-1].json["insecure"] is True
@@ -51,7 +55,7 @@ def test_insecure_reaches_the_server(ext, server):
     assert server.requests[-1].json["insecure"] is True
 
 
-def test_pull_of_an_unknown_model_is_four(ext, server):
+def test_pull_of_an_unknown_model_is_four(ext: Ext, server: EmbeddedOllama) -> None:
     """A model that the registry does not have exits with 4, although the status was 200."""
     found = ext("pull", "nope", host=server.url)
     assert (found.code, found.out) == (4, "")
@@ -60,7 +64,9 @@ def test_pull_of_an_unknown_model_is_four(ext, server):
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_pull_that_fails_on_the_way_is_one(ext, server, options):
+def test_pull_that_fails_on_the_way_is_one(
+    ext: Ext, server: EmbeddedOllama, options: list[str]
+) -> None:
     """A pull that a real Ollama gave up exits with 1 and shows its words."""
     recorded = recording("pull/unreachable-stream")
     server.script("POST", "/api/pull", Reply.raw(chunks=recorded.chunks))
@@ -71,7 +77,9 @@ def test_pull_that_fails_on_the_way_is_one(ext, server, options):
 
 
 @pytest.mark.parametrize("cut", ["close", "reset"])
-def test_server_that_dies_in_a_pull(ext, server, cut):
+def test_server_that_dies_in_a_pull(
+    ext: Ext, server: EmbeddedOllama, cut: Literal["close", "reset"]
+) -> None:
     """When the server dies on the way, the message says that what came is kept, and what to run."""
     steps = [{"status": "pulling manifest"}, _pulling(completed=10)]
     server.script("POST", "/api/pull", Reply.lines(steps, cut=cut))
@@ -81,7 +89,7 @@ def test_server_that_dies_in_a_pull(ext, server, cut):
     assert "broke off" in found.err
 
 
-def test_silent_server_in_a_pull(ext, server):
+def test_silent_server_in_a_pull(ext: Ext, server: EmbeddedOllama) -> None:
     """A pull that falls silent is given up after --timeout, with the same hint."""
     reply = Reply.lines([{"status": "pulling manifest"}, _pulling()], chunk_delay_s=30)
     server.script("POST", "/api/pull", reply)
@@ -90,7 +98,7 @@ def test_silent_server_in_a_pull(ext, server):
     assert "`ollama-ext pull tiny` goes on from there" in found.err
 
 
-def test_push_sends_a_model(ext, server):
+def test_push_sends_a_model(ext: Ext, server: EmbeddedOllama) -> None:
     """`push` shows its states and its result; a model that is not there exits with 1."""
     found = ext("push", "demo", host=server.url)
     assert (found.code, found.out) == (0, "demo is in its registry\n")
@@ -101,7 +109,7 @@ def test_push_sends_a_model(ext, server):
     assert "error:" in found.err
 
 
-def test_create_from_a_model(ext, server, tmp_path):
+def test_create_from_a_model(ext: Ext, server: EmbeddedOllama, tmp_path: Path) -> None:
     """`create --from` sends system, template and parameters, of the types that they look like."""
     template = tmp_path / "template"
     template.write_text("{{ .Prompt }}", encoding="utf-8")
@@ -121,7 +129,7 @@ def test_create_from_a_model(ext, server, tmp_path):
     assert "You are Mario." in ext("show", "mario", host=server.url).out
 
 
-def test_create_from_a_file(ext, server):
+def test_create_from_a_file(ext: Ext, server: EmbeddedOllama) -> None:
     """`create --gguf` uploads the file once, and makes a model of it."""
     gguf = MODELS / "tiny-chat.gguf"
     found = ext("create", "mine", "--gguf", gguf, "--json", host=server.url)
@@ -147,7 +155,9 @@ def test_create_from_a_file(ext, server):
         (["--from", "demo", "--template", "{binary}"], "no text in UTF-8"),
     ],
 )
-def test_create_takes_no_nonsense(ext, server, tmp_path, arguments, hint):
+def test_create_takes_no_nonsense(
+    ext: Ext, server: EmbeddedOllama, tmp_path: Path, arguments: list[str], hint: str
+) -> None:
     """What cannot be made is told before the server is asked, with 2."""
     (tmp_path / "file").write_text("a text")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
@@ -159,7 +169,7 @@ def test_create_takes_no_nonsense(ext, server, tmp_path, arguments, hint):
     assert server.requests == []
 
 
-def test_create_that_fails_is_one(ext, server):
+def test_create_that_fails_is_one(ext: Ext, server: EmbeddedOllama) -> None:
     """A model that the server cannot make exits with 1."""
     server.script("POST", "/api/create", Reply.lines([{"error": "invalid file magic"}]))
     found = ext("create", "mine", "--from", "demo", host=server.url)
@@ -168,7 +178,9 @@ def test_create_that_fails_is_one(ext, server):
 
 
 @pytest.mark.parametrize("command", ["pull", "push"])
-def test_interrupted_transfer_leaves_a_clear_state(terminal, server, command):
+def test_interrupted_transfer_leaves_a_clear_state(
+    terminal: Opens, server: EmbeddedOllama, command: str
+) -> None:
     """Ctrl-C in a transfer exits with 130 and says what goes on from there."""
     steps = [{"status": "pulling manifest"}, _pulling(completed=2_350_000_000)]
     server.script("POST", f"/api/{command}", Reply.lines(steps, forever=True, chunk_delay_s=0.01))
@@ -181,7 +193,9 @@ def test_interrupted_transfer_leaves_a_clear_state(terminal, server, command):
     assert server.wait_for_disconnects(1)
 
 
-def test_interrupted_create_says_that_nothing_is_made(terminal, server):
+def test_interrupted_create_says_that_nothing_is_made(
+    terminal: Opens, server: EmbeddedOllama
+) -> None:
     """Ctrl-C in a create exits with 130 and says that there is no model."""
     steps = [{"status": "parsing GGUF"}, {"status": "quantizing"}]
     server.script("POST", "/api/create", Reply.lines(steps, forever=True, chunk_delay_s=0.01))
@@ -192,7 +206,7 @@ def test_interrupted_create_says_that_nothing_is_made(terminal, server):
     assert screen.end() == 130
 
 
-def test_bars_for_each_layer(terminal, server):
+def test_bars_for_each_layer(terminal: Opens, server: EmbeddedOllama) -> None:
     """In the terminal each layer has a bar with size, speed and time left."""
     second = "sha256:" + "feed" * 16
     steps = [
@@ -217,7 +231,7 @@ def test_bars_for_each_layer(terminal, server):
     assert screen.text.rstrip().endswith("tiny is there")
 
 
-def test_resumed_pull_counts_from_where_it_was(terminal, server):
+def test_resumed_pull_counts_from_where_it_was(terminal: Opens, server: EmbeddedOllama) -> None:
     """What an earlier pull had brought shows at once, and not as a speed of its own."""
     steps = [_pulling(completed=2_350_000_000), _pulling(completed=2_350_000_100)]
     reply = Reply.lines([*steps, {"status": "success"}], chunk_delay_s=0.2)
@@ -228,7 +242,7 @@ def test_resumed_pull_counts_from_where_it_was(terminal, server):
     assert "GB/s" not in screen.text
 
 
-def test_bars_in_a_narrow_terminal(terminal, server):
+def test_bars_in_a_narrow_terminal(terminal: Opens, server: EmbeddedOllama) -> None:
     """A narrow terminal breaks nothing."""
     screen = terminal("pull", "tiny", host=server.url, columns=20)
     assert screen.end() == 0

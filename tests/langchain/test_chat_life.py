@@ -181,10 +181,10 @@ class TestFetching:
 
 
 def test_a_large_image_does_not_hold_the_loop() -> None:
-    """While 5 MB are made ready, other tasks of the loop go on (c19: the peer took 290 ms)."""
+    """While 5 MB are made ready, other tasks of the loop go on (c19)."""
     data = base64.b64encode(bytes(range(256)) * 20_000).decode()
     block = {"type": "image", "base64": data, "mime_type": "image/png"}
-    model, _ = model_on(*[whole() for _ in range(5)])
+    model, _ = model_on(*[whole() for _ in range(10)])
 
     async def longest_silence() -> float:
         worst = 0.0
@@ -202,8 +202,8 @@ def test_a_large_image_does_not_hold_the_loop() -> None:
         watching.cancel()
         return worst
 
-    # The bar is 20 ms; five times that here, for machines that do other things as well.
-    assert min(asyncio.run(longest_silence()) for _ in range(2)) < 0.1
+    # The bar is 20 ms; twice that here, and the best of five, for machines that do other things.
+    assert min(asyncio.run(longest_silence()) for _ in range(5)) < 0.04
 
 
 class TestTokens:

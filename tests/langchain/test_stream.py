@@ -189,3 +189,12 @@ def test_a_call_in_pieces_is_passed_on_as_it_comes(run: Run) -> None:
     assert {part["index"] for part in parts} == {parts[0]["index"]}
     assert [part["name"] for part in parts[:2]] == ["f", None]
     assert _joined(chunks).tool_calls[0]["args"] == {"n": 12}
+
+
+def test_a_call_in_pieces_hides_no_other(run: Run) -> None:
+    """A call that the server itself makes beside a forced one is kept, whatever its index."""
+    text = '{"name": "f", "arguments": {"n": 12}}'
+    model, _ = model_on(streamed({"content": text}, called("g")))
+    tool = {"type": "function", "function": {"name": "f"}}
+    joined = _joined(pieces(run, model.bind_tools([tool], tool_choice="f"), "x"))
+    assert sorted(made["name"] for made in joined.tool_calls) == ["f", "g"]

@@ -296,10 +296,9 @@ def test_wrong_settings_are_refused_early(settings: dict[str, Any], said: str) -
         OllamaEmbedding("m", **settings)
 
 
-def test_no_model_is_refused_early() -> None:
-    """Without a model's name there is nothing to make."""
-    with pytest.raises(ConfigError, match="model_name"):
-        OllamaEmbedding()
+def test_no_model_is_needed_to_make_one() -> None:
+    """Which model is taken is looked up at the first call, not in the constructor."""
+    assert OllamaEmbedding().model_name is None
 
 
 def test_the_peers_positional_arguments() -> None:

@@ -1,4 +1,4 @@
-"""A pseudo-terminal with the command line at its other end."""
+"""The command line as a user has it: results of commands, and a pseudo-terminal."""
 
 import os
 import pty
@@ -9,7 +9,12 @@ import sys
 import termios
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+CLOSED = "127.0.0.1:1"
+"""Nobody listens there."""
 
 TIMEOUT_S = 30.0
 _ROOT = Path(__file__).parents[2]
@@ -19,6 +24,29 @@ _CHILD = (
     "from ollama_transport.cli import main; main()"
 )
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x01\x02]")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command left: its exit code, its output, and what it told beside it."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Ext(Protocol):
+    """Run a command to its end."""
+
+    def __call__(
+        self, *arguments: object, host: str = ..., stdin: str | bytes = ..., cwd: Path = ...
+    ) -> Result: ...
+
+
+class Opens(Protocol):
+    """Run a command at a terminal."""
+
+    def __call__(self, *arguments: object, host: str = ..., columns: int = ...) -> "Terminal": ...
 
 
 def environment(host: str) -> dict[str, str]:
