@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatResponse, ThinkingBlock, ToolCallBlock
@@ -15,6 +16,8 @@ from llamaindex_ollama_ext._stream import ChatAnswer
 from ollama_transport import ChatLine
 
 _MAX_SHOWN = 500
+_MAX_FAULTS = 5
+_MAX_STARTS = 20
 _FENCED = re.compile(r"```\w*\s*\n?(.*?)```", re.DOTALL)
 _THOUGHT = "</think>"
 
@@ -49,10 +52,11 @@ def candidates(text: str) -> Iterator[str]:
     for fenced in _FENCED.finditer(bare):
         yield fenced.group(1)
     decoder = json.JSONDecoder()
-    for match in re.finditer(r"[{\[]", bare):
+    # Words hold few brackets; a model that lost itself writes thousands.
+    for match in islice(re.finditer(r"[{\[]", bare), _MAX_STARTS):
         try:
             _, end = decoder.raw_decode(bare, match.start())
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         yield bare[match.start() : end]
         return
@@ -116,8 +120,10 @@ def _faults(cause: ValidationError | None) -> str:
     if cause is None:
         return "it holds no JSON"
     faults = cause.errors(include_url=False, include_input=False)
-    places = ((".".join(str(part) for part in fault["loc"]), fault["msg"]) for fault in faults)
-    return "; ".join(f"{place}: {said}" if place else said for place, said in places)
+    places = [(".".join(str(part) for part in fault["loc"]), fault["msg"]) for fault in faults]
+    told = [f"{place}: {said}" if place else said for place, said in places[:_MAX_FAULTS]]
+    more = len(places) - len(told)
+    return "; ".join([*told, f"and {more} more faults"] if more else told)
 
 
 def _shown(text: str) -> str:
@@ -148,13 +154,9 @@ class Growth:
         return self._reader.snapshot() if changed and not self._reader.is_complete else None
 
     def response(self) -> ChatResponse:
-        """Return the answer so far.
-
-        Raises:
-            StructuredOutputError: before the first line.
-        """
-        if self._line is None:
-            raise StructuredOutputError("the stream brought nothing at all: look at the server.")
+        """Return the answer so far."""
+        # A stream of no line at all is an error of the transport already.
+        assert self._line is not None
         return self._answer.response(self._line)
 
     def finish(self) -> Any:

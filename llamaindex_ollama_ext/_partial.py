@@ -38,7 +38,7 @@ class PartialReader:
         self._output_cls = output_cls
         self._shape = root_shape(output_cls)
         self._rest = ""
-        self._open: list[_Container] = []
+        self._open: list[_Array | _Object] = []
         self._string: str | None = None
         self._state: Callable[[str, int], int] = self._before
         self._result: Any = None
@@ -145,7 +145,7 @@ class PartialReader:
     def _at_key(self) -> bool:
         return self._innermost().wants_key
 
-    def _innermost(self) -> "_Container":
+    def _innermost(self) -> "_Array | _Object":
         if not self._open:
             raise _NotJsonError
         return self._open[-1]
@@ -172,34 +172,11 @@ class PartialReader:
         self._state = _skip
 
 
-class _Container:
-    """Be an object or an array that is still open."""
+class _Array:
+    """Be a list that is still open; its methods are those of `_Object`."""
 
-    closing = ""
-    wants_key = False
-
-    def put(self, value: Any) -> bool:
-        """Add what is complete; tell whether a reader of the object can see it."""
-        raise NotImplementedError
-
-    def punctuate(self, character: str) -> None:
-        """Go on to the next value."""
-
-    def shape_of_next(self) -> Shape:
-        """Return what the annotations say of the next value."""
-        raise NotImplementedError
-
-    def snapshot(self, inner: Any) -> Any:
-        """Return a copy, with what is being written inside; None for nothing."""
-        raise NotImplementedError
-
-    def complete(self) -> Any:
-        """Return the finished value."""
-        raise NotImplementedError
-
-
-class _Array(_Container):
     closing = "]"
+    wants_key = False
 
     def __init__(self, shape: Shape) -> None:
         self._items: list[Any] = []
@@ -208,6 +185,10 @@ class _Array(_Container):
     def put(self, value: Any) -> bool:
         self._items.append(value)
         return True
+
+    def punctuate(self, character: str) -> None:
+        if character == ":":
+            raise _NotJsonError
 
     def shape_of_next(self) -> Shape:
         return self._shape.items if self._shape.items is not None else ANYTHING
@@ -219,7 +200,14 @@ class _Array(_Container):
         return self._items
 
 
-class _Object(_Container):
+class _Object:
+    """Be an object that is still open.
+
+    `put` adds a key or a complete value and tells whether the value can be seen; `punctuate` takes
+    a comma or colon; `shape_of_next` is what the annotations say of the next value; `snapshot` is
+    a copy with what is being written inside, None for nothing; `complete` the finished value.
+    """
+
     closing = "}"
 
     def __init__(self, shape: Shape) -> None:

@@ -72,16 +72,21 @@ class Pool:
     async def for_loop(self) -> httpx.AsyncClient:
         """Return the client of the running event loop."""
         loop = asyncio.get_running_loop()
+        if loop not in self._loops:
+            # In a thread, since other tasks would wait for the certificates as well.
+            await asyncio.to_thread(ssl_context)
         held = self._loops.get(loop)
         if held is None:
-            client = httpx.AsyncClient(
-                **_completed({**self._arguments, **self._kwargs.both, **self._kwargs.asynchronous})
-            )
-            held = _LoopClient(client, _close_with_loop(weakref.ref(self), loop, client))
-            self._forget_closed_loops()
-            self._loops[loop] = held
+            held = self._loops[loop] = self._made_for(loop)
             await anext(held.guard)
         return held.client
+
+    def _made_for(self, loop: asyncio.AbstractEventLoop) -> "_LoopClient":
+        self._forget_closed_loops()
+        client = httpx.AsyncClient(
+            **_completed({**self._arguments, **self._kwargs.both, **self._kwargs.asynchronous})
+        )
+        return _LoopClient(client, _close_with_loop(weakref.ref(self), loop, client))
 
     def forget(self, loop: asyncio.AbstractEventLoop) -> None:
         """Drop the client of a loop that ends."""
@@ -103,8 +108,11 @@ class Pool:
         close()
         for loop, held in list(self._loops.items()):
             self.forget(loop)
-            if not loop.is_closed():
+            if loop.is_running():
                 loop.call_soon_threadsafe(_start_closing, loop, held)
+            elif not loop.is_closed():
+                # A loop between two runs: what is scheduled now would race with its end.
+                _LEFT_TO_LOOP[held.client] = held
 
     async def arelease(self, owner: object) -> None:
         """Do as `release`, and wait until the connections of the running loop are closed."""
@@ -133,6 +141,7 @@ async def _close_with_loop(
     finally:
         if (alive := pool()) is not None:
             alive.forget(loop)
+        _LEFT_TO_LOOP.pop(client, None)
         await client.aclose()
 
 
@@ -148,6 +157,7 @@ async def _finish(guard: AsyncGenerator[None]) -> None:
 
 
 _CLOSING: set[asyncio.Task[None]] = set()
+_LEFT_TO_LOOP: dict[httpx.AsyncClient, _LoopClient] = {}
 
 
 def _httpx_arguments(settings: Settings, config: Config) -> dict[str, Any]:

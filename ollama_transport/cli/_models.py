@@ -4,8 +4,13 @@ import typer
 
 from ollama_transport._client import Client
 from ollama_transport._config import Timeouts
-from ollama_transport._endpoints import no_model
-from ollama_transport._errors import ModelNotFoundError, OllamaError, RequestRejectedError
+from ollama_transport._errors import (
+    ModelNotFoundError,
+    OllamaError,
+    RequestRejectedError,
+    StatusError,
+)
+from ollama_transport._requests import EmbedRequest
 
 _AT_ONCE = Timeouts(connect_s=0.5, read_s=1, write_s=1)
 """Who presses the tab key does not wait."""
@@ -23,20 +28,29 @@ def server_name(client: Client) -> str:
 
 
 def first_model(client: Client, capability: str) -> str:
-    """Return the first model that can do a job; the first of all where no server tells.
+    """Return the first model that can do a job.
 
     Raises:
         ModelNotFoundError: when there is none.
     """
+    name = client.default_model(capability)
+    if capability == "embedding" and client.config.wire == "openai":
+        _check_embeds(client, name)
+    return name
+
+
+def _check_embeds(client: Client, model: str) -> None:
+    """Try it, where the server does not tell what its models can do.
+
+    Raises:
+        ModelNotFoundError: when it cannot embed.
+    """
     try:
-        return client.default_model(capability)
-    except RequestRejectedError:
-        if client.config.wire == "native":
-            raise
-    found = client.list()
-    if not found:
-        raise no_model(capability, client.config.endpoint.url)
-    return found[0].name
+        client.embed(EmbedRequest(model, ["hello"]))
+    except StatusError as error:
+        url = client.config.endpoint.url
+        text = f"{model} at {url} cannot embed: {error.error}."
+        raise ModelNotFoundError(text, url=url, status=404, model=model) from error
 
 
 def check_model(client: Client, model: str) -> None:

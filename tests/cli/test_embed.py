@@ -271,8 +271,7 @@ def test_progress_and_interruption_at_the_terminal(
     many, out = folder / "many.txt", folder / "v.jsonl"
     screen = terminal("embed", many, "-o", out, "--batch", "1", host=server.url)
     screen.expect("3/50 passages")
-    screen.interrupt()
-    screen.expect("3 of 50 vectors are kept; the same command goes on from there")
+    screen.interrupt("3 of 50 vectors are kept; the same command goes on from there")
     assert screen.end() == 130
     assert "Traceback" not in screen.text
     assert len(_rows(out)) == 3

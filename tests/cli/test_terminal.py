@@ -23,8 +23,7 @@ def test_delete_interrupted(terminal: Opens, server: EmbeddedOllama) -> None:
     """Ctrl-C at the question exits with 130 and removes nothing."""
     screen = terminal("delete", "demo", host=server.url)
     screen.expect("[y/N] ")
-    screen.interrupt()
-    assert screen.end() == 130
+    assert screen.interrupted() == 130
     assert "Traceback" not in screen.text
     assert server.requests == []
 
@@ -52,6 +51,5 @@ def test_models_interrupted(terminal: Opens, server: EmbeddedOllama) -> None:
     server.script("GET", "/api/tags", Reply.json({}, gate=Gate(), hold_at=0))
     screen = terminal("models", host=server.url)
     assert server.wait_for_requests(1)
-    screen.interrupt()
-    assert screen.end() == 130
+    assert screen.interrupted() == 130
     assert "Traceback" not in screen.text

@@ -186,8 +186,9 @@ def test_interrupted_transfer_leaves_a_clear_state(
     server.script("POST", f"/api/{command}", Reply.lines(steps, forever=True, chunk_delay_s=0.01))
     screen = terminal(command, "tiny", host=server.url)
     screen.expect("2.4/4.7 GB")
-    screen.interrupt()
-    screen.expect(f"what was transferred is kept; `ollama-ext {command} tiny` goes on from there")
+    screen.interrupt(
+        f"what was transferred is kept; `ollama-ext {command} tiny` goes on from there"
+    )
     assert screen.end() == 130
     assert "Traceback" not in screen.text
     assert server.wait_for_disconnects(1)
@@ -201,8 +202,7 @@ def test_interrupted_create_says_that_nothing_is_made(
     server.script("POST", "/api/create", Reply.lines(steps, forever=True, chunk_delay_s=0.01))
     screen = terminal("create", "mine", "--from", "demo", host=server.url)
     screen.expect("quantizing")
-    screen.interrupt()
-    screen.expect("interrupted: mine is not made")
+    screen.interrupt("interrupted: mine is not made")
     assert screen.end() == 130
 
 

@@ -241,6 +241,13 @@ def test_a_recorded_answer_cut_off(ollama: Make, way: Way) -> None:
     assert caught.value.text.startswith('{"capital":"Canada"')
 
 
+def test_thinking_up_to_the_limit_is_told(ollama: Make, way: Way) -> None:
+    """A model that spent all its tokens on thinking says how much it thought."""
+    message = {"content": "", "thinking": "Hm. " * 10}
+    with pytest.raises(StructuredOutputError, match="40 characters of thinking"):
+        predict(way, ollama(Played(replied(way, message, done_reason="length"))))
+
+
 def test_whole_json_at_the_limit_is_no_error(ollama: Make, way: Way) -> None:
     """An object that is complete is returned, whatever ended the answer."""
     assert predict(way, ollama(Played(said(way, JSON, done_reason="length"))))[-1] == CANADA
@@ -255,6 +262,8 @@ def test_whole_json_at_the_limit_is_no_error(ollama: Make, way: Way) -> None:
         ({"content": '{"name": "Canada"}'}, "capital: Field required"),
         ({"content": '```json\n{"name": 3}\n```'}, "name: Input should be a valid string"),
         ({"content": "[]"}, "no Country"),
+        ({"content": "[" * 2000}, r"no Country.*2000 characters"),
+        ({"content": '{"languages": [1, 2, 3, 4, 5, 6]}'}, "and 3 more faults"),
     ],
 )
 def test_what_is_no_object_says_why(

@@ -47,6 +47,13 @@ class Zoo(BaseModel):
     opened: date | None = None
 
 
+class Odd(BaseModel):
+    pair: tuple[int, Dish] = (0, Dish(name="x", price=0))
+    anything: Any = None
+    boxes: "list[Dishes]" = []
+    weights: dict[str, float] = {}
+
+
 class Dishes(RootModel[list[Dish]]):
     pass
 
@@ -64,6 +71,12 @@ ZOO = {
     "animals": [{"kind": "cat", "lives": 9}, {"kind": "dog", "tricks": ["sit"]}],
     "opened": "2024-02-29",
 }
+ODD = {
+    "pair": [1, {"name": "a", "price": 1}],
+    "anything": {"a": [{"b": [{}]}]},
+    "boxes": [[{"name": "a", "price": 1}]],
+    "weights": {"a": 1.5e3, "b": -0.0},
+}
 DISHES = [{"name": "a", "price": 1}, {"name": "b", "price": 2}]
 
 
@@ -77,8 +90,8 @@ def snapshots(model: type[BaseModel], text: str, size: int) -> list[Any]:
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 10_000])
 @pytest.mark.parametrize(
     ("model", "value"),
-    [(Menu, MENU), (Tree, TREE), (Zoo, ZOO), (Dishes, DISHES)],
-    ids=["menu", "tree", "zoo", "list"],
+    [(Menu, MENU), (Tree, TREE), (Zoo, ZOO), (Dishes, DISHES), (Odd, ODD)],
+    ids=["menu", "tree", "zoo", "list", "odd"],
 )
 @pytest.mark.parametrize("ascii_only", [True, False], ids=["escaped", "plain"])
 def test_the_end_is_the_whole_object(
@@ -171,6 +184,10 @@ def test_thinking_is_never_shown() -> None:
         '{1: "a", 2: "b"}',
         "{[}",
         "{}}}{{",
+        '{"branches": [1: 2]}',
+        '{"name": ?}',
+        '{"a" {"b": 1}}',
+        '{"a":: 1, "b" 2}',
     ],
 )
 def test_what_is_no_json_is_no_crash(text: str) -> None:

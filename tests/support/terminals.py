@@ -17,6 +17,7 @@ CLOSED = "127.0.0.1:1"
 """Nobody listens there."""
 
 TIMEOUT_S = 30.0
+PATIENCE_S = 2.0
 _ROOT = Path(__file__).parents[2]
 # The child makes the terminal its own, so that Ctrl-C typed there reaches it as a signal.
 _CHILD = (
@@ -87,10 +88,8 @@ class Terminal:
         """Read until a text comes after the last one expected, and return what came with it."""
         deadline = time.monotonic() + TIMEOUT_S
         while (place := self.text.find(wanted, self._seen)) < 0:
-            if not self._read(deadline):
-                raise AssertionError(
-                    f"{wanted!r} never came; there is: {self.text[self._seen :]!r}"
-                )
+            if not self._read(deadline - time.monotonic()):
+                raise AssertionError(f"{wanted!r} is not in {self.text[self._seen :]!r}")
         start, self._seen = self._seen, place + len(wanted)
         return self.text[start : self._seen]
 
@@ -102,22 +101,35 @@ class Terminal:
         """Type a line and end it."""
         self.type(f"{line}\r")
 
-    def interrupt(self) -> None:
-        """Press Ctrl-C."""
+    def interrupt(self, until: str) -> None:
+        """Press Ctrl-C until a text comes.
+
+        A prompt that is just going to wait for the next key notices the first one only then.
+        """
+        for _ in range(int(TIMEOUT_S / PATIENCE_S)):
+            self.type("\x03")
+            while self.text.find(until, self._seen) < 0 and self._read(PATIENCE_S):
+                pass
+            if self.text.find(until, self._seen) >= 0:
+                break
+        self.expect(until)
+
+    def interrupted(self) -> int:
+        """Press Ctrl-C, read to the end and return the exit code."""
         self.type("\x03")
+        return self.end()
 
     def end(self) -> int:
         """Read to the end and return the exit code."""
-        deadline = time.monotonic() + TIMEOUT_S
-        while self._read(deadline):
+        while self._read(TIMEOUT_S):
             pass
         return self.process.wait(TIMEOUT_S)
 
-    def _read(self, deadline: float) -> bool:
-        """Read once; False at the end of the output."""
-        ready, _, _ = select.select([self._master], [], [], max(0.0, deadline - time.monotonic()))
+    def _read(self, patience_s: float) -> bool:
+        """Read once; False when nothing came in that time, or at the end of the output."""
+        ready, _, _ = select.select([self._master], [], [], max(0.0, patience_s))
         if not ready:
-            raise AssertionError(f"nothing more came in {TIMEOUT_S:g} s; there is: {self.text!r}")
+            return False
         try:
             data = os.read(self._master, 65536)
         except OSError:

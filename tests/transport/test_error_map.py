@@ -147,7 +147,7 @@ TEXTS: list[tuple[int, str, type[StatusError], str]] = [
         "log",
     ),
     (500, "llama-server chat error: map[code:500 message:boom type:server_error]", ServerError, ""),
-    (500, "pull model manifest: file does not exist", ServerError, "log"),
+    (500, "pull model manifest: file does not exist", ServerError, "library"),
     (400, "illegal base64 data at input byte 4", RequestRejectedError, "plain base64"),
     (
         400,

@@ -8,6 +8,7 @@ import pytest
 from recorded import recording
 from running import Run
 
+from langchain_ollama_ext import ChatOllama
 from ollama_transport import (
     AsyncClient,
     ChatLine,
@@ -273,3 +274,15 @@ def test_a_connection_that_breaks_after_the_last_line_is_no_error(
     lines = run.lines(run.client(server.url, retry=NEW).chat_stream(REQUEST))
     assert lines[-1].done
     assert text(lines) == "Hello! How can I help you today?"
+
+
+def test_closing_while_a_loop_rests_leaves_the_closing_to_its_end(
+    server: EmbeddedOllama, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A model closed between two runs of a loop ends quietly with that loop."""
+    server.script("GET", "/api/version", Reply.json({"version": "1"}))
+    with asyncio.Runner() as runner, ChatOllama(model="m", base_url=server.url) as model:
+        runner.run(model.async_client().version())
+        model.close()
+    gc.collect()
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
