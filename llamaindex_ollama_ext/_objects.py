@@ -106,19 +106,17 @@ def _message(
             f"the answer was cut off{spent} before its {name} was complete (done_reason length): "
             f"raise num_predict or num_ctx. {_shown(text)}"
         )
-    if not text.strip() and thinking:
+    if cause is None and thinking:
         return (
             f"the model thought ({len(thinking)} characters) and then wrote nothing, so there is "
             f"no {name}: pass think=False, or try another model."
         )
-    if not text.strip():
+    if cause is None:
         return f"the model wrote nothing, so there is no {name}: try another prompt or model."
     return f"the answer is no {name}: {_faults(cause)}. {_shown(text)}"
 
 
-def _faults(cause: ValidationError | None) -> str:
-    if cause is None:
-        return "it holds no JSON"
+def _faults(cause: ValidationError) -> str:
     faults = cause.errors(include_url=False, include_input=False)
     places = [(".".join(str(part) for part in fault["loc"]), fault["msg"]) for fault in faults]
     told = [f"{place}: {said}" if place else said for place, said in places[:_MAX_FAULTS]]

@@ -94,7 +94,7 @@ class PartialReader:
             self._state = self._inside
             self._changed |= not self._at_key()
         elif character in ",:":
-            self._innermost().punctuate(character)
+            self._open[-1].punctuate(character)
         else:
             return self._scalar(text, at)
         return at + 1
@@ -143,12 +143,7 @@ class PartialReader:
         return word.end()
 
     def _at_key(self) -> bool:
-        return self._innermost().wants_key
-
-    def _innermost(self) -> "_Array | _Object":
-        if not self._open:
-            raise _NotJsonError
-        return self._open[-1]
+        return self._open[-1].wants_key
 
     def _begin(self, bracket: str) -> None:
         shape = self._open[-1].shape_of_next() if self._open else self._shape
@@ -157,7 +152,7 @@ class PartialReader:
         self._changed |= bracket == "["
 
     def _end(self, bracket: str) -> None:
-        container = self._innermost()
+        container = self._open[-1]
         if container.closing != bracket:
             raise _NotJsonError
         self._open.pop()

@@ -5,14 +5,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from ollama_transport._decoders import Decoder, NDJSONDecoder
+from ollama_transport._decoders import Decoder, FailureLast, NDJSONDecoder
 from ollama_transport._error_map import stream_failure
-from ollama_transport._errors import (
-    OllamaError,
-    ProtocolError,
-    StreamFailedError,
-    StreamTruncatedError,
-)
+from ollama_transport._errors import OllamaError, ProtocolError, StreamTruncatedError
 
 T = TypeVar("T")
 
@@ -97,10 +92,12 @@ class LineReader(Generic[T]):
     """Read a native stream: NDJSON lines, the last of which proves that nothing is missing.
 
     Raises:
-        StreamFailedError: from `feed` and `finish`, for an error line (wire reference 7.4). Lines
-            that came with it in one piece are returned first; the call after that raises.
+        StreamFailedError: from `feed` and `finish`, for an error line (wire reference 7.4).
         StreamTruncatedError: from `finish`, when no last line came (wire reference 3.2).
-        ProtocolError: for bytes that are no lines of JSON.
+        ProtocolError: for bytes that are no lines of JSON, and for lines of another shape.
+
+    Lines that came in one piece with the cause of an error are returned first; the call after
+    that raises.
     """
 
     def __init__(
@@ -111,17 +108,17 @@ class LineReader(Generic[T]):
         self._decoder: Decoder = NDJSONDecoder()
         self._received: list[T] = []
         self._complete = False
-        self._failure: StreamFailedError | None = None
+        self._order = FailureLast()
 
     def feed(self, data: bytes) -> list[T]:
         """Take bytes of any size and return the lines completed by them."""
-        return self._type(self._decoder.feed(data))
+        return self._order.each(self._decoder.feed(data), self._take)
 
     def finish(self) -> list[T]:
         """Take the end of the stream and return what it completes."""
         self.feed(b"")  # a failure that was held back is no cut
         try:
-            lines = self._type(self._decoder.finish())
+            lines = self._order.each(self._decoder.finish(), self._take)
         except ProtocolError as error:
             if not self._received and not error.line.lstrip().startswith(b"{"):
                 raise  # not the start of a line: a proxy's page
@@ -141,21 +138,14 @@ class LineReader(Generic[T]):
         """Tell whether the last line was returned."""
         return self._complete
 
-    def _type(self, objects: list[dict[str, Any]]) -> list[T]:
-        if self._failure is not None:
-            raise self._failure
-        lines: list[T] = []
-        for raw in objects:
-            if raw.get("error") is not None:
-                self._failure = stream_failure(raw, received=self.received)
-                if not lines:
-                    raise self._failure
-                break
-            line = self._read(raw)
-            self._received.append(line)
-            self._complete = self._complete or self._is_last(line)
-            lines.append(line)
-        return lines
+    def _take(self, raw: dict[str, Any]) -> T:
+        if raw.get("error") is not None:
+            raise stream_failure(raw, received=self.received)
+        line = self._read(raw)
+        self._received.append(line)
+        if self._is_last(line):
+            self._complete = True
+        return line
 
 
 class Shaper(Protocol[T]):
@@ -165,7 +155,12 @@ class Shaper(Protocol[T]):
         """Return what a line becomes."""
 
 
-class ShapedReader(Generic[T]):
+def shaping(reader: Reader[T], shapers: Sequence[Shaper[T]]) -> Reader[T]:
+    """Return a reader whose lines go through shapers; itself where there are none."""
+    return _ShapedReader(reader, shapers) if shapers else reader
+
+
+class _ShapedReader(Generic[T]):
     """Read a stream and pass each of its lines through shapers, first to last."""
 
     def __init__(self, reader: Reader[T], shapers: Sequence[Shaper[T]]) -> None:

@@ -5,10 +5,13 @@ input is a call of its own, `finish`, since only it can tell that something is m
 """
 
 import json
-from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol, TypeVar
 
-from ollama_transport._errors import ProtocolError
+from ollama_transport._errors import OllamaError, ProtocolError
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 MAX_LINE_BYTES = 64 * 1024 * 1024
 """A longer line is no line of a chat but something else, and would only fill the memory."""
@@ -47,16 +50,17 @@ class NDJSONDecoder:
     def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
         self.finished = False
         self._lines = _Lines(max_line_bytes)
-        self._objects = _Objects()
+        self._order = FailureLast()
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """Take bytes of any size and return the objects completed by them, in order."""
-        return self._objects.of(line for line in self._lines.feed(data) if line.strip())
+        lines = (line for line in self._lines.feed(data) if line.strip())
+        return self._order.each(lines, parse_object)
 
     def finish(self) -> list[dict[str, Any]]:
         """Return the object of a last line without a newline, if that is one."""
         rest = self._lines.take()
-        return self._objects.of([rest] if rest.strip() else [])
+        return self._order.each([rest] if rest.strip() else [], parse_object)
 
 
 class SSEDecoder:
@@ -73,7 +77,7 @@ class SSEDecoder:
     def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
         self.finished = False
         self._lines = _Lines(max_line_bytes)
-        self._objects = _Objects()
+        self._order = FailureLast()
         self._data = _Lines(max_line_bytes)
         self._has_data = False
         self._after_cr = False
@@ -84,11 +88,11 @@ class SSEDecoder:
         unread = data.removeprefix(_LF) if self._after_cr else data
         self._after_cr = data.endswith(b"\r") if data else self._after_cr
         lines = self._lines.feed(unread.replace(b"\r\n", _LF).replace(b"\r", _LF))
-        return self._objects.of(self._events(lines))
+        return self._order.each(self._events(lines), parse_object)
 
     def finish(self) -> list[dict[str, Any]]:
         """Return the object of a last event without its blank line, if there is one."""
-        return self._objects.of(self._events([self._lines.take(), b""]))
+        return self._order.each(self._events([self._lines.take(), b""]), parse_object)
 
     def _events(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         for line in lines:
@@ -124,8 +128,11 @@ class _Lines:
         """Yield the lines completed by these bytes, without their ends."""
         *lines, rest = data.split(_LF)
         for line in lines:
-            self.hold(line)
-            yield self.take()
+            if self._pieces or len(line) > self._max:
+                self.hold(line)
+                line = self.take()
+            # Mostly a line is one chunk of the wire (wire reference 1.15), and nothing is held.
+            yield line
         self.hold(rest)
 
     def hold(self, piece: bytes) -> None:
@@ -149,25 +156,38 @@ class _Lines:
         return line
 
 
-class _Objects:
-    """Parse lines, so that a bad one takes nothing from those before it, however they came."""
+class FailureLast:
+    """Return what came before a failure first, and raise the failure at the next call.
+
+    Good lines and a bad one may come in one piece or in several, as the network cuts them: either
+    way the caller gets the same lines before the error.
+    """
 
     def __init__(self) -> None:
-        self._failure: ProtocolError | None = None
+        self._failure: OllamaError | None = None
 
-    def of(self, lines: Iterable[bytes]) -> list[dict[str, Any]]:
-        """Return the objects of lines; the failure of a line is raised before the next ones."""
+    @property
+    def is_pending(self) -> bool:
+        """Tell whether the next call raises."""
+        return self._failure is not None
+
+    def each(self, items: Iterable[S], make: Callable[[S], T]) -> list[T]:
+        """Return what ``make`` makes of the items, up to the first that fails.
+
+        Raises:
+            OllamaError: the failure of the first item, or that of an earlier call.
+        """
         if self._failure is not None:
             raise self._failure
-        objects: list[dict[str, Any]] = []
+        made: list[T] = []
         try:
-            for line in lines:
-                objects.append(parse_object(line))
-        except ProtocolError as error:
-            if not objects:
-                raise
+            for item in items:
+                made.append(make(item))
+        except OllamaError as error:
             self._failure = error
-        return objects
+            if not made:
+                raise
+        return made
 
 
 def parse_object(line: bytes) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def read_message(raw: object) -> Message:
         tool_calls=read_tool_calls(raw.get("tool_calls")),
         tool_name=raw.get("tool_name"),
         tool_call_id=raw.get("tool_call_id"),
-        extra={key: value for key, value in raw.items() if key not in _KNOWN},
+        extra={} if raw.keys() <= _KNOWN else {k: v for k, v in raw.items() if k not in _KNOWN},
     )
 
 

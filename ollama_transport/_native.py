@@ -19,7 +19,7 @@ from ollama_transport._answers import (
     Version,
 )
 from ollama_transport._body import image_data
-from ollama_transport._calls import Call, LineReader, ShapedReader, Shaper, shaped, truncated
+from ollama_transport._calls import Call, LineReader, Shaper, shaped, shaping, truncated
 from ollama_transport._decoders import parse_object
 from ollama_transport._errors import ConfigError, ProtocolError, UnsupportedContentError
 from ollama_transport._forced import CallShaper, FirstCallShaper, call_format, forced_names
@@ -339,7 +339,7 @@ def _lines(
         path,
         read_whole,
         body=_given(body),
-        reader=lambda: ShapedReader(LineReader(read, lambda line: line.done), shapers()),
+        reader=lambda: shaping(LineReader(read, _is_done), shapers()),
         whole_fields=_WHOLE,
         stream_fields=_STREAM,
         model=model,
@@ -355,12 +355,16 @@ def _transfer(path: str, body: Mapping[str, Any]) -> Call[Progress]:
         path,
         Progress.from_native,
         body=_given(body),
-        reader=lambda: LineReader(Progress.from_native, lambda line: line.done),
+        reader=lambda: LineReader(Progress.from_native, _is_done),
         whole_fields=_WHOLE,
         stream_fields=_STREAM,
         model=str(body["model"]),
         repeatable=path == "/api/pull",
     )
+
+
+def _is_done(line: ChatLine | GenerateLine | Progress) -> bool:
+    return line.done
 
 
 def _given(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ollama_transport._answers import ChatLine, Embeddings, GenerateLine, ModelList
-from ollama_transport._calls import Call, ShapedReader, Shaper, shaped
+from ollama_transport._calls import Call, Shaper, shaped, shaping
 from ollama_transport._counting import estimating
 from ollama_transport._errors import ConfigError, OllamaError, StatusError
 from ollama_transport._forced import FirstCallShaper, forced_names, tool_name
@@ -65,7 +65,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
         "/v1/chat/completions",
         lambda raw: shaped(read_chat(raw), shapers()),
         body=_with_extra(_given(body), request.extra),
-        reader=lambda: ShapedReader(ChatReader(), shapers()),
+        reader=lambda: shaping(ChatReader(), shapers()),
         whole_fields={"stream": False},
         stream_fields=_stream_fields(request.extra),
         model=request.model,

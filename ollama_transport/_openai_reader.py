@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from ollama_transport._answers import ChatLine, GenerateLine
 from ollama_transport._calls import truncated
-from ollama_transport._decoders import SSEDecoder
+from ollama_transport._decoders import FailureLast, SSEDecoder
 from ollama_transport._error_map import stream_failure
 from ollama_transport._errors import ProtocolError, StreamFailedError
 from ollama_transport._openai_answers import (
@@ -47,7 +47,7 @@ class EventReader(ABC, Generic[Line]):
         self._reason: str | None = None
         self._is_over = False
         self._hides_failure = False
-        self._failure: StreamFailedError | None = None
+        self._order = FailureLast()
 
     @property
     def received(self) -> tuple[Line, ...]:
@@ -64,7 +64,7 @@ class EventReader(ABC, Generic[Line]):
         if self._is_over:
             return []
         lines = self._take_all(self._decoder.feed(data))
-        is_over = self._decoder.finished and self._failure is None
+        is_over = self._decoder.finished and not self._order.is_pending
         return lines + self._close() if is_over else lines
 
     def finish(self) -> list[Line]:
@@ -81,20 +81,12 @@ class EventReader(ABC, Generic[Line]):
         return lines + self._close()
 
     def _take_all(self, objects: list[dict[str, Any]]) -> list[Line]:
-        if self._failure is not None:
-            raise self._failure
-        lines: list[Line] = []
-        for raw in objects:
-            if raw.get("error") is not None or raw.get("object") == "error":
-                self._failure = stream_failure(raw, received=self.received)
-                if not lines:
-                    raise self._failure
-                break
-            line = self._take(raw)
-            lines += [] if line is None else [line]
-        return lines
+        lines = self._order.each(objects, self._take)
+        return [line for line in lines if line is not None]
 
     def _take(self, raw: Mapping[str, Any]) -> Line | None:
+        if raw.get("error") is not None or raw.get("object") == "error":
+            raise stream_failure(raw, received=self.received)
         self._note_usage(raw)
         choice = first_choice(raw)
         if choice is None:

@@ -240,6 +240,19 @@ def test_demo_over_an_openai_compatible_server(ext: Ext, server: EmbeddedOllama)
     assert len(_requests(server, "/v1/chat/completions")) == 2
 
 
+def test_demo_over_an_openai_compatible_server_that_does_not_embed(
+    ext: Ext, server: EmbeddedOllama
+) -> None:
+    """Where its one model cannot embed, the embedded server does, and a line says so."""
+    server.script("GET", "/v1/models", Reply.json({"data": [{"id": "demo"}]}), repeat=True)
+    refused = Reply.error(500, "Llama model must be created with embedding=True")
+    server.script("POST", "/v1/embeddings", refused, repeat=True)
+    found = ext("demo", host=f"{server.url}/v1")
+    assert found.code == 0
+    assert "cannot embed: Llama model must be created with embedding=True" in found.err
+    assert found.out.count(ANSWER) == 2
+
+
 def test_demo_without_the_frameworks(
     ext: Ext, server: EmbeddedOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -173,6 +173,16 @@ def test_doctor_on_an_openai_compatible_server(ext: Ext, server: EmbeddedOllama)
     assert "/v1/embeddings" in {r.path for r in server.requests}
 
 
+def test_doctor_on_a_server_that_does_not_embed(ext: Ext, server: EmbeddedOllama) -> None:
+    """An OpenAI-compatible server that only chats is healthy; that it does not embed is told."""
+    refused = Reply.error(500, "no embeddings here")
+    server.script("POST", "/v1/embeddings", refused, repeat=True)
+    code, findings = _findings(ext, host=f"{server.url}/v1")
+    assert code == 0
+    assert findings["embed"]["ok"] is None
+    assert "no embeddings here" in findings["embed"]["text"]
+
+
 def test_doctor_at_the_terminal(terminal: Opens, server: EmbeddedOllama) -> None:
     """At a terminal it ends with the last finding, and 0."""
     screen = terminal("doctor", host=server.url)
