@@ -26,8 +26,13 @@ def image_data(image: bytes | str) -> Base64:
         UnsupportedContentError: for text that is no base64 (standard alphabet, padded): a path or
             an address is not opened here.
     """
-    if not isinstance(image, str):
+    if isinstance(image, bytes | bytearray | memoryview):
         return Base64(b64encode(image))
+    if not isinstance(image, str):
+        raise UnsupportedContentError(
+            f"an image is {image!r:.80}: `images` is a list of bytes, base64 or data URIs; a path "
+            "is not opened here, give Path(…).read_bytes()."
+        )
     text = image.partition(",")[2] if image.startswith("data:") else image
     # Line ends are left out: the server would skip them, but JSON text cannot hold them raw.
     data = text.encode("ascii", "replace")
@@ -75,7 +80,7 @@ def _dumps(body: Mapping[str, Any], splice: Any) -> bytes:
         text = json.dumps(
             body, default=splice, ensure_ascii=False, allow_nan=False, separators=(",", ":")
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ConfigError(f"the request cannot be written as JSON: {error}") from error
     try:
         return text.encode()

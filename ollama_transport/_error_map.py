@@ -60,8 +60,10 @@ _COUNTS = (
     re.compile(r"with context length of only (?P<length>\d+)"),
     re.compile(r"\((?P<prompt>\d+) tokens\) is too large to process\D+(?P<length>\d+)"),
 )
-# These are faults of the request, although the server answers 500 (wire reference 3.6 and 6).
-_CALLER_FAULTS_500 = re.compile(r'^option "|^invalid format: |^template: ')
+# These are faults of the request, although the server answers 500 (wire reference 3.6, 3.9 and 6).
+_CALLER_FAULTS_500 = re.compile(
+    r'^option "|^invalid format: |^template: |^this model only supports one image'
+)
 
 
 def error_text(body: bytes) -> tuple[str, dict[str, Any]]:
@@ -100,7 +102,7 @@ def _json_object(text: str) -> dict[str, Any] | None:
         return None
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
@@ -159,7 +161,7 @@ def _classify(
     if status in (401, 403):
         return AuthenticationError, _auth_hint(status, text, facts)
     if status in BUSY_STATUSES:
-        return ServerBusyError, "Try again later, or raise OLLAMA_MAX_QUEUE on the server."
+        return ServerBusyError, _busy_hint(status)
     by_text = _classify_text(text, {str(facts.get(key)) for key in ("code", "type")}, model)
     if by_text is not None:
         return by_text
@@ -188,6 +190,7 @@ _OVERFLOW_HINT = (
     "or allow truncation."
 )
 _NOT_IN_REGISTRY = "pull model manifest: file does not exist"
+_TOO_OLD = re.compile(r"pull model manifest: 412\b")
 _REGISTRY_HINT = (
     "The registry has no model of that name, or not that tag of it: check both in its library "
     "(ollama.com/library)."
@@ -247,12 +250,25 @@ def _auth_hint(status: int, text: str, facts: Mapping[str, Any]) -> str:
         )
     if "cloud is disabled" in text:
         return "Allow cloud models on the server, or choose a local one."
-    return "Set `api_key` or OLLAMA_API_KEY."
+    return "Set `api_key` or OLLAMA_API_KEY; for a cloud model, run `ollama signin` on the server."
+
+
+def _busy_hint(status: int) -> str:
+    if status == 503:
+        return "Try again later, or raise OLLAMA_MAX_QUEUE on the server."
+    if status == 429:
+        # The queue of a server of one's own answers 503: this is a limit of use (8.2).
+        return "Try again later, or ask for less: see `requests_per_minute`."
+    return "Try again later: what stands between here and the model did not reach it."
 
 
 def _server_hint(text: str) -> str:
     if _NOT_IN_REGISTRY in text:
         return _REGISTRY_HINT
+    if _TOO_OLD.search(text):
+        return "This model needs a newer Ollama: update the server."
+    if "invalid tool call arguments" in text or text.startswith("failed to parse JSON"):
+        return "The model wrote a tool call that is no JSON: ask again, or choose another model."
     if "out-of-memory" in text or "terminated" in text or "unexpectedly stopped" in text:
         return "The model may need more memory: try a smaller one or a smaller num_ctx."
     return "The server's log says more."
@@ -261,6 +277,12 @@ def _server_hint(text: str) -> str:
 def _rejected_hint(status: int, text: str) -> str:
     if status in (404, 405):
         return "Is that an Ollama server, and is the path of base_url right?"
+    if status == 413:
+        return "A proxy before the server takes no requests of that size."
+    if "remote model" in text:
+        return "Add its host to OLLAMA_REMOTES on the server, or choose a local model."
+    if "invalid input type" in text:
+        return "`input` is a list of texts: no numbers, no None."
     if "illegal base64" in text:
         return "Images are sent as plain base64 (standard alphabet, padded, no data: prefix)."
     if 300 <= status < 400:

@@ -103,22 +103,23 @@ class CallShaper:
     def __init__(self, names: Sequence[str]) -> None:
         self._names = frozenset(names)
         self._text = ""
-        self._is_text = False
+        self._head: Head | None = Head()
         self._sent = -1
         self._scanner = _ObjectScanner()
         self._id = ""
 
     def push(self, line: ChatLine) -> ChatLine:
         """Return the line as a caller who forced a tool sees it."""
-        if self._is_text:
+        if self._head is None:
             return line
         self._text += line.text
-        head = find_head(self._text, self._names)
-        if head is None:
-            self._is_text = True
+        if self._head.end is None:
+            self._head = find_head(self._text, self._names)
+        if self._head is None:
+            # No call: from here on the answer is the text it is, and what was held goes first.
             return _with_text(line, self._text)
-        bare = self._advance(_with_text(line, ""), head)
-        return self._finish(bare, head) if line.done else bare
+        bare = self._advance(_with_text(line, ""), self._head)
+        return self._finish(bare, self._head) if line.done else bare
 
     def _advance(self, line: ChatLine, head: "Head") -> ChatLine:
         if head.end is None or head.name is None:

@@ -84,9 +84,7 @@ def _opening_error(error: Exception, method: str, url: str) -> OllamaError:
         return _timeout(error, method, url)
     if isinstance(error, httpx.ConnectError | httpx.ProxyError):
         return OllamaConnectionError(
-            f"no server answers at {url} ({error}). Is Ollama running there (`ollama serve`)? "
-            "Else set base_url or OLLAMA_HOST.",
-            url=url,
+            f"no server answers at {url} ({error}). {_connect_hint(str(error))}", url=url
         )
     if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
         return OllamaConnectionError(
@@ -96,6 +94,15 @@ def _opening_error(error: Exception, method: str, url: str) -> OllamaError:
             sent=True,
         )
     return ProtocolError(f"{method} {url} failed: {type(error).__name__}: {error}.", url=url)
+
+
+def _connect_hint(text: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "Give the authority that signed it: client_kwargs={'verify': ssl_context}."
+    if "SSL" in text:
+        # Ollama itself has no TLS (wire reference 1.1): https needs a proxy before it.
+        return "Something is there, but it does not speak TLS: try http:// in base_url."
+    return "Is Ollama running there (`ollama serve`)? Else set base_url or OLLAMA_HOST."
 
 
 def _timeout(error: httpx.TimeoutException, method: str, url: str) -> OllamaTimeoutError:

@@ -1,6 +1,7 @@
 """Messages and tool calls as both wires know them."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -133,11 +134,16 @@ def _read_tool_call(raw: object) -> ToolCall:
     function = raw.get("function") if isinstance(raw, Mapping) else None
     if not isinstance(raw, Mapping) or not isinstance(function, Mapping):
         raise ProtocolError(f"the answer's tool call has no function: {raw!r:.80}")
-    arguments = function.get("arguments")
     identity = raw.get("id")
     return ToolCall(
         name=str(function.get("name", "")),
-        arguments={} if arguments is None else arguments,
+        arguments=_read_arguments(function.get("arguments")),
         id=identity if identity else None,
         index=function.get("index", raw.get("index")),
     )
+
+
+def _read_arguments(value: object) -> Mapping[str, Any] | str:
+    if value is None:
+        return {}
+    return value if isinstance(value, Mapping | str) else json.dumps(value, ensure_ascii=False)

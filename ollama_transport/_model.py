@@ -333,11 +333,14 @@ def check_names(cls: type[BaseModel], data: Mapping[str, Any]) -> None:
 
 def validation_error(owner: str, error: ValidationError) -> ConfigError:
     """Return (not raise) pydantic's findings as ours; inputs are not shown, they may be secret."""
-    faults = [
-        f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}".removeprefix(": ")
-        for fault in error.errors(include_url=False, include_input=False)
-    ]
+    faults = [_fault(fault) for fault in error.errors(include_url=False, include_input=False)]
     return ConfigError(f"{owner}: {'; '.join(faults)}")
+
+
+def _fault(fault: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in fault["loc"])
+    said = str(fault["msg"]).removeprefix("Value error, ")
+    return f"{where}: {said}" if where else said
 
 
 def part_secrets(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -197,6 +197,11 @@ def create(request: CreateRequest) -> Call[Progress]:
         "quantize": request.quantize,
         "renderer": request.renderer,
         "parser": request.parser,
+        "requires": request.requires,
+        "info": request.info,
+        "remote_host": request.remote_host,
+        "draft_files": request.draft_files,
+        "draft_quantize": request.draft_quantize,
         **request.extra,
     }
     return _transfer("/api/create", body)
@@ -258,7 +263,7 @@ def write_message(message: Message) -> dict[str, Any]:
     """Return a message as ``/api/chat`` takes it; content is sent even when it is empty."""
     return {
         "role": message.role,
-        "content": message.content,
+        "content": _content(message),
         **_given(
             {
                 "thinking": message.thinking if message.thinking else None,
@@ -270,6 +275,16 @@ def write_message(message: Message) -> dict[str, Any]:
         ),
         **message.extra,
     }
+
+
+def _content(message: Message) -> str:
+    content: object = message.content
+    if content is None or isinstance(content, str):
+        return content if content is not None else ""
+    raise UnsupportedContentError(
+        f"the content of a message of role {message.role!r} is {content!r:.80}: Ollama takes text "
+        "there; bytes or base64 of images and sounds go into `images`."
+    )
 
 
 def _write_tool_call(call: ToolCall) -> dict[str, Any]:
@@ -285,7 +300,7 @@ def _arguments(call: ToolCall) -> Mapping[str, Any]:
     if isinstance(call.arguments, Mapping):
         return call.arguments
     try:
-        return parse_object(call.arguments.encode())
+        return parse_object(str(call.arguments).encode())
     except ProtocolError as error:
         raise UnsupportedContentError(
             f"the arguments of the call of {call.name!r} in the history are no JSON object: "
@@ -371,9 +386,11 @@ def _given(body: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None}
 
 
-def _named(model: str) -> str:
-    if not model.strip():
-        raise ConfigError("no model is named: set `model`, for example model='llama3.2'.")
+def _named(model: object) -> str:
+    if not isinstance(model, str) or not model.strip():
+        raise ConfigError(
+            f"no model is named by {model!r}: set `model`, for example model='llama3.2'."
+        )
     return model
 
 

@@ -246,6 +246,8 @@ def _given(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _asked(model: str | None) -> str | None:
     """Return the model to ask; None is chosen by the client."""
-    if model is not None and not model.strip():
-        raise ConfigError("no model is named: set `model` to one that `Client.list()` returns.")
-    return model
+    if model is None or (isinstance(model, str) and model.strip()):
+        return model
+    raise ConfigError(
+        f"no model is named by {model!r}: set `model` to one that `Client.list()` returns."
+    )

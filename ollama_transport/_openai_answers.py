@@ -201,7 +201,11 @@ def _created_at(raw: Mapping[str, Any]) -> str:
     seconds = raw.get("created")
     if not isinstance(seconds, int | float):
         return ""
-    return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")
+    try:
+        at = datetime.fromtimestamp(int(seconds), UTC)
+    except (ValueError, OverflowError, OSError):
+        return ""  # some proxies count milliseconds, which makes a year that no calendar has
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def read_embeddings(raw: Mapping[str, Any], expected: int) -> Embeddings:

@@ -10,6 +10,8 @@ from ollama_transport._options import Think
 from ollama_transport._values import (
     KeepAlive,
     check_format,
+    check_items,
+    check_mapping,
     check_think,
     check_top_logprobs,
     keep_alive,
@@ -34,19 +36,66 @@ UnsupportedOptions = Literal["error", "drop"]
 """When the wire in use cannot carry an option: raise UnsupportedOptionError, or leave it out."""
 
 
-@dataclass(frozen=True, slots=True)
-class ChatRequest:
-    """Ask for the next message of a chat (wire reference 3).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequest:
+    """Hold what every request to a model may carry; None and {} leave the matter to the server.
 
-    A ``model`` of None is the first of the server's list that can chat. Else None and {} send
-    nothing and leave the matter to the server. No message loads the model, or unloads it with
-    ``keep_alive=0``. ``tools`` are OpenAI-style function objects; ``format`` is "json" or a JSON
-    schema; ``truncate=False`` refuses a prompt that does not fit instead of cutting it (3.8),
-    which ``on_context_overflow`` "warn" and "error" ask for where ``truncate`` is None. A
+    ``options`` are those of wire reference 6; ``truncate=False`` refuses an input that does not
+    fit instead of cutting it, which ``on_context_overflow`` "warn" and "error" ask for where
+    ``truncate`` is None; ``keep_alive`` is in seconds or a Go duration such as "5m". ``extra``
+    holds further top-level fields, sent as they are; ``unsupported_options`` says what to do with
+    what an OpenAI-compatible server cannot be sent.
+
+    Raises:
+        ConfigError: for a value that no server would take.
+    """
+
+    options: Mapping[str, Any] = field(default_factory=dict)
+    keep_alive: KeepAlive | None = None
+    truncate: bool | None = None
+    on_context_overflow: OverflowPolicy | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    unsupported_options: UnsupportedOptions = "error"
+
+    def __post_init__(self) -> None:
+        # Frozen dataclasses take their cleaned values this way only.
+        object.__setattr__(self, "keep_alive", keep_alive(self.keep_alive))
+        object.__setattr__(self, "options", check_mapping("options", self.options))
+        object.__setattr__(self, "extra", check_mapping("extra", self.extra))
+        checked_policy(self.on_context_overflow)
+        _check_unsupported(self.unsupported_options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WritingRequest(ModelRequest):
+    """Hold what every request for text may carry; as ModelRequest.
+
+    ``format`` is "json" or a JSON schema; ``think`` None lets a model think that can (wire
+    reference 3.3); ``shift=False`` ends an answer at the end of the context (3.8);
+    ``top_logprobs`` is 0 to 20, and needs ``logprobs``.
+    """
+
+    format: str | Mapping[str, Any] | None = None
+    think: Think | None = None
+    shift: bool | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+
+    def __post_init__(self) -> None:
+        ModelRequest.__post_init__(self)  # with slots the class is made anew: super() finds the old
+        object.__setattr__(self, "think", check_think(self.think))
+        object.__setattr__(self, "format", check_format(self.format))
+        check_top_logprobs(self.top_logprobs)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest(WritingRequest):
+    """Ask for the next message of a chat (wire reference 3); as WritingRequest.
+
+    A ``model`` of None is the first of the server's list that can chat. No message loads the
+    model, or unloads it with ``keep_alive=0``. ``tools`` are OpenAI-style function objects. A
     ``tool_choice`` that forces, and a ``format`` beside tools, are brought about by constrained
-    output where the server has no such thing. ``extra`` holds further top-level fields, sent as
-    they are; ``unsupported_options`` says what to do with what an OpenAI-compatible server cannot
-    be sent.
+    output where the server has no such thing; ``parallel_tool_calls=False`` keeps the first call.
 
     Raises:
         ConfigError: for a value that no server would take.
@@ -57,28 +106,21 @@ class ChatRequest:
     tools: Sequence[Mapping[str, Any]] = ()
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
-    format: str | Mapping[str, Any] | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    think: Think | None = None
-    keep_alive: KeepAlive | None = None
-    truncate: bool | None = None
-    on_context_overflow: OverflowPolicy | None = None
-    shift: bool | None = None
-    logprobs: bool | None = None
-    top_logprobs: int | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    unsupported_options: UnsupportedOptions = "error"
 
     def __post_init__(self) -> None:
-        _check(self)
+        WritingRequest.__post_init__(self)
+        check_items("messages", self.messages, Message, "Message(role, content)")
+        check_items("tools", self.tools, Mapping, "{'type': 'function', 'function': {…}}")
+        _check_choice(self.tool_choice)
 
 
 @dataclass(frozen=True, slots=True)
-class GenerateRequest:
-    """Ask for a completion of a prompt (wire reference 4); as ChatRequest.
+class GenerateRequest(WritingRequest):
+    """Ask for a completion of a prompt (wire reference 4); as WritingRequest.
 
-    ``suffix`` is the text after the gap to fill; ``raw`` sends the prompt without a template;
-    ``context`` is what an earlier answer returned. An empty prompt loads or unloads the model.
+    A ``model`` of None is the first of the server's list that can complete. ``suffix`` is the text
+    after the gap to fill; ``raw`` sends the prompt without a template; ``context`` is what an
+    earlier answer returned. An empty prompt loads or unloads the model.
 
     Raises:
         ConfigError: for a value that no server would take.
@@ -92,28 +134,15 @@ class GenerateRequest:
     context: Sequence[int] | None = None
     raw: bool | None = None
     images: Sequence[bytes | str] = ()
-    format: str | Mapping[str, Any] | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    think: Think | None = None
-    keep_alive: KeepAlive | None = None
-    truncate: bool | None = None
-    on_context_overflow: OverflowPolicy | None = None
-    shift: bool | None = None
-    logprobs: bool | None = None
-    top_logprobs: int | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    unsupported_options: UnsupportedOptions = "error"
-
-    def __post_init__(self) -> None:
-        _check(self)
 
 
 @dataclass(frozen=True, slots=True)
-class EmbedRequest:
+class EmbedRequest(ModelRequest):
     """Ask for the vectors of texts, one for each, in their order (wire reference 5.1).
 
-    ``dimensions`` cuts the vectors and normalises them again; ``truncate=False`` refuses a text
-    that is too long instead of cutting it.
+    As ModelRequest; a ``model`` of None is the first of the server's list that can embed.
+    ``dimensions`` cuts the vectors and normalises them again; the server leaves them as they are
+    where the model has no more than that.
 
     Raises:
         ConfigError: for a value that no server would take.
@@ -122,20 +151,14 @@ class EmbedRequest:
     model: str | None
     input: Sequence[str]
     dimensions: int | None = None
-    truncate: bool | None = None
-    on_context_overflow: OverflowPolicy | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
-    keep_alive: KeepAlive | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    unsupported_options: UnsupportedOptions = "error"
 
     def __post_init__(self) -> None:
-        if isinstance(self.input, str):
-            # A text is a sequence of texts, too: each letter would get a vector.
-            raise ConfigError("`input` is a list of texts: give [text] for one alone.")
-        object.__setattr__(self, "keep_alive", keep_alive(self.keep_alive))
-        checked_policy(self.on_context_overflow)
-        _check_unsupported(self.unsupported_options)
+        ModelRequest.__post_init__(self)
+        # A text is a sequence of texts, too: each letter would get a vector.
+        check_items("input", self.input, object, "texts: [text] for one alone")
+        if self.dimensions is not None and self.dimensions < 1:
+            # The server would pass over it without a word (wire reference 5.1).
+            raise ConfigError(f"dimensions={self.dimensions}: give 1 or more, or None for all.")
 
 
 def checked_policy(value: object) -> OverflowPolicy | None:
@@ -151,14 +174,13 @@ def checked_policy(value: object) -> OverflowPolicy | None:
     )
 
 
-def _check(request: ChatRequest | GenerateRequest) -> None:
-    # Frozen dataclasses take their cleaned values this way only.
-    object.__setattr__(request, "keep_alive", keep_alive(request.keep_alive))
-    object.__setattr__(request, "think", check_think(request.think))
-    object.__setattr__(request, "format", check_format(request.format))
-    check_top_logprobs(request.top_logprobs)
-    checked_policy(request.on_context_overflow)
-    _check_unsupported(request.unsupported_options)
+def _check_choice(value: object) -> None:
+    if value in (None, "auto", "none", "required") or isinstance(value, NamedTool):
+        return
+    # Ollama ignores the field (wire reference 3.1), so a wrong one would go unseen.
+    raise ConfigError(
+        f'tool_choice={value!r}: give "auto", "none", "required", or NamedTool(name) for one tool.'
+    )
 
 
 def _check_unsupported(value: object) -> None:
@@ -172,7 +194,8 @@ class CreateRequest:
 
     Give ``from_`` (another model), or ``files`` (name in the model: digest of an uploaded blob);
     ``Client.upload`` uploads one, ``Client.create_from_gguf`` does both. ``license`` is one text or
-    more.
+    more; ``requires`` the oldest Ollama that can run the model; ``extra`` further fields, sent as
+    they are. A model in ``from_`` that the server does not have is pulled.
     """
 
     model: str
@@ -187,4 +210,9 @@ class CreateRequest:
     quantize: str | None = None
     renderer: str | None = None
     parser: str | None = None
+    requires: str | None = None
+    info: Mapping[str, Any] | None = None
+    remote_host: str | None = None
+    draft_files: Mapping[str, str] | None = None
+    draft_quantize: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)

@@ -32,7 +32,7 @@ class RetryPolicy:
     loading when the client leaves, so a second try would begin from nothing (wire reference 7.4).
 
     Raises:
-        ConfigError: for numbers below 0.
+        ConfigError: for what is no number of 0 or more.
     """
 
     max_retries: int = DEFAULT_MAX_RETRIES
@@ -40,9 +40,11 @@ class RetryPolicy:
     first_wait_s: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.max_retries < 0:
-            raise ConfigError(f"max_retries={self.max_retries}: give 0 or more.")
-        if self.max_wait_s < 0 or self.first_wait_s < 0:
+        tries: object = self.max_retries
+        if not isinstance(tries, int) or tries < 0:
+            raise ConfigError(f"max_retries={tries!r}: give a whole number, 0 or more.")
+        waits: tuple[object, ...] = (self.max_wait_s, self.first_wait_s)
+        if not all(isinstance(wait, int | float) and wait >= 0 for wait in waits):
             raise ConfigError("the waits between retries are seconds, 0 or more.")
 
     def tenacity_arguments(self, repeatable: bool) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from ollama_transport._config import (
 )
 from ollama_transport._errors import ConfigError
 from ollama_transport._retry import RetryPolicy
+from ollama_transport._values import check_mapping
 from ollama_transport._version import __version__
 
 Api = Literal["auto", "native", "openai"]
@@ -201,6 +202,19 @@ def check_header(name: str, value: object) -> None:
         )
 
 
+def checked_headers(value: object) -> Mapping[str, Any]:
+    """Return headers as they were given; None is none.
+
+    Raises:
+        ConfigError: for anything but a mapping by names.
+    """
+    headers = check_mapping("headers", value)
+    for name in headers:
+        if not isinstance(name, str):
+            raise ConfigError(f"{name!r} cannot be the name of a header.")
+    return headers
+
+
 @functools.cache
 def _tell_key_unsent(url: str) -> None:
     # Cached, so that it is told once for each server and not with each call.
@@ -230,7 +244,7 @@ def make_settings(
     """
     clean, found = split_credentials(base_url)
     policy = retry if retry is not None else RetryPolicy()
-    given = {} if headers is None else headers
+    given = checked_headers(headers)
     return Settings(
         base_url=clean,
         api_key=reveal(api_key),
@@ -251,6 +265,9 @@ def split_credentials(base_url: str | None) -> tuple[str | None, str | None]:
     Raises:
         ConfigError: when the URL is not understood.
     """
+    given: object = base_url
+    if given is not None and not isinstance(given, str):
+        raise ConfigError(f"base_url={given!r:.80}: give text, such as 'http://127.0.0.1:11434'.")
     if base_url is None or not base_url.strip():
         return None, None
     endpoint = parse_host(base_url)
@@ -269,18 +286,20 @@ class ClientKwargs:
         sync: Mapping[str, Any] | None = None,
         asynchronous: Mapping[str, Any] | None = None,
     ) -> None:
-        self.both = dict(both) if both is not None else {}
-        self.sync = dict(sync) if sync is not None else {}
-        self.asynchronous = dict(asynchronous) if asynchronous is not None else {}
+        parts = (check_mapping("client_kwargs", part) for part in (both, sync, asynchronous))
+        self.both, self.sync, self.asynchronous = (dict(part) for part in parts)
 
     def __bool__(self) -> bool:
         return bool(self.both or self.sync or self.asynchronous)
 
     def lift_headers(self, more: Mapping[str, str] | None) -> dict[str, str]:
         """Take the headers for both out, and return them with more, which win."""
-        lifted = {name.lower(): value for name, value in self.both.pop("headers", {}).items()}
-        given = {} if more is None else more
-        return {**lifted, **{name.lower(): value for name, value in given.items()}}
+        lifted = checked_headers(self.both.pop("headers", None))
+        return {
+            n.lower(): value
+            for part in (lifted, checked_headers(more))
+            for n, value in part.items()
+        }
 
     def without_secrets(self) -> "ClientKwargs":
         """Return what may travel in a pickle; itself when that is all."""

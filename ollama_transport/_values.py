@@ -1,7 +1,8 @@
 """Values that the server is particular about, checked before they are sent."""
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
@@ -35,7 +36,7 @@ def keep_alive(value: KeepAlive | None) -> float | str | None:
             return _whole(float(text))
         if _DURATION.match(text):
             return text
-    elif not isinstance(value, bool) and isinstance(value, int | float):
+    elif not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value):
         return value
     raise ConfigError(
         f"keep_alive={value!r} is not understood: give seconds (-1 for ever, 0 to unload), or a "
@@ -72,7 +73,10 @@ def check_format(value: object) -> str | Mapping[str, Any] | None:
         return None
     if value == "json" or isinstance(value, Mapping):
         return cast("str | Mapping[str, Any]", value)
-    raise ConfigError(f'format={value!r} is not understood: give "json" or a JSON schema.')
+    raise ConfigError(
+        f'format={value!r} is not understood: give "json" or a JSON schema (of a pydantic model: '
+        "`Model.model_json_schema()`)."
+    )
 
 
 def check_top_logprobs(value: int | None) -> int | None:
@@ -81,6 +85,38 @@ def check_top_logprobs(value: int | None) -> int | None:
     Raises:
         ConfigError: outside 0 to 20.
     """
-    if value is None or (isinstance(value, int) and 0 <= value <= 20):
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    if value is None or (is_count and 0 <= value <= 20):
         return value
     raise ConfigError(f"top_logprobs={value!r} is out of range: give 0 to 20.")
+
+
+def check_items(name: str, value: object, kind: type, wanted: str) -> None:
+    """Check that a value is a sequence of one kind of thing.
+
+    Generators are refused as well: a request may have to be sent twice.
+
+    Raises:
+        ConfigError: for anything else; ``wanted`` says what the items should be.
+    """
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        found = f"a {type(value).__name__}"
+    else:
+        odd = [item for item in value if not isinstance(item, kind)]
+        if not odd:
+            return
+        found = f"one with {odd[0]!r:.80} in it"
+    raise ConfigError(f"`{name}` is {found}: give a list of {wanted}.")
+
+
+def check_mapping(name: str, value: object) -> Mapping[str, Any]:
+    """Return an object of names and values; None is an empty one.
+
+    Raises:
+        ConfigError: for anything else.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"`{name}` is {value!r:.80}: give a dict of names and values.")
+    return value

@@ -25,6 +25,8 @@ from ollama_transport.embedded._store import ModelStore
 
 _DATE_EVERY_S = 1.0
 _BACKLOG = 2048
+# asyncio accepts, makes the transport, then tells the protocol: a turn of the loop each.
+_TURNS_TO_CONNECT = 4
 
 
 class _Uvicorn(uvicorn.Server):
@@ -55,14 +57,23 @@ class _Uvicorn(uvicorn.Server):
         """Close every socket at once: streams break off, keep-alive connections end."""
         for server in self.servers:
             server.close()
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-        # Each request sees its client gone and ends by itself.
-        if self.server_state.tasks:
-            await asyncio.wait(set(self.server_state.tasks))
-        await self.lifespan.shutdown()
         for listening in sockets or []:
             listening.close()
+        await self._hang_up_on_all()
+        await self.lifespan.shutdown()
+
+    async def _hang_up_on_all(self) -> None:
+        state, quiet = self.server_state, 0
+        # A connection accepted just before is known to uvicorn only some turns of the loop later;
+        # left alone, its client would wait until its own timeout.
+        while quiet < _TURNS_TO_CONNECT:
+            for connection in list(state.connections):
+                connection.transport.abort()
+            # Each request sees its client gone and ends by itself.
+            if state.tasks:
+                await asyncio.wait(set(state.tasks))
+            await asyncio.sleep(0)
+            quiet = 0 if state.connections or state.tasks else quiet + 1
 
     def leave(self) -> None:
         """Ask the server to stop, from any thread or signal handler."""

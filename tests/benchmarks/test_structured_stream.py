@@ -3,6 +3,7 @@
 import json
 import statistics
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -67,10 +68,9 @@ def lines(pieces: list[str]) -> Iterator[dict[str, Any]]:
 
 def cpu_of(llm: Any, chunks: int) -> tuple[float, Any]:
     """Return the CPU of this thread for a chunk, in microseconds, and the last object."""
-    prompt, last = PromptTemplate("Make a menu of {many} dishes."), None
+    prompt = PromptTemplate("Make a menu of {many} dishes.")
     begin = time.thread_time()
-    for last in llm.stream_structured_predict(Menu, prompt, many=60):
-        pass
+    (last,) = deque(llm.stream_structured_predict(Menu, prompt, many=60), maxlen=1)
     return (time.thread_time() - begin) / chunks * 1e6, last
 
 

@@ -160,6 +160,21 @@ def test_arguments_stay_untouched(ollama: Make, way: Way, mode: str) -> None:
     assert network.body["think"] is False
 
 
+class Fixed(ChatPromptTemplate):
+    """A prompt that hands out its own messages."""
+
+    def format_messages(self, llm: Any = None, **kwargs: Any) -> list[ChatMessage]:
+        return self.message_templates
+
+
+@pytest.mark.parametrize("mode", ["default", "function", "llm"])
+def test_messages_of_a_prompt_stay_untouched(ollama: Make, way: Way, mode: str) -> None:
+    """D8: what a prompt hands out is its own, and is not written into."""
+    prompt = Fixed([ChatMessage("Tell me about Canada.")])
+    predict(way, ollama(Played(said(way, JSON)), pydantic_program_mode=mode), prompt)
+    assert prompt.message_templates == [ChatMessage("Tell me about Canada.")]
+
+
 def test_a_format_of_the_callers_wins(ollama: Make, way: Way) -> None:
     """What a caller says himself goes over what is made of the class."""
     network = Played(said(way, JSON))

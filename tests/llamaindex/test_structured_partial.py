@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from llama_index.core.program.utils import FlexibleModel
-from pydantic import AliasChoices, BaseModel, Field, RootModel
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, RootModel
 
 from llamaindex_ollama_ext._objects import candidates
 from llamaindex_ollama_ext._partial import PartialReader
@@ -195,6 +195,21 @@ def test_what_is_no_json_is_no_crash(text: str) -> None:
     for size in (1, 100):
         for shown in snapshots(Tree, text, size):
             assert isinstance(shown, FlexibleModel)
+
+
+class Named(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+
+    size: int = Field(alias="Size")
+    parts: list[Dish] = Field(alias="Parts")
+
+
+@pytest.mark.parametrize("key", ["parts", "Parts"])
+def test_a_field_is_known_by_alias_and_by_name(key: str) -> None:
+    """Whichever of the two the model writes, it is read under the field's name."""
+    shown = snapshots(Named, f'{{"{key}": [{{"name": "a", "price": 1}}, ', 100)[-1]
+    assert shown.parts == [Dish(name="a", price=1)]
+    assert shown.size is None
 
 
 def test_what_does_not_fit_is_shown_as_it_is() -> None:

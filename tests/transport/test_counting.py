@@ -89,18 +89,18 @@ def test_without_a_counter_it_is_estimated(run: Run, ask: Any) -> None:
 @pytest.mark.parametrize(
     "failure",
     [
-        httpx.ConnectError("gone"),
-        httpx.ReadTimeout("slow"),
-        httpx.Response(200, text="<html>"),
-        httpx.Response(200, json={"count": "many"}),
-        status(500, "no"),
-        status(503, "busy"),
+        lambda: httpx.ConnectError("gone"),
+        lambda: httpx.ReadTimeout("slow"),
+        lambda: httpx.Response(200, text="<html>"),
+        lambda: httpx.Response(200, json={"count": "many"}),
+        lambda: status(500, "no"),
+        lambda: status(503, "busy"),
     ],
     ids=["unreached", "slow", "html", "nonsense", "broken", "busy"],
 )
 def test_a_failed_count_fails_nothing(run: Run, failure: Any) -> None:
     """The answer is there, with an estimate; the count is tried once."""
-    network = Network(whole(), failure)
+    network = Network(whole(), failure())
     line = run(run.client(URL, transport=network).chat(HELLO))
     assert line.text == "Good day"
     assert line.usage == Usage(3, 2, estimated=True)

@@ -370,3 +370,13 @@ def test_capabilities_are_at_hand(run: Run) -> None:
     assert "tools" in run(run.client(transport=Network("show/tiny-chat")).capabilities("m"))
     bare = Network(httpx.Response(200, json={"model_info": {}}))
     assert list(run(run.client(transport=bare).capabilities("m"))) == []
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_error_of_null_is_none(run: Run, streamed: bool) -> None:
+    """Servers that write every field leave this one empty when all is well."""
+    line = {"message": {"role": "assistant", "content": "Hi"}, "done": True, "error": None}
+    client = run.client(transport=Network(httpx.Response(200, json=line)))
+    request = ChatRequest("m", [Message("user", "Hi")])
+    last = run.lines(client.chat_stream(request))[-1] if streamed else run(client.chat(request))
+    assert last.text == "Hi"

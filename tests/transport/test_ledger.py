@@ -91,9 +91,7 @@ def test_every_kind_of_call_counts(
     assert totals["demo-embed"].prompt_tokens > 0
 
 
-def test_the_legacy_embedding_counts(
-    run: Run, ledger: UsageLedger, server: EmbeddedOllama
-) -> None:
+def test_the_legacy_embedding_counts(run: Run, ledger: UsageLedger, server: EmbeddedOllama) -> None:
     """An old endpoint costs as well."""
     run(run.client(server.url, meters=[ledger]).embeddings("demo-embed", "a"))
     assert counted(ledger).requests == 1
