@@ -9,7 +9,7 @@ from langchain_core.outputs import Generation, GenerationChunk, LLMResult
 from pydantic import Field
 
 from langchain_ollama_ext._fields import OTHER_NAMES, with_logprobs
-from langchain_ollama_ext._obsolete import PEER_OBSOLETE, warn_obsolete
+from langchain_ollama_ext._obsolete import PEER_OBSOLETE
 from langchain_ollama_ext._params import (
     SERVER_ARGUMENTS,
     Picker,
@@ -21,7 +21,7 @@ from langchain_ollama_ext._stream import PROVIDER, usage_metadata
 from langchain_ollama_ext._tools import read_format
 from langchain_ollama_ext._usage import added
 from ollama_transport import GenerateLine, GenerateRequest
-from ollama_transport._options import OPTION_NAMES
+from ollama_transport._options import OPTION_NAMES, warn_obsolete
 
 _OF_IMAGE_MODELS = ("height", "steps", "width")
 """Arguments of langchain-ollama that the server ignores (wire reference 4)."""

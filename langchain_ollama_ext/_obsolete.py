@@ -1,23 +1,15 @@
 """Options that langchain-ollama still has and today's servers ignore."""
 
-import warnings
 from typing import Self
 
 from pydantic import BaseModel, Field, model_validator
+
+from ollama_transport._options import warn_obsolete
 
 PEER_OBSOLETE = ("mirostat", "mirostat_eta", "mirostat_tau", "tfs_z")
 """Fields of langchain-ollama 1.1.0 that today's servers ignore (wire reference 6)."""
 
 _GONE = "No longer exists in Ollama: accepted with a DeprecationWarning, and not sent."
-
-
-def warn_obsolete(name: str) -> None:
-    """Tell that an option does nothing any more, and is not sent."""
-    warnings.warn(
-        f"{name} no longer exists in Ollama, which ignores it: it is not sent. Leave it out.",
-        DeprecationWarning,
-        stacklevel=3,
-    )
 
 
 class ObsoleteOptions(BaseModel):

@@ -13,10 +13,16 @@ from langchain_ollama_ext._fields import (
     canonical_names,
     with_logprobs,
 )
-from langchain_ollama_ext._obsolete import PEER_OBSOLETE, warn_obsolete
+from langchain_ollama_ext._obsolete import PEER_OBSOLETE
 from langchain_ollama_ext._tools import read_format, read_tool_choice, read_tools
 from ollama_transport import ChatRequest, ConfigError, ServerFields
-from ollama_transport._options import OBSOLETE_OPTIONS, OPTION_NAMES, check_options, set_options
+from ollama_transport._options import (
+    OBSOLETE_OPTIONS,
+    OPTION_NAMES,
+    check_options,
+    set_options,
+    warn_obsolete,
+)
 from ollama_transport._options import unknown_name as _unknown_name
 
 if TYPE_CHECKING:

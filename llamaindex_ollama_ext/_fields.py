@@ -15,7 +15,7 @@ from ollama_transport import (
     ServerFields,
     Think,
 )
-from ollama_transport._options import set_options
+from ollama_transport._options import set_options, without_obsolete
 from ollama_transport._values import keep_alive as checked_keep_alive
 
 NOT_GIVEN: Any = object()
@@ -43,7 +43,8 @@ class LLMFields(ServerFields, SamplingOptions):
     json_mode: bool = Field(default=False, description="Have every answer be a JSON object.")
     additional_kwargs: dict[str, Any] = Field(
         default_factory=dict,
-        description="Further options, merged over the named ones and sent unchecked.",
+        description="Further options, merged over the named ones and sent unchecked; those that "
+        "Ollama no longer has are left out with a DeprecationWarning.",
     )
     is_function_calling_model: bool = Field(
         default=True,
@@ -87,6 +88,11 @@ class LLMFields(ServerFields, SamplingOptions):
         if isinstance(value, int) and value < 1 and value != SERVER_DECIDES:
             raise ValueError("give a number of tokens, or -1 to leave it to the server")
         return value
+
+    @field_validator("additional_kwargs")
+    @classmethod
+    def _drop_obsolete(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return without_obsolete(value)
 
     @field_validator("keep_alive")
     @classmethod

@@ -24,7 +24,7 @@ from ollama_transport import (
     Usage,
 )
 from ollama_transport._clients import Recipe
-from ollama_transport._options import check_options, set_options
+from ollama_transport._options import check_options, set_options, without_obsolete
 from ollama_transport._prefixes import resolve_prefixes
 from ollama_transport._totals import UsageTotal
 from ollama_transport._values import keep_alive as checked_keep_alive
@@ -151,7 +151,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
     @field_validator("ollama_additional_kwargs")
     @classmethod
     def _check_options(cls, value: dict[str, Any]) -> dict[str, Any]:
-        return check_options(value)
+        return check_options(without_obsolete(value))
 
     @model_validator(mode="after")
     def _check_one_of_each(self) -> Self:

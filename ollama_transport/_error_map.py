@@ -271,6 +271,9 @@ def _server_hint(text: str) -> str:
         return "The model wrote a tool call that is no JSON: ask again, or choose another model."
     if "out-of-memory" in text or "terminated" in text or "unexpectedly stopped" in text:
         return "The model may need more memory: try a smaller one or a smaller num_ctx."
+    if "requires --jinja" in text:
+        # Models made of one file share an engine, with the flags of the first (14).
+        return "Another model of the same weights is loaded: unload it, and ask again."
     return "The server's log says more."
 
 
@@ -279,6 +282,8 @@ def _rejected_hint(status: int, text: str) -> str:
         return "Is that an Ollama server, and is the path of base_url right?"
     if status == 413:
         return "A proxy before the server takes no requests of that size."
+    if "invalid model name" in text:
+        return "A name is MODEL[:TAG], of ASCII letters, digits, '_', '-' and '.'."
     if "remote model" in text:
         return "Add its host to OLLAMA_REMOTES on the server, or choose a local model."
     if "invalid input type" in text:

@@ -1,6 +1,7 @@
 """The one list of options: names, types, units and prose, inherited by every model class."""
 
 import difflib
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -160,6 +161,25 @@ def _first_fault(error: ValidationError) -> str:
     fault = error.errors(include_url=False)[0]
     name = ".".join(str(part) for part in fault["loc"])
     return f"{name}={fault['input']!r}: {fault['msg']}."
+
+
+def warn_obsolete(name: str, *, stacklevel: int = 3) -> None:
+    """Tell that an option does nothing any more, and is not sent."""
+    warnings.warn(
+        f"{name} no longer exists in Ollama, which ignores it: it is not sent. Leave it out.",
+        DeprecationWarning,
+        stacklevel=stacklevel,
+    )
+
+
+def without_obsolete(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options without those that older servers knew, warning of each.
+
+    The peers' documentation still shows some of them, so refusing them would break what works.
+    """
+    for name in options.keys() & OBSOLETE_OPTIONS:
+        warn_obsolete(name)
+    return {name: value for name, value in options.items() if name not in OBSOLETE_OPTIONS}
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:

@@ -12,11 +12,14 @@ import ssl
 import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
+from ollama_transport._errors import ConfigError
 from ollama_transport._settings import ClientKwargs, Config, Settings
+
+H = TypeVar("H", httpx.Client, httpx.AsyncClient)
 
 KEEPALIVE_S = 30.0
 _LIMITS = httpx.Limits(
@@ -63,9 +66,8 @@ class Pool:
         """Return the client for blocking calls."""
         with self._lock:
             if self._sync is None:
-                self._sync = httpx.Client(
-                    **_completed({**self._arguments, **self._kwargs.both, **self._kwargs.sync})
-                )
+                given = {**self._arguments, **self._kwargs.both, **self._kwargs.sync}
+                self._sync = _made(httpx.Client, given, "handle_request")
                 self._close_sync = weakref.finalize(self, self._sync.close)
             return self._sync
 
@@ -83,9 +85,8 @@ class Pool:
 
     def _made_for(self, loop: asyncio.AbstractEventLoop) -> "_LoopClient":
         self._forget_closed_loops()
-        client = httpx.AsyncClient(
-            **_completed({**self._arguments, **self._kwargs.both, **self._kwargs.asynchronous})
-        )
+        given = {**self._arguments, **self._kwargs.both, **self._kwargs.asynchronous}
+        client = _made(httpx.AsyncClient, given, "handle_async_request")
         return _LoopClient(client, _close_with_loop(weakref.ref(self), loop, client))
 
     def forget(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -171,6 +172,25 @@ def _httpx_arguments(settings: Settings, config: Config) -> dict[str, Any]:
         # A proxy of the environment is no way to this machine itself.
         "trust_env": not config.endpoint.is_loopback,
     }
+
+
+def _made(kind: type[H], arguments: dict[str, Any], sends: str) -> H:
+    """Return an httpx client; ``sends`` is the method by which it uses a transport.
+
+    Raises:
+        ConfigError: for arguments that httpx does not take.
+    """
+    transport = arguments.get("transport")
+    if transport is not None and not hasattr(transport, sends):
+        raise ConfigError(
+            f"the transport {transport!r:.80} has no {sends}: one for blocking calls alone goes "
+            "into a Client or sync_client_kwargs, one for asyncio into an AsyncClient or "
+            "async_client_kwargs."
+        )
+    try:
+        return kind(**_completed(arguments))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"httpx does not take these client_kwargs: {error}.") from error
 
 
 def _completed(arguments: dict[str, Any]) -> dict[str, Any]:

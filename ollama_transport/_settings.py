@@ -267,7 +267,9 @@ def split_credentials(base_url: str | None) -> tuple[str | None, str | None]:
     """
     given: object = base_url
     if given is not None and not isinstance(given, str):
-        raise ConfigError(f"base_url={given!r:.80}: give text, such as 'http://127.0.0.1:11434'.")
+        raise ConfigError(
+            f"base_url is a {type(given).__name__}: give text, such as 'http://127.0.0.1:11434'."
+        )
     if base_url is None or not base_url.strip():
         return None, None
     endpoint = parse_host(base_url)

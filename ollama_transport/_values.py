@@ -118,5 +118,6 @@ def check_mapping(name: str, value: object) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        raise ConfigError(f"`{name}` is {value!r:.80}: give a dict of names and values.")
+        # Not shown: headers hold secrets.
+        raise ConfigError(f"`{name}` is a {type(value).__name__}: give a dict of names and values.")
     return value

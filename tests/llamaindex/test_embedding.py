@@ -15,7 +15,7 @@ from llama_index.core.embeddings.loading import load_embed_model
 from recorded import recording
 from running import Run
 
-from llamaindex_ollama_ext import OllamaEmbedding
+from llamaindex_ollama_ext import Ollama, OllamaEmbedding
 from ollama_transport import (
     ConfigError,
     ContextOverflowError,
@@ -361,3 +361,15 @@ def test_several_queries_are_averaged(embedder: Make) -> None:
     embed = embedder(Vectors(), query_instruction="q:")
     expected = mean_agg([vector_of("q: a"), vector_of("q: bcd")])
     assert embed.get_agg_embedding_from_queries(["a", "bcd"]) == expected
+
+
+def test_options_that_are_gone_warn_and_are_not_sent() -> None:
+    """The peers' documentation shows mirostat=0: that goes on working, and tells to leave it."""
+    with pytest.warns(DeprecationWarning, match="mirostat no longer exists"):
+        model = OllamaEmbedding(
+            model_name="m", ollama_additional_kwargs={"mirostat": 0, "num_ctx": 64}
+        )
+    assert model.ollama_additional_kwargs == {"num_ctx": 64}
+    with pytest.warns(DeprecationWarning, match="mirostat no longer exists"):
+        llm = Ollama(model="m", additional_kwargs={"mirostat": 0, "num_ctx": 64})
+    assert llm.additional_kwargs == {"num_ctx": 64}

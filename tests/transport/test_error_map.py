@@ -136,15 +136,34 @@ TEXTS: list[tuple[int, str, type[StatusError], str]] = [
         AuthenticationError,
         "Allow cloud",
     ),
-    (400, "this server cannot run this remote model", RequestRejectedError, ""),
+    (
+        400,
+        "this server cannot run this remote model",
+        RequestRejectedError,
+        "OLLAMA_REMOTES",
+    ),
+    (413, "<h1>413 Request Entity Too Large</h1>", RequestRejectedError, "proxy"),
+    (400, "invalid input type", RequestRejectedError, "list of texts"),
+    (
+        500,
+        "this model only supports one image while more than one image requested",
+        RequestRejectedError,
+        "",
+    ),
+    (
+        500,
+        "pull model manifest: 412: needs a newer version",
+        ServerError,
+        "update the server",
+    ),
     (502, "dial tcp: lookup ollama.com: no such host", ServerBusyError, "later"),
     (401, "unauthorized", AuthenticationError, "OLLAMA_API_KEY"),
-    (429, "you have reached your hourly usage limit", ServerBusyError, "later"),
+    (429, "you have reached your hourly usage limit", ServerBusyError, "requests_per_minute"),
     (
         500,
         'llama-server returned invalid tool call arguments for "f": unexpected end of JSON input',
         ServerError,
-        "log",
+        "ask again",
     ),
     (500, "llama-server chat error: map[code:500 message:boom type:server_error]", ServerError, ""),
     (500, "pull model manifest: file does not exist", ServerError, "library"),
@@ -174,7 +193,7 @@ TEXTS: list[tuple[int, str, type[StatusError], str]] = [
         ContextOverflowError,
         "num_ctx",
     ),
-    (500, "tools param requires --jinja flag", ServerError, "log"),
+    (500, "tools param requires --jinja flag", ServerError, "unload it"),
 ]
 
 
