@@ -31,7 +31,7 @@ def asked(ollama: Make, way: Way, settings: dict[str, Any], call: dict[str, Any]
         ({"temperature": 0.5}, {"temperature": None}, {"options": {"temperature": 0.5}}),
         ({"top_k": 5}, {"options": {"seed": 1}}, {"options": {"top_k": 5, "seed": 1}}),
         ({}, {"options": {"seed": 1}, "seed": 2}, {"options": {"seed": 2}}),
-        ({"additional_kwargs": {"mirostat": 2}}, {}, {"options": {"mirostat": 2}}),
+        ({"additional_kwargs": {"newer": 2}}, {}, {"options": {"newer": 2}}),
         (
             {"top_p": 0.2, "additional_kwargs": {"top_p": 0.3}},
             {},
