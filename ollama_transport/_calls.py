@@ -118,12 +118,13 @@ class LineReader(Generic[T]):
         """Take the end of the stream and return what it completes."""
         self.feed(b"")  # a failure that was held back is no cut
         try:
-            lines = self._order.each(self._decoder.finish(), self._take)
+            objects = self._decoder.finish()
         except ProtocolError as error:
             if not self._received and not error.line.lstrip().startswith(b"{"):
                 raise  # not the start of a line: a proxy's page
             # The rest of a line: the connection was cut inside it.
             raise truncated(self.received) from error
+        lines = self._order.each(objects, self._take)
         if not self._complete:
             raise truncated(self.received)
         return lines

@@ -189,11 +189,30 @@ _OVERFLOW_HINT = (
     "Set a larger num_ctx (the model's maximum permitting), shorten the prompt, "
     "or allow truncation."
 )
-_NOT_IN_REGISTRY = "pull model manifest: file does not exist"
-_TOO_OLD = re.compile(r"pull model manifest: 412\b")
-_REGISTRY_HINT = (
-    "The registry has no model of that name, or not that tag of it: check both in its library "
-    "(ollama.com/library)."
+_MEMORY_HINT = "The model may need more memory: try a smaller one or a smaller num_ctx."
+_TOOL_CALL_HINT = "The model wrote a tool call that is no JSON: ask again, or choose another model."
+# The first that the text holds says what to do.
+_TEXT_HINTS = (
+    (
+        "pull model manifest: file does not exist",
+        "The registry has no model of that name, or not that tag of it: check both in its library "
+        "(ollama.com/library).",
+    ),
+    ("pull model manifest: 412", "This model needs a newer Ollama: update the server."),
+    ("invalid tool call arguments", _TOOL_CALL_HINT),
+    ("failed to parse JSON", _TOOL_CALL_HINT),
+    # Models made of one file share an engine while it is loaded, with the flags of the first (14).
+    ("requires --jinja", "Another model of the same weights is loaded: unload it, and ask again."),
+    ("out-of-memory", _MEMORY_HINT),
+    ("terminated", _MEMORY_HINT),
+    ("unexpectedly stopped", _MEMORY_HINT),
+    ("invalid model name", "A name is MODEL[:TAG], of ASCII letters, digits, '_', '-' and '.'."),
+    ("remote model", "Add its host to OLLAMA_REMOTES on the server, or choose a local model."),
+    ("invalid input type", "`input` is a list of texts: no numbers, no None."),
+    (
+        "illegal base64",
+        "Images are sent as plain base64 (standard alphabet, padded, no data: prefix).",
+    ),
 )
 _OPENAI_HINTS: dict[type[StatusError], str] = {
     ContextOverflowError: "Shorten the prompt, ask for fewer tokens, or start the server with a "
@@ -262,37 +281,24 @@ def _busy_hint(status: int) -> str:
     return "Try again later: what stands between here and the model did not reach it."
 
 
+def _text_hint(text: str) -> str:
+    return next((hint for part, hint in _TEXT_HINTS if part in text), "")
+
+
 def _server_hint(text: str) -> str:
-    if _NOT_IN_REGISTRY in text:
-        return _REGISTRY_HINT
-    if _TOO_OLD.search(text):
-        return "This model needs a newer Ollama: update the server."
-    if "invalid tool call arguments" in text or text.startswith("failed to parse JSON"):
-        return "The model wrote a tool call that is no JSON: ask again, or choose another model."
-    if "out-of-memory" in text or "terminated" in text or "unexpectedly stopped" in text:
-        return "The model may need more memory: try a smaller one or a smaller num_ctx."
-    if "requires --jinja" in text:
-        # Models made of one file share an engine, with the flags of the first (14).
-        return "Another model of the same weights is loaded: unload it, and ask again."
-    return "The server's log says more."
+    hint = _text_hint(text)
+    return hint if hint else "The server's log says more."
 
 
 def _rejected_hint(status: int, text: str) -> str:
     if status in (404, 405):
         return "Is that an Ollama server, and is the path of base_url right?"
     if status == 413:
+        # Ollama has no limit of its own (wire reference 1.1).
         return "A proxy before the server takes no requests of that size."
-    if "invalid model name" in text:
-        return "A name is MODEL[:TAG], of ASCII letters, digits, '_', '-' and '.'."
-    if "remote model" in text:
-        return "Add its host to OLLAMA_REMOTES on the server, or choose a local model."
-    if "invalid input type" in text:
-        return "`input` is a list of texts: no numbers, no None."
-    if "illegal base64" in text:
-        return "Images are sent as plain base64 (standard alphabet, padded, no data: prefix)."
     if 300 <= status < 400:
         return "The server redirects: set base_url to its final address."
-    return ""
+    return _text_hint(text)
 
 
 def overflow_counts(text: str, facts: Mapping[str, Any]) -> tuple[int | None, int | None]:

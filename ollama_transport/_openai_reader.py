@@ -71,10 +71,11 @@ class EventReader(ABC, Generic[Line]):
         """Take the end of the stream and return what it completes."""
         self.feed(b"")  # a failure that was held back is no cut
         try:
-            lines = self._take_all(self._decoder.finish())
+            objects = self._decoder.finish()
         except ProtocolError as error:
             # The rest of an event: the connection was cut inside it.
             raise truncated(self.received) from error
+        lines = self._take_all(objects)
         if not self._decoder.finished and self._reason is None:
             why = _hidden_failure if self._hides_failure else truncated
             raise why(self.received)

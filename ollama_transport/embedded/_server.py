@@ -25,7 +25,7 @@ from ollama_transport.embedded._store import ModelStore
 
 _DATE_EVERY_S = 1.0
 _BACKLOG = 2048
-# asyncio accepts, makes the transport, then tells the protocol: a turn of the loop each.
+# asyncio accepts, makes a transport, then tells the protocol: a turn of the loop for each.
 _TURNS_TO_CONNECT = 4
 
 
@@ -55,17 +55,22 @@ class _Uvicorn(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close every socket at once: streams break off, keep-alive connections end."""
+        loop = asyncio.get_running_loop()
+        # First nothing new is accepted. Closing the server at once would do that too, but asyncio
+        # forgets a connection that it is just accepting then, and its client waits for ever.
+        for listening in sockets or []:
+            with contextlib.suppress(NotImplementedError):  # Windows' own event loop
+                loop.remove_reader(listening)
+        await self._hang_up_on_all()
         for server in self.servers:
             server.close()
+        await self.lifespan.shutdown()
         for listening in sockets or []:
             listening.close()
-        await self._hang_up_on_all()
-        await self.lifespan.shutdown()
 
     async def _hang_up_on_all(self) -> None:
         state, quiet = self.server_state, 0
-        # A connection accepted just before is known to uvicorn only some turns of the loop later;
-        # left alone, its client would wait until its own timeout.
+        # A connection is known to uvicorn only some turns after it was accepted.
         while quiet < _TURNS_TO_CONNECT:
             for connection in list(state.connections):
                 connection.transport.abort()
