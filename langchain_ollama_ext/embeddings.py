@@ -10,7 +10,6 @@ from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr
 from langchain_ollama_ext._concurrency import fan_out, map_tasks, map_threads
 from langchain_ollama_ext._errors import langchain_errors
 from langchain_ollama_ext._obsolete import ObsoleteOptions
-from langchain_ollama_ext._usage import UsageMeter
 from ollama_transport import (
     AsyncClient,
     Client,
@@ -31,6 +30,7 @@ from ollama_transport import (
 from ollama_transport import Embeddings as Vectors
 from ollama_transport._options import set_options
 from ollama_transport._prefixes import resolve_prefixes
+from ollama_transport._totals import UsageTotal
 from ollama_transport._values import keep_alive as checked_keep_alive
 
 _SUSPECTS = 4
@@ -118,7 +118,7 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
         "model can embed; not in the constructor, which does no I/O.",
     )
 
-    _meter: UsageMeter = PrivateAttr(default_factory=UsageMeter)
+    _meter: UsageTotal = PrivateAttr(default_factory=UsageTotal)
     _validated: bool = PrivateAttr(default=False)
 
     @property
