@@ -102,7 +102,12 @@ def _value(block: Block) -> Block:
 
 def _text(block: Block, read: Content) -> None:
     text = block.get("text")
-    read.texts.append(text if isinstance(text, str) else "")
+    if text is not None and not isinstance(text, str):
+        raise UnsupportedContentError(
+            f"the text of a content block is {type(text).__name__}, no text: {_as_json(block):.120}"
+        )
+    # Streams of other providers leave blocks without a text behind.
+    read.texts.append("" if text is None else text)
 
 
 def _refusal(block: Block, read: Content) -> None:
@@ -153,12 +158,11 @@ def _thoughts_in(value: object) -> list[str]:
 
 def thoughts_of(value: object) -> str:
     """Return the reasoning that a provider keeps in ``additional_kwargs``; "" for none."""
-    if isinstance(value, Mapping):
-        read = Content()
-        _thought(value, read)
-        _text(value, read)
-        return "\n".join(read.thoughts)
-    return "\n".join(_thoughts_in(value))
+    if not isinstance(value, Mapping):
+        return "\n".join(_thoughts_in(value))
+    read = Content()
+    _thought(value, read)
+    return "\n".join([*read.thoughts, *_thoughts_in(value.get("text"))])
 
 
 def _call(block: Block, read: Content) -> None:

@@ -94,6 +94,7 @@ def resolve_completion(
     for name in _OF_IMAGE_MODELS:
         if name in given:
             warn_obsolete(name)
+    # An argument wins over its field, and None means that it was not given.
     pick = Picker(model, given)
     return GenerateRequest(
         model=pick("model"),
@@ -132,6 +133,7 @@ def identity(request: GenerateRequest) -> dict[str, Any]:
     options, reasoning = asked.pop("options"), asked.pop("think")
     rest = {**asked, "reasoning": reasoning, "images": images}
     told = {name: value for name, value in rest.items() if value is not None}
+    # Unset and empty ask for the same, so they must not be two keys of a cache.
     return {**{n: v for n, v in told.items() if v not in ("", [], {})}, **options}
 
 
@@ -176,6 +178,7 @@ def _ending(line: GenerateLine) -> dict[str, Any]:
         "done": line.done,
         "done_reason": line.done_reason,
         **said,
+        # The name that tracers and other providers' code know.
         "finish_reason": line.done_reason,
         "model_name": line.model,
         "model_provider": PROVIDER,

@@ -48,6 +48,7 @@ class LangChainTimeoutError(ours.OllamaTimeoutError, core.ModelTimeoutError):
 class LangChainProtocolError(ours.ProtocolError, core.ModelAPIError):
     """Tell that the answer is not what an Ollama server sends; the next one would not be."""
 
+    # Core's ModelAPIError says that it is: a failing server may recover, a foreign one will not.
     is_retryable = False
 
 

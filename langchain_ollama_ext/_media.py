@@ -183,7 +183,7 @@ def fetch_images(urls: Sequence[str], limits: FetchLimits) -> dict[str, bytes]:
                     for piece in response.iter_bytes():
                         download.take(piece)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise download.failed(str(error)) from error
+                raise download.failed(_reason(error)) from error
             images[url] = bytes(download.data)
     return images
 
@@ -200,7 +200,7 @@ async def afetch_images(urls: Sequence[str], limits: FetchLimits) -> dict[str, b
                 async for piece in response.aiter_bytes():
                     download.take(piece)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise download.failed(str(error)) from error
+            raise download.failed(_reason(error)) from error
         return bytes(download.data)
 
     async with httpx.AsyncClient(**_client_arguments(limits)) as http:
@@ -212,6 +212,12 @@ async def afetch_images(urls: Sequence[str], limits: FetchLimits) -> dict[str, b
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _reason(error: Exception) -> str:
+    # The timeouts of httpx's async client have no text of their own.
+    said = str(error)
+    return said if said else type(error).__name__
 
 
 def _client_arguments(limits: FetchLimits) -> dict[str, Any]:

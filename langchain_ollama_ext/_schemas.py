@@ -17,12 +17,13 @@ _ACCEPTED = (
     "a pydantic class (v1 or v2), a TypedDict class, or a dict that is a JSON schema, an OpenAI "
     "tool or function, or OpenAI's json_schema response format"
 )
+# Templates write names into markup of their own, and parsers read no others back.
 _UNFIT_FOR_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Be a schema, understood: ``make`` turns parsed JSON into what the caller wants to have.
+    """Hold a schema, understood: ``make`` turns parsed JSON into what the caller wants to have.
 
     ``make`` raises ValueError (pydantic's ValidationError is one) for what does not fit; for a
     TypedDict and a dict it returns the value as it is.
@@ -47,9 +48,9 @@ def understood(schema: object) -> Shape:
         ConfigError: for what is no schema, naming what is one.
     """
     if isinstance(schema, type) and issubclass(schema, BaseModel):
-        return Shape(schema.__name__, schema.model_json_schema(), schema.model_validate)
+        return Shape(_fit(schema.__name__), schema.model_json_schema(), schema.model_validate)
     if isinstance(schema, type) and issubclass(schema, BaseModelV1):
-        return Shape(schema.__name__, schema.schema(), schema.parse_obj)
+        return Shape(_fit(schema.__name__), schema.schema(), schema.parse_obj)
     if isinstance(schema, type) and is_typeddict(schema):
         return Shape(schema.__name__, typed_dict_schema(schema), _as_it_is)
     if isinstance(schema, Mapping):
@@ -70,6 +71,11 @@ def _name_of(schema: Mapping[str, Any], bare: Mapping[str, Any]) -> str:
     """Return the name in an envelope, or the schema's title, fit for a tool."""
     for part in (schema.get("function"), schema.get("json_schema"), schema):
         if isinstance(part, Mapping) and isinstance(part.get("name"), str):
-            return _UNFIT_FOR_NAMES.sub("_", part["name"])
+            return _fit(part["name"])
     title = bare.get("title")
-    return _UNFIT_FOR_NAMES.sub("_", title) if isinstance(title, str) and title else "answer"
+    return _fit(title) if isinstance(title, str) and title else "answer"
+
+
+def _fit(name: str) -> str:
+    # Titles hold blanks, and generic classes brackets: Box[int].
+    return _UNFIT_FOR_NAMES.sub("_", name)

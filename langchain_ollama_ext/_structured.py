@@ -63,6 +63,7 @@ def structured_output(
     if method == "function_calling":
         llm = _forced(model, shape, strict, tools, bound)
     else:
+        # JSON mode is a grammar of the server without a schema (wire reference 3.6).
         wanted = "json" if method == "json_mode" else dict(shape.json_schema)
         llm = _formatted(model, wanted, strict, tools, bound)
     parser = StructuredOutputParser(shape=shape, called=method == "function_calling")
@@ -109,6 +110,7 @@ def _formatted(
     tools: Sequence[Any] | None,
     bound: Mapping[str, Any],
 ) -> Runnable[LanguageModelInput, Any]:
+    # Beside tools a format binds the final answer only: the transport makes one schema of both.
     if tools:
         arguments = {**bound, **_strictness(strict), "format": wanted}
         return model.bind_tools(list(tools), **arguments)

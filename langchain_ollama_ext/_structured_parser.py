@@ -17,6 +17,7 @@ from langchain_ollama_ext._schemas import Shape
 _FENCE = re.compile(r"```[\w-]*\s*")
 _END_OF_THINKING = "</think>"
 _NOTHING = object()
+# Enough to see what a model wrote instead, and little enough for a log.
 _SHOWN_CHARACTERS = 200
 
 
@@ -46,7 +47,7 @@ def _restored(args: tuple[Any, ...], state: dict[str, Any]) -> StructuredOutputE
 
 
 class Answer:
-    """Be the memory of one structured answer; made anew for each.
+    """Gather one structured answer, whole or piece by piece; made anew for each.
 
     With ``called``, the answer is the arguments of a call of the tool named as the shape; else it
     is the text.
@@ -117,6 +118,7 @@ class Answer:
             StructuredOutputError: for an answer that is cut, empty, no JSON, or of another shape.
         """
         text = self._json()
+        # Only possible where the caller gave other tools: the calls are its answer.
         if self._names and not text.strip():
             return None
         try:
@@ -132,6 +134,7 @@ class Answer:
     def _json(self) -> str:
         if not self._called:
             return json_part(self._text)
+        # A second call of the same name is a repetition: one object was asked for.
         for index, name in self._names.items():
             if name == self._shape.name:
                 return self._arguments[index]

@@ -20,7 +20,7 @@ from typing import (
 
 from langchain_core.utils.function_calling import convert_to_json_schema
 from pydantic import Field, TypeAdapter
-from typing_extensions import TypedDict, is_typeddict
+from typing_extensions import ReadOnly, TypedDict, is_typeddict
 
 
 def typed_dict_schema(cls: type) -> dict[str, Any]:
@@ -42,6 +42,7 @@ def typed_dict_schema(cls: type) -> dict[str, Any]:
 
 def readable(cls: type) -> bool:
     """Tell whether langchain-core can read a TypedDict: NotRequired and recursion are beyond it."""
+    # Tried, because what it can read changes with langchain-core's version.
     try:
         convert_to_json_schema(cls)
     except (TypeError, RecursionError):
@@ -85,6 +86,7 @@ def _key(hint: Any, inside: tuple[type, ...]) -> tuple[Any, bool]:
     if get_origin(hint) is not Annotated:
         return _portable(hint, inside), False
     bare, *notes = get_args(hint)
+    # langchain-core's form: the default first, ... for none, then the description.
     described = [note for note in notes[:2] if isinstance(note, str)]
     if not described:
         return Annotated[_portable(bare, inside), *notes], False
@@ -100,6 +102,9 @@ def _portable(hint: Any, inside: tuple[type, ...]) -> Any:
     if origin is None or origin is Literal:
         return hint
     rebuilt = tuple(_key(argument, inside)[0] for argument in arguments)
+    # JSON schema has no word for it that a grammar heeds.
+    if origin is ReadOnly:
+        return rebuilt[0]
     if origin in (Union, types.UnionType):
         return Union[rebuilt]  # noqa: UP007 - the members are known at run time only
     return origin[rebuilt]

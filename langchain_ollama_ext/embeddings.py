@@ -183,6 +183,7 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
         try:
             return self._vectors(client.embed(self._request(batch.texts)))
         except OllamaError as error:
+            # Asked now: without the place a user would search thousands of texts by hand.
             locate(error, batch, self._refused_alone(client, batch, error))
             raise
 
@@ -276,7 +277,7 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Be the texts of one request; ``start`` is the place of the first of ``total`` texts."""
+    """Hold the texts of one request; ``start`` is the place of the first of ``total`` texts."""
 
     start: int
     texts: Sequence[str]
@@ -284,7 +285,7 @@ class Batch:
 
 
 class Plan:
-    """Be one call's batches, and the count of its texts that are done."""
+    """Hold one call's batches, and count its texts that are done."""
 
     def __init__(
         self,
@@ -340,6 +341,7 @@ def suspects(batch: Batch, error: OllamaError) -> list[int]:
 def locate(error: OllamaError, batch: Batch, place: int | None) -> None:
     """Let an error about texts say which ones of the list it is about, where that is news."""
     where = _place(error, batch, place)
+    # The error itself is changed: a new one would lose its class, its status and its body.
     if where:
         error.args = (f"{where} of {batch.total}: {error}",)
 

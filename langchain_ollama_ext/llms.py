@@ -163,6 +163,7 @@ class OllamaLLM(CompletionFields, BaseLLM):
         Core keys its cache by the model alone, and traces the arguments as they are: what is
         asked for has to be on the model, and secrets must not be among the arguments.
         """
+        # Nearly every call: no copy is made for it.
         if not arguments:
             return self, {}
         core = {name: arguments[name] for name in _FOR_CORE & arguments.keys()}

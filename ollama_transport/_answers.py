@@ -67,6 +67,7 @@ class ChatLine:
         """Read a line of ``/api/chat``; null and absent count alike."""
         done = raw.get("done") is True
         message, created_at = read_message(raw.get("message")), _text(raw, "created_at")
+        # Servers of before 0.12.10 send calls without ids (wire reference 12); frameworks need one.
         if message.tool_calls:
             message = replace(message, tool_calls=with_ids(message.tool_calls, created_at))
         return cls(
@@ -75,6 +76,7 @@ class ChatLine:
             created_at=created_at,
             done=done,
             done_reason=raw.get("done_reason"),
+            # Metrics stand on the last line alone (wire reference 3.2).
             usage=Usage.from_native(raw) if done else None,
             logprobs=raw.get("logprobs"),
             raw=raw,
@@ -107,6 +109,7 @@ class GenerateLine:
         return cls(
             text=_text(raw, "response"),
             thinking=_text(raw, "thinking"),
+            # Only those of the very last piece arrive on this endpoint (wire reference 4).
             tool_calls=read_tool_calls(raw.get("tool_calls")),
             model=_text(raw, "model"),
             created_at=_text(raw, "created_at"),
@@ -135,6 +138,7 @@ class Embeddings:
         Raises:
             ProtocolError: when it holds no vectors.
         """
+        # The legacy endpoint sends one vector, under the singular (wire reference 5.2).
         vectors = [raw["embedding"]] if "embedding" in raw else raw.get("embeddings")
         return cls(
             vectors=_vectors(vectors),
@@ -158,6 +162,8 @@ def _text(raw: Mapping[str, Any], key: str) -> str:
 class Answer(BaseModel):
     """Be an answer about models: typed, unknown keys kept, the object as it came in `raw`."""
 
+    # Names such as model_info are the server's own; a dozen validators built at import would cost
+    # every program that never lists a model.
     model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=(), defer_build=True)
 
     _raw: Mapping[str, Any] = PrivateAttr(default_factory=dict)
@@ -201,6 +207,7 @@ class ModelDetails(Answer):
     parent_model: str = ""
     format: str = ""
     family: str = ""
+    # null where the GGUF names none (wire reference 5.3).
     families: list[str] | None = None
     parameter_size: str = ""
     quantization_level: str = ""
@@ -217,6 +224,7 @@ class ModelSummary(Answer):
 
     name: str
     model: str = ""
+    # In the server's own time zone, unlike created_at (wire reference 1.16).
     modified_at: datetime | None = None
     size: int = 0
     digest: str = ""
@@ -232,6 +240,7 @@ class ModelSummary(Answer):
         length = raw.get("max_model_len")  # vLLM's name
         if length is None and isinstance(meta, Mapping):
             length = meta.get("n_ctx_train")  # llama.cpp's
+        # Unix seconds, which pydantic reads as a time.
         own = {"name": raw.get("id"), "model": raw.get("id"), "modified_at": raw.get("created")}
         details = None if length is None else {"context_length": length}
         answer = cls.from_native({**raw, **own, "details": details})
@@ -268,8 +277,10 @@ class RunningModel(Answer):
     size: int = 0
     digest: str = ""
     details: ModelDetails | None = None
+    # Some 292 years ahead for a model that is kept for ever (wire reference 3.7).
     expires_at: datetime | None = None
     size_vram: int = 0
+    # What the model runs with, often less than it was trained for (wire reference 3.8).
     context_length: int | None = None
 
 
@@ -292,6 +303,7 @@ class ShowAnswer(Answer):
     license: str | None = None
     messages: list[dict[str, Any]] | None = None
     projector_info: dict[str, Any] | None = None
+    # Sent without `verbose`, too: one answer can be large (wire reference 9).
     tensors: list[dict[str, Any]] | None = None
     modified_at: datetime | None = None
     remote_model: str | None = None
@@ -315,6 +327,7 @@ class ShowAnswer(Answer):
     @property
     def num_ctx(self) -> int | None:
         """Return the context that the Modelfile asks for, in tokens; None when it does not."""
+        # Text in columns, its lines in random order (wire reference 9).
         for line in (self.parameters or "").splitlines():
             name, _, value = line.partition(" ")
             if name == "num_ctx" and value.strip().isdigit():
@@ -323,6 +336,7 @@ class ShowAnswer(Answer):
 
     def _architecture_fact(self, name: str) -> int | None:
         facts = self.model_info if self.model_info is not None else {}
+        # The keys begin with the architecture, as in llama.context_length (wire reference 9).
         value = facts.get(f"{facts.get('general.architecture')}.{name}")
         return value if isinstance(value, int) else None
 
@@ -343,6 +357,7 @@ class Progress(Answer):
     status: str = ""
     digest: str | None = None
     total: int | None = None
+    # Left out while it is 0 (wire reference 5.5).
     completed: int | None = None
 
     @property

@@ -51,6 +51,12 @@ def _no_base64(text: str) -> UnsupportedContentError:
     )
 
 
+def without_none(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that are not None."""
+    # Absent and null are the same to the server; absent is what it means where servers differ.
+    return {name: value for name, value in body.items() if value is not None}
+
+
 def encode_body(body: Mapping[str, Any]) -> bytes:
     """Return a body as JSON bytes.
 

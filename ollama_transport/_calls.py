@@ -75,6 +75,7 @@ class Call(Generic[T]):
     def recovered(self, error: OllamaError) -> "Call[T] | None":
         """Return the call to send after a refusal, for the same model; None raises the refusal."""
         instead = None if self.recover is None else self.recover(error)
+        # It is built from the request, which knows nothing of the model that was chosen.
         if instead is None or instead.model is not None or self.model is None:
             return instead
         return instead.with_model(self.model)
@@ -140,6 +141,7 @@ class LineReader(Generic[T]):
         return self._complete
 
     def _take(self, raw: dict[str, Any]) -> T:
+        # After the first line the status is 200 whatever happens (wire reference 7.4).
         if raw.get("error") is not None:
             raise stream_failure(raw, received=self.received)
         line = self._read(raw)

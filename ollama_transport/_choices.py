@@ -23,6 +23,7 @@ def likely(names: Sequence[str], capability: str) -> list[str]:
     All there is on an OpenAI-compatible server, which tells no capabilities: "embed" in its name
     is the mark of an embedding model, and of one that does nothing else.
     """
+    # An embedding model does nothing else, so any other wish excludes it.
     wanted = capability == "embedding"
     return [name for name in names if (_EMBEDS in name.lower()) == wanted]
 

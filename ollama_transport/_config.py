@@ -31,6 +31,7 @@ ACCEPTED_HOSTS = (
 Wire = Literal["native", "openai"]
 
 _SCHEMES = {"http": 80, "https": 443}
+# Else `http:/host` would be a host named http, with a path.
 _LACKS_COLON_SLASHES = re.compile(r"^https?(?::/|//)", re.IGNORECASE)
 _HOST = re.compile(r"^(?:[\w.-]+|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\])$", re.ASCII)
 
@@ -60,6 +61,7 @@ class Endpoint:
     def is_loopback(self) -> bool:
         """Tell whether what is sent there stays on this machine."""
         bare = self.host.strip("[]").partition("%")[0]
+        # RFC 6761 keeps both kinds of name on this machine.
         if bare == "localhost" or bare.endswith(".localhost"):
             return True
         try:
@@ -87,10 +89,12 @@ def parse_host(text: str, *, default_port: int | None = None) -> Endpoint:
     Raises:
         ConfigError: when the text cannot be understood; it shows the accepted forms.
     """
+    # Quotes come along from .env files; the server takes them off as well (wire reference 8.4).
     cleaned = text.strip().strip("\"'").strip()
     scheme, port, rest = _split_scheme(cleaned)
     port = port if default_port is None else default_port
     authority, slash, path = rest.partition("/")
+    # At the last @, since a password may hold one.
     userinfo, _, host_port = authority.rpartition("@")
     host, given_port = _split_port(host_port, cleaned)
     prefix, wire = _split_suffix((slash + path).rstrip("/"), cleaned)
@@ -109,6 +113,7 @@ def _split_scheme(text: str) -> tuple[str, int, str]:
     if not separator:
         if _LACKS_COLON_SLASHES.match(text):
             raise _not_understood(text, "scheme", text)
+        # The bare name of the cloud alone is https, to the letter (wire reference 8.4).
         return ("https", 443, text) if text == CLOUD_HOST else ("http", DEFAULT_PORT, text)
     port = _SCHEMES.get(scheme.lower())
     if port is None:
@@ -126,6 +131,7 @@ def _split_port(text: str, whole: str) -> tuple[str, int | None]:
     host, port = text[:colon], text[colon + 1 :]
     if not port:
         return host, None
+    # Ollama would take its default port in silence here (wire reference 8.4).
     if not (port.isascii() and port.isdigit() and 0 < int(port) <= 65535):
         raise _not_understood(whole, "port", port)
     return host, int(port)
@@ -138,6 +144,7 @@ def _connectable(host: str, whole: str) -> str:
         raise _not_understood(whole, "host", host)
     if host.startswith("["):
         return _connectable_ipv6(host, whole)
+    # A server may listen there, but Windows cannot connect to it (wire reference 8.4).
     return DEFAULT_HOST if host == "0.0.0.0" else host.lower()
 
 
@@ -152,6 +159,7 @@ def _connectable_ipv6(host: str, whole: str) -> str:
 def _split_suffix(path: str, whole: str) -> tuple[str, Wire | None]:
     if any(character in "?#@" or character.isspace() for character in path):
         raise _not_understood(whole, "path", path)
+    # People paste the address that an OpenAI client takes, or one that ends in /api.
     if path.endswith("/v1"):
         return path[:-3].rstrip("/"), "openai"
     if path.endswith("/api"):
@@ -185,12 +193,14 @@ def endpoint_from_env(environ: Mapping[str, str]) -> Endpoint:
 
 def key_from_env(environ: Mapping[str, str]) -> str | None:
     """Return OLLAMA_API_KEY, or None when it is unset or empty."""
+    # Keys read from a file end in a line end, which no header can carry.
     key = environ.get("OLLAMA_API_KEY", "").strip()
     return key if key else None
 
 
 def basic_auth(credentials: str) -> str:
     """Return the Authorization header for ``user:password``."""
+    # UTF-8 (RFC 7617), so that a password may hold any letter.
     return "Basic " + b64encode(credentials.encode()).decode()
 
 
@@ -229,6 +239,7 @@ class Timeouts:
         if isinstance(value, Timeouts):
             return value
         if value is None:
+            # However long an answer may take, a wrong address should not hang.
             return cls(read_s=None, write_s=None)
         if isinstance(value, tuple) and len(value) == 2:
             return cls(connect_s=value[0], read_s=value[1], write_s=value[1])

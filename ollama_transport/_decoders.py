@@ -97,6 +97,7 @@ class SSEDecoder:
     def _events(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         for line in lines:
             if line.startswith(b"data:"):
+                # One space after the colon is syntax; any other belongs to the data.
                 self._add(line[5:].removeprefix(b" "))
             elif line.startswith(b"error:"):
                 # llama.cpp before September 2025 names the field so, and leaves the key out.
@@ -150,6 +151,7 @@ class _Lines:
 
     def take(self) -> bytes:
         """Return what is kept, and keep nothing."""
+        # Mostly there is one piece, and joining would copy it.
         line = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         self._held = 0
@@ -197,6 +199,7 @@ def parse_object(line: bytes) -> dict[str, Any]:
         ProtocolError: when it is no JSON, or JSON of another type.
     """
     try:
+        # Decoded here: of bytes, json.loads would guess the encoding.
         value = json.loads(line.decode())
     except (ValueError, RecursionError) as error:
         start = line[:SHOWN_BYTES]

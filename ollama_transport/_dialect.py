@@ -28,4 +28,5 @@ class Dialect(Protocol):
 
 def dialect_of(config: Config) -> Dialect:
     """Return the wire that a configuration asks for."""
+    # The modules are the dialects: pure functions need no object around them.
     return openai if config.wire == "openai" else native

@@ -26,6 +26,7 @@ SHOWN_CHARACTERS = 500
 
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
 
+# The endpoints quote in two ways (wire reference 7.2), vLLM in a third.
 _NOT_FOUND = re.compile(r"""\b[Mm]odel ['"`](?P<model>[^'"`]*)['"`] (?:not found|does not exist)""")
 _UNSUPPORTED = re.compile(
     r"does not support "
@@ -41,9 +42,11 @@ _OVERFLOW = re.compile(
 _OVERFLOW_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 _COUNTS = (
     re.compile(
+        # llama.cpp, and so Ollama (wire reference 7.3)
         r"\((?P<prompt>\d+) tokens\) exceeds the available context size \((?P<length>\d+) tokens\)"
     ),
     re.compile(
+        # vLLM, and what follows OpenAI's words
         r"maximum context length is (?P<length>\d+) tokens.*?"
         r"(?:prompt contains (?:at least )?|\()(?P<prompt>\d+) (?:input|in (?:the|your)) "
     ),
@@ -52,11 +55,14 @@ _COUNTS = (
         r"\D+(?:requested|has|resulted in) (?P<prompt>\d+)"
     ),
     re.compile(r"maximum context length is (?P<length>\d+)"),
+    # newer vLLM
     re.compile(r"passed (?P<prompt>\d+) input tokens.*?context length is only (?P<length>\d+)"),
     re.compile(
         r"length (?P<prompt>\d+)\) is longer than the maximum model length of (?P<length>\d+)"
     ),
+    # llama-cpp-python
     re.compile(r"tokens \((?P<prompt>\d+)\) exceed context window of (?P<length>\d+)"),
+    # LM Studio
     re.compile(r"with context length of only (?P<length>\d+)"),
     re.compile(r"\((?P<prompt>\d+) tokens\) is too large to process\D+(?P<length>\d+)"),
 )
@@ -75,6 +81,7 @@ def error_text(body: bytes) -> tuple[str, dict[str, Any]]:
     """
     text = body.decode("utf-8", "replace").strip()
     facts: dict[str, Any] = {}
+    # The engine's JSON is text inside the server's (wire reference 7.3): as deep as it goes.
     while (inner := _json_object(text)) is not None:
         facts = {**facts, **inner}
         error = inner.get("error", inner.get("message", inner.get("detail")))
@@ -125,6 +132,7 @@ def status_error(
     """Return (not raise) the error for an answer with a status of 300 or more."""
     text, facts = error_text(body)
     cls, hint = _classify(status, text, facts, model)
+    # Neither num_ctx nor `ollama pull` means anything to most servers of that wire.
     hint = _OPENAI_HINTS.get(cls, hint) if "/v1/" in url else hint
     shown = text or _cut(body.decode("utf-8", "replace").strip()) or "an empty body"
     error = cls(
@@ -158,10 +166,12 @@ def _classify(
     status: int, text: str, facts: Mapping[str, Any], model: str | None
 ) -> tuple[type[StatusError], str]:
     """Return the class for an answer, and what the caller can do."""
+    # By status first: what proxies write in these cases can be anything.
     if status in (401, 403):
         return AuthenticationError, _auth_hint(status, text, facts)
     if status in BUSY_STATUSES:
         return ServerBusyError, _busy_hint(status)
+    # By text before the other 5xx, since faults of the caller come as 500, too (3.6 and 6).
     by_text = _classify_text(text, {str(facts.get(key)) for key in ("code", "type")}, model)
     if by_text is not None:
         return by_text
@@ -236,6 +246,7 @@ _CAPABILITY_NAMES = {"chat": "completion", "generate": "completion", "embeddings
 
 def _capability(text: str) -> str:
     """Return the capability that a refusal names, as ``/api/show`` spells it; '' for none."""
+    # The engine's words for an image that its model cannot see (wire reference 14).
     if "does not support multimodal" in text or "mmproj" in text:
         return "vision"
     if "image generation models are not" in text:
@@ -247,6 +258,7 @@ def _capability(text: str) -> str:
 
 
 def _missing_model(text: str, model: str | None) -> str:
+    # As it was asked for: the text may have added a tag (wire reference 7.2).
     if model:
         return model
     match = _NOT_FOUND.search(text)
@@ -262,6 +274,7 @@ def _pull_hint(name: str) -> str:
 def _auth_hint(status: int, text: str, facts: Mapping[str, Any]) -> str:
     if isinstance(facts.get("signin_url"), str):
         return f"Sign the server in at {facts['signin_url']}."
+    # The filters of hosts and origins answer with an empty body (wire reference 1.12, 1.13).
     if status == 403 and not text:
         return (
             "Ollama refuses a Host or Origin header that it does not know: use its IP address "

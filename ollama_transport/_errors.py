@@ -86,6 +86,7 @@ class TransportError(OllamaError):
         self.url = url
 
 
+# Builtin errors as well: code that moves here from the official client keeps its `except`.
 class OllamaConnectionError(TransportError, ConnectionError):
     """Tell that the server was never reached, or went away before it answered.
 
@@ -109,6 +110,7 @@ class OllamaTimeoutError(TransportError, TimeoutError):
 class ProtocolError(TransportError):
     """Tell that the answer is not what an Ollama server sends; ``line`` is its start."""
 
+    # Decoders know no URL; who reads from the network adds it.
     def __init__(self, message: str, *, url: str = "", line: bytes = b"") -> None:
         super().__init__(message, url=url)
         self.line = line
@@ -132,6 +134,7 @@ def _http_date(text: str) -> datetime | None:
         found = parsedate_to_datetime(text)
     except ValueError:
         return None
+    # A zone of -0000 gives a time without one; HTTP dates are GMT.
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
@@ -174,6 +177,7 @@ class StatusError(OllamaError):
     @property
     def request_id(self) -> str | None:
         """Return the ``x-request-id`` of a proxy in front of the server, if there was one."""
+        # Ollama sends none itself.
         return self.headers.get("x-request-id")
 
     @property
@@ -184,6 +188,7 @@ class StatusError(OllamaError):
         """
         text = self.headers.get("retry-after", "")
         try:
+            # Seconds, or else a date (RFC 9110, 10.2.3).
             return max(0.0, float(text))
         except ValueError:
             until, sent = _http_date(text), _http_date(self.headers.get("date", ""))
@@ -198,6 +203,7 @@ class AuthenticationError(StatusError):
     ``signin_url`` is where to sign the server in to ollama.com, when it names one.
     """
 
+    # Set once the error is made, so that every kind has one constructor.
     signin_url: str | None = None
 
 

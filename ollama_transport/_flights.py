@@ -45,6 +45,7 @@ class Flights:
     def board(self, key: Hashable, seen: int) -> Future[bool]:
         """Return what to wait for: True is that the thing is to be done, False that it was."""
         turn: Future[bool] = Future()
+        # In one hold of the lock, or two could both find nobody at it.
         with self._lock:
             if self._landings.get(key, 0) != seen:
                 turn.set_result(_DONE)
@@ -99,6 +100,7 @@ class Turn:
     def __init__(self, flights: Flights, key: Hashable) -> None:
         self._flights = flights
         self._key = key
+        # From now on: what is done between here and the entry need not be done again.
         self._seen = flights.landings(key)
         self._is_mine = False
 
@@ -133,6 +135,7 @@ class Turn:
         elif isinstance(error, OllamaError):
             self._flights.fail(self._key, error)
         else:
+            # Cancelled, or a bug: the next one may still succeed.
             self._flights.hand_over(self._key)
         return False
 

@@ -76,6 +76,7 @@ def call_format(
         defined = {name: answer[name] for name in ("$defs", "definitions") if name in answer}
         shapes.append({name: part for name, part in answer.items() if name not in defined})
     elif answer is not None:
+        # "json" is any object.
         shapes.append({"type": "object"})
     return dict(shapes[0]) if len(shapes) == 1 else {"anyOf": shapes, **defined}
 
@@ -89,6 +90,7 @@ def _call_shape(tool: Mapping[str, Any]) -> dict[str, Any]:
             "arguments": parameters if parameters else {"type": "object", "properties": {}},
         },
         "required": ["name", "arguments"],
+        # Else the model could write keys of its own after the arguments.
         "additionalProperties": False,
     }
 
@@ -155,6 +157,7 @@ class CallShaper:
         return None
 
     def _made(self, name: str, arguments: Mapping[str, Any] | str, created_at: str) -> ToolCall:
+        # The one that the pieces have told already.
         identity = self._id if self._id else made_id(created_at, 0, name)
         return ToolCall(name, arguments, id=identity, index=0)
 
@@ -172,8 +175,10 @@ class Head:
 
 def find_head(text: str, names: Collection[str]) -> Head | None:
     """Return how far a text has begun to be a call of one of the names; None when it is none."""
+    # When the arguments come first, only a single tool is known by then.
     only = next(iter(names)) if len(names) == 1 else None
     heads: list[tuple[str, str | None]] = [('{"arguments":{', only)]
+    # The routes order the keys in two ways (wire reference 14).
     heads += [(f'{{"name":{json.dumps(name)},"arguments":{{', name) for name in sorted(names)]
     found: Head | None = None
     for head, name in heads:
@@ -193,6 +198,7 @@ def _begins(text: str, head: str) -> int | None:
     expected = next(wanted)
     for position, character in enumerate(text):
         if character != expected:
+            # The grammar of a schema leaves room between its tokens.
             if character.isspace():
                 continue
             return None
@@ -224,6 +230,7 @@ class FirstCallShaper:
         deltas = line.tool_call_deltas
         if self._index is None and deltas:
             self._index = deltas[0].index
+        # A second call shows by another index, long before it is complete.
         kept = tuple(delta for delta in deltas if delta.index == self._index)
         return line if kept == deltas else replace(line, tool_call_deltas=kept)
 
@@ -249,6 +256,7 @@ class _ObjectScanner:
         return text
 
     def _step(self, character: str) -> None:
+        # Brackets inside of strings close nothing.
         if self._escaped:
             self._escaped = False
         elif self._in_string:

@@ -64,6 +64,7 @@ def reading(method: str, url: str, reader: Received | None = None) -> Iterator[N
     except httpx.TimeoutException as error:
         raise _timeout(error, method, url) from error
     except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
+        # Headers came, so the server was at work: this is no failure to connect.
         if reader is None or not reader.complete:
             raise truncated(() if reader is None else reader.received, url=url) from error
     except _HTTPX_ERRORS as error:
@@ -91,6 +92,7 @@ def _opening_error(error: Exception, method: str, url: str) -> OllamaError:
             f"the server at {url} closed the connection before it answered {method} ({error}). "
             "See its log.",
             url=url,
+            # It went out, so the server may be at work on it: not every call may go twice.
             sent=True,
         )
     return ProtocolError(f"{method} {url} failed: {type(error).__name__}: {error}.", url=url)

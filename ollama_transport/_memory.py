@@ -36,6 +36,7 @@ class ServerMemory:
     def forget(self, model: str | None) -> None:
         """Choose anew the next time, since the server does not have the model any more."""
         with self._lock:
+            # A new dict, since `default` reads without the lock.
             self._defaults = {c: name for c, name in self._defaults.items() if name != model}
 
     def __reduce__(self) -> tuple[type["ServerMemory"], tuple[()]]:

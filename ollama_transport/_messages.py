@@ -73,8 +73,8 @@ def read_message(raw: object) -> Message:
         raise ProtocolError(f"the answer's message is no object: {raw!r:.80}")
     return Message(
         role=raw.get("role") or "assistant",  # some servers send an empty role: it means this one
-        content=_text(raw, "content"),
-        thinking=_text(raw, "thinking"),
+        content=text_of(raw, "content"),
+        thinking=text_of(raw, "thinking"),
         images=_images(raw.get("images")),
         tool_calls=read_tool_calls(raw.get("tool_calls")),
         tool_name=raw.get("tool_name"),
@@ -83,8 +83,14 @@ def read_message(raw: object) -> Message:
     )
 
 
-def _text(raw: Mapping[str, Any], key: str) -> str:
+def text_of(raw: Mapping[str, Any], key: str) -> str:
+    """Return a text of an answer; null and absent are "".
+
+    Raises:
+        ProtocolError: when it is no text.
+    """
     value = raw.get(key)
+    # Go writes no null here, but what stands between may.
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -126,6 +132,7 @@ def with_ids(calls: Sequence[ToolCall], salt: str) -> tuple[ToolCall, ...]:
 
 def _with_id(call: ToolCall, place: int, salt: str) -> ToolCall:
     index = place if call.index is None else call.index
+    # With the place, since some servers give every call of an answer the index 0.
     identity = made_id(f"{salt}|{place}", index, call.name) if call.id is None else call.id
     return replace(call, id=identity, index=index)
 
@@ -138,7 +145,9 @@ def _read_tool_call(raw: object) -> ToolCall:
     return ToolCall(
         name=str(function.get("name", "")),
         arguments=_read_arguments(function.get("arguments")),
+        # Left out when it is empty (wire reference 3.4); what passes answers on may write it.
         id=identity if identity else None,
+        # Inside of the function on Ollama's wire (wire reference 3.4), beside it on others.
         index=function.get("index", raw.get("index")),
     )
 

@@ -18,12 +18,11 @@ from ollama_transport._answers import (
     ShowAnswer,
     Version,
 )
-from ollama_transport._body import image_data
+from ollama_transport._body import image_data, without_none
 from ollama_transport._calls import Call, LineReader, Shaper, shaped, shaping, truncated
-from ollama_transport._decoders import parse_object
-from ollama_transport._errors import ConfigError, ProtocolError, UnsupportedContentError
+from ollama_transport._errors import ConfigError, ProtocolError
 from ollama_transport._forced import CallShaper, FirstCallShaper, call_format, forced_names
-from ollama_transport._messages import Message, ToolCall
+from ollama_transport._native_messages import write_message
 from ollama_transport._overflow import recover_by_truncation
 from ollama_transport._requests import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest
 from ollama_transport._tool_schema import flatten_tool
@@ -33,6 +32,7 @@ T = TypeVar("T")
 R = TypeVar("R", ChatRequest, GenerateRequest, EmbedRequest)
 Line = TypeVar("Line", ChatLine, GenerateLine)
 
+# Said in either case: absent means a stream here, and none on /v1 (wire reference 2).
 _WHOLE = {"stream": False}
 _STREAM = {"stream": True}
 
@@ -43,6 +43,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
     Raises:
         ConfigError: when the model's name is blank, or a tool is forced that was not given.
     """
+    # Ollama reads no tool_choice (wire reference 3.1): only tools that it never sees stay uncalled.
     tools = [] if request.tool_choice == "none" else [flatten_tool(tool) for tool in request.tools]
     names = forced_names(request)
     shared = _shared(request)
@@ -83,6 +84,7 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
         **_shared(request),
     }
     call = _lines("/api/generate", body, GenerateLine.from_native, request.model, list)
+    # Without a prompt it only loads or unloads the model (wire reference 4).
     call = replace(call, metered=bool(request.prompt or request.images))
     return _recovering(call, request, generate)
 
@@ -111,7 +113,7 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
         "POST",
         "/api/embed",
         read,
-        body=_given(body),
+        body=without_none(body),
         model=request.model,
         metered=True,
         capability="embedding",
@@ -124,12 +126,13 @@ def embeddings(
     model: str, prompt: str, *, options: Mapping[str, Any] | None = None, keep_alive: Any = None
 ) -> Call[Embeddings]:
     """Return the call of the legacy ``/api/embeddings``: one text, not normalised."""
+    # It has no `truncate`: a text that is too long is a 500 of its own (wire reference 5.2).
     body = {"model": _named(model), "prompt": prompt, "options": options, "keep_alive": keep_alive}
     return Call(
         "POST",
         "/api/embeddings",
         Embeddings.from_native,
-        body=_given(body),
+        body=without_none(body),
         model=model,
         metered=True,
         capability="embedding",
@@ -154,12 +157,13 @@ def version() -> Call[Version]:
 
 def show(model: str, *, verbose: bool = False) -> Call[ShowAnswer]:
     """Return the call of ``/api/show``; ``verbose`` adds the long arrays."""
+    # The vocabulary alone is megabytes, so it has to be asked for (wire reference 9).
     body = {"model": _named(model), "verbose": True if verbose else None}
     return Call(
         "POST",
         "/api/show",
         ShowAnswer.from_native,
-        body=_given(body),
+        body=without_none(body),
         model=model,
         pullable=True,
     )
@@ -181,6 +185,7 @@ def create(request: CreateRequest) -> Call[Progress]:
     Raises:
         ConfigError: when no model is named, or nothing to make it of.
     """
+    # `modelfile` and `path` of older clients are not read any more (wire reference 5.5).
     if request.from_ is None and not request.files:
         raise ConfigError("a model is created from something: give `from_` or `files`.")
     messages = request.messages
@@ -217,6 +222,7 @@ def copy(source: str, destination: str) -> Call[None]:
 
 def delete(model: str) -> Call[None]:
     """Return the call of ``/api/delete``."""
+    # Not repeatable: a second try would find it gone, and call that a failure.
     body = {"model": _named(model)}
     return Call(
         "DELETE",
@@ -238,6 +244,7 @@ def blob_upload(digest: str, path: Path) -> Call[None]:
     """Return the call that sends a file as a blob, streamed from disk."""
     return Call(
         "POST",
+        # Not repeatable: gigabytes are sent again only if they surely did not arrive.
         f"/api/blobs/{digest}",
         _nothing,
         upload=path,
@@ -248,8 +255,9 @@ def blob_upload(digest: str, path: Path) -> Call[None]:
 
 def web_search(query: str, *, max_results: int | None, cloud: bool) -> Call[SearchAnswer]:
     """Return the call of a web search, at ollama.com or through a signed-in server (5.8)."""
+    # A server of one's own signs the search for ollama.com and drops our key (5.8).
     path = "/api/web_search" if cloud else "/api/experimental/web_search"
-    body = _given({"query": query, "max_results": max_results})
+    body = without_none({"query": query, "max_results": max_results})
     return Call("POST", path, SearchAnswer.from_native, body=body)
 
 
@@ -257,55 +265,6 @@ def web_fetch(url: str, *, cloud: bool) -> Call[FetchAnswer]:
     """Return the call that reads a web page, at ollama.com or through a signed-in server (5.8)."""
     path = "/api/web_fetch" if cloud else "/api/experimental/web_fetch"
     return Call("POST", path, FetchAnswer.from_native, body={"url": url})
-
-
-def write_message(message: Message) -> dict[str, Any]:
-    """Return a message as ``/api/chat`` takes it; content is sent even when it is empty."""
-    return {
-        "role": message.role,
-        "content": _content(message),
-        **_given(
-            {
-                "thinking": message.thinking if message.thinking else None,
-                "images": [image_data(image) for image in message.images] or None,
-                "tool_calls": [_write_tool_call(call) for call in message.tool_calls] or None,
-                "tool_name": message.tool_name,
-                "tool_call_id": message.tool_call_id,
-            }
-        ),
-        **message.extra,
-    }
-
-
-def _content(message: Message) -> str:
-    content: object = message.content
-    if content is None or isinstance(content, str):
-        return content if content is not None else ""
-    raise UnsupportedContentError(
-        f"the content of a message of role {message.role!r} is {content!r:.80}: Ollama takes text "
-        "there; bytes or base64 of images and sounds go into `images`."
-    )
-
-
-def _write_tool_call(call: ToolCall) -> dict[str, Any]:
-    function: dict[str, Any] = {"name": call.name, "arguments": _arguments(call)}
-    if call.index is not None:
-        function["index"] = call.index
-    written: dict[str, Any] = {"function": function}
-    return written if call.id is None else {"id": call.id, **written}
-
-
-def _arguments(call: ToolCall) -> Mapping[str, Any]:
-    """Return arguments as an object: the server refuses text there (wire reference 3.4)."""
-    if isinstance(call.arguments, Mapping):
-        return call.arguments
-    try:
-        return parse_object(str(call.arguments).encode())
-    except ProtocolError as error:
-        raise UnsupportedContentError(
-            f"the arguments of the call of {call.name!r} in the history are no JSON object: "
-            f"{call.arguments!r:.80}. Ollama takes objects only: repair them or drop the call."
-        ) from error
 
 
 def _shared(request: ChatRequest | GenerateRequest) -> dict[str, Any]:
@@ -324,12 +283,14 @@ def _shared(request: ChatRequest | GenerateRequest) -> dict[str, Any]:
 
 def _truncate(request: ChatRequest | GenerateRequest | EmbedRequest) -> bool | None:
     """Return what to say about truncation: a refusal is the only way to learn of it (14)."""
+    # `shift` is left alone: it tells less, and changing it loads the model anew (3.8 and 14).
     if request.truncate is None and request.on_context_overflow in ("warn", "error"):
         return False
     return request.truncate
 
 
 def _recovering(call: Call[T], request: R, build: Callable[[R], Call[T]]) -> Call[T]:
+    # Who sets `truncate` has decided: nothing else is tried then.
     if request.on_context_overflow != "warn" or request.truncate is not None:
         return call
     cut = replace(request, on_context_overflow="truncate")
@@ -345,6 +306,7 @@ def _lines(
 ) -> Call[Line]:
     def read_whole(raw: Mapping[str, Any]) -> Line:
         answer = read(raw)
+        # So the guard against repetition ends an answer, with status 200 (wire reference 3.2).
         if not answer.done:
             raise truncated((answer,))
         return shaped(answer, shapers())
@@ -353,7 +315,7 @@ def _lines(
         "POST",
         path,
         read_whole,
-        body=_given(body),
+        body=without_none(body),
         reader=lambda: shaping(LineReader(read, _is_done), shapers()),
         whole_fields=_WHOLE,
         stream_fields=_STREAM,
@@ -369,21 +331,18 @@ def _transfer(path: str, body: Mapping[str, Any]) -> Call[Progress]:
         "POST",
         path,
         Progress.from_native,
-        body=_given(body),
+        body=without_none(body),
         reader=lambda: LineReader(Progress.from_native, _is_done),
         whole_fields=_WHOLE,
         stream_fields=_STREAM,
         model=str(body["model"]),
+        # A pull goes on where it stopped; the others would begin anew.
         repeatable=path == "/api/pull",
     )
 
 
 def _is_done(line: ChatLine | GenerateLine | Progress) -> bool:
     return line.done
-
-
-def _given(body: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in body.items() if value is not None}
 
 
 def _named(model: object) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ollama_transport._answers import ChatLine, Embeddings, GenerateLine, ModelList
+from ollama_transport._body import without_none
 from ollama_transport._calls import Call, Shaper, shaped, shaping
 from ollama_transport._counting import estimating
 from ollama_transport._errors import ConfigError, OllamaError, StatusError
@@ -64,7 +65,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
         "POST",
         "/v1/chat/completions",
         lambda raw: shaped(read_chat(raw), shapers()),
-        body=_with_extra(_given(body), request.extra),
+        body=_with_extra(without_none(body), request.extra),
         reader=lambda: shaping(ChatReader(), shapers()),
         whole_fields={"stream": False},
         stream_fields=_stream_fields(request.extra),
@@ -108,7 +109,7 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
         "POST",
         "/v1/completions",
         read_text,
-        body=_with_extra({"max_tokens": None, **_given(body)}, request.extra),
+        body=_with_extra({"max_tokens": None, **without_none(body)}, request.extra),
         reader=TextReader,
         whole_fields={"stream": False},
         stream_fields=_stream_fields(request.extra),
@@ -141,7 +142,7 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
         "POST",
         "/v1/embeddings",
         lambda raw: read_embeddings(raw, expected),
-        body={**_given(body), **request.extra},
+        body={**without_none(body), **request.extra},
         model=request.model,
         metered=True,
         capability="embedding",
@@ -207,6 +208,7 @@ def _response_format(given: str | Mapping[str, Any] | None) -> dict[str, Any] | 
         return None
     if isinstance(given, str):
         return {"type": "json_object"}
+    # OpenAI's own API holds to the schema only if it is strict; others pass over the word.
     schema = {"name": _schema_name(given), "schema": given, "strict": True}
     return {"type": "json_schema", "json_schema": schema}
 
@@ -227,6 +229,7 @@ def _old_logprobs(request: GenerateRequest) -> int | None:
 
 def _stream_fields(extra: Mapping[str, Any]) -> dict[str, Any]:
     """Return what asks for a stream; ``stream_options: None`` in extra leaves the usage out."""
+    # The usage of a stream is told on request only (wire reference 10.1).
     given = extra.get("stream_options", {})
     if given is None:
         return {"stream": True}
@@ -238,10 +241,6 @@ def _with_extra(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, 
         raise ConfigError(f"n={extra['n']!r}: one answer is read; ask several times instead.")
     # A whole answer with stream_options is refused by vLLM: they belong to the stream alone.
     return {**body, **{name: value for name, value in extra.items() if name != "stream_options"}}
-
-
-def _given(body: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in body.items() if value is not None}
 
 
 def _asked(model: str | None) -> str | None:

@@ -5,6 +5,7 @@ first holds a ``message``, a ``delta`` or a ``text``.
 """
 
 import binascii
+import functools
 import struct
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
@@ -14,10 +15,11 @@ from typing import Any
 from ollama_transport._answers import ChatLine, Embeddings, GenerateLine
 from ollama_transport._calls import truncated
 from ollama_transport._errors import ProtocolError
-from ollama_transport._messages import Message, ToolCall, ToolCallDelta
+from ollama_transport._messages import Message, ToolCall, ToolCallDelta, text_of
 from ollama_transport._openai_tools import read_calls
 from ollama_transport._usage import Usage
 
+# On Ollama's own wire calls end with `stop` as well (wire reference 3.2).
 _NATIVE_REASONS = {"tool_calls": "stop", "function_call": "stop"}
 
 
@@ -76,11 +78,11 @@ def chat_line(
     return ChatLine(
         message=Message(
             role=role if isinstance(role, str) and role else "assistant",
-            content=_text(said, "content"),
+            content=text_of(said, "content"),
             thinking=_reasoning(said),
             tool_calls=calls,
         ),
-        model=_text(raw, "model"),
+        model=text_of(raw, "model"),
         created_at=_created_at(raw),
         done=reason is not None,
         done_reason=reason,
@@ -100,8 +102,8 @@ def text_line(
 ) -> GenerateLine:
     """Return what a choice of a completion says; it is the last line when it has a reason."""
     return GenerateLine(
-        text=_text(choice, "text"),
-        model=_text(raw, "model"),
+        text=text_of(choice, "text"),
+        model=text_of(raw, "model"),
         created_at=_created_at(raw),
         done=reason is not None,
         done_reason=reason,
@@ -122,6 +124,7 @@ def first_choice(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return None
     if not isinstance(choices, list) or not all(isinstance(entry, Mapping) for entry in choices):
         raise ProtocolError(f"the answer's choices are no list of objects: {choices!r:.80}")
+    # Not every server numbers the only choice there is; an event of usage has none.
     return next((entry for entry in choices if entry.get("index") in (0, None)), None)
 
 
@@ -167,6 +170,7 @@ def read_logprobs(choice: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | No
 
 def _old_logprobs(given: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
     """Turn the parallel lists of ``/v1/completions`` into one object for each token."""
+    # Not every server has moved on from the lists of the first completions API.
     tokens, values, tops = (given.get(k) for k in ("tokens", "token_logprobs", "top_logprobs"))
     if not isinstance(tokens, list) or not isinstance(values, list) or len(tokens) != len(values):
         return None
@@ -184,23 +188,18 @@ def _old_top(top: object) -> dict[str, Any]:
 
 
 def _reasoning(part: Mapping[str, Any]) -> str:
-    text = _text(part, "reasoning")
-    return text if text else _text(part, "reasoning_content")
-
-
-def _text(raw: Mapping[str, Any], key: str) -> str:
-    value = raw.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise ProtocolError(f"the answer's {key} is no text: {value!r:.80}")
-    return value
+    # Ollama and newer vLLM use this name, llama.cpp and older vLLM the other.
+    text = text_of(part, "reasoning")
+    return text if text else text_of(part, "reasoning_content")
 
 
 def _created_at(raw: Mapping[str, Any]) -> str:
     seconds = raw.get("created")
-    if not isinstance(seconds, int | float):
-        return ""
+    return _as_time(seconds) if isinstance(seconds, int | float) else ""
+
+
+@functools.lru_cache(maxsize=64)  # all pieces of an answer have the same (wire reference 10.1)
+def _as_time(seconds: float) -> str:
     try:
         at = datetime.fromtimestamp(int(seconds), UTC)
     except (ValueError, OverflowError, OSError):
@@ -217,6 +216,7 @@ def read_embeddings(raw: Mapping[str, Any], expected: int) -> Embeddings:
     entries = raw.get("data")
     if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
         raise ProtocolError("the answer holds no list of vectors under `data`")
+    # The API numbers them, and so promises no order.
     placed = {entry.get("index", place): entry for place, entry in enumerate(entries)}
     if len(entries) != expected or placed.keys() != set(range(expected)):
         raise ProtocolError(
@@ -225,7 +225,7 @@ def read_embeddings(raw: Mapping[str, Any], expected: int) -> Embeddings:
         )
     return Embeddings(
         vectors=[_vector(placed[place].get("embedding")) for place in range(expected)],
-        model=_text(raw, "model"),
+        model=text_of(raw, "model"),
         usage=read_usage(raw),
         raw=raw,
     )

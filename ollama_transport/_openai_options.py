@@ -85,5 +85,6 @@ def reasoning_effort(think: Think | None) -> str | None:
     ``extra={"chat_template_kwargs": {"enable_thinking": False}}`` instead.
     """
     if isinstance(think, bool):
+        # True has no word of its own there (wire reference 10.1).
         return "medium" if think else "none"
     return think

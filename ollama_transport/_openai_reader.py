@@ -61,6 +61,7 @@ class EventReader(ABC, Generic[Line]):
 
     def feed(self, data: bytes) -> list[Line]:
         """Take bytes of any size and return the lines completed by them."""
+        # Whatever follows [DONE] is no part of the answer.
         if self._is_over:
             return []
         lines = self._take_all(self._decoder.feed(data))
@@ -100,6 +101,7 @@ class EventReader(ABC, Generic[Line]):
 
     def _note_usage(self, raw: Mapping[str, Any]) -> None:
         usage = read_usage(raw)
+        # Some tell it with every event, zeros first (wire reference 10.2): the last counts.
         if usage is not None:
             self._usage = usage
             self._raw_usage = {"usage": raw["usage"]}
@@ -109,6 +111,7 @@ class EventReader(ABC, Generic[Line]):
             choice.get("text"),
             (choice.get("delta") or {}).get("content"),  # null and absent alike
         )
+        # The first reason stands; what comes behind it, such as the usage, has none.
         if self._reason is None:
             self._end = raw
             self._reason = finish_reason(choice)

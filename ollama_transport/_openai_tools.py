@@ -45,6 +45,7 @@ class _Draft:
 
     def take(self, piece: _Piece) -> tuple[str | None, str | None]:
         """Add a piece; return what of its name and id is new."""
+        # Some repeat the whole name with each piece, others cut it.
         is_new = piece.name != self.name and not (self.name and self.arguments)
         name = piece.name if is_new else ""
         self.name += name
@@ -106,6 +107,7 @@ class CallAssembler:
         return ToolCallDelta(slot, piece.arguments, name=name, id=identity)
 
     def _slot(self, piece: _Piece) -> int:
+        # Not every server numbers its calls.
         if piece.index is None:
             return self._slot_without_index(piece)
         slot = self._slots.get(piece.index)
@@ -136,6 +138,7 @@ def read_calls(raw: object, salt: str) -> tuple[ToolCall, ...]:
     """
     pieces = [_piece(entry) for entry in _entries(raw)]
     calls = [
+        # By place: some servers give each call of a message the index 0.
         ToolCall(piece.name, read_arguments(piece.arguments), piece.id, index)
         for index, piece in enumerate(pieces)
     ]

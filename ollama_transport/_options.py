@@ -42,6 +42,7 @@ class SamplingOptions(BaseModel):
     seed: int | None = Field(
         default=None, description="Number that makes the sampling repeatable; -1 is random."
     )
+    # A text alone is refused by the server (wire reference 6).
     stop: list[str] | None = Field(
         default=None, description="Texts that end the answer; they are not part of it."
     )
@@ -126,6 +127,7 @@ OBSOLETE_OPTIONS = frozenset(
 """Older servers knew these; today's ignores them (wire reference 6)."""
 
 
+# The mixin leaves unknown names to the classes that inherit it; options alone have none.
 class _Strict(SamplingOptions):
     model_config = ConfigDict(extra="forbid", strict=False)
 
@@ -148,9 +150,11 @@ def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     given = {name: value for name, value in options.items() if value is not None}
     for name in given:
+        # The server would pass over it, with a line in its log (wire reference 6).
         if name not in OPTION_NAMES:
             raise unknown_name("option", name, OPTION_NAMES)
     try:
+        # And a wrong type would be its 500, once the model is loaded (wire reference 6).
         checked = _Strict.model_validate(given)
     except ValidationError as error:
         raise ConfigError(f"an option is out of range: {_first_fault(error)}") from error

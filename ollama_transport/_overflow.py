@@ -23,6 +23,7 @@ def recover_by_truncation(build: Callable[[], Call[T]]) -> Callable[[OllamaError
     def recover(error: OllamaError) -> Call[T] | None:
         if not isinstance(error, ContextOverflowError):
             return None
+        # The caller's own frame cannot be told here: frameworks and event loops lie between.
         warnings.warn(overflow_text(error), ContextTruncatedWarning, stacklevel=2)
         return build()
 
@@ -31,6 +32,7 @@ def recover_by_truncation(build: Callable[[], Call[T]]) -> Callable[[OllamaError
 
 def overflow_text(error: ContextOverflowError) -> str:
     """Return what to tell somebody whose prompt is going to be cut."""
+    # Some refusals come without counts (wire reference 14).
     if error.prompt_tokens is None or error.context_length is None:
         counts = "longer than the context"
     else:

@@ -52,6 +52,7 @@ class RetryPolicy:
         import tenacity  # here: models are imported and made without it
 
         return {
+            # Whichever comes first; a wait that would go past the time is not begun.
             "stop": tenacity.stop_after_attempt(self.max_retries + 1)
             | tenacity.stop_before_delay(self.max_wait_s),
             "wait": self._wait(),

@@ -52,6 +52,7 @@ class Walk:
 
     def deeper(self) -> "Walk":
         """Return the way to a subschema; TooLargeError beyond MAX_LEVELS."""
+        # Before Python's own limit, whose error would not say what to do.
         if self.level >= MAX_LEVELS:
             raise TooLargeError
         return replace(self, level=self.level + 1)

@@ -42,6 +42,7 @@ _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 def reveal(secret: Secret | None) -> str | None:
     """Return a secret's text; an empty one is none."""
+    # Empty is what an unset variable leaves in a template.
     text = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
     return text if text else None
 
@@ -134,8 +135,10 @@ class Settings:
         endpoint = (
             endpoint_from_env(environ) if self.base_url is None else parse_host(self.base_url)
         )
+        # Again: where OLLAMA_HOST leads is known only now.
         self._check_key(endpoint)
         credentials = self.credentials if self.credentials is not None else endpoint.credentials
+        # The caller's come last, so that they win.
         headers = {"user-agent": f"ollama-ext/{__version__}", **dict(self.headers)}
         if "authorization" not in headers:
             headers.update(self._authorization(environ, endpoint, credentials))
@@ -146,6 +149,7 @@ class Settings:
     ) -> dict[str, str]:
         if self.api_key is not None:
             return {"authorization": f"Bearer {self.api_key}"}
+        # What the caller said goes before what the environment says.
         if credentials is not None:
             return {"authorization": basic_auth(credentials)}
         key = key_from_env(environ)
@@ -183,6 +187,7 @@ class Settings:
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         for name, value in state.items():
+            # Frozen, so this is the only way in.
             object.__setattr__(self, name, value)
 
     def __deepcopy__(self, _: object) -> "Settings":
@@ -250,6 +255,7 @@ def make_settings(
         api_key=reveal(api_key),
         credentials=found if found is not None else reveal(credentials),
         headers=tuple(
+            # In one order and spelling, since equal settings share connections.
             sorted((name.lower(), value) for name, value in given.items() if value is not None)
         ),
         timeouts=Timeouts.of(timeout),
@@ -275,6 +281,7 @@ def split_credentials(base_url: str | None) -> tuple[str | None, str | None]:
     endpoint = parse_host(base_url)
     if endpoint.credentials is None:
         return base_url, None
+    # The wire that was asked for must not go with the userinfo.
     suffix = {"openai": "/v1", "native": "/api", None: ""}[endpoint.wire]
     return endpoint.url + suffix, endpoint.credentials
 

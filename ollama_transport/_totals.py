@@ -18,6 +18,7 @@ def added(usages: Iterable[Usage | None]) -> Usage:
     """
     known = [usage for usage in usages if usage is not None]
     sums = {name: _sum(getattr(usage, name) for usage in known) for name in _COUNTED}
+    # One estimate makes the sum an estimate.
     return Usage(**sums, estimated=any(usage.estimated for usage in known))
 
 

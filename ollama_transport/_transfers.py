@@ -101,6 +101,8 @@ class Transfers(ABC):
         when it cannot be read.
         """
         digest = self._digest(Path(path))
+        # Asked first: to an upload of what it has, the server answers without reading, and the
+        # connection resets under the sender (wire reference 14).
         if not self._has_blob(digest):
             self.send(native.blob_upload(digest, Path(path)))
         return digest
@@ -109,6 +111,7 @@ class Transfers(ABC):
         try:
             self.send(native.blob_exists(digest))
         except RequestRejectedError as error:
+            # 400 would be a digest that is none (wire reference 5.7).
             if error.status != 404:
                 raise
             return False
@@ -209,6 +212,8 @@ class AsyncTransfers(ABC):
         when it cannot be read.
         """
         digest = await self._digest(Path(path))
+        # Asked first: to an upload of what it has, the server answers without reading, and the
+        # connection resets under the sender (wire reference 14).
         if not await self._has_blob(digest):
             await self.send(native.blob_upload(digest, Path(path)))
         return digest
@@ -217,6 +222,7 @@ class AsyncTransfers(ABC):
         try:
             await self.send(native.blob_exists(digest))
         except RequestRejectedError as error:
+            # 400 would be a digest that is none (wire reference 5.7).
             if error.status != 404:
                 raise
             return False

@@ -24,7 +24,6 @@ class Usage:
     load_duration_s: float | None = None
     prompt_duration_s: float | None = None
     completion_duration_s: float | None = None
-    elapsed_s: float | None = None
     estimated: bool = False
 
     @property
@@ -54,10 +53,12 @@ class Usage:
         """Read the metrics of a native answer's last line; None when it has none of them.
 
         A count that the server left out is unknown: it omits zeros, and older servers omit
-        ``prompt_eval_count`` when the whole prompt was cached.
+        ``prompt_eval_count`` when the whole prompt was cached. Newer ones than the wire reference
+        describes send ``prompt_eval_cached_count``, a part of it.
         """
         usage = cls(
             prompt_tokens=_count(raw, "prompt_eval_count"),
+            # On a rendered model that thinks and has a `format`: of the last pass alone (3.6).
             completion_tokens=_count(raw, "eval_count"),
             cached_prompt_tokens=_count(raw, "prompt_eval_cached_count"),
             total_duration_s=_seconds(raw, "total_duration"),
@@ -81,11 +82,13 @@ class Usage:
 
 def _count(raw: Mapping[str, Any], key: str) -> int | None:
     value = raw.get(key)
+    # For Python a bool is an int, too.
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _seconds(raw: Mapping[str, Any], key: str) -> float | None:
     value = _count(raw, key)
+    # Nanoseconds (wire reference 1.17).
     return None if value is None else value / _NS_PER_S
 
 

@@ -12,6 +12,7 @@ from ollama_transport._options import Think
 KeepAlive = float | str | timedelta
 
 _NUMBER = re.compile(r"^[+-]?\d+(?:\.\d+)?$")
+# Both signs for micro, as in Go's own parser.
 _DURATION = re.compile(r"^[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$")
 _LEVELS = ("low", "medium", "high", "max")
 
@@ -32,6 +33,7 @@ def keep_alive(value: KeepAlive | None) -> float | str | None:
         return value.total_seconds()
     if isinstance(value, str):
         text = value.strip()
+        # The server's own variable takes these, its requests do not (wire reference 3.7).
         if _NUMBER.match(text):
             return _whole(float(text))
         if _DURATION.match(text):
@@ -69,6 +71,7 @@ def check_format(value: object) -> str | Mapping[str, Any] | None:
     Raises:
         ConfigError: for anything else (the server would answer 500, wire reference 3.6).
     """
+    # The server takes both for none (wire reference 3.6).
     if value is None or value == "":
         return None
     if value == "json" or isinstance(value, Mapping):
@@ -85,6 +88,7 @@ def check_top_logprobs(value: int | None) -> int | None:
     Raises:
         ConfigError: outside 0 to 20.
     """
+    # Checked without `logprobs` as well, as the server does (wire reference 3.1).
     is_count = isinstance(value, int) and not isinstance(value, bool)
     if value is None or (is_count and 0 <= value <= 20):
         return value

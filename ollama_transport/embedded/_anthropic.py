@@ -25,7 +25,12 @@ from ollama_transport.embedded._generation import Delta, deltas
 from ollama_transport.embedded._openai import late
 from ollama_transport.embedded._openai_requests import decode_v1
 from ollama_transport.embedded._requests import CHAT
-from ollama_transport.embedded._responses import BARE_JSON, json_response, stream_response
+from ollama_transport.embedded._responses import (
+    BARE_JSON,
+    EVENTS,
+    json_response,
+    stream_response,
+)
 from ollama_transport.embedded._store import Installed
 from ollama_transport.embedded._wire import dump_json
 
@@ -45,6 +50,7 @@ _REQUEST = Struct(
         "thinking": OBJECT,
     },
 )
+# Whatever else ends an answer is a stop sequence to Ollama (10.6).
 _REASONS = {"stop": "end_turn", "length": "max_tokens"}
 
 
@@ -65,7 +71,7 @@ async def messages(request: Request) -> Response:
             return json_response(answer, content_type=BARE_JSON)
         # The count is not known before the model ran; Ollama estimates like this too.
         estimate = len(dump_json(body["messages"])) // 4
-        return await stream_response(_Events(asked, estimate).play(stream), "text/event-stream")
+        return await stream_response(_Events(asked, estimate).play(stream), EVENTS)
     except WireError as error:
         raise late(error) from error
 
@@ -128,6 +134,7 @@ def _part(role: str, block: Fields) -> Fields:
     if kind == "tool_use":
         function = {"name": block.get("name"), "arguments": block.get("input")}
         return {"role": role, "tool_calls": [{"id": block.get("id"), "function": function}]}
+    # Anthropic hides results in user messages; Ollama gives them a role.
     if kind == "tool_result":
         found = {"content": _text(block.get("content")), "tool_call_id": block.get("tool_use_id")}
         return {"role": "tool", **found}
@@ -185,6 +192,7 @@ class _Events:
         self._asked = asked
         self._estimate = estimate
         self._index = -1
+        # The kind of the block that is being written; "" for none.
         self._open = ""
         self._called = False
         self._begun = False

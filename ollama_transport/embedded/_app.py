@@ -19,7 +19,7 @@ from ollama_transport.embedded._backend import Backend
 from ollama_transport.embedded._failures import WireError, error_body
 from ollama_transport.embedded._player import Cutter, Scripts, play
 from ollama_transport.embedded._recorder import Recorder, Request
-from ollama_transport.embedded._responses import body_response
+from ollama_transport.embedded._responses import JSON, body_response
 from ollama_transport.embedded._store import CloudDisabledError
 
 Endpoint = Callable[[HttpRequest], Awaitable[Response]]
@@ -69,7 +69,12 @@ def build_endpoints(backend: Backend) -> Starlette:
     """Return the Starlette application of the endpoints."""
     app = Starlette(
         routes=_routes(),
-        exception_handlers={404: _not_found, 405: _wrong_method, WireError: _refused},
+        exception_handlers={
+            404: _not_found,
+            405: _wrong_method,
+            WireError: _refused,
+            Exception: _broken,
+        },
     )
     # Starlette redirects to a full URL; Ollama names the path alone.
     app.router.redirect_slashes = False
@@ -105,6 +110,12 @@ async def _refused(request: HttpRequest, error: Exception) -> Response:
     return body_response(body, error.content_type, error.status)
 
 
+async def _broken(request: HttpRequest, error: Exception) -> Response:
+    # Starlette raises it again behind this answer, so that the log has its traceback too.
+    text = f"the embedded server failed at this request: {type(error).__name__}: {error}"
+    return body_response(error_body(request.url.path, 500, text), JSON, 500)
+
+
 class Application:
     """The whole of one server, as uvicorn calls it.
 
@@ -114,6 +125,8 @@ class Application:
         scripts: What is played instead.
         cutter: Closes a request's connection.
         api_key: The Bearer key every request needs; None asks for none.
+        local_only: Whether names of other machines are refused, as a server that is bound to
+            loopback does.
     """
 
     def __init__(
@@ -122,13 +135,16 @@ class Application:
         recorder: Recorder,
         scripts: Scripts,
         cutter: Cutter,
+        *,
         api_key: str | None,
+        local_only: bool,
     ) -> None:
         self._endpoints = endpoints
         self._recorder = recorder
         self._scripts = scripts
         self._cutter = cutter
         self._api_key = api_key
+        self._local_only = local_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, and stop at once when the client leaves."""
@@ -146,16 +162,17 @@ class Application:
         # Whichever comes first: the answer is complete, or the client has left.
         await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
         try:
-            if work.done():
-                # Raises what an engine of the user's own may have raised.
-                work.result()
-            else:
+            if not work.done():
                 work.cancel()
                 await asyncio.wait({work})
+                self._recorder.finish(request, "client_left")
+            # Raises what an engine of the user's own may have raised.
+            elif not work.cancelled():
+                work.result()
         finally:
             watch.cancel()
             await asyncio.wait({watch})
-            self._recorder.finish(request, "client_left")
+            self._recorder.finish(request, "failed")
 
     def _counted(self, request: Request, send: Send) -> Send:
         async def counted(message: Message) -> None:
@@ -189,21 +206,21 @@ class Application:
         return cut
 
     def _filtered(self, request: Request) -> Response | None:
-        if not is_local_host(request.headers.get("host", "")):
+        if self._local_only and not is_local_host(request.headers.get("host", "")):
             return body_response(b"", None, 403)
         if not is_allowed_origin(request.headers.get("origin")):
             return body_response(b"", None, 403)
         key = self._api_key
         if key is not None and request.headers.get("authorization") != f"Bearer {key}":
             body = error_body("", 401, "unauthorized")
-            return body_response(body, "application/json; charset=utf-8", 401)
+            return body_response(body, JSON, 401)
         return None
 
 
 def is_local_host(host: str) -> bool:
     """Tell whether a Host header is one a server bound to loopback serves (wire reference 1.12)."""
     # The port does not matter, and a missing Host is let in.
-    name = (urlsplit(f"//{host}").hostname or "").lower()
+    name = _hostname(f"//{host}")
     try:
         address = ipaddress.ip_address(name)
     except ValueError:
@@ -216,11 +233,20 @@ def is_allowed_origin(origin: str | None) -> bool:
     """Tell whether an Origin header is on Ollama's default allow list (wire reference 1.13)."""
     if not origin:
         return True
-    parts = urlsplit(origin)
-    if parts.scheme in _OWN_SCHEMES:
+    scheme = origin.partition(":")[0].lower()
+    if scheme in _OWN_SCHEMES:
         return True
     local = ("localhost", "127.0.0.1", "0.0.0.0")
-    return parts.scheme in ("http", "https") and parts.hostname in local
+    return scheme in ("http", "https") and _hostname(origin) in local
+
+
+def _hostname(url: str) -> str:
+    # Half a bracket is nobody's name, and no reason to fail.
+    try:
+        found = urlsplit(url).hostname
+    except ValueError:
+        return "?"
+    return "" if found is None else found
 
 
 async def _read_body(receive: Receive) -> bytes | None:

@@ -26,8 +26,10 @@ from ollama_transport.embedded._prompts import (
 from ollama_transport.embedded._store import Installed, ModelStore
 
 Fields = dict[str, Any]
+# The server whose behaviour the wire reference describes.
 VERSION = "0.33.0"
 _NOT_FOUND = "model '{}' not found"
+# Clients that write a raw prompt write their model's markers, which rules cannot read.
 _MARKER = re.compile(r"<\|im_start\|>\w*\n?|<\|\w+\|>")
 
 

@@ -17,6 +17,7 @@ from ollama_transport.embedded._responses import body_response, json_response
 from ollama_transport.embedded._store import Installed, Loaded
 from ollama_transport.embedded._wire import local_timestamp
 
+# Ollama takes the form with a hyphen too, the one of its file names.
 _DIGEST = re.compile(r"sha256[:-][0-9a-f]{64}\Z")
 _DEFAULT_TEMPLATE = "{{ .Prompt }}"
 
@@ -84,6 +85,7 @@ def _running(loaded: Loaded) -> Fields:
         "digest": installed.digest,
         "details": _details(installed),
         "expires_at": local_timestamp(loaded.expires_ns),
+        # As on a machine without a graphics card.
         "size_vram": 0,
         "context_length": loaded.num_ctx,
     }

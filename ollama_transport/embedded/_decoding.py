@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,7 +46,8 @@ def parse_json(body: bytes, *, when_empty: str = "missing request body") -> obje
     if not text:
         raise WireError(400, when_empty)
     try:
-        value, _ = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode(text)
+        reader = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+        value, _ = reader.raw_decode(text)
     except json.JSONDecodeError as error:
         raise WireError(400, _syntax_text(text, error)) from error
     return value
@@ -54,6 +56,16 @@ def parse_json(body: bytes, *, when_empty: str = "missing request body") -> obje
 # Python reads NaN and Infinity, which JSON does not have.
 def _refuse_constant(name: str) -> object:
     raise WireError(400, f"invalid character '{name[0]}' looking for beginning of value")
+
+
+# Python reads 1e400 as infinity, where Go refuses the number.
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise WireError(
+            400, f"json: cannot unmarshal number {digits} into Go value of type float64"
+        )
+    return number
 
 
 def _syntax_text(text: str, error: json.JSONDecodeError) -> str:
@@ -115,9 +127,9 @@ class Scalar:
         """Return the value itself, or the zero value for null."""
         if value is None:
             return self.zero
-        if not isinstance(value, self.types) or (bool not in self.types and value is True):
-            raise _refuse(value, path, self.go_type)
-        if isinstance(value, bool) and bool not in self.types:
+        # A bool is an int in Python, and must not pass as a number.
+        misfit = isinstance(value, bool) and bool not in self.types
+        if misfit or not isinstance(value, self.types):
             raise _refuse(value, path, self.go_type)
         return value
 
@@ -127,7 +139,6 @@ FLAG = Scalar("bool", False, (bool,))
 MAYBE_FLAG = Scalar("bool", None, (bool,))
 WHOLE = Scalar("int", 0, (int,))
 MAYBE_WHOLE = Scalar("int", None, (int,))
-NUMBER = Scalar("float64", 0.0, (int, float))
 MAYBE_NUMBER = Scalar("float64", None, (int, float))
 OBJECT = Scalar("map[string]interface {}", None, (dict,))
 

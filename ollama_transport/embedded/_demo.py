@@ -21,7 +21,7 @@ from ollama_transport.embedded._demo_prompts import (
 )
 from ollama_transport.embedded._demo_react import react_answer
 from ollama_transport.embedded._demo_schema import fill_schema
-from ollama_transport.embedded._demo_text import best_sentences
+from ollama_transport.embedded._demo_text import LONG, brief
 from ollama_transport.embedded._demo_tools import Tool, best_call, plan_calls, tools_of
 from ollama_transport.embedded._demo_values import Values
 from ollama_transport.embedded._engine import Answer, Message, Prompt
@@ -44,7 +44,6 @@ _FORMAT_INSTRUCTIONS = re.compile(
     r"The output should be formatted|\{)"
 )
 _NUMERIC_KEYS = frozenset({"age", "amount", "count", "number", "price", "total", "year"})
-_LONG = 400
 
 
 def answer(prompt: Prompt) -> Answer:
@@ -66,6 +65,7 @@ def answer(prompt: Prompt) -> Answer:
 
 
 def _thought(prompt: Prompt, text: str, plan: str) -> str:
+    # Ollama's models think unless told not to, and so does this one (wire reference 3.3).
     if prompt.think is False:
         return ""
     return f"The user says: {text[:120].strip()} {plan}\n"
@@ -76,6 +76,7 @@ def _said(prompt: Prompt, text: str) -> str:
     results = _results(messages)
     if results:
         return _from_results(text, results)
+    # What stands before and after a gap says too little for rules to fill it.
     if prompt.suffix:
         return "..."
     pictures = next((m.images for m in reversed(messages) if m.role == "user"), ())
@@ -112,9 +113,8 @@ def _results(messages: Sequence[Message]) -> list[Message]:
 
 def _from_results(question: str, results: Sequence[Message]) -> str:
     said = [message.content.strip() for message in results if message.content.strip()]
-    whole = " ".join(said)
-    if len(whole) > _LONG:
-        return " ".join(best_sentences(question, "\n\n".join(said))) or whole[:_LONG]
+    if len(" ".join(said)) > LONG:
+        return brief(question, "\n\n".join(said))
     if not said:
         return "The tools returned nothing."
     # A bare number reads better in a sentence.
@@ -163,6 +163,7 @@ def _by_schema(prompt: Prompt, schema: Mapping[str, Any], shaped: Shaped | None)
         calls = [] if _results(prompt.messages) else plan_calls(text, tools)
         tools, schema = (tools, schema) if calls else ([], {**schema, "anyOf": answers})
     if tools:
+        # An agent that forces a call each time ends only if another tool gets its turn.
         called = [c.name for m in prompt.messages for c in m.tool_calls]
         call = best_call(text, tools, called)
         return {"name": call.name, "arguments": dict(call.arguments)}

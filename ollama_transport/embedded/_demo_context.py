@@ -15,6 +15,7 @@ _QUESTION = re.compile(
     r"\n\s*\n|\Z)",
     re.DOTALL,
 )
+# Frameworks fence their context in rules, tags or labels; which one says where it ends.
 _RULES = re.compile(r"\n-{5,}[^\n]*\n(.*?)\n-{5,}", re.DOTALL)
 _TAGGED = re.compile(r"<(context|documents?|sources?)>(.*?)</\1>", re.DOTALL | re.IGNORECASE)
 _LABELLED = re.compile(
@@ -25,6 +26,7 @@ _LABELLED = re.compile(
 _DOCUMENTS = re.compile(
     r"relevant documents for the context:\s*(.*?)(?=\n\s*Instruction:|\Z)", re.DOTALL
 )
+# Instructions hold the words of a question too, and would be quoted as its answer.
 _INSTRUCTION = re.compile(
     r"(?:You are|You're|Your task|Answer|Use |Using|Given|If |Do not|Don't|Please|Always|Never|"
     r"Instruction|The following|Only |Keep|Think|Respond|Reply|Be |Based on|We have|The original|"

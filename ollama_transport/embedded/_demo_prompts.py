@@ -9,6 +9,8 @@ from ollama_transport.embedded._demo_context import last_user
 from ollama_transport.embedded._demo_text import best_sentences, key_words, sentences
 from ollama_transport.embedded._engine import Message
 
+# The default prompts of LangChain's and LlamaIndex's parts have fixed sentences, and their parsers
+# take no other form of answer than the one asked for there.
 _CHOICE = re.compile(r"(?:^|\n)\((\d+)\)\s*(.*?)(?=\n\(\d+\)|\n-{5,}|\Z)", re.DOTALL)
 _ABOUT = re.compile(
     r"(?:relevant to the\s+question|to the question):\s*'(.*?)'\s*(?:\n|\Z)", re.DOTALL
@@ -90,6 +92,7 @@ def _choices(text: str) -> Shaped | None:
     fitting = [item for item in ranked if item[1] > 0][: int(limit[1]) if limit else 1]
     chosen = fitting or ranked[:1]
     reasons = [f"it shares {shared} key words with the question" for _, shared in chosen]
+    # LlamaIndex's tree index asks for a line, its selectors ask for JSON.
     if "ANSWER: <number" in text:
         numbers = ", ".join(str(number) for number, _ in chosen)
         return Shaped(f"ANSWER: {numbers}, because {reasons[0]}.")
@@ -97,6 +100,7 @@ def _choices(text: str) -> Shaped | None:
         {"choice": number, "reason": reason}
         for (number, _), reason in zip(chosen, reasons, strict=True)
     ]
+    # One choice and several are two schemas, with other names for the same.
     first = {"index": chosen[0][0], "choice": chosen[0][0], "reason": reasons[0]}
     selections = [{"index": a["choice"], "reason": a["reason"]} for a in answers]
     return Shaped(json.dumps(answers), {**first, "selections": selections})
@@ -105,6 +109,7 @@ def _choices(text: str) -> Shaped | None:
 def _ranked_documents(text: str) -> Shaped | None:
     if "A list of documents is shown below" not in text:
         return None
+    # Before that stands an example, which must not be ranked.
     body = text.split("Let's try this now:", 1)[-1]
     question = body.rsplit("Question:", 1)[-1].split("\nAnswer:")[0]
     ranked = _rank(question, {int(m[1]): m[2] for m in _DOCUMENT.finditer(body)})

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ollama_transport.embedded._demo_text import best_sentences
+from ollama_transport.embedded._demo_text import brief
 from ollama_transport.embedded._demo_tools import Tool, plan_calls
 from ollama_transport.embedded._engine import Message, ToolCall
 
@@ -18,13 +18,13 @@ _OBSERVATION = re.compile(
     r"Observation:\s*(.+?)(?=\n\s*(?:Thought|Action|Question|Final Answer)\b|\Z)", re.DOTALL
 )
 _QUESTION = re.compile(r"Question:\s*(.*?)(?=\n\s*Thought:|\Z)", re.DOTALL)
+# Tools of LangChain's first agents take one text, and show no schema.
 _TEXT_PARAMETERS: dict[str, object] = {
     "type": "object",
     "properties": {"input": {"type": "string"}},
     "required": ["input"],
 }
 _TYPES = {"int": "integer", "float": "number", "bool": "boolean"}
-_LONG = 400
 _NO_TOOL = "I am the demo model of ollama-ext, and none of the tools fits what was said."
 
 
@@ -74,10 +74,8 @@ def _finish(task: _Task, answer: str) -> str:
 
 
 def _from_observations(task: _Task) -> str:
-    said = " ".join(dict.fromkeys(text.strip() for text in task.observations))
-    if len(said) <= _LONG:
-        return said
-    return " ".join(best_sentences(task.question, said)) or said[:_LONG]
+    # Agents repeat themselves, and so do the tools then.
+    return brief(task.question, " ".join(dict.fromkeys(t.strip() for t in task.observations)))
 
 
 def _read(messages: Sequence[Message]) -> _Task | None:

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from ollama_transport.embedded._demo_text import best_sentences, key_words, word_set, words
@@ -17,8 +18,10 @@ TEXT_LIKE = word_set(
     "content input keywords message prompt q query question request search task text topic"
 )
 _PROSE_LIKE = word_set("answer description explanation reason response summary")
+# Deeper than schemas of people go, and where one that contains itself ends.
 _MAX_DEPTH = 12
 _MAX_TEXT = 240
+# Well-formed and recognisable as invented: nobody's address, a documented example host.
 _DEFAULT_FORMATS = {
     "date": "2024-01-01",
     "date-time": "2024-01-01T00:00:00Z",
@@ -120,6 +123,7 @@ class _Filler:
         inner = self._resolved(schema.get("items") or {})
         least, most = schema.get("minItems", 0), schema.get("maxItems", 5)
         found = self._several(inner, name)[:most]
+        # An empty list fits most schemas, and shows nobody that filling works.
         while len(found) < max(least, min(1, most)):
             found.append(self.value(inner, name.rstrip("s"), depth + 1))
         return found
@@ -129,19 +133,20 @@ class _Filler:
             return self._values.mentioned(inner["enum"])
         kind = _kind(inner)
         if kind in ("integer", "number"):
-            return [self._number(inner, "", integer=kind == "integer") for _ in self._numbers()]
+            low, high = _bounds(inner, integer=kind == "integer")
+            take = partial(self._values.take_number, low, high, integer=kind == "integer")
+            return list(iter(take, None))
         if kind != "string":
             return []
         listed = re.search(rf"\b{re.escape(name)}\s*(?:=|:|are)\s*([^.\n]+)", self._values.text)
         if name and listed:
             return [part.strip() for part in re.split(r",\s*|\s+and\s+", listed.group(1))]
+        # Quotes say more clearly than capitals what is meant.
         taken = self._values.quoted or self._values.names
         found: list[object] = list(taken)
+        # What a list has taken is gone for the fields after it.
         taken.clear()
         return found
-
-    def _numbers(self) -> Sequence[float]:
-        return list(self._values.numbers)
 
     def _number(self, schema: Schema, name: str, *, integer: bool) -> int | float:
         low, high = _bounds(schema, integer=integer)
@@ -173,6 +178,7 @@ class _Filler:
         if form in _DEFAULT_FORMATS:
             return self._formatted(form)
         pattern = str(schema.get("pattern", ""))
+        # The anchors are of the value; in the text it stands among others.
         matching = re.search(pattern.strip("^$"), self._values.text) if pattern else None
         text = matching.group() if matching else self._prose(schema, name)
         # Bounds win over sense: the schema has to be met.
@@ -193,6 +199,7 @@ class _Filler:
         keyed = values.keyed(name) if name else None
         if keyed is not None:
             return keyed
+        # Most telling first: a name, a quote, the text itself, a sentence about the field.
         taken = values.take_name() if roles & NAME_LIKE and not values.quoted else None
         taken = taken or (None if roles & _PROSE_LIKE else values.take_quoted())
         if taken:
@@ -235,6 +242,7 @@ def _vocabulary(schema: Schema) -> list[str]:
 
 
 def _bounds(schema: Schema, *, integer: bool) -> tuple[float, float]:
+    # The next number that is allowed; 1e-6 is close enough for rules.
     step = 1 if integer else 1e-6
     low = schema.get("minimum", -math.inf)
     high = schema.get("maximum", math.inf)

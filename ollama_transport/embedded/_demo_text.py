@@ -1,9 +1,10 @@
 """Words and sentences: what the demo models know about text."""
 
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 
+# Results of tools up to so many characters are told whole.
+LONG = 400
 _WORD = re.compile(r"\w+", re.UNICODE)
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"')\]]*\s+(?=[\"'(\[]*[^\Wa-z_])")
 # Frameworks write these above each chunk; they are no part of the text.
@@ -54,11 +55,6 @@ def words(text: str) -> list[str]:
 def key_words(text: str) -> list[str]:
     """Return the stems of the words that carry meaning, in order."""
     return [stem(word) for word in words(text) if word.lower() not in STOP_WORDS]
-
-
-def overlap(one: Iterable[str], other: Iterable[str]) -> set[str]:
-    """Return the stems two texts share."""
-    return set(one) & set(other)
 
 
 def sentences(text: str) -> list[str]:
@@ -126,6 +122,13 @@ def best_sentences(question: str, context: str, *, most: int = 2) -> list[str]:
             chosen.append(i)
             covered |= news
     return list(dict.fromkeys(candidates[i][1] for i in sorted(chosen)))
+
+
+def brief(question: str, text: str) -> str:
+    """Return a text of up to ``LONG`` characters whole, of a longer one what answers a question."""
+    if len(text) <= LONG:
+        return text
+    return " ".join(best_sentences(question, text)) or text[:LONG]
 
 
 def _score(

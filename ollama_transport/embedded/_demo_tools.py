@@ -22,15 +22,15 @@ _GENERIC = frozenset(
 )
 _OPERATIONS = (
     (r"\+|plus|added to", {"add", "adder", "sum", "addition", "plus"}),
-    (r"\*|×|x|times|multiplied by", {"multiply", "product", "multiplication", "time"}),
-    (r"-|−|minus", {"subtract", "difference", "minu", "subtraction"}),
-    (r"/|÷|divided by|over", {"divid", "quotient", "division"}),
+    (r"\*|×|x|times|multiplied by", {"multiply", "product", "multiplication", "times"}),
+    (r"-|−|minus", {"subtract", "difference", "minus", "subtraction"}),
+    (r"/|÷|divided by|over", {"divide", "quotient", "division"}),
 )
 _OPERATIONS_BY_STEM = [
     (re.compile(rf"(-?\d+(?:\.\d+)?)\s*(?:{sign})\s*(-?\d+(?:\.\d+)?)"), {stem(n) for n in names})
     for sign, names in _OPERATIONS
 ]
-_SYNONYMS = {stem(word): {"weather"} for word in ("rain", "sunny", "temperature", "hot", "cold")}
+# Commas between arguments, and not those inside of a list or an object.
 _SPLIT = re.compile(r",(?![^(\[{]*[)\]}])")
 
 
@@ -213,13 +213,8 @@ def _own_words(name_or_text: str) -> set[str]:
     return {stem(w) for w in words(spoken) if w not in STOP_WORDS} - _GENERIC
 
 
-def _said(text: str) -> set[str]:
-    said = set(key_words(text))
-    return said | {other for word in said for other in _SYNONYMS.get(word, ())}
-
-
 def _score(text: str, tool: Tool) -> float:
-    said = _said(text)
+    said = set(key_words(text))
     by_name = len(said & _own_words(tool.name))
     described = said & (_own_words(tool.description) - _own_words(tool.name))
     filled = {_needs(name, tool.properties[name]) for name in tool.required} & {"number", "name"}
@@ -229,7 +224,6 @@ def _score(text: str, tool: Tool) -> float:
 
 def _position(text: str, tool: Tool) -> int:
     wanted = _own_words(tool.name) | _own_words(tool.description)
-    wanted |= {word for word, others in _SYNONYMS.items() if wanted & set(others)}
     for match in re.finditer(r"\w+", text):
         if stem(match.group()) in wanted:
             return match.start()

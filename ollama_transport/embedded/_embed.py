@@ -47,6 +47,7 @@ async def embed(request: Request) -> Response:
     fields = decode_body(EMBED, await request.body())
     found = await embed_texts(backend_of(request), fields, input_texts(fields["input"]))
     answer: Fields = {"model": found.asked, "embeddings": found.vectors}
+    # No text, no metrics: the request was a load (wire reference 5.1).
     if found.vectors:
         answer |= {
             "total_duration": found.total_ns,

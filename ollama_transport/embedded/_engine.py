@@ -52,6 +52,7 @@ class Prompt:
         capabilities: What the asked model can do.
     """
 
+    # Long histories were cut before: an engine must never see what its context would not hold.
     messages: Sequence[Message]
     tools: Sequence[Mapping[str, object]] = ()
     format: object = None
@@ -61,6 +62,7 @@ class Prompt:
     capabilities: frozenset[str] = frozenset()
 
 
+# Failing is part of the answer: an exception would be a bug of the engine, not of its model.
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What an engine says, and how it fails when it has to.
@@ -83,3 +85,5 @@ class Answer:
 
 
 Engine = Callable[[Prompt], Answer]
+"""What answers. It runs on the server's event loop, so it must not wait for anything: a test that
+wants a pause gives `EmbeddedOllama` a ``token_delay_s`` or scripts a `Reply` with a `Gate`."""

@@ -1,6 +1,7 @@
 """Holding an answer back until a test says so, without sleeping."""
 
 import asyncio
+import contextlib
 import threading
 
 
@@ -22,8 +23,8 @@ class Gate(threading.Event):
             super().set()
             waiting, self._waiting = self._waiting, []
         for loop, future in waiting:
-            # A test may open the gate after its server has stopped.
-            if not loop.is_closed():
+            # A test may open the gate while its server stops, or after that.
+            with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(_open, future)
 
     async def passed(self) -> None:
@@ -37,6 +38,7 @@ class Gate(threading.Event):
         await future
 
 
+# Its waiter may have been cancelled meanwhile, by a client that left.
 def _open(future: asyncio.Future[None]) -> None:
     if not future.done():
         future.set_result(None)

@@ -114,7 +114,11 @@ def _ask(run: Run) -> Answer:
         from ollama_transport.embedded._demo import answer
 
         engine = answer
-    return engine(run.prompt)
+    answer_made: object = engine(run.prompt)
+    if not isinstance(answer_made, Answer):
+        kind = type(answer_made).__name__
+        raise TypeError(f"the engine of {run.asked!r} returned {kind}: return an Answer(...)")
+    return answer_made
 
 
 class _Pieces:

@@ -29,6 +29,15 @@ class LoadRules:
     max_queue: int = 512
     num_parallel: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.load_s < 0 or self.max_queue < 0:
+            raise ValueError("load_s and max_queue cannot be negative")
+        # With none at a time every request would wait for ever.
+        if self.num_parallel is not None and self.num_parallel < 1:
+            raise ValueError("num_parallel is at least 1; None is any number")
+        if self.load_gate is not None and not isinstance(self.load_gate, Gate):
+            raise TypeError("load_gate= takes an ollama_transport.embedded.Gate, which is an Event")
+
 
 class Loader:
     """The models in memory; used by the server's own event loop alone."""
@@ -42,7 +51,8 @@ class Loader:
 
     def reset(self) -> None:
         """Unload everything."""
-        self._loaded.clear()
+        # A new dict: the server's thread may be walking over the old one.
+        self._loaded = {}
 
     def unload(self, installed: Installed) -> None:
         """Take a model out of memory, if it is there."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from ollama_transport.embedded._engine import Engine
+from ollama_transport.embedded._names import parse_name
 
 CAPABILITIES = frozenset({"completion", "tools", "insert", "vision", "embedding", "thinking"})
 # The real ones have more, which only the fixture models of the wire reference use.
@@ -43,7 +44,9 @@ class EmbeddedModel:
         description: What ``/api/show`` says the model is; "" says it is the demo.
 
     Raises:
-        ValueError: For an unknown capability, or a context of no tokens.
+        TypeError: For an engine that cannot be called.
+        ValueError: For a name no request could ask for, an unknown capability or placement, or a
+            context of no tokens.
     """
 
     name: str
@@ -59,10 +62,17 @@ class EmbeddedModel:
     description: str = ""
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.capabilities) - _FIXTURE_CAPABILITIES)
-        if unknown:
+        if not parse_name(self.name).valid:
+            raise ValueError(f'{self.name!r} is no model name: write it like "tiny" or "tiny:1b"')
+        # A single text would be taken letter by letter.
+        given: object = self.capabilities
+        if isinstance(given, str) or not _FIXTURE_CAPABILITIES.issuperset(self.capabilities):
             known = ", ".join(sorted(_FIXTURE_CAPABILITIES))
-            raise ValueError(f"unknown capabilities {unknown}: choose from {known}")
+            raise ValueError(f"unknown capabilities {given!r}: give a tuple of {known}")
+        if self.tool_call_placement not in get_args(Placement):
+            raise ValueError(f'tool_call_placement={self.tool_call_placement!r}: "final" or "own"')
+        if self.engine is not None and not callable(self.engine):
+            raise TypeError("engine= takes a function from a Prompt to an Answer")
         if self.context_length < 1 or self.dimensions < 1:
             raise ValueError("context_length and dimensions must be at least 1")
 

@@ -43,6 +43,7 @@ class ModelName:
     @property
     def valid(self) -> bool:
         """Whether every part is made of allowed characters."""
+        # A namespace may hold no dot, or it could be taken for a host.
         parts = _PART.match(self.model) and _PART.match(self.tag)
         return bool(parts and _NAMESPACE.match(self.namespace) and _HOST.match(self.host))
 

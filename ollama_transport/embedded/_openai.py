@@ -30,12 +30,17 @@ from ollama_transport.embedded._openai_requests import (
     native_completion,
     wants_usage,
 )
-from ollama_transport.embedded._responses import BARE_JSON, body_response, stream_response
+from ollama_transport.embedded._responses import (
+    BARE_JSON,
+    EVENTS,
+    body_response,
+    stream_response,
+)
 from ollama_transport.embedded._store import CloudDisabledError, Installed
 from ollama_transport.embedded._wire import dump_event, dump_json
 
-_EVENTS = "text/event-stream"
 _FORMATS = ("", "float", "base64")
+# Every chunk of a completion has a usage once it was asked for, of zeros but for the last (10.2).
 _NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
 DONE = b"data: [DONE]\n\n"
 
@@ -47,6 +52,7 @@ def json_line(value: object) -> Response:
 
 def late(error: WireError) -> WireError:
     """Return a refusal of the native handler as the compatible layer relays it."""
+    # It refuses cloud models itself, before that layer (8.2).
     if isinstance(error, CloudDisabledError):
         return error
     return WireError(error.status, error.text, early=False)
@@ -65,7 +71,7 @@ async def chat_completions(request: Request) -> Response:
         if not body["stream"]:
             return json_line(_chat_completion(asked, await collect(stream)))
         chunks = _ChatChunks(asked, usage=wants_usage(body))
-        return await stream_response(chunks.play(stream), _EVENTS)
+        return await stream_response(chunks.play(stream), EVENTS)
     except WireError as error:
         raise late(error) from error
 
@@ -78,6 +84,7 @@ async def completions(request: Request) -> Response:
     try:
         asked, installed = find_to_run(backend, fields, "generate")
         check_capabilities(installed, asked, "generate", fields)
+        # Unlike chat, where this is refused: an empty prompt counts as a load (10.2).
         if not fields["prompt"]:
             return json_line(_completion(asked, Delta(), reason="load"))
         run = completion_run(backend, fields, asked, installed)
@@ -85,7 +92,7 @@ async def completions(request: Request) -> Response:
         if not body["stream"]:
             return json_line(_completion(asked, await collect(stream)))
         chunks = _TextChunks(asked, usage=wants_usage(body))
-        return await stream_response(chunks.play(stream), _EVENTS)
+        return await stream_response(chunks.play(stream), EVENTS)
     except WireError as error:
         raise late(error) from error
 
@@ -136,6 +143,7 @@ def _chat_completion(asked: str, delta: Delta) -> Fields:
 
 
 def _reason(reason: str | None, *, called: bool) -> str | None:
+    # Calls that were cut are no calls to an OpenAI client: "length" has to stay.
     return "tool_calls" if called and reason == "stop" else reason
 
 

@@ -56,6 +56,7 @@ EMBEDDING = Struct(
 )
 _EFFORTS: dict[str, object] = {
     "none": False,
+    # OpenAI's names that Ollama has no level for (10.1).
     "minimal": "low",
     "low": "low",
     "medium": "medium",
@@ -96,6 +97,7 @@ def native_chat(fields: Fields) -> Fields:
         "logprobs": fields["logprobs"],
         "top_logprobs": fields["top_logprobs"],
     }
+    # Decoded with the body already, so that errors in them name its type.
     return {**CHAT.decode(native, "ChatRequest"), "tools": fields["tools"]}
 
 
@@ -191,6 +193,7 @@ def _parts(message: Fields, calls: list[Fields], names: Mapping[str, str]) -> li
     if not isinstance(content, str) and not (content is None and calls):
         kind = _GO_KINDS.get(type(content), "map[string]interface {}")
         raise WireError(400, f"invalid message content type: {kind}")
+    # Clients send null for what they leave out, hence no defaults of get().
     call_id = message.get("tool_call_id") or ""
     return [
         {

@@ -33,6 +33,7 @@ _FLOATS = frozenset(
 )
 _FLAGS = frozenset({"use_mmap"})
 DEFAULT_NUM_KEEP = 4
+# Ollama's own on a machine with less than 23 GiB of video memory (3.8).
 DEFAULT_NUM_CTX = 4096
 
 

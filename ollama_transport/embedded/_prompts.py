@@ -10,6 +10,7 @@ from ollama_transport.embedded._wire import dump_json
 
 # A special token, a word with the blank before it, a punctuation mark, or white space.
 _TOKEN = re.compile(r"<\|\w+\|>| ?\w+| ?[^\w\s]|\s")
+# What Ollama reckons a picture at, whatever its size (3.8).
 _IMAGE_TOKENS = 768
 
 
@@ -120,8 +121,8 @@ def _shift_last(messages: list[Message], tokens: int, window: Window) -> Fitted:
     # About half of the context is left free, so that the answer does not shift at once again.
     room = max(window.num_ctx // 2 - frame - window.num_keep, 1)
     content = "".join(words[: window.num_keep] + words[-room:])
-    cut = (*messages[:-1], replace(last, content=content))
-    return Fitted(cut, count_prompt(cut, ()))
+    # Counted from the frame, which holds the tools as well.
+    return Fitted((*messages[:-1], replace(last, content=content)), frame + len(tokens_of(content)))
 
 
 def count_prompt(messages: Sequence[Message], tools: Sequence[Mapping[str, object]]) -> int:

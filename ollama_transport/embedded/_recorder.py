@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-Outcome = Literal["pending", "complete", "client_left", "cut"]
+Outcome = Literal["pending", "complete", "client_left", "cut", "failed"]
 DEFAULT_WAIT_S = 10.0
 
 
@@ -19,7 +19,8 @@ class Request:
         headers: Names in lower case; the last of several with one name.
         body: The bytes.
         outcome: ``"pending"`` while the answer runs; then ``"complete"``, ``"client_left"`` when
-            the client closed the connection before the end, or ``"cut"`` when the script did.
+            the client closed the connection before the end, ``"cut"`` when the script did, or
+            ``"failed"`` when an engine raised in the middle of it (the log has its traceback).
         status: The status that was sent; None while none was.
         chunks_sent: Chunks of the body given to the connection so far; in a native stream that is
             lines.
@@ -32,6 +33,7 @@ class Request:
         self.method = method
         self.path = path
         self.query = query
+        # A copy, which a test may keep when the connection is gone.
         self.headers = dict(headers)
         self.body = body
         self.outcome: Outcome = "pending"

@@ -14,7 +14,7 @@ Cut = Literal["close", "reset"]
 _NDJSON = {"content-type": "application/x-ndjson"}
 _JSON = {"content-type": "application/json; charset=utf-8"}
 _EVENTS = {"content-type": "text/event-stream"}
-# The server writes these by itself, from how the reply is sent.
+# The server writes these by itself, from how the reply is sent; twice would break the framing.
 _OWN_HEADERS = frozenset({"date", "connection", "transfer-encoding", "content-length"})
 
 
@@ -37,10 +37,15 @@ class Reply:
             terminating chunk; ``"reset"`` sends a TCP reset.
         forever: True repeats the last chunk until the client leaves.
         silent: True sends nothing at all, not even a status line.
+
+    Raises:
+        TypeError: for a part of a wrong type.
+        ValueError: for values that make no sense, or not together.
     """
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    # Bytes and not values: a test of a client wants to break lines where it likes.
     chunks: tuple[bytes, ...] = ()
     sized: bool = False
     delay_s: float = 0.0
@@ -53,10 +58,15 @@ class Reply:
 
     # Said when the script is written, not when it is played in another thread.
     def __post_init__(self) -> None:
-        if self.gate is not None and not isinstance(self.gate, Gate):
-            raise TypeError("gate= takes an ollama_transport.embedded.Gate, which is an Event")
+        _check_parts(self)
         if self.cut not in (None, "close", "reset"):
             raise ValueError(f'cut={self.cut!r}: choose None, "close" or "reset"')
+        if not 0 <= self.hold_at <= len(self.chunks):
+            raise ValueError(f"hold_at={self.hold_at}: there are {len(self.chunks)} chunks")
+        if self.hold_at and self.gate is None:
+            raise ValueError("hold_at= says where a gate stands: give gate=Gate() as well")
+        if self.delay_s < 0 or self.chunk_delay_s < 0:
+            raise ValueError("delay_s= and chunk_delay_s= are seconds, 0 or more")
         if self.forever and not self.chunks:
             raise ValueError("forever=True repeats the last chunk: give at least one")
         if self.forever and self.sized:
@@ -71,14 +81,15 @@ class Reply:
                 added to text).
             how: Any field of Reply, such as ``cut="close"`` or ``gate=Gate()``.
         """
-        return cls(chunks=tuple(_line(line) for line in lines), headers=_NDJSON).but(**how)
+        chunks = tuple(_line(line) for line in _several("lines", lines))
+        return cls(chunks=chunks, headers=_NDJSON).but(**how)
 
     @classmethod
     def events(cls, events: Iterable[object], **how: Any) -> "Reply":
         """Play server-sent events, one chunk each: JSON values, or text for ``data: [DONE]``."""
         chunks = tuple(
             f"data: {event}\n\n".encode() if isinstance(event, str) else dump_event(event)
-            for event in events
+            for event in _several("events", events)
         )
         return cls(chunks=chunks, headers=_EVENTS).but(**how)
 
@@ -118,11 +129,16 @@ class Reply:
             source: A recording, or the path of its JSON file: ``{"response": {"status",
                 "headers", "chunks": [{"text"} or {"base64"}]}}``.
             how: Any field of Reply.
+
+        Raises:
+            OSError: When the file cannot be read.
+            ValueError: When it is no recording.
         """
-        if isinstance(source, Mapping):
-            recorded: Any = source
-        else:
+        recorded: Any = source
+        if not isinstance(source, Mapping):
             recorded = json.loads(Path(source).read_text(encoding="utf-8"))
+        if "response" not in recorded:
+            raise ValueError('a recording is {"response": {"status", "headers", "chunks"}}')
         response = recorded["response"]
         headers = {name.lower(): value for name, value in response["headers"].items()}
         return cls(
@@ -137,12 +153,34 @@ class Reply:
 
         ``cut=True`` means ``"close"``; ``headers`` are added to those it has.
         """
+        # Of the two ways to cut a connection the orderly one is what most tests mean.
         if changes.get("cut") is True:
             changes = {**changes, "cut": "close"}
         if "headers" in changes:
             added = {name.lower(): value for name, value in changes["headers"].items()}
             changes = {**changes, "headers": {**self.headers, **added}}
         return replace(self, **changes)
+
+
+def _check_parts(reply: Reply) -> None:
+    """Raise for parts of a wrong type, which would break the server's thread and not the test."""
+    status: object = reply.status
+    if not isinstance(status, int) or not 100 <= status <= 999:
+        raise ValueError(f"status={status!r}: give an HTTP status code, such as 500")
+    if not all(isinstance(chunk, bytes) for chunk in reply.chunks):
+        raise TypeError("the chunks of a Reply are bytes: encode texts, or use text() or lines()")
+    for name, value in reply.headers.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"the header {name!r}: {value!r} has to be two texts")
+    if reply.gate is not None and not isinstance(reply.gate, Gate):
+        raise TypeError("gate= takes an ollama_transport.embedded.Gate, which is an Event")
+
+
+def _several(name: str, values: Iterable[object]) -> Iterable[object]:
+    # A single text or object would be played letter by letter, or key by key.
+    if isinstance(values, str | bytes | Mapping):
+        raise TypeError(f"Reply.{name}() takes a list: write Reply.{name}([...])")
+    return values
 
 
 def _line(line: object) -> bytes:

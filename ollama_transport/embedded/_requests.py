@@ -73,6 +73,7 @@ class _TypeName:
         return value if isinstance(value, list) else TEXT.decode(value, path)
 
 
+# What is not here is lost on its way to the model (wire reference 3.4): default, $ref, oneOf, ...
 PROPERTY = Struct(
     "api.ToolProperty",
     {
@@ -177,6 +178,7 @@ SHOW = Struct(
 )
 COPY = Struct("api.CopyRequest", {"source": TEXT, "destination": TEXT})
 DELETE = Struct("api.DeleteRequest", {"model": TEXT, "name": TEXT})
+# A push has the same fields.
 PULL = Struct(
     "api.PullRequest", {"model": TEXT, "name": TEXT, "insecure": FLAG, "stream": MAYBE_FLAG}
 )

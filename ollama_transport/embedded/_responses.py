@@ -1,6 +1,6 @@
 """The responses of the endpoints: Go's JSON, and streams whose headers wait for a first chunk."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
 from starlette.responses import Response
@@ -43,7 +43,7 @@ class StreamResponse(Response):
         content_type: What it is.
     """
 
-    def __init__(self, first: bytes | None, rest: AsyncIterator[bytes], content_type: str) -> None:
+    def __init__(self, first: bytes | None, rest: AsyncGenerator[bytes], content_type: str) -> None:
         super().__init__(headers={"content-type": content_type})
         # Without a length the body is chunked, a chunk a line.
         del self.headers["content-length"]
@@ -61,12 +61,14 @@ class StreamResponse(Response):
         await send(start)
         if self._first is not None:
             await send({"type": "http.response.body", "body": self._first, "more_body": True})
-        async for chunk in self._rest:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        # Closed here and not some time later: until then the model's slot stays taken.
+        async with aclosing(self._rest) as rest:
+            async for chunk in rest:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def stream_response(chunks: AsyncIterator[bytes], content_type: str) -> Response:
+async def stream_response(chunks: AsyncGenerator[bytes], content_type: str) -> Response:
     """Wait for the first chunk, then return a response that streams (wire reference 1.14).
 
     Raises:
@@ -77,7 +79,7 @@ async def stream_response(chunks: AsyncIterator[bytes], content_type: str) -> Re
     return StreamResponse(first, chunks, content_type)
 
 
-async def native_lines(values: AsyncGenerator[object]) -> AsyncIterator[bytes]:
+async def native_lines(values: AsyncGenerator[object]) -> AsyncGenerator[bytes]:
     """Write NDJSON lines; a failure after the first becomes a last ``{"error"}`` line (7.4).
 
     Raises:

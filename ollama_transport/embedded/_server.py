@@ -1,8 +1,7 @@
 """The embedded server: an Ollama double on a free loopback port, in a thread of its own."""
 
-import asyncio
 import contextlib
-import os
+import ipaddress
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -10,92 +9,17 @@ from types import TracebackType
 from typing import Self
 
 import uvicorn
-from starlette.types import Scope
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ollama_transport.embedded._app import Application, build_endpoints
 from ollama_transport.embedded._backend import Backend, Vocabulary
 from ollama_transport.embedded._gates import Gate
 from ollama_transport.embedded._loader import Loader, LoadRules
 from ollama_transport.embedded._models import EmbeddedModel, conformance_models, demo_models
-from ollama_transport.embedded._player import Scripts, hang_up
+from ollama_transport.embedded._player import Scripts
 from ollama_transport.embedded._recorder import DEFAULT_WAIT_S, Recorder, Request
 from ollama_transport.embedded._replies import Reply
 from ollama_transport.embedded._store import ModelStore
-
-_DATE_EVERY_S = 1.0
-_BACKLOG = 2048
-# asyncio accepts, makes a transport, then tells the protocol: a turn of the loop for each.
-_TURNS_TO_CONNECT = 4
-
-
-class _Uvicorn(uvicorn.Server):
-    """A uvicorn server that starts and stops without polling, and hangs up on who stays."""
-
-    def __init__(self, config: uvicorn.Config, started: threading.Event) -> None:
-        super().__init__(config)
-        self._announced = started
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._leaving = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, then tell the thread that waits."""
-        self._loop = asyncio.get_running_loop()
-        await super().startup(sockets)
-        self._announced.set()
-
-    async def main_loop(self) -> None:
-        """Wait until it is time to go; the Date header is kept right meanwhile."""
-        while not await self.on_tick(0):
-            try:
-                async with asyncio.timeout(_DATE_EVERY_S):
-                    await self._leaving.wait()
-            except TimeoutError:
-                continue
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Close every socket at once: streams break off, keep-alive connections end."""
-        loop = asyncio.get_running_loop()
-        # First nothing new is accepted. Closing the server at once would do that too, but asyncio
-        # forgets a connection that it is just accepting then, and its client waits for ever.
-        for listening in sockets or []:
-            with contextlib.suppress(NotImplementedError):  # Windows' own event loop
-                loop.remove_reader(listening)
-        await self._hang_up_on_all()
-        for server in self.servers:
-            server.close()
-        await self.lifespan.shutdown()
-        for listening in sockets or []:
-            listening.close()
-
-    async def _hang_up_on_all(self) -> None:
-        state, quiet = self.server_state, 0
-        # A connection is known to uvicorn only some turns after it was accepted.
-        while quiet < _TURNS_TO_CONNECT:
-            for connection in list(state.connections):
-                connection.transport.abort()
-            # Each request sees its client gone and ends by itself.
-            if state.tasks:
-                await asyncio.wait(set(state.tasks))
-            await asyncio.sleep(0)
-            quiet = 0 if state.connections or state.tasks else quiet + 1
-
-    def leave(self) -> None:
-        """Ask the server to stop, from any thread or signal handler."""
-        self.should_exit = True
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._leaving.set)
-
-    def handle_exit(self, sig: int, frame: object) -> None:
-        """Stop on Ctrl-C."""
-        super().handle_exit(sig, frame)  # type: ignore[arg-type] # the frame is not used
-        self.leave()
-
-    def cut(self, scope: Scope, reset: bool) -> None:
-        """Close the connection a request came on."""
-        for connection in list(self.server_state.connections):
-            if isinstance(connection, H11Protocol) and connection.client == scope["client"]:
-                hang_up(connection.transport, reset=reset)
+from ollama_transport.embedded._uvicorn import Server, bind, run
 
 
 class EmbeddedOllama:
@@ -121,6 +45,10 @@ class EmbeddedOllama:
         max_queue: How many requests may wait for a load; the next one gets 503.
         num_parallel: How many requests one model serves at a time; None for any number.
         token_delay_s: Pause before each token of an answer, in seconds.
+
+    Raises:
+        TypeError: for models that are no `EmbeddedModel`.
+        ValueError: for a number out of its range.
     """
 
     def __init__(
@@ -139,19 +67,26 @@ class EmbeddedOllama:
         num_parallel: int | None = None,
         token_delay_s: float = 0.0,
     ) -> None:
-        # The user's models come last and win over those of the same name.
+        if not 0 <= port <= 65535 or token_delay_s < 0:
+            raise ValueError("port is 0 to 65535, and token_delay_s is not negative")
         sets = (demo_models() if demo else (), conformance_models() if fixtures else ())
-        self._store = ModelStore([m for group in (*sets, models) for m in group], pullable)
+        # The user's models come last and win over those of the same name.
+        installed = [*sets[0], *sets[1], *_checked_models("models", models)]
+        self._store = ModelStore(installed, _checked_models("pullable", pullable))
         self._rules = LoadRules(load_s, load_gate, max_queue, num_parallel)
+        # These outlive a stop, so that a test can read them after its with.
         self._recorder = Recorder()
         self._scripts = Scripts()
         self._host, self._port = host, port
         self._api_key = api_key
         self._token_delay_s = token_delay_s
         self._loader = Loader(self._rules)
-        self._server: _Uvicorn | None = None
+        self._server: Server | None = None
         self._thread: threading.Thread | None = None
         self._address: tuple[str, int] | None = None
+
+    def __repr__(self) -> str:
+        return f"<EmbeddedOllama {'stopped' if self._address is None else self.url}>"
 
     def __enter__(self) -> Self:
         self.start()
@@ -189,17 +124,15 @@ class EmbeddedOllama:
             OSError: When the port is taken.
             RuntimeError: When it runs already.
         """
-        if self._thread is not None:
-            raise RuntimeError("the embedded server runs already")
-        listening = _bind(self._host, self._port)
-        self._address = listening.getsockname()[:2]
+        listening = self._listen()
         started = threading.Event()
         self._server = server = self._build(started)
         self._thread = threading.Thread(
-            target=_run, args=(server, listening, started), name="embedded-ollama", daemon=True
+            target=run, args=(server, listening, started), name="embedded-ollama", daemon=True
         )
         self._thread.start()
         started.wait()
+        # Set too when uvicorn gave up, so that nobody waits for ever.
         if not server.started:
             self.stop()
             raise RuntimeError("the embedded server could not start")
@@ -220,28 +153,38 @@ class EmbeddedOllama:
 
         Raises:
             OSError: When the port is taken.
+            RuntimeError: When it runs already.
         """
-        listening = _bind(self._host, self._port)
-        self._address = listening.getsockname()[:2]
+        listening = self._listen()
         try:
             if announce is not None:
                 announce(self.url)
-            _run(self._build(threading.Event()), listening, threading.Event())
+            run(self._build(threading.Event()), listening, threading.Event())
         finally:
+            # Closed by the run already, unless announce failed.
+            listening.close()
             self._address = None
 
-    def _build(self, started: threading.Event) -> _Uvicorn:
+    def _listen(self) -> socket.socket:
+        if self._address is not None:
+            raise RuntimeError("the embedded server runs already")
+        listening = bind(self._host, self._port)
+        self._address = listening.getsockname()[:2]
+        return listening
+
+    def _build(self, started: threading.Event) -> Server:
         # A new one each time: its locks belong to the event loop of this start.
         self._loader = Loader(self._rules)
         backend = Backend(self._store, self._loader, Vocabulary(), self._token_delay_s)
-        server: _Uvicorn
+        server: Server
         application = Application(
             build_endpoints(backend),
             self._recorder,
             self._scripts,
             # The server exists only after the application that it serves.
             lambda scope, reset: server.cut(scope, reset),
-            self._api_key,
+            api_key=self._api_key,
+            local_only=_is_loopback(self._address),
         )
         config = uvicorn.Config(
             application,
@@ -259,7 +202,7 @@ class EmbeddedOllama:
             # Go keeps idle connections open.
             timeout_keep_alive=3600,
         )
-        server = _Uvicorn(config, started)
+        server = Server(config, started)
         return server
 
     def script(self, method: str, path: str, *replies: Reply, repeat: bool = False) -> None:
@@ -267,15 +210,26 @@ class EmbeddedOllama:
 
         Args:
             method: Such as ``"POST"``.
-            path: Such as ``"/api/chat"``, exactly.
+            path: Such as ``"/api/chat"``, exactly, and without a query.
             replies: What to play, one a request; they queue behind earlier ones.
             repeat: True goes on playing the last reply for every later request.
 
         Raises:
-            ValueError: When there is no reply.
+            TypeError: For something else than replies.
+            ValueError: When there is no reply, or no request could ever match.
         """
+        # A script that never plays would look like a client that does not ask.
+        if not method.isalpha() or not str(path).startswith("/") or "?" in path:
+            raise ValueError(
+                f"script() got {method!r:.40} and {path!r:.40}: give a method and a path without "
+                'a query, as in script("POST", "/api/chat", Reply.json(...))'
+            )
         if not replies:
             raise ValueError("script() needs at least one Reply")
+        if not all(isinstance(reply, Reply) for reply in replies):
+            raise TypeError(
+                "script() plays Reply objects: make them with Reply.json(...) and so on"
+            )
         self._scripts.add(method.upper(), path, replies, repeat=repeat)
 
     @property
@@ -286,10 +240,14 @@ class EmbeddedOllama:
     @property
     def disconnects(self) -> list[Request]:
         """The requests whose client left before the end of the answer."""
+        # A cut or a failure is the server's own doing.
         return [request for request in self.requests if request.outcome == "client_left"]
 
     def wait_for_requests(self, count: int, timeout_s: float = DEFAULT_WAIT_S) -> bool:
-        """Wait until so many requests came; False after ``timeout_s`` seconds."""
+        """Wait until so many requests came; False after ``timeout_s`` seconds.
+
+        This and the other ``wait_for_…`` block: in a coroutine use ``asyncio.to_thread``.
+        """
         return self._recorder.wait(lambda found: len(found) >= count, timeout_s)
 
     def wait_for_chunks(self, count: int, timeout_s: float = DEFAULT_WAIT_S) -> bool:
@@ -318,30 +276,15 @@ class EmbeddedOllama:
         self._loader.reset()
 
 
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named because asyncio turns Nagle's delay off only where it is; without that
-    # each answer on a kept connection waits 40 ms for the client's ACK.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        if os.name == "posix":
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        # From here on clients can connect; they are answered once the loop runs.
-        listening.listen(_BACKLOG)
-    except OSError:
-        listening.close()
-        raise
-    return listening
+def _checked_models(name: str, models: object) -> list[EmbeddedModel]:
+    given = list(models) if isinstance(models, Iterable) else []
+    if not isinstance(models, Iterable) or not all(isinstance(m, EmbeddedModel) for m in given):
+        raise TypeError(f'{name}= takes a list of models: {name}=[EmbeddedModel("tiny")]')
+    return given
 
 
-def _run(server: _Uvicorn, listening: socket.socket, started: threading.Event) -> None:
-    try:
-        server.run(sockets=[listening])
-    finally:
-        listening.close()
-        # Wakes who waits for a start that failed.
-        started.set()
+def _is_loopback(address: tuple[str, int] | None) -> bool:
+    return address is None or ipaddress.ip_address(address[0]).is_loopback
 
 
 def serve(

@@ -77,7 +77,7 @@ def expiry(keep_ns: int) -> int:
 class ModelStore:
     """The installed models and the blobs of one server.
 
-    Only the server's own event loop changes it while the server runs.
+    While the server runs, its event loop alone changes it; only ``reset`` may come from elsewhere.
 
     Args:
         models: The models to begin with.
@@ -94,10 +94,11 @@ class ModelStore:
 
     def reset(self) -> None:
         """Go back to the models it began with, and forget the blobs."""
-        self.blobs.clear()
-        self._installed.clear()
-        for model in self._begin:
-            self.add(parse_name(model.name), model)
+        names = [parse_name(model.name) for model in self._begin]
+        begun = zip(names, self._begin, strict=True)
+        # New dicts, whole at once: the server's thread never sees a list half filled.
+        self.blobs = {}
+        self._installed = {name.key: Installed(name, model, now_ns()) for name, model in begun}
 
     def add(self, name: ModelName, model: EmbeddedModel, *, parent: str = "") -> Installed:
         """Install a model under a name, over what had that name."""
@@ -138,6 +139,7 @@ class ModelStore:
         # Before the lookup: a cloud name needs no local model.
         if reference.source == "cloud":
             raise CloudDisabledError
+        # Each endpoint of Ollama words it in its own way (wire reference 7.2).
         missing = not_found.format(reference.asked, short=reference.name.short)
         if not reference.asked:
             raise WireError(404, missing)

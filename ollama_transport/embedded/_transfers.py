@@ -56,6 +56,7 @@ def _layer_progress(verb: str, installed: Installed) -> Iterator[Fields]:
     digest, total = installed.layer, installed.size
     line: Fields = {"status": f"{verb} {digest[7:19]}", "digest": digest, "total": total}
     # ``completed`` is left out while it is 0.
+    # As Ollama has it, which sends it once the first byte is here.
     yield line
     for step in range(1, _PROGRESS_STEPS + 1):
         yield line | {"completed": total * step // _PROGRESS_STEPS}
@@ -121,6 +122,7 @@ def _from_files(backend: Backend, name: ModelName, files: Mapping[str, str]) -> 
         if digest not in backend.store.blobs:
             path = f"blobs/{digest.replace(':', '-')}"
             raise WireError(500, f"open {path}: no such file or directory", early=False)
+    # Enough to hold the header of a GGUF; blobs may be gigabytes.
     data = b"".join(backend.store.blobs[digest][:4096] for digest in files.values())
     # Four letters are all that is read of a GGUF, beside its architecture.
     if not data.startswith(b"GGUF"):

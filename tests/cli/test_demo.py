@@ -1,8 +1,10 @@
 """The demo: one question over documents, answered through both frameworks."""
 
+import asyncio
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,17 @@ socket.socket.connect, socket.getaddrinfo = connect_locally, find_locally
 from ollama_transport.cli import main
 main()
 """
+
+
+@pytest.fixture(autouse=True)
+def main_loop() -> Iterator[None]:
+    """Give the main thread a loop of its own, and close it: LlamaIndex makes one otherwise."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 def _requests(server: EmbeddedOllama, path: str) -> list[Request]:

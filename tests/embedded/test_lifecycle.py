@@ -9,6 +9,9 @@ import sys
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException
+from importlib.metadata import entry_points
 
 import httpx
 import pytest
@@ -23,7 +26,7 @@ from ollama_transport.embedded import (
     conformance_models,
     demo_models,
 )
-from ollama_transport.embedded._server import _bind
+from ollama_transport.embedded._uvicorn import bind
 
 pytest_plugins = ["pytester"]
 HI = [{"role": "user", "content": "Hello"}]
@@ -92,6 +95,36 @@ def test_stops_while_clients_hold_on():
     assert not server_threads()
 
 
+def test_nobody_waits_for_a_server_that_stopped():
+    """Clients that connect while the server stops are hung up on, not left waiting."""
+    late = []
+
+    def knock(port, gone):
+        # A bare client, because the moment to hit is short.
+        while not gone.is_set():
+            client = HTTPConnection("127.0.0.1", port, timeout=10)
+            with closing(client):
+                try:
+                    client.request("POST", "/api/chat", json.dumps(WHOLE))
+                    client.getresponse().read()
+                except TimeoutError as error:
+                    late.append(error)
+                except (OSError, HTTPException):
+                    pass
+
+    for _ in range(10):
+        gone = threading.Event()
+        with EmbeddedOllama() as server, ThreadPoolExecutor(4) as pool:
+            for _ in range(4):
+                pool.submit(knock, server.port, gone)
+            assert server.wait_for_requests(20)
+            server.stop()
+            gone.set()
+        assert all(request.outcome != "pending" for request in server.requests)
+    gc.collect()
+    assert late == []
+
+
 def test_nothing_leaks():
     """Neither a socket nor an event loop is left behind for the garbage collector."""
     code = """
@@ -131,7 +164,7 @@ def test_port_and_host():
 
 def test_no_delay_on_kept_connections():
     """The listening socket is plainly TCP, so that asyncio turns Nagle's delay off."""
-    listening = _bind("127.0.0.1", 0)
+    listening = bind("127.0.0.1", 0)
     with listening:
         assert listening.proto == socket.IPPROTO_TCP
 
@@ -299,8 +332,8 @@ def test_fixture(pytester):
     name = "ollama_transport.embedded.pytest_plugin"
     options = ["-p", "no:cacheprovider", "-p", "no:asyncio"]
     # Where the distribution is installed its entry point loads the plugin already.
-    loaded = pytester.plugins or []
-    result = pytester.runpytest_subprocess(*options, *([] if name in loaded else ["-p", name]))
+    is_loaded = any(point.value == name for point in entry_points(group="pytest11"))
+    result = pytester.runpytest_subprocess(*options, *([] if is_loaded else ["-p", name]))
     result.assert_outcomes(passed=2)
 
 
