@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ollama_transport._client import Client
 from ollama_transport._errors import ConfigError, OllamaError
 from ollama_transport._requests import EmbedRequest
-from ollama_transport.cli._app import INTERRUPTED, Target, command
+from ollama_transport.cli._app import Target, command
 from ollama_transport.cli._manage import Json
 from ollama_transport.cli._models import check_model, complete_model, first_model
 from ollama_transport.cli._output import err, out, print_json
@@ -113,11 +113,9 @@ def _write_all(
         with vectors.lines.open("a", encoding="utf-8") as file:
             for group in _shown(passages, batch):
                 _write(client, file, group, tally, dimensions)
-    except (KeyboardInterrupt, OllamaError) as error:
+    except (KeyboardInterrupt, OllamaError):
         kept = tally.there + tally.made
         err.say(f"{kept} of {tally.passages} vectors are kept; the same command goes on from there")
-        if isinstance(error, KeyboardInterrupt):
-            raise typer.Exit(INTERRUPTED) from None
         raise
     finally:
         tally.seconds = round(time.perf_counter() - start, 3)

@@ -27,7 +27,7 @@ from ollama_transport._errors import (
     StreamTruncatedError,
 )
 from ollama_transport._requests import CreateRequest
-from ollama_transport.cli._app import INTERRUPTED, Target, command
+from ollama_transport.cli._app import Target, command
 from ollama_transport.cli._manage import Model
 from ollama_transport.cli._models import complete_model
 from ollama_transport.cli._output import clean, err, out, print_json, size, waiting
@@ -142,7 +142,7 @@ def _telling(state: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         err.say(f"interrupted: {state}")
-        raise typer.Exit(INTERRUPTED) from None
+        raise
     except (StreamTruncatedError, OllamaTimeoutError):
         err.say(state)
         raise
@@ -190,10 +190,7 @@ def _show_bars(steps: Iterable[Step]) -> None:
             # The server leaves `completed` out while it is 0 (wire reference 5.5).
             done = step.completed if step.completed is not None else 0
             if step.digest not in layers:
-                # What an earlier pull had brought is there at the start, and no part of the speed.
-                layers[step.digest] = bars.add_task(
-                    clean(step.status), total=step.total, completed=done
-                )
+                layers[step.digest] = bars.add_task(clean(step.status), total=step.total)
             bars.update(layers[step.digest], completed=done, description=clean(step.status))
 
 

@@ -1,5 +1,6 @@
 """The endpoints ``/api/embed`` and ``/api/embeddings`` (wire reference 5.1, 5.2)."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -106,7 +107,11 @@ async def embed_texts(backend: Backend, fields: Fields, texts: Sequence[str]) ->
             raise WireError(501, NO_EMBEDDINGS)
         cut = [_fitting(text, limit, fields["truncate"]) for text in texts]
         size = installed.model.dimensions
-        vectors = [_vector(text, size, fields["dimensions"]) for text in cut]
+        vectors: list[list[float]] = []
+        for text in cut:
+            vectors.append(_vector(text, size, fields["dimensions"]))
+            # A big batch must not hold up other requests, nor a client that left.
+            await asyncio.sleep(0)
         tokens = sum(len(tokens_of(text)) for text in cut)
         took = max(time.perf_counter_ns() - began, 1)
         return Embedded(reference.asked, vectors, tokens, load_ns, took)

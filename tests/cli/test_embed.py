@@ -139,15 +139,31 @@ def test_text_that_changed_replaces_the_old_one(
 
 
 def test_vectors_of_two_models_do_not_mix(ext: Ext, folder: Path) -> None:
-    """A file of one model's vectors takes none of another's, nor of another size."""
-    with EmbeddedOllama([EmbeddedModel("other", ("embedding",), dimensions=8)]) as server:
+    """A file of one model's vectors takes none of another's, even if they are of one size."""
+    with EmbeddedOllama([EmbeddedModel("other", ("embedding",))]) as server:
         ext("embed", "tides.txt", "-o", "v.jsonl", "--model", "demo-embed", host=server.url)
-        before = (folder / "v.jsonl").read_bytes()
-        for more in (["--model", "other"], ["--model", "demo-embed", "--dimensions", "8"]):
-            found = ext("embed", "tea.md", "-o", "v.jsonl", *more, host=server.url)
-            assert found.code == 2
-            assert "do not go together" in found.err
+        before, asked = (folder / "v.jsonl").read_bytes(), _asked(server)
+        found = ext("embed", "tea.md", "-o", "v.jsonl", "--model", "other", host=server.url)
+        assert found.code == 2
+        assert "holds vectors of demo-embed, which do not go together" in found.err
+        assert _asked(server) == asked
     assert (folder / "v.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [([], ["--dimensions", "8"]), (["--dimensions", "8"], [])]
+)
+def test_vectors_of_two_sizes_do_not_mix(
+    ext: Ext, server: EmbeddedOllama, folder: Path, first: list[str], second: list[str]
+) -> None:
+    """A file of vectors of one size takes none of another; what is known is told unasked."""
+    ext("embed", "tides.txt", "-o", "v.jsonl", *first, host=server.url)
+    before, asked = (folder / "v.jsonl").read_bytes(), _asked(server)
+    found = ext("embed", "tea.md", "-o", "v.jsonl", *second, host=server.url)
+    assert found.code == 2
+    assert "do not go together" in found.err
+    assert (folder / "v.jsonl").read_bytes() == before
+    assert not second or _asked(server) == asked
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])

@@ -61,12 +61,12 @@ def test_serve_on_an_address_of_another_machine(ext: Ext) -> None:
     [
         (["serve", "--port", "99999"], "--port"),
         (["serve", "--port", "web"], "--port"),
-        (["--host", "127.0.0.1", "serve"], "Give --host after it"),
-        (["--timeout", "5", "serve"], "serve asks no server"),
+        (["--host", "127.0.0.1", "serve", "--port", "0"], "Give --host after it"),
+        (["--timeout", "5", "serve", "--port", "0"], "serve asks no server"),
     ],
 )
-def test_serve_takes_no_nonsense(ext: Ext, arguments: list[str], hint: str) -> None:
+def test_serve_takes_no_nonsense(process: Ext, arguments: list[str], hint: str) -> None:
     """Options that mean nothing to it exit with 2."""
-    found = ext(*arguments)
+    found = process(*arguments)
     assert (found.code, found.out) == (2, "")
     assert hint in found.err

@@ -3,7 +3,7 @@
 import pytest
 from terminals import Ext, Opens
 
-from ollama_transport.embedded import EmbeddedOllama, Gate, Reply
+from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama, Gate, Reply
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])
@@ -44,6 +44,17 @@ def test_models_at_the_terminal(terminal: Opens, server: EmbeddedOllama) -> None
     lines = screen.text.splitlines()
     assert any(line.startswith("demo-rendered:latest  ") for line in lines)
     assert max(map(len, lines)) <= 80
+
+
+def test_what_a_model_says_of_itself_steers_no_terminal(terminal: Opens) -> None:
+    """Escape sequences in a model's settings reach the terminal as harmless text."""
+    model = EmbeddedModel("sly", system="\x1b]0;title\x07Be [bold]sly[/bold]\x1b[31m.")
+    with EmbeddedOllama([model]) as server:
+        screen = terminal("show", "sly", host=server.url)
+        assert screen.end() == 0
+    assert "]0;titleBe [bold]sly[/bold][31m." in screen.text
+    assert "\x1b]0;" not in screen.raw
+    assert "\x1b[31m" not in screen.raw
 
 
 def test_models_interrupted(terminal: Opens, server: EmbeddedOllama) -> None:

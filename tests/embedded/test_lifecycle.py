@@ -185,6 +185,19 @@ def test_twenty_clients_at_once():
         assert len(server.requests) == 20
 
 
+def test_a_big_batch_holds_nobody_up():
+    """While many texts are embedded, other requests are answered."""
+    texts = [" ".join(f"word{i}x{n}" for i in range(300)) for n in range(300)]
+    with EmbeddedOllama() as server, ThreadPoolExecutor(1) as pool:
+        embed = {"model": "demo-embed", "input": texts}
+        batch = pool.submit(httpx.post, f"{server.url}/api/embed", json=embed, trust_env=False)
+        assert server.wait_for_requests(1)
+        httpx.get(f"{server.url}/api/version", trust_env=False)
+        first, second = server.requests
+        assert (first.outcome, second.outcome) == ("pending", "complete")
+        assert len(batch.result().json()["embeddings"]) == 300
+
+
 async def test_from_an_event_loop():
     """A test that runs in an event loop can use it too."""
     with EmbeddedOllama() as server:

@@ -156,6 +156,7 @@ def test_audio_travels_with_the_images(block: dict[str, Any]) -> None:
         ({"type": "image", "url": "https://example.org/a.png"}, "fetch_image_urls"),
         ({"type": "image_url", "image_url": {"url": "http://example.org/a.png"}}, "download it"),
         ({"type": "banana", "banana": 1}, "'banana'"),
+        ({"type": "text", "text": {"value": "x"}}, "no text"),
         ({"type": "image", "url": "data:image/svg+xml,<svg/>"}, "not base64"),
     ],
 )
@@ -265,6 +266,7 @@ def test_calls_that_only_blocks_hold_are_not_lost(block: dict[str, Any]) -> None
             [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]}, "x"]
         ),
         AIMessage("x", additional_kwargs={"reasoning": {"summary": [{"text": "hm"}]}}),
+        AIMessage("x", additional_kwargs={"reasoning": {"text": "hm"}}),
         AIMessage([{"type": "reasoning_content", "reasoning_content": {"text": "hm"}}, "x"]),
         AIMessage(
             [{"type": "reasoning", "reasoning": "hm", "index": 0}, {"type": "text", "text": "x"}],

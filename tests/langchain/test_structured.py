@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Annotated, Any, Literal, NotRequired, Optional, TypedDict
+from typing import Annotated, Any, Generic, Literal, NotRequired, Optional, TypedDict, TypeVar
 
 import pytest
 from core_ways import call
@@ -12,11 +12,15 @@ from langchain_core.utils.function_calling import convert_to_json_schema
 from pydantic import BaseModel
 from running import Run
 from shapes import CANADA, FORMS, JSON_SCHEMA, WHOLE, Country, as_dict, chat, said, sent
+from typing_extensions import ReadOnly
 
 from langchain_ollama_ext import ChatOllama
+from langchain_ollama_ext._schemas import understood
 from langchain_ollama_ext._structured import structured_output
 from ollama_transport import ConfigError
 from ollama_transport.embedded import EmbeddedOllama
+
+T = TypeVar("T")
 
 _METHODS = ["json_schema", "function_calling", "json_mode"]
 
@@ -213,6 +217,30 @@ def test_a_typed_dict_inside_itself_ends(run: Run) -> None:
     assert call(run, model.with_structured_output(Node), "invoke", "x") == tree
     items = sent(network)["format"]["properties"]["children"]["items"]
     assert items["type"] == "object"
+
+
+class Frozen(TypedDict):
+    name: ReadOnly[str]
+    tags: NotRequired[ReadOnly[list[str]]]
+
+
+def test_read_only_keys_are_like_others(run: Run) -> None:
+    """ReadOnly is about who holds the dict, and changes nothing of what a model has to write."""
+    model, network = chat(said('{"name": "x"}'))
+    assert call(run, model.with_structured_output(Frozen), "invoke", "x") == {"name": "x"}
+    asked = sent(network)["format"]
+    assert asked["properties"]["name"]["type"] == "string"
+    assert asked["properties"]["tags"]["type"] == "array"
+    assert asked["required"] == ["name"]
+
+
+class Box(BaseModel, Generic[T]):
+    content: T
+
+
+def test_generic_classes_have_names_that_fit_a_tool() -> None:
+    """The brackets of a generic class are no part of a tool's name."""
+    assert understood(Box[int]).as_tool()["function"]["name"] == "Box_int_"
 
 
 def test_arguments_are_bound(run: Run) -> None:
