@@ -224,6 +224,10 @@ class BaseClient(Generic[H]):
         )
         if isinstance(error, ModelNotFoundError):
             self.memory.forget(call.model)
+        if response.history:
+            # After 301 and 302 httpx sends GET: what is refused then is not what was asked.
+            final = f"{response.url.scheme}://{response.url.netloc.decode().rpartition('@')[2]}"
+            error.args = (f"{error.args[0]} It was redirected there: set base_url to {final}.",)
         return error
 
     def whole_answer(self, call: Call[T], data: bytes) -> T:

@@ -124,8 +124,8 @@ class Client(BaseClient[httpx.Client], Endpoints):
         return tries(self._send_once, call, content)
 
     def _send_once(self, call: Call[Any], content: bytes | None) -> httpx.Response:
-        http = self._http()
         self.limits.wait()
+        http = self._http()
         with opening(call.method, self.url(call)):
             data = content if call.upload is None else _Pieces(call.upload)
             request = self.request(http, call, data)
@@ -285,8 +285,8 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
         return await tries(self._send_once, call, content)
 
     async def _send_once(self, call: Call[Any], content: bytes | None) -> httpx.Response:
-        http = await self._http()
         await self.limits.await_start()
+        http = await self._http()
         with opening(call.method, self.url(call)):
             data = content if call.upload is None else _AsyncPieces(call.upload)
             request = self.request(http, call, data)

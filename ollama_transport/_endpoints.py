@@ -88,9 +88,20 @@ class Endpoints(Transfers):
         answer = self.send(self.dialect.models())
         return answer.models
 
-    def show(self, model: str, *, verbose: bool = False) -> ShowAnswer:
-        """Return what the server knows of a model; ``verbose`` adds the long arrays."""
-        return self.send(native.show(model, verbose=verbose))
+    def show(
+        self,
+        model: str,
+        *,
+        verbose: bool = False,
+        system: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> ShowAnswer:
+        """Return what the server knows of a model; ``verbose`` adds the long arrays.
+
+        ``system`` and ``options`` are shown as if the model had them.
+        """
+        call = native.show(model, verbose=verbose, system=system, options=options)
+        return self.send(call)
 
     def capabilities(self, model: str) -> Sequence[str]:
         """Return what a model can do: completion, tools, thinking, vision, embedding, …."""
@@ -198,9 +209,20 @@ class AsyncEndpoints(AsyncTransfers):
         answer = await self.send(self.dialect.models())
         return answer.models
 
-    async def show(self, model: str, *, verbose: bool = False) -> ShowAnswer:
-        """Return what the server knows of a model; ``verbose`` adds the long arrays."""
-        return await self.send(native.show(model, verbose=verbose))
+    async def show(
+        self,
+        model: str,
+        *,
+        verbose: bool = False,
+        system: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> ShowAnswer:
+        """Return what the server knows of a model; ``verbose`` adds the long arrays.
+
+        ``system`` and ``options`` are shown as if the model had them.
+        """
+        call = native.show(model, verbose=verbose, system=system, options=options)
+        return await self.send(call)
 
     async def capabilities(self, model: str) -> Sequence[str]:
         """Return what a model can do: completion, tools, thinking, vision, embedding, …."""

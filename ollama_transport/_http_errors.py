@@ -51,6 +51,11 @@ def opening(method: str, url: str) -> Iterator[None]:
         yield
     except _HTTPX_ERRORS as error:
         raise _opening_error(error, method, url) from error
+    except RuntimeError as error:
+        # httpx has no class for this: somebody closed the client while the call was on its way.
+        if "client has been closed" not in str(error):
+            raise
+        raise OllamaConnectionError(f"{method} {url}: {error}", url=url) from error
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from ollama_transport._requests import UnsupportedOptions
 from ollama_transport._retry import DEFAULT_MAX_RETRIES, DEFAULT_MAX_WAIT_S, RetryPolicy
 from ollama_transport._settings import (
     SECRET_HEADERS,
+    SECRET_KWARGS,
     Api,
     ClientKwargs,
     Settings,
@@ -35,7 +36,6 @@ from ollama_transport._settings import (
 if TYPE_CHECKING:
     from ollama_transport._client import AsyncClient, Client
 
-_SECRET_KWARGS = frozenset({"auth", "cert", "headers", "cookies", "proxy"})
 _OF_OWN_CLIENTS = (
     "ledger",
     "budget",
@@ -307,7 +307,7 @@ class ServerFields(BaseModel):
             "secret_headers": {},
             "secrets_lost": lost,
             **{
-                name: {k: v for k, v in fields[name].items() if k not in _SECRET_KWARGS}
+                name: {k: v for k, v in fields[name].items() if k not in SECRET_KWARGS}
                 for name in ("client_kwargs", "sync_client_kwargs", "async_client_kwargs")
                 if name in fields  # llama-index leaves out, with a word, what cannot be pickled
             },
@@ -379,5 +379,5 @@ def plain_kwargs(value: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: item
         for name, item in value.items()
-        if name not in _SECRET_KWARGS and isinstance(item, str | int | float | bool | None)
+        if name not in SECRET_KWARGS and isinstance(item, str | int | float | bool | None)
     }

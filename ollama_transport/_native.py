@@ -155,10 +155,24 @@ def version() -> Call[Version]:
     return Call("GET", "/api/version", Version.from_native)
 
 
-def show(model: str, *, verbose: bool = False) -> Call[ShowAnswer]:
-    """Return the call of ``/api/show``; ``verbose`` adds the long arrays."""
+def show(
+    model: str,
+    *,
+    verbose: bool = False,
+    system: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Call[ShowAnswer]:
+    """Return the call of ``/api/show``; ``verbose`` adds the long arrays.
+
+    ``system`` and ``options`` are shown as if the model had them (wire reference 9).
+    """
     # The vocabulary alone is megabytes, so it has to be asked for (wire reference 9).
-    body = {"model": _named(model), "verbose": True if verbose else None}
+    body = {
+        "model": _named(model),
+        "verbose": True if verbose else None,
+        "system": system,
+        "options": options,
+    }
     return Call(
         "POST",
         "/api/show",

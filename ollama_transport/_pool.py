@@ -74,7 +74,7 @@ class Pool:
     async def for_loop(self) -> httpx.AsyncClient:
         """Return the client of the running event loop."""
         loop = asyncio.get_running_loop()
-        if loop not in self._loops:
+        if loop not in self._loops and not ssl_context.cache_info().currsize:
             # In a thread, since other tasks would wait for the certificates as well.
             await asyncio.to_thread(ssl_context)
         held = self._loops.get(loop)

@@ -50,6 +50,7 @@ app = typer.Typer(
     help="Work with Ollama and OpenAI-compatible servers.",
     epilog=EPILOG,
     no_args_is_help=True,
+    # Its tracebacks would show local variables, keys among them.
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["--help", "-h"]},
@@ -83,6 +84,7 @@ class Target:
         """Return a client that gives up soon; whoever asks closes it."""
         from ollama_transport._client import Client  # see above
 
+        # No retries: that nobody is there is an answer, too.
         timeouts = PROBE if self.timeout is None else self.timeout
         return Client(self.host, timeout=timeouts, max_retries=0)
 
@@ -94,6 +96,7 @@ def _check_timeout(value: float | None) -> float | None:
 
 
 def _check_host(value: str | None) -> str | None:
+    # `--host "$UNSET"` in a script must not end at another server.
     if value is not None and not value.strip():
         raise typer.BadParameter("it is empty; leave it out to ask OLLAMA_HOST.")
     return value
@@ -159,6 +162,7 @@ def command(
 
     ours = inspect.signature(function).parameters
     shared = {"context": typer.Context, "host": Host, "timeout": Timeout}
+    # By keyword, options with defaults may stand before arguments without.
     kind = inspect.Parameter.KEYWORD_ONLY
     parameters = [
         *(parameter.replace(kind=kind) for parameter in list(ours.values())[1:]),
@@ -206,15 +210,18 @@ def run() -> None:
     except OllamaError as error:
         say_error(explain(error))
         sys.exit(exit_code(error))
+    # After ours, of which some are OSErrors as well: a full disk, a file that went away.
     except OSError as error:
         say_error(str(error))
         sys.exit(FAILED)
+    # Inside of a command typer sees it first, and exits with the same code.
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
 
 def _quieten() -> None:
     """Show warnings of ours as a line, and those of other packages only to who asks for them."""
+    # `python -W` and PYTHONWARNINGS go before.
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", ContextTruncatedWarning)

@@ -97,6 +97,7 @@ def read_question() -> str:
 def _model(client: Client, model: str | None) -> str:
     if model is None:
         return first_model(client, "completion")
+    # Now, and not when the first question has been typed.
     check_model(client, model)
     return model
 
@@ -126,6 +127,7 @@ class Talk:
                     said += line.text
                     yield line
         except OllamaError:
+            # It will be asked again, and half an answer would mislead the model.
             said = ""
             raise
         finally:
@@ -146,6 +148,7 @@ def converse(talk: Talk, name: str) -> None:
             out.say()
             return
         except KeyboardInterrupt:
+            # As shells do: it drops the line, and is too easily pressed once too often to end.
             out.say("\nCtrl-D ends.")
             continue
         if text in ("/bye", "/exit", "/quit"):
@@ -181,6 +184,7 @@ def obey(talk: Talk, text: str) -> str:
 def _answer(talk: Talk, text: str) -> None:
     """Print an answer as it comes; Ctrl-C ends the answer, not the conversation."""
     try:
+        # Closed at once, so that the server stops as well.
         with closing(talk.ask(text)) as lines:
             print_answer(lines, aside=out)
     except KeyboardInterrupt:

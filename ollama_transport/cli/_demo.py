@@ -120,6 +120,7 @@ def load_passages(documents: list[Path]) -> list[Passage]:
     return [Passage(Path(passage.file).name, passage.place, passage.text) for passage in found]
 
 
+# Each framework takes a second to load, and is for this command alone.
 def _load_langchain() -> Answering:
     from ollama_transport.cli._demo_langchain import answer
 
@@ -179,6 +180,7 @@ class Stream:
 
     def show(self, piece: str) -> None:
         """Write a piece; an empty one is none."""
+        # Frameworks send empty pieces while a model thinks.
         if piece:
             self.__exit__()
             out.write(piece)

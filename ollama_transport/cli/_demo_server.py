@@ -62,6 +62,7 @@ def _ask_server(target: Target, model: str | None, embed_model: str | None) -> t
         try:
             name = server_name(client)
         except (OllamaConnectionError, OllamaTimeoutError):
+            # Who names a model wants that one, and no demonstration.
             if model is not None or embed_model is not None:
                 raise
             err.say(f"No server answers at {url}: the embedded one does instead, by rules.")

@@ -132,6 +132,7 @@ def _server(client: Client) -> Iterator[Finding]:
 def _tried(name: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(name, look())
+    # A server without a model for a job is not ill.
     except ModelNotFoundError as error:
         return Finding(name, explain(error), None)
     except OllamaError as error:
@@ -174,12 +175,15 @@ def _try_chat(client: Client) -> str:
         model,
         [Message("user", "Say hello.")],
         options={"num_predict": 16},
+        # Else a model that thinks spends the few tokens on thoughts, and no answer comes.
         think=False,
+        # Servers of the OpenAI kind are asked the same, without what they cannot be told.
         unsupported_options="drop",
     )
     start = time.perf_counter()
     usage = client.chat(request).usage
     whole = time.perf_counter() - start
+    # The model is loaded by now: this is its own time.
     start = time.perf_counter()
     with closing(client.chat_stream(request)) as lines:
         next(lines)

@@ -65,10 +65,12 @@ def embed(
 ) -> None:
     """Write a vector for each passage of text files; run it again to go on after a break."""
     vectors = VectorFile(to)
+    # A file that is named twice is embedded once.
     passages = list(dict.fromkeys(passage for file in files for passage in read_passages(file)))
     if not passages:
         raise ConfigError(f"there is no text in {', '.join(str(file) for file in files)}.")
     with target.client() as client:
+        # The model comes first: no file is begun for one that is not there.
         name = _model(client, model)
         vectors.begin()
         rest, length = vectors.resume(passages, name)
@@ -131,6 +133,7 @@ def _write(
     _check_length(tally, len(answer.vectors[0]))
     lines = zip(group, answer.vectors, strict=True)
     file.writelines(to_line(passage, tally.model, vector) for passage, vector in lines)
+    # A break loses no more than one request.
     file.flush()
     tally.dimensions = len(answer.vectors[0])
     tally.made += len(group)

@@ -47,6 +47,7 @@ def _model_row(model: ModelSummary) -> tuple[str, ...]:
     weights = [] if details is None else [details.parameter_size, details.quantization_level]
     return (
         model.name,
+        # Servers of the OpenAI kind tell no size.
         size(model.size if model.size else None),
         _known(" ".join(weights).strip()),
         number(None if details is None else details.context_length),
@@ -126,6 +127,7 @@ def _running_row(model: RunningModel) -> tuple[str, ...]:
 
 def processor(model: RunningModel) -> str:
     """Return where a model in memory runs: CPU, GPU, or how much of it on the GPU."""
+    # A server with a GPU says 0 for a model that did not fit at all.
     if model.size_vram <= 0 or model.size <= 0:
         return "CPU"
     share = min(1.0, model.size_vram / model.size)
@@ -163,6 +165,7 @@ def delete(
         err.say("nothing is deleted")
         raise typer.Exit(FAILED)
     with target.client() as client:
+        # Each is told at once: a later one may be missing.
         for name in names:
             client.delete(name)
             out.say(f"{name} is deleted")

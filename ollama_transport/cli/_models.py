@@ -85,5 +85,6 @@ def complete_model(context: typer.Context, incomplete: str) -> list[str]:
     try:
         with Client(host, timeout=_AT_ONCE, max_retries=0) as client:
             return [model.name for model in client.list() if model.name.startswith(incomplete)]
+    # What is said here would end up in the line that is being typed.
     except OllamaError:
         return []

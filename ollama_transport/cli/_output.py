@@ -60,6 +60,7 @@ class Screen(Console):
         raise SystemExit(READER_LEFT)
 
 
+# They ask for sys.stdout and sys.stderr at each write, and so follow redirections.
 out = Screen()
 err = Screen(stderr=True)
 
@@ -98,6 +99,7 @@ def ask(question: str, instead: str) -> bool:
     Raises:
         ConfigError: when nobody is there to answer.
     """
+    # On stderr, where it is seen when standard output goes into a file.
     err.write(f"{question} [y/N] ")
     answer = sys.stdin.readline() if sys.stdin is not None else ""
     if not answer:
@@ -142,6 +144,7 @@ def size(count: int | None) -> str:
     """Return bytes as people read them; "-" for unknown."""
     if count is None:
         return "-"
+    # Decimal units, as Ollama itself counts.
     number = float(count)
     for unit in _UNITS:
         if number < 1000 or unit == _UNITS[-1]:

@@ -26,6 +26,7 @@ def read_text(file: Path) -> str:
         ConfigError: for a file that is no text, or cannot be read.
     """
     try:
+        # Editors on Windows begin files with a byte order mark.
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} is no text in UTF-8.") from error

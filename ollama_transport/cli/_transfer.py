@@ -96,6 +96,7 @@ def create(
 
 
 def _upload(client: Client, gguf: Path) -> dict[str, str]:
+    # The server would find out only when gigabytes had been sent.
     with gguf.open("rb") as file:
         if file.read(len(_GGUF)) != _GGUF:
             raise ConfigError(f"{gguf} is no GGUF file: it does not begin with GGUF.")
@@ -115,6 +116,7 @@ def parameters(pairs: Iterable[str]) -> dict[str, object] | None:
         name, separator, text = pair.partition("=")
         if not separator or not name:
             raise ConfigError(f"--parameter {pair!r}: give NAME=VALUE.")
+        # The one parameter that a Modelfile may have several times.
         if name == "stop":
             stops.append(text)
         elif name in found:
@@ -147,6 +149,7 @@ def _telling(state: str) -> Iterator[None]:
         err.say(state)
         raise
     except OllamaConnectionError as error:
+        # Who was never reached has kept nothing.
         if error.sent:
             err.say(state)
         raise
@@ -154,6 +157,7 @@ def _telling(state: str) -> Iterator[None]:
 
 def _follow(steps: Iterable[Step], as_json: bool, done: str) -> None:
     if as_json:
+        # Lines and no array, so that a program can follow it.
         for step in steps:
             print_json(step.raw, lines=True)
         return
@@ -190,7 +194,9 @@ def _show_bars(steps: Iterable[Step]) -> None:
             # The server leaves `completed` out while it is 0 (wire reference 5.5).
             done = step.completed if step.completed is not None else 0
             if step.digest not in layers:
-                layers[step.digest] = bars.add_task(clean(step.status), total=step.total)
+                layers[step.digest] = bars.add_task(
+                    clean(step.status), total=step.total, completed=done
+                )
             bars.update(layers[step.digest], completed=done, description=clean(step.status))
 
 

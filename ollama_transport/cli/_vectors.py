@@ -48,9 +48,11 @@ class VectorFile:
         Raises:
             ConfigError: when it cannot.
         """
+        # Not found out at the end of hours.
         if self.is_parquet:
             need_pyarrow()
         try:
+            # A finished file becomes lines again, to be added to.
             if self.is_parquet and self.path.exists() and not self.lines.exists():
                 _write_whole(self.lines, _read_parquet(self.path))
             with self.lines.open("a"):
@@ -176,6 +178,7 @@ def _write_parquet(path: Path, rows: Iterator[dict[str, Any]]) -> None:
             ("passage", pyarrow.int64()),
             ("text", pyarrow.string()),
             ("model", pyarrow.string()),
+            # What servers send are float32 values; wider ones would double the file.
             ("vector", pyarrow.list_(pyarrow.float32())),
         ]
     )

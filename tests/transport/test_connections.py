@@ -268,3 +268,17 @@ def test_what_is_sent_is_plain_json(run: Run, server: EmbeddedOllama) -> None:
     assert int(request.headers["content-length"]) == len(request.body)
     assert request.headers["user-agent"].startswith("ollama-ext/")
     assert json.loads(request.body)["model"] == "demo"
+
+
+def test_a_redirect_that_loses_the_request_says_where_the_server_is(
+    run: Run, server: EmbeddedOllama
+) -> None:
+    """After a 302 the request arrives as GET: the error names the address to use instead."""
+    target = f"{server.url}/api/chat"
+    server.script(
+        "POST", "/proxy/api/chat", Reply.text("", status=302, headers={"location": target})
+    )
+    client = run.client(server.url + "/proxy", max_retries=0)
+    error = run.thrown(client.chat, ASKED)
+    assert isinstance(error, RequestRejectedError)
+    assert f"set base_url to {server.url}" in str(error)
