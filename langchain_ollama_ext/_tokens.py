@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from langchain_core.language_models.base import BaseLanguageModel
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 
 from langchain_ollama_ext._errors import langchain_errors
-from langchain_ollama_ext._fields import ChatFields
+from langchain_ollama_ext._fields import ChatFields, ModelFields
 from langchain_ollama_ext._messages import read_messages
 from langchain_ollama_ext._params import resolve_call
 from langchain_ollama_ext._tools import read_tools
@@ -75,8 +76,8 @@ def count(send: Callable[[R], Line], request: R) -> int:
     return usage.prompt_tokens
 
 
-class TokenCounting(ChatFields, BaseChatModel):
-    """Be the part of a chat model that core's trimming, splitting and summarising ask."""
+class TextCounting(ModelFields, BaseLanguageModel[Any]):
+    """Be the part of a model that core's splitters ask for the length of a text."""
 
     def get_token_ids(self, text: str) -> list[int]:
         """Return the ids of a text's tokens, by ``custom_get_token_ids``.
@@ -109,6 +110,10 @@ class TokenCounting(ChatFields, BaseChatModel):
         )
         with langchain_errors():
             return count(self.sync_client().generate, request)
+
+
+class TokenCounting(TextCounting, ChatFields, BaseChatModel):
+    """Be the part of a chat model that core's trimming, splitting and summarising ask."""
 
     def get_num_tokens_from_messages(
         self, messages: list[BaseMessage], tools: Sequence[Any] | None = None

@@ -29,14 +29,13 @@ from langchain_ollama_ext._concurrency import fan_out, map_tasks, map_threads
 from langchain_ollama_ext._errors import langchain_errors
 from langchain_ollama_ext._params import SERVER_ARGUMENTS, known_arguments, obeying, settings_with
 from langchain_ollama_ext._stream import PROVIDER
-from langchain_ollama_ext._tokens import approximate_text, count
-from ollama_transport import ConfigError, GenerateRequest, ServerFields, __version__
-from ollama_transport._options import set_options
+from langchain_ollama_ext._tokens import TextCounting
+from ollama_transport import GenerateRequest, ServerFields, __version__
 
 _Managers = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
 
 
-class OllamaLLM(CompletionFields, BaseLLM):
+class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
     """Complete texts with a model of an Ollama server (``/api/generate``, wire reference 4).
 
     Every option can be given to the constructor, per call (``invoke(…, temperature=0)``), by
@@ -284,38 +283,6 @@ class OllamaLLM(CompletionFields, BaseLLM):
             return bool(self.streaming)
         handlers = manager.handlers if manager is not None else []
         return any(isinstance(handler, _StreamingCallbackHandler) for handler in handlers)
-
-    def get_token_ids(self, text: str) -> list[int]:
-        """Return the ids of a text's tokens, by ``custom_get_token_ids``.
-
-        Raises:
-            ConfigError: without that function: the server tells counts, and no ids.
-        """
-        if self.custom_get_token_ids is None:
-            raise ConfigError(
-                "Ollama tells how many tokens a text has, not which: set custom_get_token_ids, or "
-                "call get_num_tokens."
-            )
-        return self.custom_get_token_ids(text)
-
-    def get_num_tokens(self, text: str) -> int:
-        """Return how many tokens a text has; see `token_counter`.
-
-        The server counts the special token that begins a text as well.
-
-        Raises:
-            OllamaError: and its kinds, when the server counts and the request fails.
-        """
-        if self.custom_get_token_ids is not None:
-            return len(self.custom_get_token_ids(text))
-        if self.token_counter == "approximate" or not text:
-            return approximate_text(text)
-        # Raw, or the tokens of the model's template would be counted as well.
-        request = GenerateRequest(
-            self.model, text, raw=True, options=set_options(self), keep_alive=self.keep_alive
-        )
-        with langchain_errors():
-            return count(self.sync_client().generate, request)
 
     @property
     def _llm_type(self) -> str:

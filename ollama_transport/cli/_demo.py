@@ -120,7 +120,7 @@ def load_passages(documents: list[Path]) -> list[Passage]:
     return [Passage(Path(passage.file).name, passage.place, passage.text) for passage in found]
 
 
-# Each framework takes a second to load, and is for this command alone.
+# Frameworks are slow to load, and are for this command alone.
 def _load_langchain() -> Answering:
     from ollama_transport.cli._demo_langchain import answer
 

@@ -127,7 +127,7 @@ def _running_row(model: RunningModel) -> tuple[str, ...]:
 
 def processor(model: RunningModel) -> str:
     """Return where a model in memory runs: CPU, GPU, or how much of it on the GPU."""
-    # A server with a GPU says 0 for a model that did not fit at all.
+    # 0 says that nothing of it is on a GPU.
     if model.size_vram <= 0 or model.size <= 0:
         return "CPU"
     share = min(1.0, model.size_vram / model.size)
