@@ -66,7 +66,8 @@ def record_of(model: type[BaseModel]) -> Record:
     return Record(
         fields,
         any(key != name for key, (name, _) in fields.items()),
-        create_flexible_model(model).model_validate,
+        # Not `model_validate`, whose own checks of its arguments take as long as the validation.
+        create_flexible_model(model).__pydantic_validator__.validate_python,
     )
 
 

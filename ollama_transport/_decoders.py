@@ -20,6 +20,7 @@ SHOWN_BYTES = 80
 """So much of a line that cannot be read is shown."""
 
 _LF = b"\n"
+_read_value = json.JSONDecoder().raw_decode
 
 
 class Decoder(Protocol):
@@ -54,7 +55,7 @@ class NDJSONDecoder:
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """Take bytes of any size and return the objects completed by them, in order."""
-        lines = (line for line in self._lines.feed(data) if line.strip())
+        lines = (line for line in self._lines.feed(data) if line and not line.isspace())
         return self._order.each(lines, parse_object)
 
     def finish(self) -> list[dict[str, Any]]:
@@ -200,7 +201,11 @@ def parse_object(line: bytes) -> dict[str, Any]:
     """
     try:
         # Decoded here: of bytes, json.loads would guess the encoding.
-        value = json.loads(line.decode())
+        text = line.decode()
+        # It looks for blanks around a value first, which takes longer than reading a short one.
+        value, end = _read_value(text) if text.startswith("{") else (json.loads(text), len(text))
+        if end < len(text) and not text[end:].isspace():
+            value = json.loads(text)  # which tells what is wrong with the rest
     except (ValueError, RecursionError) as error:
         start = line[:SHOWN_BYTES]
         raise ProtocolError(

@@ -71,8 +71,13 @@ def read_message(raw: object) -> Message:
         return Message("assistant")
     if not isinstance(raw, Mapping):
         raise ProtocolError(f"the answer's message is no object: {raw!r:.80}")
+    role = raw.get("role") or "assistant"  # some servers send an empty role: it means this one
+    content = raw.get("content")
+    # Nearly every line of a stream is this: looking for what else there could be takes longer.
+    if len(raw) == 2 and isinstance(content, str) and "role" in raw:
+        return Message(role, content)
     return Message(
-        role=raw.get("role") or "assistant",  # some servers send an empty role: it means this one
+        role=role,
         content=text_of(raw, "content"),
         thinking=text_of(raw, "thinking"),
         images=_images(raw.get("images")),

@@ -13,9 +13,11 @@ import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, TypeVar
+from urllib.request import getproxies
 
 import httpx
 
+from ollama_transport._connections import AsyncTransport, Transport
 from ollama_transport._errors import ConfigError
 from ollama_transport._settings import ClientKwargs, Config, Settings
 
@@ -28,6 +30,8 @@ _LIMITS = httpx.Limits(
     max_keepalive_connections=20,
     keepalive_expiry=KEEPALIVE_S,
 )
+# What our own connections do not do: HTTP/2 and proxies.
+_WAYS_OF_HTTPX = {"http1", "http2", "mounts", "proxy"}
 
 
 @functools.cache
@@ -188,17 +192,26 @@ def _made(kind: type[H], arguments: dict[str, Any], sends: str) -> H:
             "async_client_kwargs."
         )
     try:
-        return kind(**_completed(arguments))
+        return kind(**_completed(kind, arguments))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"httpx does not take these client_kwargs: {error}.") from error
 
 
-def _completed(arguments: dict[str, Any]) -> dict[str, Any]:
+def _completed(kind: type[H], arguments: dict[str, Any]) -> dict[str, Any]:
     if arguments.get("transport") is not None:
         return {**arguments, "transport": _Borrowed(arguments["transport"])}
-    if "verify" in arguments or "cert" in arguments:
-        return arguments
-    return {**arguments, "verify": ssl_context()}
+    tls = _tls(arguments)
+    if arguments.keys() & _WAYS_OF_HTTPX or (arguments["trust_env"] and getproxies()):
+        return {**arguments, "verify": tls, "cert": None}
+    transport = Transport if issubclass(kind, httpx.Client) else AsyncTransport
+    return {**arguments, "transport": transport(tls, arguments["limits"])}
+
+
+def _tls(arguments: dict[str, Any]) -> ssl.SSLContext:
+    if "verify" not in arguments and "cert" not in arguments:
+        return ssl_context()
+    names = arguments.keys() & {"verify", "cert", "trust_env"}
+    return httpx.create_ssl_context(**{name: arguments[name] for name in names})
 
 
 class _Borrowed(httpx.BaseTransport, httpx.AsyncBaseTransport):

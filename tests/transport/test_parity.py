@@ -7,6 +7,7 @@ import textwrap
 import pytest
 
 from ollama_transport import _client as client_module
+from ollama_transport import _connections as connections_module
 from ollama_transport import _endpoints as endpoints_module
 from ollama_transport import _transfers as transfers_module
 
@@ -33,11 +34,24 @@ SUBSTITUTIONS = [
     ("await_start", "wait"),
     ("__aenter__", "__enter__"),
     ("__aexit__", "__exit__"),
+    ("__aiter__", "__iter__"),
+    ("AsyncIterable", "Iterable"),
+    ("AsyncIterator", "Iterator"),
+    ("AsyncConnection", "Connection"),
+    ("_AsyncContent", "_Content"),
+    ("httpx.AsyncHTTPTransport", "httpx.HTTPTransport"),
+    ("AsyncTransport", "Transport"),
+    ("handle_async_request", "handle_request"),
+    ("LoopStream", "SocketStream"),
 ]
 PAIRS = [
     (client_module.AsyncClient, client_module.Client),
     (endpoints_module.AsyncEndpoints, endpoints_module.Endpoints),
     (transfers_module.AsyncTransfers, transfers_module.Transfers),
+    (connections_module.AsyncConnection, connections_module.Connection),
+    (connections_module._AsyncContent, connections_module._Content),
+    (connections_module.AsyncConnectionPool, connections_module.ConnectionPool),
+    (connections_module.AsyncTransport, connections_module.Transport),
 ]
 
 

@@ -1,0 +1,229 @@
+"""Sockets for HTTP: one that blocks, and one of an event loop; what they raise is httpcore's."""
+
+import asyncio
+import math
+import socket
+import ssl
+import struct
+import sys
+
+import httpcore
+
+READ_BYTES = 64 * 1024
+WRITE_BYTES = 256 * 1024
+MOST_UNREAD_BYTES = 1024 * 1024
+"""An event loop reads ahead so far; then the server has to wait."""
+
+_HAPPY_EYEBALLS_S = 0.25  # RFC 8305, section 5
+
+
+class SocketStream:
+    """Be a connection that blocks; waits are seconds of silence, None for any number.
+
+    Raises:
+        httpcore.NetworkError, httpcore.TimeoutException: from every method but `close`.
+    """
+
+    def __init__(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+        self._socket: socket.socket = stream.get_extra_info("socket")
+        plain = not isinstance(self._socket, ssl.SSLSocket)
+        self._kernel_waits = plain and sys.platform in ("linux", "darwin")
+        self._set_for: float | None = math.nan
+
+    @classmethod
+    def open(
+        cls, host: str, port: int, tls: ssl.SSLContext | None, wait_s: float | None
+    ) -> "SocketStream":
+        """Return a connection to a server."""
+        stream = httpcore.SyncBackend().connect_tcp(host, port, wait_s, socket_options=())
+        if tls is not None:
+            stream = stream.start_tls(tls, host, wait_s)
+        return cls(stream)
+
+    def read(self, wait_s: float | None) -> bytes:
+        """Return what has come, after waiting for it; b"" at the end of the connection."""
+        try:
+            if wait_s != self._set_for:
+                self._set_wait(wait_s)
+            return self._socket.recv(READ_BYTES)
+        except (TimeoutError, BlockingIOError) as error:
+            raise httpcore.ReadTimeout("timed out") from error
+        except OSError as error:
+            raise httpcore.ReadError(str(error)) from error
+
+    def write(self, data: bytes, wait_s: float | None) -> None:
+        """Send bytes."""
+        self._set_for = math.nan
+        self._stream.write(data, wait_s)
+
+    def close(self) -> None:
+        """Close the connection at once."""
+        self._stream.close()
+
+    def wait_closed(self) -> None:
+        """Return: what blocks is gone when it is closed."""
+
+    def is_readable(self) -> bool:
+        """Tell whether something has come, or the server has closed the connection."""
+        readable: bool = self._stream.get_extra_info("is_readable")
+        return readable
+
+    def _set_wait(self, wait_s: float | None) -> None:
+        # Python's own timeouts ask the kernel twice at each read: whether to wait, then for data.
+        self._socket.settimeout(None if self._kernel_waits else wait_s)
+        if self._kernel_waits:
+            whole, part = divmod(0 if wait_s is None else max(wait_s, 1e-6), 1)
+            value = struct.pack("ll", int(whole), int(part * 1e6))
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+        self._set_for = wait_s
+
+
+class LoopStream(asyncio.Protocol):
+    """Be a connection of an event loop; waits are seconds of silence, None for any number.
+
+    Raises:
+        httpcore.NetworkError, httpcore.TimeoutException: from `open`, `read` and `write`.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._unread: list[bytes] = []
+        self._unread_bytes = 0
+        self._ended = False
+        self._error: Exception | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self._deadline = math.inf
+        self._alarm: asyncio.TimerHandle | None = None
+        self._may_write = asyncio.Event()
+        self._may_write.set()
+        self._gone = asyncio.Event()
+
+    @classmethod
+    async def open(
+        cls, host: str, port: int, tls: ssl.SSLContext | None, wait_s: float | None
+    ) -> "LoopStream":
+        """Return a connection to a server."""
+        connecting = asyncio.get_running_loop().create_connection(
+            cls, host, port, ssl=tls, happy_eyeballs_delay=_HAPPY_EYEBALLS_S
+        )
+        try:
+            async with asyncio.timeout(wait_s):
+                _, stream = await connecting
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout("timed out") from error
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
+        return stream
+
+    async def read(self, wait_s: float | None) -> bytes:
+        """Return what has come, after waiting for it; b"" at the end of the connection."""
+        if not self._unread and not self._ended:
+            await self._wait(wait_s)
+        if self._unread:
+            return self._taken()
+        if self._error is not None:
+            raise httpcore.ReadError(str(self._error)) from self._error
+        return b""
+
+    async def write(self, data: bytes, wait_s: float | None) -> None:
+        """Send bytes; the loop sees to other things between two slices of them."""
+        # What cancels this task may be on its way already: then nothing goes out.
+        await asyncio.sleep(0)
+        view = memoryview(data)
+        for at in range(0, len(data), WRITE_BYTES):
+            if self._ended or self._transport is None:
+                raise httpcore.WriteError(str(self._error)) from self._error
+            self._transport.write(view[at : at + WRITE_BYTES])
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._may_write.wait()
+            except TimeoutError as error:
+                raise httpcore.WriteTimeout("timed out") from error
+
+    def close(self) -> None:
+        """Close the connection at once."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def wait_closed(self) -> None:
+        """Wait until a closed connection is gone."""
+        await self._gone.wait()
+
+    def is_readable(self) -> bool:
+        """Tell whether something has come, or the server has closed the connection."""
+        return self._ended or bool(self._unread)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take note of the connection (asyncio calls this)."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Keep what has come (asyncio calls this)."""
+        self._unread.append(data)
+        self._unread_bytes += len(data)
+        if self._unread_bytes > MOST_UNREAD_BYTES and self._transport is not None:
+            self._transport.pause_reading()
+        self._wake()
+
+    def eof_received(self) -> None:
+        """Take note that nothing more comes (asyncio calls this)."""
+        self._ended = True
+        self._wake()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Take note that the connection is gone (asyncio calls this)."""
+        self._ended = True
+        self._error = error
+        self._gone.set()
+        self._may_write.set()
+        self._wake()
+
+    def pause_writing(self) -> None:
+        """Take note that the server is slow to read (asyncio calls this)."""
+        self._may_write.clear()
+
+    def resume_writing(self) -> None:
+        """Take note that the server has read (asyncio calls this)."""
+        self._may_write.set()
+
+    def _taken(self) -> bytes:
+        data = self._unread[0] if len(self._unread) == 1 else b"".join(self._unread)
+        self._unread.clear()
+        if self._unread_bytes > MOST_UNREAD_BYTES and self._transport is not None:
+            self._transport.resume_reading()
+        self._unread_bytes = 0
+        return data
+
+    async def _wait(self, wait_s: float | None) -> None:
+        self._reader = self._loop.create_future()
+        self._deadline = math.inf if wait_s is None else self._loop.time() + wait_s
+        # One alarm for many reads: setting one for each would cost as much as the read.
+        if wait_s is not None and (self._alarm is None or self._alarm.when() > self._deadline):
+            self._set_alarm()
+        try:
+            await self._reader
+        finally:
+            self._reader = None
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = self._loop.call_at(self._deadline, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if self._reader is None or self._reader.done() or self._deadline == math.inf:
+            return
+        if self._loop.time() < self._deadline:
+            self._set_alarm()
+        else:
+            self._reader.set_exception(httpcore.ReadTimeout("timed out"))
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
