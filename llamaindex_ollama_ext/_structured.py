@@ -18,7 +18,7 @@ from llama_index.core.program.function_program import get_function_tool
 from llama_index.core.program.utils import FlexibleModel
 from llama_index.core.prompts.base import BasePromptTemplate
 from llama_index.core.types import Model, PydanticProgramMode
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from llamaindex_ollama_ext._chat_events import DISPATCHER, ChatTelling, told
 from llamaindex_ollama_ext._objects import Growth, read_object
@@ -34,8 +34,9 @@ class StructuredOutputs(FunctionCallingLLM):
     `pydantic_program_mode` says how the model is held to the class:
 
     - DEFAULT: the server constrains the answer to its JSON schema (``format``, wire reference
-      3.6). GUIDANCE and LM_FORMAT_ENFORCER, whose packages do the same to models in one's own
-      process, are taken to mean this.
+      3.6), of which the model itself sees nothing: `schema_in_prompt` shows it. GUIDANCE and
+      LM_FORMAT_ENFORCER, whose packages do the same to models in one's own process, are taken to
+      mean this.
     - FUNCTION: the class is a tool that must be called. OPENAI means this.
     - LLM: the schema stands in the prompt, and nothing holds the model to it.
 
@@ -46,6 +47,13 @@ class StructuredOutputs(FunctionCallingLLM):
     Each method raises, beside what a chat raises: StructuredOutputError when the answer is no such
     object, with the answer's text.
     """
+
+    schema_in_prompt: bool = Field(
+        default=False,
+        description="Where the server constrains the answer, write the schema into the prompt as "
+        "well: so the model reads what its fields mean, and servers that leave `format` out of "
+        "account bring the object too. It costs the tokens of the schema.",
+    )
 
     @abstractmethod
     def _chat_request(
@@ -164,13 +172,14 @@ class StructuredOutputs(FunctionCallingLLM):
     ) -> dict[str, Any]:
         """Return the arguments of the chat that brings the object."""
         given = {} if llm_kwargs is None else dict(llm_kwargs)
+        mode = self.pydantic_program_mode
         messages = prompt.format_messages(llm=self, **prompt_args)
-        if self.pydantic_program_mode == PydanticProgramMode.LLM:
-            return {"messages": self._extend_messages(with_schema(messages, output_cls)), **given}
-        messages = self._extend_messages(messages)
-        if self.pydantic_program_mode in _BY_CALL:
-            return self._forced_call(output_cls, messages, given)
-        return {"messages": messages, "format": output_cls.model_json_schema(), **given}
+        if mode in _BY_CALL:
+            return self._forced_call(output_cls, self._extend_messages(messages), given)
+        if mode == PydanticProgramMode.LLM or self.schema_in_prompt:
+            messages = with_schema(messages, output_cls)
+        held = {} if mode == PydanticProgramMode.LLM else {"format": output_cls.model_json_schema()}
+        return {"messages": self._extend_messages(messages), **held, **given}
 
     def _forced_call(
         self, output_cls: type[BaseModel], messages: list[ChatMessage], given: Mapping[str, Any]

@@ -123,6 +123,15 @@ def test_what_are_no_chunks_is_an_error(data: bytes, step: int) -> None:
         read_to_the_end(Chunked(), data, step)
 
 
+@pytest.mark.parametrize("first", [b"1\r\na", b"1\r\na\r"])
+def test_a_chunk_does_not_begin_inside_another(first: bytes) -> None:
+    """What looks like a whole chunk is none before the one under way has ended."""
+    body = Chunked()
+    assert body.feed(first) == b"a"
+    with pytest.raises(httpcore.RemoteProtocolError, match="line end"):
+        body.feed(b"3\r\nabc\r\n")
+
+
 @pytest.mark.parametrize("end", range(len(BODIES["trailers"])))
 def test_chunks_that_are_cut_are_an_error(end: int) -> None:
     """Wherever the connection ends before the last line end, the body is not whole."""
