@@ -6,6 +6,7 @@ import socket
 import ssl
 import struct
 import sys
+from typing import Any, cast
 
 import httpcore
 
@@ -105,9 +106,11 @@ class LoopStream(asyncio.Protocol):
         cls, host: str, port: int, tls: ssl.SSLContext | None, wait_s: float | None
     ) -> "LoopStream":
         """Return a connection to a server."""
-        connecting = asyncio.get_running_loop().create_connection(
-            cls, host, port, ssl=tls, happy_eyeballs_delay=_HAPPY_EYEBALLS_S
-        )
+        loop = asyncio.get_running_loop()
+        # uvloop has no such thing.
+        races = isinstance(loop, asyncio.BaseEventLoop)
+        how: dict[str, Any] = {"happy_eyeballs_delay": _HAPPY_EYEBALLS_S} if races else {}
+        connecting = loop.create_connection(cls, host, port, ssl=tls, **how)
         try:
             async with asyncio.timeout(wait_s):
                 _, stream = await connecting
@@ -146,12 +149,16 @@ class LoopStream(asyncio.Protocol):
         """Close the connection at once."""
         if self._alarm is not None:
             self._alarm.cancel()
-        if self._transport is not None:
+        # Of a closed loop nothing can be asked any more: its socket goes with the object.
+        if self._transport is not None and not self._loop.is_closed():
             self._transport.abort()
 
     async def wait_closed(self) -> None:
         """Wait until a closed connection is gone."""
-        await self._gone.wait()
+        # nest_asyncio leaves out the hooks by which loops finish generators: one that is dropped is
+        # closed on the spot then, and what closes us must not wait.
+        if self._loop.is_running() and sys.get_asyncgen_hooks().finalizer is not None:
+            await self._gone.wait()
 
     def is_readable(self) -> bool:
         """Tell whether something has come, or the server has closed the connection."""
@@ -159,8 +166,8 @@ class LoopStream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take note of the connection (asyncio calls this)."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # No isinstance: uvloop's have the methods, not the class.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Keep what has come (asyncio calls this)."""

@@ -12,9 +12,14 @@ from ollama_transport import AsyncClient, Client, OllamaError
 class Run:
     """Make clients of one kind, and wait for what they return; closes them at the end."""
 
-    def __init__(self, *, asynchronous: bool) -> None:
+    def __init__(
+        self,
+        *,
+        asynchronous: bool,
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    ) -> None:
         self.is_async = asynchronous
-        self._runner = asyncio.Runner()
+        self._runner = asyncio.Runner(loop_factory=loop_factory)
         self._clients: list[Any] = []
 
     def __enter__(self) -> Self:

@@ -4,6 +4,8 @@ import asyncio
 import gzip
 import json
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,10 +19,10 @@ import vcr
 from listening import Listener, answer, request_of
 from running import Run
 
-from ollama_transport import ChatRequest, Message, RequestRejectedError
+from ollama_transport import AsyncClient, ChatRequest, Message, RequestRejectedError
 from ollama_transport._connections import AsyncConnection, AsyncTransport, Connection, Transport
 from ollama_transport._pool import ssl_context
-from ollama_transport.embedded import EmbeddedOllama
+from ollama_transport.embedded import EmbeddedOllama, Gate, Reply
 
 VERSION = b'{"version":"1"}'
 Talk = Callable[[Listener], None]
@@ -282,3 +284,53 @@ def test_pools_show_how_their_connections_stand(run: Run) -> None:
         [connection] = pool_of(run, client).connections
         assert "IDLE" in repr(connection)
         assert server.url in repr(connection)
+
+
+def test_uvloop_serves_as_well() -> None:
+    """Servers of web applications bring another loop: streams, cancellation and two runs work."""
+    uvloop = pytest.importorskip("uvloop", reason="not made for this system")
+    asked = ChatRequest("demo", [Message("user", "Hello")])
+
+    async def talk(server: EmbeddedOllama) -> str:
+        async with AsyncClient(server.url, timeout=10) as client:
+            server.reset()
+            server.script("POST", "/api/chat", Reply.json({}, gate=Gate()))
+            waiting = asyncio.create_task(client.chat(asked))
+            await asyncio.to_thread(server.wait_for_requests, 1)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert await asyncio.to_thread(server.wait_for_disconnects)
+            return "".join([line.text async for line in client.chat_stream(asked)])
+
+    with EmbeddedOllama() as server:
+        said = {uvloop.run(talk(server)) for _ in range(2)}
+    assert len(said) == 1
+
+
+UNDER_NEST_ASYNCIO = """
+import asyncio, sys
+import nest_asyncio
+from ollama_transport import AsyncClient
+
+async def main():
+    nest_asyncio.apply()
+    client = AsyncClient(sys.argv[1])
+    assert await client.version() == "0.33.0"
+    assert asyncio.run(client.version()) == "0.33.0"
+
+for _ in range(2):
+    asyncio.run(main())
+"""
+
+
+def test_loops_that_nobody_tidies_up_make_no_noise() -> None:
+    """nest_asyncio, the habit of notebooks, leaves connections open in loops that it closes."""
+    pytest.importorskip("nest_asyncio", reason="comes with llama-index-core")
+    with EmbeddedOllama() as server:
+        done = subprocess.run(
+            [sys.executable, "-c", UNDER_NEST_ASYNCIO, server.url],
+            capture_output=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr.decode()) == (0, "")

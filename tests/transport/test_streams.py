@@ -19,6 +19,16 @@ LONG_S = 30.0
 SHORT_S = 0.05
 
 
+@pytest.fixture(params=["sync", "async", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+    """Run a test with sockets that block, with asyncio's own loop, and with that of web servers."""
+    factory = None
+    if request.param == "uvloop":
+        factory = pytest.importorskip("uvloop", reason="not made for this system").new_event_loop
+    with Run(asynchronous=request.param != "sync", loop_factory=factory) as runner:
+        yield runner
+
+
 @pytest.fixture(scope="module")
 def authority() -> trustme.CA:
     return trustme.CA()
