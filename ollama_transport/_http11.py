@@ -95,17 +95,18 @@ class Chunked:
         self.has_surplus = False
         self._rest = b""
         self._missing = 0
+        self._is_between = True
         self._line = self._size_line
         self._trailer_bytes = 0
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes and return the content in them."""
         # Mostly one read is one chunk, which is one line of the stream (wire reference 1.15).
-        if not self._missing and not self._rest and data.endswith(_CRLF):
+        if self._is_between and not self._rest and data.endswith(_CRLF):
             end = data.find(_CRLF)
             size = _SIZE.fullmatch(data, 0, end)
             # The chunk of no content is the last one, and what follows it has rules of its own.
-            if size and 0 < int(size[1], 16) == len(data) - end - 4 and self._is_between():
+            if size and 0 < int(size[1], 16) == len(data) - end - 4:
                 return data[end + 2 : -2]
         return b"".join(self._pieces(data))
 
@@ -115,9 +116,6 @@ class Chunked:
             raise httpcore.RemoteProtocolError(
                 "the connection was closed before the last chunk of the body"
             )
-
-    def _is_between(self) -> bool:
-        return self._line == self._size_line
 
     def _pieces(self, data: bytes) -> Iterator[bytes]:
         data, at = self._rest + data, 0
@@ -143,11 +141,13 @@ class Chunked:
         if size is None:
             raise httpcore.RemoteProtocolError(f"no size of a chunk, but {line[:80]!r}")
         self._missing = int(size[1], 16)
+        self._is_between = False
         self._line = self._line_after_chunk if self._missing else self._trailer
 
     def _line_after_chunk(self, line: bytes) -> None:
         if line:
             raise httpcore.RemoteProtocolError(f"no line end after a chunk, but {line[:80]!r}")
+        self._is_between = True
         self._line = self._size_line
 
     def _trailer(self, line: bytes) -> None:

@@ -38,10 +38,9 @@ def read(body: Body, data: bytes, sizes: list[int]) -> bytes:
     return content
 
 
-def read_to_the_end(body: Body, data: bytes, step: int) -> None:
+def feed(body: Body, data: bytes, step: int) -> None:
     for at in range(0, len(data), step):
         body.feed(data[at : at + step])
-    body.end()
 
 
 def of_h11(data: bytes) -> bytes:
@@ -111,25 +110,46 @@ def test_a_chunk_that_comes_alone_is_handed_on_as_it_is() -> None:
         b"1\r\na0\r\n\r\n",
         b"2\r\na\r\n\r\n",
         b"HTTP/1.1 500 Oops\r\n",
-        b"1" * (MAX_TRAILER_BYTES + 1),
-        b"1;" + b"x" * MAX_TRAILER_BYTES + b"\r",
-        b"0\r\n" + b"a: b\r\n" * MAX_TRAILER_BYTES,
     ],
 )
 @pytest.mark.parametrize("step", [1, 1000_000])
 def test_what_are_no_chunks_is_an_error(data: bytes, step: int) -> None:
     """Sizes are hexadecimal digits and nothing else, and each chunk ends where it says."""
     with pytest.raises(httpcore.RemoteProtocolError):
-        read_to_the_end(Chunked(), data, step)
+        feed(Chunked(), data + chunked([b"more"] * 3), step)
 
 
-@pytest.mark.parametrize("first", [b"1\r\na", b"1\r\na\r"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"1" * (MAX_TRAILER_BYTES + 1),
+        b"1;" + b"x" * MAX_TRAILER_BYTES + b"\r",
+        b"0\r\n" + b"a: b\r\n" * MAX_TRAILER_BYTES,
+    ],
+)
+@pytest.mark.parametrize("step", [100, 1000_000])
+def test_what_never_ends_is_an_error(data: bytes, step: int) -> None:
+    """A size and trailers without an end do not fill the memory."""
+    with pytest.raises(httpcore.RemoteProtocolError):
+        feed(Chunked(), data, step)
+
+
+@pytest.mark.parametrize("first", [b"1\r\na", b"1\r\na\r", b"1\r\naXY"])
 def test_a_chunk_does_not_begin_inside_another(first: bytes) -> None:
     """What looks like a whole chunk is none before the one under way has ended."""
     body = Chunked()
     assert body.feed(first) == b"a"
     with pytest.raises(httpcore.RemoteProtocolError, match="line end"):
         body.feed(b"3\r\nabc\r\n")
+
+
+def test_the_rest_of_a_size_is_no_size() -> None:
+    """Content that looks like a whole chunk, cut before it and inside its size, is content."""
+    body = Chunked()
+    assert body.feed(b"1") == b""
+    assert body.feed(b"5\r\nhello\r\n") == b"hello\r\n"
+    assert body.feed(b"x" * 14 + b"\r\n0\r\n\r\n") == b"x" * 14
+    assert body.finished
 
 
 @pytest.mark.parametrize("end", range(len(BODIES["trailers"])))
@@ -263,8 +283,9 @@ def test_a_head_is_read_byte_by_byte() -> None:
 def test_what_comes_before_the_answer_is_passed_over() -> None:
     """100 Continue and 103 Early Hints are no answer."""
     exchange = asked()
-    assert exchange.receive(b"HTTP/1.1 100 Continue\r\n\r\n") is None
-    head = exchange.receive(b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n")
+    early = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n"
+    assert exchange.receive(early) is None
+    head = exchange.receive(early + b"HTTP/1.1 204 No Content\r\n\r\n")
     assert head is not None
     assert head.status == 204
 

@@ -146,6 +146,19 @@ def test_a_wait_that_was_over_in_time_harms_no_later_one(ends: Ends) -> None:
     later.join()
 
 
+def test_the_wait_of_a_write_is_not_that_of_a_read(ends: Ends) -> None:
+    """Between two reads of one wait, a write may have another."""
+    ends.peer.sendall(b"x")
+    assert ends.read(SHORT_S) == b"x"
+    ends.write(b"y", LONG_S)
+    later = threading.Timer(10 * SHORT_S, ends.peer.sendall, args=(b"z",))
+    later.start()
+    with pytest.raises(httpcore.ReadTimeout):
+        ends.read(SHORT_S)
+    later.join()
+    assert ends.read(LONG_S) == b"z"
+
+
 def test_a_peer_that_is_gone_is_told_while_writing(ends: Ends) -> None:
     """Writing to nobody is an error at the latest when nothing more fits on the way."""
     reset(ends.peer)
