@@ -5,7 +5,7 @@ the events of a line are built only when somebody listens; those of the beginnin
 always are.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,12 +58,9 @@ class ChatTelling:
             }
             self._event_id = self._manager.on_event_start(CBEventType.LLM, payload=payload)
 
-    def progress(self, response: Callable[[], ChatResponse]) -> None:
-        """Tell of a line, if anybody listens; the response is made only then."""
-        if self.is_heard:
-            DISPATCHER.event(
-                LLMChatInProgressEvent(messages=list(self._messages), response=response())
-            )
+    def progress(self, response: ChatResponse) -> None:
+        """Tell of a line; ask `is_heard` first, since nobody else needs the response."""
+        DISPATCHER.event(LLMChatInProgressEvent(messages=list(self._messages), response=response))
 
     def failed(self, error: BaseException) -> None:
         """Tell of an end before the answer's."""

@@ -220,9 +220,10 @@ def _started(
 def _grown(growth: Growth, line: ChatLine, telling: ChatTelling) -> Any:
     """Return the object so far if a line has changed it, and tell of both."""
     partial = growth.push(line)
-    telling.progress(growth.response)
-    if partial is not None and telling.is_heard:
-        DISPATCHER.event(LLMStructuredPredictInProgressEvent(output=partial))
+    if telling.is_heard:
+        telling.progress(growth.response())
+        if partial is not None:
+            DISPATCHER.event(LLMStructuredPredictInProgressEvent(output=partial))
     return partial
 
 

@@ -71,10 +71,12 @@ class SocketStream:
         return readable
 
     def _set_wait(self, wait_s: float | None) -> None:
+        # No wait at all would be another kind of socket to Python, and none to the kernel.
+        least = None if wait_s is None else max(wait_s, 1e-6)
         # Python's own timeouts ask the kernel twice at each read: whether to wait, then for data.
-        self._socket.settimeout(None if self._kernel_waits else wait_s)
+        self._socket.settimeout(None if self._kernel_waits else least)
         if self._kernel_waits:
-            whole, part = divmod(0 if wait_s is None else max(wait_s, 1e-6), 1)
+            whole, part = divmod(0 if least is None else least, 1)
             value = struct.pack("ll", int(whole), int(part * 1e6))
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
         self._set_for = wait_s

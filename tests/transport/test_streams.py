@@ -5,6 +5,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpcore
@@ -16,7 +17,7 @@ from running import Run
 from ollama_transport._streams import MOST_UNREAD_BYTES, LoopStream, SocketStream
 
 LONG_S = 30.0
-SHORT_S = 0.05
+SHORT_S = 0.03
 
 
 @pytest.fixture(params=["sync", "async", "uvloop"])
@@ -119,44 +120,47 @@ def test_a_reset_is_an_error(ends: Ends) -> None:
         ends.read_until_it_fails()
 
 
-def test_silence_ends_the_wait(ends: Ends) -> None:
+@pytest.mark.parametrize("wait_s", [SHORT_S, 0.0])
+def test_silence_ends_the_wait(ends: Ends, wait_s: float) -> None:
     """A wait is as long as it was said to be; the connection can be read from afterwards."""
     with pytest.raises(httpcore.ReadTimeout):
-        ends.read(SHORT_S)
+        ends.read(wait_s)
     ends.peer.sendall(b"late")
     assert ends.read(SHORT_S) == b"late"
 
 
-def test_each_read_has_a_wait_of_its_own(ends: Ends) -> None:
-    """A short wait after a long one is short, one after none as well, and bytes begin it anew."""
-    for before in (LONG_S, None):
-        ends.peer.sendall(b"x")
-        assert ends.read(before) == b"x"
+@pytest.mark.parametrize("before", [LONG_S, None])
+@pytest.mark.parametrize("writes", [True, False])
+def test_each_read_has_a_wait_of_its_own(ends: Ends, before: float | None, writes: bool) -> None:
+    """A short wait after a longer one is short, also with a write of yet another in between."""
+    ends.peer.sendall(b"x")
+    assert ends.read(before) == b"x"
+    ends.peer.sendall(b"y")
+    assert ends.read(SHORT_S) == b"y"
+    if writes:
+        ends.write(b"z", LONG_S)
+    with later(ends, 8 * SHORT_S):
         with pytest.raises(httpcore.ReadTimeout):
             ends.read(SHORT_S)
+        assert ends.read(LONG_S) == b"late"
 
 
-def test_a_wait_that_was_over_in_time_harms_no_later_one(ends: Ends) -> None:
+@pytest.mark.parametrize("wait_s", [LONG_S, None])
+def test_a_wait_that_was_over_in_time_harms_no_later_one(ends: Ends, wait_s: float | None) -> None:
     """What an earlier read would not have waited for, a later one still may."""
     ends.peer.sendall(b"x")
     assert ends.read(SHORT_S) == b"x"
-    later = threading.Timer(4 * SHORT_S, ends.peer.sendall, args=(b"y",))
-    later.start()
-    assert ends.read(LONG_S) == b"y"
-    later.join()
+    with later(ends, 4 * SHORT_S):
+        assert ends.read(wait_s) == b"late"
 
 
-def test_the_wait_of_a_write_is_not_that_of_a_read(ends: Ends) -> None:
-    """Between two reads of one wait, a write may have another."""
-    ends.peer.sendall(b"x")
-    assert ends.read(SHORT_S) == b"x"
-    ends.write(b"y", LONG_S)
-    later = threading.Timer(10 * SHORT_S, ends.peer.sendall, args=(b"z",))
-    later.start()
-    with pytest.raises(httpcore.ReadTimeout):
-        ends.read(SHORT_S)
-    later.join()
-    assert ends.read(LONG_S) == b"z"
+@contextmanager
+def later(ends: Ends, after_s: float) -> Iterator[None]:
+    """Have the peer send after a while."""
+    timer = threading.Timer(after_s, ends.peer.sendall, args=(b"late",))
+    timer.start()
+    yield
+    timer.join()
 
 
 def test_a_peer_that_is_gone_is_told_while_writing(ends: Ends) -> None:
