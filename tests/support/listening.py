@@ -28,6 +28,7 @@ class Listener:
         """Return the server's end of the next connection; blocks, at most ten seconds."""
         connection, _ = self._socket.accept()
         connection.settimeout(10)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._tls is not None:
             connection = self._tls.wrap_socket(connection, server_side=True)
         self._accepted.append(connection)

@@ -17,7 +17,7 @@ from running import Run
 from ollama_transport._streams import MOST_UNREAD_BYTES, LoopStream, SocketStream
 
 LONG_S = 30.0
-SHORT_S = 0.03
+SHORT_S = 0.1
 
 
 @pytest.fixture(params=["sync", "async", "uvloop"])
@@ -139,7 +139,7 @@ def test_each_read_has_a_wait_of_its_own(ends: Ends, before: float | None, write
     assert ends.read(SHORT_S) == b"y"
     if writes:
         ends.write(b"z", LONG_S)
-    with later(ends, 8 * SHORT_S):
+    with later(ends, 4 * SHORT_S):
         with pytest.raises(httpcore.ReadTimeout):
             ends.read(SHORT_S)
         assert ends.read(LONG_S) == b"late"
