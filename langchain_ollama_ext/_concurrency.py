@@ -1,7 +1,6 @@
 """Do several calls at once, but not more than a limit, and keep their order."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
 from typing import TypeVar
 
@@ -42,35 +41,6 @@ def map_threads(
         return [future.result() for future in futures]
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-async def map_tasks(
-    function: Callable[[T], Awaitable[R]],
-    items: Sequence[T],
-    limit: int,
-    done: Callable[[T], object] | None = None,
-) -> list[R]:
-    """Return the results for items, in their order, from at most ``limit`` calls at a time.
-
-    ``done`` is called in the loop with each item that is finished. The first failure is raised,
-    and all other calls are cancelled.
-    """
-    gate = asyncio.Semaphore(limit)
-
-    async def one(item: T) -> R:
-        async with gate:
-            return _and_tell(await function(item), item, done)
-
-    failure: Exception | None = None
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(item)) for item in items]
-    except ExceptionGroup as errors:
-        failure = errors.exceptions[0]
-    # Raised out here, so that its own cause stays the one that is shown.
-    if failure is not None:
-        raise failure
-    return [task.result() for task in tasks]
 
 
 def _and_tell(result: R, item: T, done: Callable[[T], object] | None) -> R:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from langchain_core.embeddings import Embeddings
 from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr
 
-from langchain_ollama_ext._concurrency import fan_out, map_tasks, map_threads
+from langchain_ollama_ext._concurrency import fan_out, map_threads
 from langchain_ollama_ext._errors import langchain_errors
 from langchain_ollama_ext._obsolete import ObsoleteOptions
 from ollama_transport import (
@@ -30,6 +30,7 @@ from ollama_transport import (
 from ollama_transport import Embeddings as Vectors
 from ollama_transport._options import set_options
 from ollama_transport._prefixes import resolve_prefixes
+from ollama_transport._tasks import map_tasks
 from ollama_transport._totals import UsageTotal
 from ollama_transport._values import keep_alive as checked_keep_alive
 

@@ -25,12 +25,13 @@ from langchain_ollama_ext._completions import (
     result_of,
     with_prompt,
 )
-from langchain_ollama_ext._concurrency import fan_out, map_tasks, map_threads
+from langchain_ollama_ext._concurrency import fan_out, map_threads
 from langchain_ollama_ext._errors import langchain_errors
 from langchain_ollama_ext._params import SERVER_ARGUMENTS, known_arguments, obeying, settings_with
 from langchain_ollama_ext._stream import PROVIDER
 from langchain_ollama_ext._tokens import TextCounting
 from ollama_transport import GenerateRequest, ServerFields, __version__
+from ollama_transport._tasks import map_tasks
 
 _Managers = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
 

@@ -1,6 +1,6 @@
 """Tell core's callbacks and instrumentation of embeddings, with their token counts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -12,6 +12,7 @@ from llama_index.core.instrumentation.events.embedding import (
     EmbeddingEndEvent,
     EmbeddingStartEvent,
 )
+from llama_index.core.utils import get_tqdm_iterable
 from llama_index_instrumentation import get_dispatcher
 
 from ollama_transport import Usage
@@ -73,3 +74,17 @@ def end_event(chunks: Sequence[str], report: Report) -> EmbeddingEndEvent:
     """Return the event of instrumentation, with the token count where core can take it."""
     counts = {"token_count": report.tokens} if _TAKES_TOKENS else {}
     return EmbeddingEndEvent(chunks=list(chunks), embeddings=list(report.vectors), **counts)
+
+
+@contextmanager
+def progress(texts: Sequence[str], *, show: bool) -> Iterator[Callable[[Sequence[str]], None]]:
+    """Show core's bar of texts while they are embedded; call what comes with those done."""
+    bar = iter(get_tqdm_iterable(texts, show, "Generating embeddings"))
+
+    def done(batch: Sequence[str]) -> None:
+        for _ in batch:
+            next(bar)
+
+    yield done
+    # A bar counts a text as done when it is asked for the next one.
+    next(bar, None)

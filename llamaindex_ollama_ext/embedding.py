@@ -1,17 +1,15 @@
 """Embeddings of texts by an Ollama server, for indexes and pipelines of LlamaIndex."""
 
-import asyncio
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal, Self
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.callbacks.base import CallbackManager
-from llama_index.core.utils import get_tqdm_iterable
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from llamaindex_ollama_ext._embedding_events import count_for_event, reported
+from llamaindex_ollama_ext._embedding_events import count_for_event, progress, reported
 from llamaindex_ollama_ext._vector_cache import VectorCache, filled, missing
 from ollama_transport import (
     ConfigError,
@@ -26,13 +24,12 @@ from ollama_transport import (
 from ollama_transport._clients import Recipe
 from ollama_transport._options import check_options, set_options, without_obsolete
 from ollama_transport._prefixes import resolve_prefixes
+from ollama_transport._tasks import map_tasks
 from ollama_transport._totals import UsageTotal
 from ollama_transport._values import keep_alive as checked_keep_alive
 
 DEFAULT_REQUESTS_AT_ONCE = 4
 """So many requests are under way at once where neither max_concurrency nor num_workers is set."""
-
-_PROGRESS = "Generating embeddings"
 
 Kind = Literal["query", "text"]
 
@@ -162,9 +159,11 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
         return self
 
     def _recipe(self) -> Recipe:
+        return replace(super()._recipe(), max_concurrency=self._at_once())
+
+    def _at_once(self) -> int:
         limits = (self.max_concurrency, self.num_workers, DEFAULT_REQUESTS_AT_ONCE)
-        first = next(limit for limit in limits if limit is not None)
-        return replace(super()._recipe(), max_concurrency=first)
+        return next(limit for limit in limits if limit is not None)
 
     @property
     def usage_total(self) -> Usage:
@@ -203,11 +202,16 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
 
     def get_text_embedding(self, text: str) -> Embedding:
         """Return the vector of a text, from the cache if it is there."""
-        return self._text_batch([text])[0]
+        # By the hook for one text, which subclasses may have made their own.
+        return self._text_batch([text], lambda texts: [self._get_text_embedding(texts[0])])[0]
 
     async def aget_text_embedding(self, text: str) -> Embedding:
         """Return the vector of a text, from the cache if it is there."""
-        return (await self._atext_batch([text]))[0]
+
+        async def embed(texts: list[str]) -> list[Embedding]:
+            return [await self._aget_text_embedding(texts[0])]
+
+        return (await self._atext_batch([text], embed))[0]
 
     def get_text_embedding_batch(
         self,
@@ -216,8 +220,12 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
         **kwargs: Any,  # noqa: ARG002 - pipelines of core pass on whatever they were run with
     ) -> list[Embedding]:
         """Return the vectors of texts, in their order; `embed_batch_size` of them a request."""
-        batches = get_tqdm_iterable(list(self._batches(texts)), show_progress, _PROGRESS)
-        return [vector for batch in batches for vector in self._text_batch(batch)]
+        vectors: list[Embedding] = []
+        with progress(texts, show=show_progress) as done:
+            for batch in self._batches(texts):
+                vectors += self._text_batch(batch, self._get_text_embeddings)
+                done(batch)
+        return vectors
 
     async def aget_text_embedding_batch(
         self,
@@ -227,19 +235,17 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
     ) -> list[Embedding]:
         """Return the vectors of texts, in their order; `embed_batch_size` of them a request.
 
-        So many requests are under way at a time as `num_workers` says. The first failure is
-        raised and stops the others.
+        So many requests are under way at a time as `num_workers` says, and no more wait for their
+        turn: a query that comes in between is not kept waiting. The first failure is raised at
+        once and stops the others.
         """
-        tasks = [asyncio.create_task(self._atext_batch(batch)) for batch in self._batches(texts)]
-        vectors: list[Embedding] = []
-        try:
-            for task in get_tqdm_iterable(tasks, show_progress, _PROGRESS):
-                vectors += await task
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        return vectors
+
+        async def embed(batch: list[str]) -> list[Embedding]:
+            return await self._atext_batch(batch, self._aget_text_embeddings)
+
+        with progress(texts, show=show_progress) as done:
+            parts = await map_tasks(embed, list(self._batches(texts)), self._at_once(), done)
+        return [vector for part in parts for vector in part]
 
     def get_general_text_embedding(self, texts: str) -> Embedding:
         """Return the vector of a text as it stands: no instruction, no prefix, no cache."""
@@ -298,44 +304,48 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
         size = self.embed_batch_size
         return (list(texts[at : at + size]) for at in range(0, len(texts), size))
 
-    def _text_batch(self, texts: list[str]) -> list[Embedding]:
+    def _text_batch(
+        self, texts: list[str], embed: Callable[[list[str]], list[Embedding]]
+    ) -> list[Embedding]:
         with reported(self.callback_manager, self.to_payload(), texts) as report:
-            report.vectors = vectors = self._get_text_embeddings_cached(texts)
+            self.sync_client().resolve_model(self.model_name, "embedding")
+            keys = [self._key("text", text) for text in texts]
+            found = self._cache().find(keys)
+            fresh: list[Embedding] = []
+            if gaps := missing(found):
+                self._wait_for_rate()
+                fresh = embed([texts[place] for place in gaps])
+                self._cache().keep([keys[place] for place in gaps], fresh)
+            report.vectors = vectors = filled(found, fresh)
         return vectors
 
-    async def _atext_batch(self, texts: list[str]) -> list[Embedding]:
+    async def _atext_batch(
+        self, texts: list[str], embed: Callable[[list[str]], Awaitable[list[Embedding]]]
+    ) -> list[Embedding]:
         with reported(self.callback_manager, self.to_payload(), texts) as report:
-            report.vectors = vectors = await self._aget_text_embeddings_cached(texts)
+            await self.async_client().resolve_model(self.model_name, "embedding")
+            keys = [self._key("text", text) for text in texts]
+            found = await self._cache().afind(keys)
+            fresh: list[Embedding] = []
+            if gaps := missing(found):
+                await self._await_for_rate()
+                fresh = await embed([texts[place] for place in gaps])
+                await self._cache().akeep([keys[place] for place in gaps], fresh)
+            report.vectors = vectors = filled(found, fresh)
         return vectors
-
-    def _get_text_embeddings_cached(self, texts: list[str]) -> list[Embedding]:
-        self.sync_client().resolve_model(self.model_name, "embedding")
-        keys = [self._key("text", text) for text in texts]
-        found = self._cache().find(keys)
-        gaps = missing(found)
-        if gaps:
-            self._wait_for_rate()
-            fresh = self._get_text_embeddings([texts[place] for place in gaps])
-            self._cache().keep([keys[place] for place in gaps], fresh)
-            return filled(found, fresh)
-        return filled(found, [])
-
-    async def _aget_text_embeddings_cached(self, texts: list[str]) -> list[Embedding]:
-        await self.async_client().resolve_model(self.model_name, "embedding")
-        keys = [self._key("text", text) for text in texts]
-        found = await self._cache().afind(keys)
-        gaps = missing(found)
-        if gaps:
-            await self._await_for_rate()
-            fresh = await self._aget_text_embeddings([texts[place] for place in gaps])
-            await self._cache().akeep([keys[place] for place in gaps], fresh)
-            return filled(found, fresh)
-        return filled(found, [])
 
     def _key(self, kind: Kind, text: str) -> str:
         """Return the place of a vector in the cache: all that makes it what it is."""
         formatted = self._format_query(text) if kind == "query" else self._format_text(text)
-        return json.dumps([kind, self._name(), self.dimensions, formatted], ensure_ascii=False)
+        # A text that was cut is another text; num_ctx decides where.
+        whole = self.truncate is False or (
+            self.truncate is None and self.on_context_overflow == "error"
+        )
+        made_by = [kind, self._name(), self.dimensions, whole, self._options()]
+        return json.dumps([*made_by, formatted], ensure_ascii=False, sort_keys=True, default=repr)
+
+    def _options(self) -> dict[str, Any]:
+        return {**set_options(self), **self.ollama_additional_kwargs}
 
     def _name(self) -> str:
         name = self.model_name if self.model_name is not None else self.chosen_model("embedding")
@@ -359,7 +369,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
             dimensions=self.dimensions,
             truncate=self.truncate,
             on_context_overflow=self.on_context_overflow,
-            options={**set_options(self), **self.ollama_additional_kwargs},
+            options=self._options(),
             keep_alive=self.keep_alive,
             **self.request_fields(),
         )

@@ -20,12 +20,13 @@ from ollama_transport._answers import (
 )
 from ollama_transport._body import image_data, without_none
 from ollama_transport._calls import Call, LineReader, Shaper, shaped, shaping, truncated
-from ollama_transport._errors import ConfigError, ProtocolError
+from ollama_transport._errors import ConfigError
 from ollama_transport._forced import CallShaper, FirstCallShaper, call_format, forced_names
 from ollama_transport._native_messages import write_message
-from ollama_transport._overflow import recover_by_truncation
+from ollama_transport._overflow import described, recover_by_truncation
 from ollama_transport._requests import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest
 from ollama_transport._tool_schema import flatten_tool
+from ollama_transport._vectors import check_vectors
 
 A = TypeVar("A", bound=Answer)
 T = TypeVar("T")
@@ -107,7 +108,9 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
     expected = len(request.input)
 
     def read(raw: Mapping[str, Any]) -> Embeddings:
-        return _counted(Embeddings.from_native(raw), expected)
+        answer = Embeddings.from_native(raw)
+        check_vectors(answer.vectors, expected)
+        return answer
 
     call = Call(
         "POST",
@@ -308,7 +311,17 @@ def _recovering(call: Call[T], request: R, build: Callable[[R], Call[T]]) -> Cal
     if request.on_context_overflow != "warn" or request.truncate is not None:
         return call
     cut = replace(request, on_context_overflow="truncate")
-    return replace(call, recover=recover_by_truncation(lambda: build(cut)))
+    recover = recover_by_truncation(lambda: build(cut), lambda: _described(request))
+    return replace(call, recover=recover)
+
+
+def _described(request: ChatRequest | GenerateRequest | EmbedRequest) -> str:
+    if isinstance(request, EmbedRequest):
+        return described("a text", request.model, request.input)
+    if isinstance(request, GenerateRequest):
+        return described("the prompt", request.model, [request.prompt])
+    content = "".join(message.content for message in request.messages)
+    return described("the prompt", request.model, [content])
 
 
 def _lines(
@@ -374,12 +387,3 @@ def _asked(model: str | None) -> str | None:
 
 def _nothing(_: Mapping[str, Any]) -> None:
     return None
-
-
-def _counted(answer: Embeddings, expected: int) -> Embeddings:
-    if len(answer.vectors) != expected:
-        raise ProtocolError(
-            f"the server sent {len(answer.vectors)} vectors for {expected} texts: none of them "
-            "can be told apart, so none is returned."
-        )
-    return answer

@@ -18,6 +18,7 @@ from ollama_transport._errors import ProtocolError
 from ollama_transport._messages import Message, ToolCall, ToolCallDelta, text_of
 from ollama_transport._openai_tools import read_calls
 from ollama_transport._usage import Usage
+from ollama_transport._vectors import check_vectors
 
 # On Ollama's own wire calls end with `stop` as well (wire reference 3.2).
 _NATIVE_REASONS = {"tool_calls": "stop", "function_call": "stop"}
@@ -223,8 +224,10 @@ def read_embeddings(raw: Mapping[str, Any], expected: int) -> Embeddings:
             f"the server sent {len(entries)} vectors with the indexes {list(placed)!r:.80} for "
             f"{expected} texts: they cannot be told apart, so none is returned."
         )
+    vectors = [_vector(placed[place].get("embedding")) for place in range(expected)]
+    check_vectors(vectors, expected)
     return Embeddings(
-        vectors=[_vector(placed[place].get("embedding")) for place in range(expected)],
+        vectors=vectors,
         model=text_of(raw, "model"),
         usage=read_usage(raw),
         raw=raw,
@@ -234,7 +237,7 @@ def read_embeddings(raw: Mapping[str, Any], expected: int) -> Embeddings:
 def _vector(value: object) -> list[float]:
     if isinstance(value, str):
         return _floats(value)
-    if isinstance(value, list) and all(isinstance(number, int | float) for number in value):
+    if isinstance(value, list):
         return value
     raise ProtocolError(f"the answer holds no vector but {value!r:.80}")
 

@@ -241,20 +241,6 @@ def test_hooks_of_core_instruct_too(embedder: Make) -> None:
     assert network.inputs == [["q: a"], ["t: a"], ["t: a", "t: b"]]
 
 
-def test_an_overridden_hook_is_used(run: Run) -> None:
-    """A subclass that embeds otherwise is asked by every public method."""
-
-    class Own(OllamaEmbedding):
-        def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-            return [[1.0] for _ in texts]
-
-        async def _aget_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-            return [[1.0] for _ in texts]
-
-    embed = Embedder(run, Own("m", "http://127.0.0.1:1"))
-    assert embed.get_text_embedding_batch(["a", "b"]) == [[1.0], [1.0]]
-
-
 def test_a_missing_model_says_how_to_get_it(embedder: Make) -> None:
     """The error names the command that brings the model."""
     with pytest.raises(ModelNotFoundError, match="ollama pull"):

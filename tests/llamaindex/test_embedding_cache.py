@@ -22,6 +22,7 @@ from running import Run
 import llamaindex_ollama_ext._embedding_events as events_module
 from llamaindex_ollama_ext import OllamaEmbedding
 from ollama_transport import ServerError
+from ollama_transport.embedded import EmbeddedOllama
 
 
 class Events(BaseEventHandler):
@@ -97,7 +98,16 @@ def test_query_and_text_never_share_an_entry(embedder: Any, network: Vectors) ->
 
 @pytest.mark.parametrize(
     "other",
-    [{"model": "n"}, {"dimensions": 1}, {"text_instruction": "t:"}, {"document_prefix": "d:"}],
+    [
+        {"model": "n"},
+        {"dimensions": 1},
+        {"text_instruction": "t:"},
+        {"document_prefix": "d:"},
+        {"num_ctx": 8},
+        {"ollama_additional_kwargs": {"num_ctx": 8}},
+        {"on_context_overflow": "error"},
+        {"truncate": False},
+    ],
 )
 def test_models_can_share_a_store(embedder: Any, network: Vectors, other: dict[str, Any]) -> None:
     """D15: what makes a vector another one makes its entry another one."""
@@ -105,6 +115,53 @@ def test_models_can_share_a_store(embedder: Any, network: Vectors, other: dict[s
     embedder(embeddings_cache=store).get_text_embedding("same")
     embedder(embeddings_cache=store, **other).get_text_embedding("same")
     embedder(embeddings_cache=store).get_text_embedding("same")
+    assert len(network.inputs) == 2
+
+
+@pytest.mark.parametrize(
+    "same",
+    [{"truncate": True}, {"on_context_overflow": "truncate"}, {"keep_alive": 5}, {"timeout": 9}],
+)
+def test_what_makes_no_other_vector_shares_the_entry(
+    embedder: Any, network: Vectors, same: dict[str, Any]
+) -> None:
+    """How a text that is too long is told of, and how long one waits, is no part of its vector."""
+    store = SimpleKVStore()
+    embedder(embeddings_cache=store).get_text_embedding("same")
+    embedder(embeddings_cache=store, **same).get_text_embedding("same")
+    assert len(network.inputs) == 1
+
+
+def test_a_chosen_model_is_part_of_the_entry(run: Run) -> None:
+    """A model that is chosen from the server's list is known before the cache is asked."""
+    store = SimpleKVStore()
+    with EmbeddedOllama() as server:
+        for model in (None, "demo-embed:latest"):
+            embed = Embedder(run, OllamaEmbedding(model, server.url, embeddings_cache=store))
+            for method in ("get_query_embedding", "get_text_embedding"):
+                getattr(embed, method)("same")
+        asked = [request for request in server.requests if request.path == "/api/embed"]
+    assert len(asked) == 2
+
+
+def test_entries_lie_where_core_puts_them(embedder: Any) -> None:
+    """Other readers of the store find vectors in core's collection and shape."""
+    store = SimpleKVStore()
+    embed = embedder(embeddings_cache=store)
+    embed.get_query_embedding("a")
+    embed.get_text_embedding_batch(["b", "c"])
+    entries = list(store.get_all("embeddings").values())
+    assert entries == [{"embedding": vector_of(text)} for text in "abc"]
+
+
+def test_an_empty_entry_is_none(embedder: Any, network: Vectors) -> None:
+    """What another program left without a vector is embedded anew."""
+    store = SimpleKVStore()
+    embed = embedder(embeddings_cache=store)
+    embed.get_text_embedding("a")
+    (key,) = store.get_all("embeddings")
+    store.put(key, {}, "embeddings")
+    assert embed.get_text_embedding("a") == vector_of("a")
     assert len(network.inputs) == 2
 
 
@@ -149,6 +206,10 @@ def test_each_batch_is_told_once(embedder: Any, events: Events) -> None:
     assert [event.embeddings[0] for event in events.ends] == [vector_of(t) for t in "qac"]
     pairs = debug.get_event_pairs(CBEventType.EMBEDDING)
     assert [pair[1].payload[EventPayload.CHUNKS] for pair in pairs] == [["q"], ["a", "b"], ["c"]]
+    vectors = [pair[1].payload[EventPayload.EMBEDDINGS] for pair in pairs]
+    assert vectors == [[vector_of(text) for text in texts] for texts in ("q", "ab", "c")]
+    shown = pairs[0][0].payload[EventPayload.SERIALIZED]
+    assert shown["model_name"] == "m"
 
 
 def test_a_failure_ends_the_callback_event(embedder: Any, events: Events) -> None:
@@ -180,3 +241,26 @@ def test_tokens_are_told_where_core_takes_them(
     embed.get_text_embedding_batch(["a", "b"])
     embed.get_text_embedding("a")
     assert [event.token_count for event in events.ends] == [7, 7, 7, None]
+
+
+class Twice(OllamaEmbedding):
+    """Embed each batch by two requests."""
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        return [self.get_general_text_embedding(text) for text in texts]
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        return [await self.aget_general_text_embedding(text) for text in texts]
+
+
+def test_tokens_of_all_requests_are_told_and_no_others(
+    run: Run, network: Vectors, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event counts every request made for it, and none that comes after it."""
+    monkeypatch.setattr(events_module, "EmbeddingEndEvent", CountedEndEvent)
+    monkeypatch.setattr(events_module, "_TAKES_TOKENS", True)
+    embed = Embedder(run, Twice("m", client_kwargs={"transport": network}))
+    embed.get_text_embedding_batch(["a", "b"])
+    embed.get_general_text_embedding("c")
+    assert [event.token_count for event in events.ends] == [14]
+    run(embed.model.aclose() if run.is_async else embed.model.close())

@@ -95,6 +95,55 @@ async def test_the_first_failure_stops_the_rest(model_on: Any) -> None:
     assert crowd.now <= 4
 
 
+class Held(httpx.MockTransport):
+    """A server that holds all requests until it is let go; one text fails at once."""
+
+    def __init__(self, failing: str | None = None) -> None:
+        super().__init__(self._serve)
+        self.failing = failing
+        self.order: list[str] = []
+        self.now = 0
+        self.go, self.full = asyncio.Event(), asyncio.Event()
+
+    async def _serve(self, request: httpx.Request) -> httpx.Response:
+        (text,) = json.loads(request.content)["input"]
+        self.order.append(text)
+        if text == self.failing:
+            return httpx.Response(500, json={"error": "boom"})
+        self.now += 1
+        if self.now == 4:
+            self.full.set()
+        try:
+            await self.go.wait()
+        finally:
+            self.now -= 1
+        return httpx.Response(200, json={"embeddings": [vector_of(text)]})
+
+
+async def test_a_failure_does_not_wait_for_slower_batches(model_on: Any) -> None:
+    """D15: an error comes at once, though the batch before it never answers; nothing goes on."""
+    held = Held(failing="text 1")
+    model = model_on(held, embed_batch_size=1)
+    with pytest.raises(ServerError, match="boom"):
+        await asyncio.wait_for(model.aget_text_embedding_batch(TEXTS), 30)
+    assert len(held.order) <= 4
+    assert held.now == 0
+
+
+async def test_a_query_comes_in_between(model_on: Any) -> None:
+    """Whoever asks while thousands of texts are embedded waits for a place, not for all of them."""
+    held = Held()
+    model = model_on(held, embed_batch_size=1)
+    ingest = asyncio.create_task(model.aget_text_embedding_batch(TEXTS))
+    await held.full.wait()
+    query = asyncio.create_task(model.aget_query_embedding("query"))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    held.go.set()
+    await asyncio.gather(ingest, query)
+    assert held.order.index("query") <= 8
+
+
 async def test_a_cancelled_batch_stops(model_on: Any) -> None:
     """Cancelling the caller cancels what is under way."""
     crowd = Crowd()
@@ -131,11 +180,11 @@ async def test_async_methods_leave_the_loop_free(model_on: Any) -> None:
 
 
 def test_progress_is_shown_on_request(model_on: Any, capsys: pytest.CaptureFixture[str]) -> None:
-    """A bar runs to its end in both ways of calling."""
+    """A bar of texts, not of requests, runs to its end in both ways of calling."""
     model = model_on(Vectors())
     model.get_text_embedding_batch(TEXTS, show_progress=True)
     asyncio.run(model.aget_text_embedding_batch(TEXTS, show_progress=True))
-    assert capsys.readouterr().err.count("20/20") == 2
+    assert capsys.readouterr().err.count("40/40 ") == 2
 
 
 def test_one_model_in_many_loops(server: EmbeddedOllama) -> None:

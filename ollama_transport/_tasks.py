@@ -1,0 +1,45 @@
+"""Many calls at once on an event loop, a bounded number of them under way."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+async def map_tasks(
+    function: Callable[[T], Awaitable[R]],
+    items: Sequence[T],
+    limit: int,
+    done: Callable[[T], object] | None = None,
+) -> list[R]:
+    """Return the results for items, in their order, from at most ``limit`` calls at a time.
+
+    ``done`` is called in the loop with each item that is finished. The first failure is raised at
+    once: calls under way are cancelled, and no other begins.
+    """
+    gate = asyncio.Semaphore(limit)
+
+    async def one(item: T) -> R:
+        async with gate:
+            # A call that fails hands its place on before the group stops the others.
+            await asyncio.sleep(0)
+            return _told(await function(item), item, done)
+
+    failure: Exception | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one(item)) for item in items]
+    except ExceptionGroup as errors:
+        failure = errors.exceptions[0]
+    # Raised out here, so that its own cause stays the one that is shown.
+    if failure is not None:
+        raise failure
+    return [task.result() for task in tasks]
+
+
+def _told(result: R, item: T, done: Callable[[T], object] | None) -> R:
+    if done is not None:
+        done(item)
+    return result
