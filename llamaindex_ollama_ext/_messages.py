@@ -154,7 +154,8 @@ def _label_results(messages: Sequence[Message]) -> list[Message]:
 def _in_call_order(
     results: Sequence[Message], by_id: Mapping[str, _Asked], latest: Sequence[_Asked]
 ) -> list[Message]:
-    found = [_find(result, by_id, latest) for result in results]
+    by_name = _unnamed(latest)
+    found = [_find(result, by_id, by_name) for result in results]
     if len(results) == len(latest) and not any(_is_linked(result) for result in results):
         found = list(latest)
     # The place is the call's among all calls: templates without ids go by the order alone.
@@ -169,12 +170,28 @@ def _is_linked(result: Message) -> bool:
     return result.tool_call_id is not None or result.tool_name is not None
 
 
-def _find(result: Message, by_id: Mapping[str, _Asked], latest: Sequence[_Asked]) -> _Asked | None:
+def _unnamed(latest: Sequence[_Asked]) -> dict[str, list[_Asked]]:
+    """Return the calls without ids by the tool's name, those of one tool in their order."""
+    found: dict[str, list[_Asked]] = {}
+    for asked in latest:
+        if asked.call.id is None:
+            found.setdefault(asked.call.name, []).append(asked)
+    return found
+
+
+def _find(
+    result: Message, by_id: Mapping[str, _Asked], by_name: Mapping[str, list[_Asked]]
+) -> _Asked | None:
     if result.tool_call_id is None:
         return None
-    # llama-index-llms-ollama gives calls no id and links results by the tool's name.
-    unnamed = {one.call.name: one for one in reversed(latest) if one.call.id is None}
-    return by_id.get(result.tool_call_id, unnamed.get(result.tool_call_id))
+    if result.tool_call_id in by_id:
+        return by_id[result.tool_call_id]
+    # llama-index-llms-ollama gives calls no id and links results by the tool's name: the first of
+    # them then is that of the tool's first call.
+    left = by_name.get(result.tool_call_id)
+    if not left:
+        return None
+    return left.pop(0) if len(left) > 1 else left[0]
 
 
 def _named(result: Message, asked: _Asked | None) -> Message:

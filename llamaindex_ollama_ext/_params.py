@@ -29,16 +29,6 @@ _SHARED = frozenset(
 _CHAT = _SHARED | {"allow_parallel_tool_calls", "parallel_tool_calls", "tool_choice", "tools"}
 _COMPLETE = _SHARED | {"context", "images", "raw", "suffix", "system", "system_prompt", "template"}
 _AS_GIVEN = ("keep_alive", "logprobs", "model", "on_context_overflow", "shift", "truncate")
-# Names of other packages, too far from ours for a guess by spelling.
-_OTHER_NAMES = {
-    "context_window": "num_ctx",
-    "json_mode": "format",
-    "max_completion_tokens": "num_predict",
-    "max_new_tokens": "num_predict",
-    "max_tokens": "num_predict",
-    "reasoning": "think",
-    "response_format": "format",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +148,4 @@ def _check_names(method: str, call: Mapping[str, Any], known: frozenset[str]) ->
     for name in call:
         if name in known or name in OPTION_NAMES:
             continue
-        if name in _OTHER_NAMES:
-            raise ConfigError(
-                f"unknown argument of {method} {name!r}: here it is {_OTHER_NAMES[name]!r}."
-            )
         raise unknown_name(f"argument of {method}", name, known | OPTION_NAMES)

@@ -186,11 +186,26 @@ def without_obsolete(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in OBSOLETE_OPTIONS}
 
 
+# Names of other packages, too far from ours for a guess by spelling.
+_OTHER_NAMES = {
+    "context_window": "num_ctx",
+    "json_mode": "format",
+    "max_completion_tokens": "num_predict",
+    "max_new_tokens": "num_predict",
+    "max_tokens": "num_predict",
+    "reasoning": "think",
+    "request_timeout": "timeout",
+    "response_format": "format",
+}
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     """Return (not raise) the error for a name nobody knows, with the nearest that is known."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if name in OBSOLETE_OPTIONS:
         return ConfigError(f"the {kind} {name!r} no longer exists in Ollama: leave it out.")
+    if (other := _OTHER_NAMES.get(name)) in names:
+        return ConfigError(f"unknown {kind} {name!r}: here it is {other!r}.")
     hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}."
     return ConfigError(f"unknown {kind} {name!r}: {hint}")

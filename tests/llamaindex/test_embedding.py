@@ -139,6 +139,7 @@ def test_a_prefix_keeps_the_text_behind_it_as_it_is(embedder: Make) -> None:
         ({"keep_alive": "300"}, "keep_alive", 300),
         ({"keep_alive": -1}, "keep_alive", -1),
         ({"keep_alive": timedelta(minutes=2)}, "keep_alive", 120.0),
+        ({"extra_body": {"x_trace": 1}}, "x_trace", 1),
         ({"num_ctx": 512}, "options", {"num_ctx": 512}),
         ({"ollama_additional_kwargs": {"num_ctx": 512}}, "options", {"num_ctx": 512}),
         (
@@ -264,6 +265,7 @@ def test_a_failed_server_is_told(embedder: Make) -> None:
     ("settings", "said"),
     [
         ({"dimension": 3}, "did you mean 'dimensions'"),
+        ({"request_timeout": 3}, "here it is 'timeout'"),
         ({"dimensions": 0}, "dimensions"),
         ({"keep_alive": "soon"}, "keep_alive"),
         ({"embed_batch_size": 0}, "embed_batch_size"),

@@ -11,11 +11,12 @@ from typing import Any
 
 import httpx
 import pytest
-from llama_embeds import Vectors, vector_of
+from llama_embeds import Embedder, Vectors, vector_of
+from running import Run
 
 from llamaindex_ollama_ext import OllamaEmbedding
-from ollama_transport import ConfigError, ServerError
-from ollama_transport.embedded import EmbeddedOllama
+from ollama_transport import ConfigError, OllamaTimeoutError, ServerError
+from ollama_transport.embedded import EmbeddedOllama, Gate, Reply
 
 TEXTS = [f"text {place}" for place in range(40)]
 
@@ -177,6 +178,29 @@ async def test_async_methods_leave_the_loop_free(model_on: Any) -> None:
     await asyncio.sleep(0)
     come.set()
     assert await waiting == [vector_of("a")] * 3 + [[vector_of("a")]]
+
+
+@pytest.mark.parametrize("method", ["get_query_embedding", "get_text_embedding"])
+def test_a_silent_server_is_not_waited_for_for_ever(
+    server: EmbeddedOllama, run: Run, method: str
+) -> None:
+    """D2: embeddings have a timeout, and the error says what to raise; the peer hangs."""
+    server.script("POST", "/api/embed", Reply.json({}, gate=Gate()))
+    model = OllamaEmbedding("demo-embed", server.url, timeout=0.2)
+    with pytest.raises(OllamaTimeoutError, match="raise the timeout"):
+        getattr(Embedder(run, model), method)("x")
+    run(model.aclose() if run.is_async else model.close())
+    assert OllamaEmbedding("m").server_settings().timeouts.read_s == 300
+    assert OllamaEmbedding("m", timeout=None).server_settings().timeouts.read_s is None
+
+
+def test_a_busy_server_is_asked_again(server: EmbeddedOllama, run: Run) -> None:
+    """D13: 503 passes; the vectors come with the second try."""
+    busy = Reply.error(503, "server busy", headers={"retry-after": "0"})
+    server.script("POST", "/api/embed", busy)
+    model = OllamaEmbedding("demo-embed", server.url)
+    assert len(Embedder(run, model).get_text_embedding_batch(["a", "b"])) == 2
+    run(model.aclose() if run.is_async else model.close())
 
 
 def test_progress_is_shown_on_request(model_on: Any, capsys: pytest.CaptureFixture[str]) -> None:

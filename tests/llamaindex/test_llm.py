@@ -134,6 +134,36 @@ def test_metadata_follows_the_modelfile(run: Run) -> None:
     assert llm.metadata.num_output == 99
 
 
+@pytest.mark.parametrize("written", ["-1", "-2", "many", "0x10"])
+def test_a_modelfile_that_bounds_no_answer(ollama: Make, way: Way, written: str) -> None:
+    """D11: an answer of any length is no length to keep clear of."""
+    parameters = f'num_predict                    {written}\nstop    "x"'
+    shown = httpx.Response(200, json={"parameters": parameters, "model_info": {}})
+    llm = ollama(Played(answer({"content": "hi"}, streams=way.streams), shown=shown))
+    way.chat(llm, "hi")
+    assert llm.metadata.num_output == 256
+
+
+def test_facts_that_could_not_be_asked_are_asked_again(ollama: Make, way: Way) -> None:
+    """D7: a model that was missing at the first chat is known after the second."""
+    network = Played(answer({"content": "hi"}, streams=way.streams), shown=status(404, "not found"))
+    network.shown = httpx.Response(404, json={"error": "model 'm' not found"})
+    llm = ollama(network)
+    way.chat(llm, "hi")
+    network.shown = httpx.Response(200, json={"capabilities": ["completion"]})
+    way.chat(llm, "hi")
+    assert network.shows == 2
+    assert not llm.metadata.is_function_calling_model
+
+
+def test_the_other_wire_is_not_asked_for_facts(way: Way) -> None:
+    """Servers of OpenAI's wire have no such endpoint: the chat is the only request."""
+    with EmbeddedOllama() as server:
+        llm = Ollama("demo", f"{server.url}/v1")
+        way.chat(llm, "hi")
+        assert [request.path for request in server.requests] == ["/v1/chat/completions"]
+
+
 def test_num_output_follows_num_predict() -> None:
     """D11: num_predict is the output that prompts keep clear of; -1 leaves LlamaIndex's default."""
     assert Ollama("m", num_predict=2048).metadata.num_output == 2048

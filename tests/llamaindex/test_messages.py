@@ -216,6 +216,7 @@ CALL_BLOCK = ToolCallBlock(tool_name="f", tool_kwargs={"a": 1}, tool_call_id="1"
         ([CALL_BLOCK], [OPENAI_CALL], ["f"]),
         ([CALL_BLOCK], [{**OPENAI_CALL, "id": None}], ["f"]),
         ([CALL_BLOCK], [{"function": {"name": "g", "arguments": {}}}], ["f", "g"]),
+        ([CALL_BLOCK], [{**OPENAI_CALL, "id": "2"}, OPENAI_CALL], ["f", "f"]),
         (
             [],
             [SimpleNamespace(id="1", function=SimpleNamespace(name="f", arguments="{}"))],
@@ -263,6 +264,16 @@ def result(text: str, **kwargs: str) -> ChatMessage:
             [result("b", tool_call_id="g"), result("a", tool_call_id="f")],
             [("a", "f", "f"), ("b", "g", "g")],
             id="the peer links by the tool's name",
+        ),
+        pytest.param(
+            [call("f", None), call("g", None), call("f", None)],
+            [
+                result("a", tool_call_id="f"),
+                result("c", tool_call_id="f"),
+                result("b", tool_call_id="g"),
+            ],
+            [("a", "f", "f"), ("b", "g", "g"), ("c", "f", "f")],
+            id="the peer's results of one tool called twice",
         ),
         pytest.param(
             [call("f", "1"), call("g", "2")],

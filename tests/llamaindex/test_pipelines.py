@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import llama_index.core
 import pytest
+from engine_limits import within
 from llama_corpus import FACTS, SUNSET, documents, embedding_at, model_at
 from llama_index.core.extractors import TitleExtractor
 from llama_index.core.ingestion import DocstoreStrategy, IngestionCache, IngestionPipeline
@@ -17,6 +19,17 @@ from ollama_transport import ModelNotFoundError
 from ollama_transport.embedded import EmbeddedOllama
 
 pytestmark = [SUNSET, pytest.mark.usefixtures("main_loop")]
+
+TIKTOKEN_FILES = Path(llama_index.core.__file__).parent / "_static" / "tiktoken_cache"
+# Far more than it takes: past it something hangs.
+PATIENCE_S = 60
+
+
+def in_processes(test: Any) -> Any:
+    """Run a test with core's pool of new processes, and with its executor of forked ones."""
+    # Python 3.12 and 3.13 warn of the fork that core's `arun` makes.
+    forks = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+    return forks(pytest.mark.parametrize("way", ["run", "arun"])(test))
 
 
 def pipeline(model: OllamaEmbedding, **more: Any) -> IngestionPipeline:
@@ -98,22 +111,53 @@ def test_only_changed_documents_are_embedded(server: EmbeddedOllama) -> None:
     assert "Nile" in text
 
 
-def test_processes_share_the_work(server: EmbeddedOllama) -> None:
-    """Models travel to worker processes and work there, headers and all."""
+async def worked(way: str, flow: IngestionPipeline) -> list[Any]:
+    """Run a pipeline in two processes, blocking or asynchronous."""
+    with within(PATIENCE_S):
+        if way == "run":
+            return list(flow.run(documents=documents(), num_workers=2))
+        return list(await flow.arun(documents=documents(), num_workers=2))
+
+
+@in_processes
+async def test_processes_share_the_work(
+    server: EmbeddedOllama, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """Splitter and model travel to worker processes and work there, headers and all."""
+    # Core shows tiktoken its own file in the parent alone. A new process looks for it anew, which
+    # without a network ends the worker in silence, and core waits for it for ever.
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(TIKTOKEN_FILES))
     model = embedding_at(server.url, client_kwargs={"headers": {"X-Tenant": "7"}})
     model.get_text_embedding("used before it travels")
     asked = len(server.requests)
-    # Without a splitter: llama-index's own does not survive the way to another process.
-    flow = IngestionPipeline(transformations=[model], disable_cache=True)
-    nodes = flow.run(documents=documents(), num_workers=2)
-    assert all(len(node.embedding or []) == 256 for node in nodes)
-    assert {request.headers["x-tenant"] for request in server.requests[asked:]} == {"7"}
+    nodes = await worked(way, pipeline(model, disable_cache=True))
+    assert {node.metadata["topic"] for node in nodes} == set(FACTS)
+    there = server.requests[asked:]
+    assert len(there) == 2, "each process asks for its half"
+    assert {request.headers["x-tenant"] for request in there} == {"7"}
+    for node in nodes:
+        here = model.get_text_embedding(node.get_content("embed"))  # type: ignore[arg-type] # the enum's value is taken too
+        assert node.embedding == here
 
 
 def test_a_failure_ends_the_run(server: EmbeddedOllama) -> None:
     """A model that is not there stops the pipeline with its own error."""
     with pytest.raises(ModelNotFoundError, match="ollama pull"):
         pipeline(OllamaEmbedding("nothing", server.url)).run(documents=documents())
+
+
+@in_processes
+async def test_a_failure_in_a_process_comes_back_as_itself(
+    server: EmbeddedOllama, way: str
+) -> None:
+    """An error in a worker reaches the parent with its class, its text and its facts."""
+    # Without a splitter: what fails here is the model alone.
+    flow = IngestionPipeline(
+        transformations=[OllamaEmbedding("nothing", server.url)], disable_cache=True
+    )
+    with pytest.raises(ModelNotFoundError, match="ollama pull nothing") as caught:
+        await worked(way, flow)
+    assert caught.value.status_code == 404
 
 
 def test_a_dump_of_the_pipelines_model_is_json(server: EmbeddedOllama) -> None:

@@ -124,6 +124,14 @@ def test_one_call_at_a_time(ollama: Make, way: Way) -> None:
     assert [call.tool_call_id for call in calls_of(response)] == ["1"]
 
 
+@pytest.mark.parametrize("user", ["", None])
+def test_no_message_is_made_of_no_words(ollama: Make, way: Way, user: str | None) -> None:
+    """Agents have everything in the history and say "" beside it."""
+    network = Played(answer({"content": "x"}, streams=way.streams))
+    way.chat_with_tools(ollama(network), [FAST], user, chat_history=[ChatMessage("one")])
+    assert [message["content"] for message in network.body["messages"]] == ["one"]
+
+
 def test_the_history_of_the_caller_stays_as_it_is(ollama: Make, way: Way) -> None:
     """D9: a chat with tools adds nothing to the caller's list."""
     network = Played(answer({"content": "hi"}, streams=way.streams))

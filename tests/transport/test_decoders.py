@@ -85,6 +85,8 @@ def test_blank_lines_and_nothing_at_all_give_nothing(make: Make) -> None:
     [
         (b"<html><body>502</body></html>" + b"x" * 200, "no JSON"),
         (b'{"a": 1', "no JSON"),
+        (b'{"a": 1} and more', "no JSON"),
+        (b'{"a": 1}{"b": 2}', "no JSON"),
         (b'{"a": "\xff"}', "no JSON"),
         (b"[" * 100_000, "no JSON"),
         (b"[1, 2]", "no JSON object"),
@@ -101,6 +103,14 @@ def test_a_bad_line_is_an_error_that_shows_its_start(make: Make, line: bytes, me
         make().feed(framed)
     assert caught.value.line == line[:80]
     assert repr(line[:80]) in str(caught.value)
+
+
+@pytest.mark.parametrize("line", [b' {"a": 1} ', b'{"a": 1}\t', b'\t{"a": 1}'])
+@both
+def test_blanks_around_an_object_are_no_part_of_it(make: Make, line: bytes) -> None:
+    """JSON allows blanks before and after."""
+    framed = b"data: " + line + b"\n\n" if make is SSEDecoder else line + b"\n"
+    assert make().feed(framed) == [{"a": 1}]
 
 
 @both

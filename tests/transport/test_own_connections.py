@@ -134,6 +134,30 @@ def test_a_connection_that_the_server_closed_while_it_rested_is_not_used(
         assert run(client.version()) == "1"
 
 
+def test_words_that_nobody_asked_for_end_a_connection(run: Run, listener: Listener) -> None:
+    """What a server says while a connection rests (408, say) is no answer to the next request."""
+    rests = threading.Event()
+
+    def talk(listener: Listener) -> None:
+        connection = listener.accept()
+        request_of(connection)
+        connection.sendall(answer(VERSION))
+        assert rests.wait(10)
+        connection.sendall(answer(b'{"version":"of nobody"}', status=b"408 Request Timeout"))
+        again = listener.accept()
+        request_of(again)
+        again.sendall(answer(b'{"version":"2"}'))
+
+    client = run.client(listener.url, max_retries=0)
+    with Serving(talk, listener):
+        assert run(client.version()) == "1"
+        [resting] = pool_of(run, client).connections
+        rests.set()
+        while not resting.has_expired():
+            run(asyncio.sleep(0.01)) if run.is_async else threading.Event().wait(0.01)
+        assert run(client.version()) == "2"
+
+
 def test_a_connection_rests_so_long_and_no_longer(
     run: Run, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,9 +1,11 @@
 """Sockets of threads and of event loops: both wait, fail and end in the same way."""
 
 import asyncio
+import gc
 import socket
 import ssl
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -170,6 +172,16 @@ def test_a_peer_that_is_gone_is_told_while_writing(ends: Ends) -> None:
         ends.write_until_it_fails()
 
 
+@pytest.mark.parametrize("tls", ["plain"], indirect=True)
+def test_a_peer_that_leaves_while_it_reads_nothing_is_told(ends: Ends) -> None:
+    """Who waits to send on learns that there is nobody to send to."""
+    leaving = threading.Timer(SHORT_S, reset, args=(ends.peer,))
+    leaving.start()
+    with pytest.raises(httpcore.WriteError):
+        ends.write(b"x" * 50_000_000)
+    leaving.join()
+
+
 def test_a_peer_that_reads_nothing_ends_the_wait(ends: Ends) -> None:
     """What does not fit on the way waits for so long."""
     with pytest.raises(httpcore.WriteTimeout):
@@ -270,6 +282,22 @@ async def test_a_loop_reads_ahead_within_bounds() -> None:
         await sending
         stream.close()
         await stream.wait_closed()
+
+
+async def test_a_closed_connection_is_forgotten_at_once() -> None:
+    """The alarm of a long wait does not keep what was read in memory until it rings."""
+    with Listener() as listener:
+        accepting = asyncio.create_task(asyncio.to_thread(listener.accept))
+        stream = await LoopStream.open("127.0.0.1", listener.port, None, LONG_S)
+        (await accepting).sendall(b"x")
+        assert await stream.read(LONG_S) == b"x"
+        stream.close()
+        await stream.wait_closed()
+        remembered = weakref.ref(stream)
+        del stream
+        await asyncio.sleep(0)
+        gc.collect()
+        assert remembered() is None
 
 
 async def test_a_cancelled_task_sends_nothing_more() -> None:
