@@ -1,9 +1,8 @@
 """Structured prediction: prompts in, objects of pydantic classes out."""
 
-from abc import abstractmethod
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import aclosing, closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.instrumentation.events.llm import (
@@ -55,21 +54,21 @@ class StructuredOutputs(FunctionCallingLLM):
         "account bring the object too. It costs the tokens of the schema.",
     )
 
-    @abstractmethod
-    def _chat_request(
-        self, messages: Sequence[ChatMessage], call: dict[str, Any]
-    ) -> ChatRequest: ...
+    # Declared for the type checker alone: what implements an abstract method has a span of its own
+    # in the traces of LlamaIndex.
+    if TYPE_CHECKING:
 
-    @abstractmethod
-    async def _achat_request(
-        self, messages: Sequence[ChatMessage], call: dict[str, Any]
-    ) -> ChatRequest: ...
+        def _chat_request(
+            self, messages: Sequence[ChatMessage], call: dict[str, Any]
+        ) -> ChatRequest: ...
 
-    @abstractmethod
-    def _ready(self, model: str | None) -> Client: ...
+        async def _achat_request(
+            self, messages: Sequence[ChatMessage], call: dict[str, Any]
+        ) -> ChatRequest: ...
 
-    @abstractmethod
-    async def _aready(self, model: str | None) -> AsyncClient: ...
+        def _ready(self, model: str | None) -> Client: ...
+
+        async def _aready(self, model: str | None) -> AsyncClient: ...
 
     def structured_predict(
         self,

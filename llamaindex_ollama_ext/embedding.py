@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any, Literal, Self
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
@@ -21,7 +20,6 @@ from ollama_transport import (
     ServerFields,
     Usage,
 )
-from ollama_transport._clients import Recipe
 from ollama_transport._options import check_options, set_options, without_obsolete
 from ollama_transport._prefixes import resolve_prefixes
 from ollama_transport._tasks import map_tasks
@@ -29,7 +27,7 @@ from ollama_transport._totals import UsageTotal
 from ollama_transport._values import keep_alive as checked_keep_alive
 
 DEFAULT_REQUESTS_AT_ONCE = 4
-"""So many requests are under way at once where neither max_concurrency nor num_workers is set."""
+"""So many requests of a batch are under way where max_concurrency and num_workers are not set."""
 
 Kind = Literal["query", "text"]
 
@@ -102,8 +100,9 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
     num_workers: int | None = Field(
         default=None,
         ge=1,
-        description="Most requests in flight at once where max_concurrency is not set; None is "
-        f"{DEFAULT_REQUESTS_AT_ONCE}.",
+        description="Most requests that one asynchronous batch has under way, where "
+        f"max_concurrency is not set; None is {DEFAULT_REQUESTS_AT_ONCE}. A bound for all calls "
+        "together is max_concurrency.",
     )
 
     _total: UsageTotal = PrivateAttr(default_factory=UsageTotal)
@@ -158,12 +157,14 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
                 raise ConfigError(f"give {instruction} or {prefix}, not both.")
         return self
 
-    def _recipe(self) -> Recipe:
-        return replace(super()._recipe(), max_concurrency=self._at_once())
-
     def _at_once(self) -> int:
         limits = (self.max_concurrency, self.num_workers, DEFAULT_REQUESTS_AT_ONCE)
         return next(limit for limit in limits if limit is not None)
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return what traces show of the model; nothing of it is secret."""
+        name = self._name()
+        return {**super().to_payload(), **({"model_name": name} if name else {})}
 
     @property
     def usage_total(self) -> Usage:
@@ -341,7 +342,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
         whole = self.truncate is False or (
             self.truncate is None and self.on_context_overflow == "error"
         )
-        made_by = [kind, self._name(), self.dimensions, whole, self._options()]
+        made_by = [kind, self._name(), self.dimensions, whole, self._options(), self.extra_body]
         return json.dumps([*made_by, formatted], ensure_ascii=False, sort_keys=True, default=repr)
 
     def _options(self) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """A limit on what may be used, checked before a request is sent."""
 
-import threading
 from collections.abc import Mapping
 from typing import Any
 
 from ollama_transport._calls import Call
 from ollama_transport._errors import BudgetExceededError, ConfigError
+from ollama_transport._forks import Lock
 from ollama_transport._ledger import ModelTotals, Price, UsageLedger
 from ollama_transport._meters import CallRecord, worst_case_tokens
 
@@ -44,7 +44,7 @@ class Budget:
         self._limits = limits
         self._ledger = UsageLedger(prices)
         self._reserve = reserve
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._spent = ModelTotals()
         self._started = 0
         self._held: dict[int, list[tuple[int, float]]] = {}

@@ -1,10 +1,10 @@
 """The two clients of a model: made on first need, shared by its copies, closed together."""
 
-import threading
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ollama_transport._forks import Lock
 from ollama_transport._hooks import OnPull, OnToken
 from ollama_transport._limits import Limits
 from ollama_transport._memory import ServerMemory
@@ -61,7 +61,7 @@ class Clients:
     ) -> None:
         self._given_sync = sync
         self._given_async = asynchronous
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._limits: dict[Hashable, Limits] = {}
         self._memories: dict[Hashable, ServerMemory] = {}
         self._sync: dict[Hashable, Client] = {}

@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Literal
 
 from ollama_transport._errors import OllamaError
+from ollama_transport._forks import renew_in_forks
+from ollama_transport._loops import is_on_loop
 
 _TAKE_OVER, _DONE = True, False
 
@@ -22,13 +24,19 @@ class Flights:
     ...         do_it()
 
     Where it fails with an OllamaError, each of the waiting raises a copy of it. Where the one who
-    does it is cancelled, or fails with anything else, the next of the waiting takes over.
+    does it is cancelled, or fails with anything else, the next of the waiting takes over. Who would
+    block an event loop does it as well instead: it may be a task of that very loop that is at it.
     """
 
     def __init__(self) -> None:
+        self._landings: dict[Hashable, int] = {}
+        self.begin_anew()
+        renew_in_forks(self)
+
+    def begin_anew(self) -> None:
+        """Have nobody at work and nobody waiting."""
         self._lock = threading.Lock()
         self._waiting: dict[Hashable, deque[Future[bool]]] = {}
-        self._landings: dict[Hashable, int] = {}
 
     def turn(self, key: Hashable) -> "Turn":
         """Return a context manager, plain or asynchronous, which tells whether to do the thing.
@@ -60,14 +68,14 @@ class Flights:
         """Tell the waiting that the thing is done."""
         with self._lock:
             self._landings[key] = self._landings.get(key, 0) + 1
-            for turn in self._waiting.pop(key):
+            for turn in self._waiting.pop(key, ()):
                 if turn.set_running_or_notify_cancel():
                     turn.set_result(_DONE)
 
     def fail(self, key: Hashable, error: OllamaError) -> None:
         """Tell the waiting that the thing cannot be done."""
         with self._lock:
-            for turn in self._waiting.pop(key):
+            for turn in self._waiting.pop(key, ()):
                 if turn.set_running_or_notify_cancel():
                     # A copy each: whoever catches one may add to it.
                     turn.set_exception(copy.copy(error))
@@ -78,14 +86,14 @@ class Flights:
             self._hand_over(key)
 
     def _hand_over(self, key: Hashable) -> None:
-        waiting = self._waiting[key]
+        waiting = self._waiting.get(key, deque())
         while waiting:
             turn = waiting.popleft()
             # False where somebody gave up waiting in the meantime.
             if turn.set_running_or_notify_cancel():
                 turn.set_result(_TAKE_OVER)
                 return
-        del self._waiting[key]
+        self._waiting.pop(key, None)
 
     def withdraw(self, key: Hashable, turn: Future[bool]) -> None:
         """Give up waiting; a turn that was given just now goes to the next."""
@@ -106,6 +114,9 @@ class Turn:
 
     def __enter__(self) -> bool:
         turn = self._flights.board(self._key, self._seen)
+        if not turn.done() and is_on_loop():
+            self._flights.withdraw(self._key, turn)
+            return True
         try:
             self._is_mine = turn.result()
         except BaseException:

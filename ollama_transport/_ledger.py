@@ -1,12 +1,12 @@
 """Totals of what was used, for each model: requests, tokens, time, money."""
 
 import importlib
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ollama_transport._calls import Call
+from ollama_transport._forks import Lock
 from ollama_transport._meters import CallRecord
 
 
@@ -91,7 +91,7 @@ class UsageLedger:
 
     def __init__(self, prices: Mapping[str, Price] | None = None) -> None:
         self._prices = dict(prices) if prices is not None else {}
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._totals: dict[str, ModelTotals] = {}
 
     def begin(self, _call: Call[Any], /) -> None:

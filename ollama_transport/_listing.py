@@ -1,7 +1,6 @@
 """The names of a server's models, for an app that offers them: cached, for threads and loops."""
 
 import math
-import threading
 import time
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ollama_transport._choices import can, likely
 from ollama_transport._errors import ConfigError
 from ollama_transport._flights import Flights
+from ollama_transport._forks import Lock
 
 if TYPE_CHECKING:
     from ollama_transport._client import AsyncClient, Client
@@ -25,7 +25,7 @@ class ModelListing:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._kept: dict[Hashable, tuple[float, tuple[str, ...]]] = {}
         self._lookups = Flights()
 

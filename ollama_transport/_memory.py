@@ -1,9 +1,9 @@
 """What a client has learnt of its server."""
 
 import logging
-import threading
 
 from ollama_transport._flights import Flights
+from ollama_transport._forks import Lock
 
 logger = logging.getLogger("ollama_transport")
 
@@ -18,7 +18,7 @@ class ServerMemory:
         self.lookups = Flights()
         self.has_counter = True
         """False once the server turned out to have no endpoint that counts tokens."""
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._defaults: dict[str, str] = {}
 
     def default(self, capability: str) -> str | None:

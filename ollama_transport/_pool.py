@@ -9,7 +9,6 @@ import asyncio
 import functools
 import os
 import ssl
-import threading
 import weakref
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ import httpx
 
 from ollama_transport._connections import AsyncTransport, Transport
 from ollama_transport._errors import ConfigError
+from ollama_transport._forks import Lock
 from ollama_transport._settings import ClientKwargs, Config, Settings
 
 H = TypeVar("H", httpx.Client, httpx.AsyncClient)
@@ -50,7 +50,7 @@ class Pool:
     def __init__(self, settings: Settings, config: Config, client_kwargs: ClientKwargs) -> None:
         self._arguments = _httpx_arguments(settings, config)
         self._kwargs = client_kwargs
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._owners: weakref.WeakSet[object] = weakref.WeakSet()
         self._sync: httpx.Client | None = None
         self._close_sync: Callable[[], object] = _nothing
@@ -233,7 +233,7 @@ def _nothing() -> None: ...
 
 
 _POOLS: weakref.WeakValueDictionary[tuple[object, ...], Pool] = weakref.WeakValueDictionary()
-_POOLS_LOCK = threading.Lock()
+_POOLS_LOCK = Lock()
 
 
 def acquire(settings: Settings, config: Config, kwargs: ClientKwargs, owner: object) -> Pool:

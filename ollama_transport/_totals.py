@@ -1,10 +1,10 @@
 """Add up what many answers of one object cost; a `UsageLedger` serves many objects."""
 
-import threading
 from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
 
+from ollama_transport._forks import Lock
 from ollama_transport._usage import Usage
 
 _COUNTED = tuple(field.name for field in fields(Usage) if field.name != "estimated")
@@ -34,7 +34,7 @@ class UsageTotal:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._total = Usage()
 
     def add(self, usage: Usage | None) -> None:

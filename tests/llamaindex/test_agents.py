@@ -3,14 +3,13 @@
 from typing import Any
 
 import pytest
+from engine_ways import chats, ran
 from llama_corpus import OLD_ATTRIBUTES, OLD_QUESTION, SUNSET, memory_of
 from llama_index.core.agent.workflow import (
-    AgentOutput,
-    AgentStream,
+    AgentStreamStructuredOutput,
     AgentWorkflow,
     FunctionAgent,
     ReActAgent,
-    ToolCallResult,
 )
 from llama_index.core.base.llms.types import ToolCallBlock
 from llama_index.core.llms import ChatMessage, MessageRole
@@ -47,26 +46,6 @@ TOOLS = [get_weather, add, multiply]
 async def llm(server: EmbeddedOllama) -> Any:
     async with Ollama("demo", server.url) as model:
         yield model
-
-
-class Ran:
-    """What an agent did."""
-
-    def __init__(self, answer: str, events: list[Any]) -> None:
-        self.answer = answer
-        self.results = [e for e in events if isinstance(e, ToolCallResult)]
-        self.stream = [e for e in events if isinstance(e, AgentStream)]
-        self.outputs = [e for e in events if isinstance(e, AgentOutput)]
-
-    @property
-    def called(self) -> list[tuple[str, dict[str, Any], str]]:
-        return [(r.tool_name, r.tool_kwargs, str(r.tool_output)) for r in self.results]
-
-
-async def ran(agent: Any, message: str, llm: Ollama, **more: Any) -> Ran:
-    handler = agent.run(message, memory=memory_of(llm), **more)
-    events = [event async for event in handler.stream_events()]
-    return Ran(str(await handler), events)
 
 
 async def test_an_agent_calls_tools_at_once(server: EmbeddedOllama, llm: Ollama) -> None:
@@ -137,11 +116,39 @@ async def test_a_failing_tool_is_told_to_the_model(server: EmbeddedOllama, llm: 
     assert "Acme is not listed" in body["messages"][-1]["content"]
 
 
-async def test_a_tool_can_give_the_answer_itself(llm: Ollama) -> None:
-    """A tool that returns directly ends the run with its own text."""
+async def test_a_tool_can_give_the_answer_itself(server: EmbeddedOllama, llm: Ollama) -> None:
+    """A tool that returns directly ends the run with its own text; the model says nothing more."""
     tool = FunctionTool.from_defaults(get_weather, return_direct=True)
     done = await ran(FunctionAgent(tools=[tool], llm=llm), "What is the weather in Oslo?", llm)
     assert done.answer == "It rains in Oslo."
+    assert len(chats(server)) == 1
+
+
+async def test_a_direct_answer_is_remembered(server: EmbeddedOllama, llm: Ollama) -> None:
+    """After a tool answered for a handed-over agent, the next run goes on from a whole history."""
+    server.script(
+        "POST",
+        "/api/chat",
+        chat_reply(call("handoff", to_agent="sky", reason="weather")),
+        chat_reply(call("get_weather", city="Oslo")),
+        chat_reply({"content": "You are welcome."}),
+    )
+    tool = FunctionTool.from_defaults(get_weather, return_direct=True)
+    front = FunctionAgent(
+        name="front", description="Greets.", tools=[add], llm=llm, can_handoff_to=["sky"]
+    )
+    sky = FunctionAgent(name="sky", description="Knows the weather.", tools=[tool], llm=llm)
+    flow, memory = AgentWorkflow(agents=[front, sky], root_agent="front"), memory_of(llm)
+    first = await ran(flow, "What is the weather in Oslo?", llm, memory=memory)
+    assert first.answer == "It rains in Oslo."
+    assert len(chats(server)) == 2
+    second = await ran(flow, "Thank you.", llm, memory=memory)
+    assert second.answer == "You are welcome."
+    messages = chats(server)[-1]["messages"]
+    made = [made["id"] for message in messages for made in message.get("tool_calls", [])]
+    answered = [m["tool_call_id"] for m in messages if m["role"] == "tool"]
+    assert made == answered
+    assert "It rains in Oslo." in [message["content"] for message in messages]
 
 
 async def test_an_agent_remembers(llm: Ollama) -> None:
@@ -230,6 +237,62 @@ async def test_an_agent_answers_with_an_object(server: EmbeddedOllama, llm: Olla
     agent = FunctionAgent(tools=[get_weather], llm=llm, output_cls=Weather)
     response = await agent.run("What is the weather in Paris?", memory=memory_of(llm))
     assert response.get_pydantic_model(Weather) == said
+
+
+async def structured_later(messages: list[ChatMessage]) -> dict[str, Any]:
+    return structured_now(messages)
+
+
+def structured_now(messages: list[ChatMessage]) -> dict[str, Any]:
+    return {"city": "Paris", "rain": "rain" in str(messages[-1].content)}
+
+
+@pytest.mark.parametrize("make", [structured_now, structured_later])
+@pytest.mark.parametrize("flow", [False, True], ids=["agent", "workflow"])
+async def test_a_function_makes_the_object(llm: Ollama, make: Any, flow: bool) -> None:
+    """A function of the user's reads the whole conversation, the answer last, and is shown."""
+    agent: Any = FunctionAgent(tools=[get_weather], llm=llm, structured_output_fn=make)
+    if flow:
+        agent = AgentWorkflow(agents=[agent], root_agent=agent.name)
+    handler = agent.run("What is the weather in Paris?", memory=memory_of(llm))
+    shown = [e.output async for e in handler.stream_events() if is_structured(e)]
+    response = await handler
+    assert shown == [response.structured_response] == [{"city": "Paris", "rain": True}]
+
+
+def is_structured(event: Any) -> bool:
+    return isinstance(event, AgentStreamStructuredOutput)
+
+
+async def test_a_workflow_answers_with_an_object(server: EmbeddedOllama, llm: Ollama) -> None:
+    """The output class of a workflow is asked for once, as a schema, about what was said."""
+    said = Weather(city="Paris", rain=True)
+    server.script(
+        "POST",
+        "/api/chat",
+        chat_reply(call("get_weather", city="Paris")),
+        chat_reply({"content": "It rains."}),
+        chat_reply({"content": said.model_dump_json()}),
+    )
+    flow = AgentWorkflow.from_tools_or_functions([get_weather], llm=llm, output_cls=Weather)
+    response = await flow.run("What is the weather in Paris?", memory=memory_of(llm))
+    assert response.get_pydantic_model(Weather) == said
+    bodies = chats(server)
+    assert [body.get("format") for body in bodies] == [None, None, Weather.model_json_schema()]
+    assert "It rains." in str(bodies[-1]["messages"])
+
+
+async def test_an_agent_that_runs_too_long_is_asked_to_answer(
+    server: EmbeddedOllama, llm: Ollama
+) -> None:
+    """With early_stopping_method="generate" the model sums up where it would call for ever."""
+    looping = [chat_reply(call("add", a=1, b=n)) for n in range(2)]
+    server.script("POST", "/api/chat", *looping, chat_reply({"content": "I got to 2."}))
+    agent = FunctionAgent(tools=[add], llm=llm, early_stopping_method="generate")
+    done = await ran(agent, "Count.", llm, max_iterations=2)
+    assert done.answer == "I got to 2."
+    assert len(done.results) == 1
+    assert "tools" not in chats(server)[-1]
 
 
 async def test_a_failure_of_the_server_ends_the_run(server: EmbeddedOllama, llm: Ollama) -> None:

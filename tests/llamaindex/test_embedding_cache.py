@@ -107,6 +107,7 @@ def test_query_and_text_never_share_an_entry(embedder: Any, network: Vectors) ->
         {"ollama_additional_kwargs": {"num_ctx": 8}},
         {"on_context_overflow": "error"},
         {"truncate": False},
+        {"extra_body": {"dimensions": 8}},
     ],
 )
 def test_models_can_share_a_store(embedder: Any, network: Vectors, other: dict[str, Any]) -> None:
@@ -152,6 +153,49 @@ def test_entries_lie_where_core_puts_them(embedder: Any) -> None:
     embed.get_text_embedding_batch(["b", "c"])
     entries = list(store.get_all("embeddings").values())
     assert entries == [{"embedding": vector_of(text)} for text in "abc"]
+
+
+class TwoWays(SimpleKVStore):
+    """A store that remembers which of its two ways it was used in."""
+
+    ways: set[str] = set()  # noqa: RUF012 - each test clears it
+
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        self.ways.add("sync")
+        return super().get(*args, **kwargs)
+
+    def put(self, *args: Any, **kwargs: Any) -> None:
+        self.ways.add("sync")
+        super().put(*args, **kwargs)
+
+    async def aget(self, *args: Any, **kwargs: Any) -> Any:
+        self.ways.add("async")
+        return super().get(*args, **kwargs)
+
+    async def aput(self, *args: Any, **kwargs: Any) -> None:
+        self.ways.add("async")
+        super().put(*args, **kwargs)
+
+
+def test_a_store_is_used_as_the_caller_waits(embedder: Any, run: Run) -> None:
+    """Async methods use the store's async methods: a store over a network must not block a loop."""
+    store = TwoWays()
+    store.ways.clear()
+    embed = embedder(embeddings_cache=store)
+    embed.get_query_embedding("a")
+    embed.get_text_embedding("b")
+    embed.get_text_embedding_batch(["c"])
+    assert store.ways == {"async" if run.is_async else "sync"}
+
+
+def test_entries_of_core_are_read(embedder: Any, network: Vectors) -> None:
+    """Core's own models store a vector under a name of its own making."""
+    store = SimpleKVStore()
+    embed = embedder(embeddings_cache=store)
+    embed.get_text_embedding("a")
+    (key,) = store.get_all("embeddings")
+    store.put(key, {"0f8e": [5.0]}, "embeddings")
+    assert embed.get_text_embedding("a") == [5.0]
 
 
 def test_an_empty_entry_is_none(embedder: Any, network: Vectors) -> None:
@@ -210,6 +254,17 @@ def test_each_batch_is_told_once(embedder: Any, events: Events) -> None:
     assert vectors == [[vector_of(text) for text in texts] for texts in ("q", "ab", "c")]
     shown = pairs[0][0].payload[EventPayload.SERIALIZED]
     assert shown["model_name"] == "m"
+
+
+def test_a_chosen_model_is_named_in_events(run: Run, events: Events) -> None:
+    """Traces show which model of the server's list was taken, once that is known."""
+    with EmbeddedOllama() as server:
+        embed = Embedder(run, OllamaEmbedding(base_url=server.url))
+        for text in "ab":
+            embed.get_text_embedding(text)
+        run(embed.model.aclose() if run.is_async else embed.model.close())
+    starts = [event for event in events._seen if isinstance(event, EmbeddingStartEvent)]
+    assert [event.model_dict["model_name"] for event in starts] == [None, "demo-embed:latest"]
 
 
 def test_a_failure_ends_the_callback_event(embedder: Any, events: Events) -> None:

@@ -80,11 +80,29 @@ async def test_a_batch_asks_a_bounded_number_at_once(
 
 
 async def test_several_batches_share_the_bound(model_on: Any) -> None:
-    """D15: two indexes that embed at the same time ask no more than one."""
+    """D15: two indexes that embed at the same time ask no more than one, where a bound is set."""
     crowd = Crowd()
-    model = model_on(crowd)
+    model = model_on(crowd, max_concurrency=4)
     await asyncio.gather(*(model.aget_text_embedding_batch(TEXTS) for _ in range(3)))
     assert crowd.most == 4
+
+
+@pytest.mark.parametrize("settings", [{}, {"num_workers": 2}, {"max_concurrency": 2}])
+async def test_a_blocking_call_does_not_wait_for_its_own_loop(
+    server: EmbeddedOllama, settings: dict[str, int]
+) -> None:
+    """D3: core's retrievers block in async code; a batch under way there must not stop them."""
+    gate = Gate()
+    held = Reply.json({"embeddings": [[1.0]]}, gate=gate)
+    server.script("POST", "/api/embed", *[held] * 4)
+    async with OllamaEmbedding("demo-embed", server.url, embed_batch_size=1, **settings) as model:
+        batch = asyncio.create_task(model.aget_text_embedding_batch(TEXTS[:4]))
+        under_way = model._at_once()
+        assert await asyncio.to_thread(server.wait_for_requests, min(4, under_way))
+        server.reset()
+        assert len(model.get_query_embedding("now")) == 256
+        gate.set()
+        assert len(await batch) == 4
 
 
 async def test_the_first_failure_stops_the_rest(model_on: Any) -> None:

@@ -1,13 +1,14 @@
 """LlamaIndex's engines over both models and a real socket: questions, chats, routes, ranks."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
+from engine_ways import ask, chats, opening
 from llama_corpus import FACTS, SUNSET, documents, embedding_at, index_at, memory_of, model_at
 from llama_index.core import Settings, SummaryIndex, VectorStoreIndex
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
-from llama_index.core.postprocessor import LLMRerank, StructuredLLMRerank
 from llama_index.core.query_engine import (
     RetrieverQueryEngine,
     RouterQueryEngine,
@@ -23,11 +24,12 @@ from llama_index.core.selectors import (
     PydanticSingleSelector,
 )
 from llama_index.core.tools import QueryEngineTool
-from llama_ways import chat_lines
+from llama_ways import chat_lines, chat_reply
 from pydantic import BaseModel
+from running import Run
 
 from llamaindex_ollama_ext import Ollama
-from ollama_transport.embedded import EmbeddedOllama, Reply
+from ollama_transport.embedded import EmbeddedOllama, Gate, Reply
 
 pytestmark = [SUNSET, pytest.mark.usefixtures("main_loop")]
 
@@ -45,36 +47,41 @@ def llm(server: EmbeddedOllama) -> Ollama:
 
 
 @pytest.mark.parametrize("mode", ["compact", "refine", "tree_summarize"])
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize("streaming", [False, True], ids=["whole", "streamed"])
 def test_a_question_is_answered_from_the_documents(
-    index: VectorStoreIndex, llm: Ollama, mode: Any, asynchronous: bool, streaming: bool
+    index: VectorStoreIndex, llm: Ollama, run: Run, mode: Any, streaming: bool
 ) -> None:
     """Each synthesizer answers from the right document and names it as a source."""
     engine = index.as_query_engine(
         llm=llm, response_mode=mode, similarity_top_k=2, streaming=streaming
     )
-    text, sources, pieces = asyncio.run(aask(engine)) if asynchronous else ask(engine)
+    text, sources, pieces = answered(run, engine)
     assert DEPTH in text
     assert sources[0] == "Baikal"
     assert len(pieces) > 5 if streaming else pieces == []
 
 
-def ask(engine: Any) -> tuple[str, list[str], list[str]]:
-    response = engine.query(DEEP)
-    pieces = list(response.response_gen) if hasattr(response, "response_gen") else []
-    return "".join(pieces) or str(response), topics(response), pieces
-
-
-async def aask(engine: Any) -> tuple[str, list[str], list[str]]:
-    response = await engine.aquery(DEEP)
+def answered(run: Run, engine: Any) -> tuple[str, list[str], list[str]]:
+    """Return the text, the topics of its sources, and the pieces it came in."""
+    response = ask(run, engine, "query", DEEP)
     stream = getattr(response, "response_gen", None)
-    pieces = [] if stream is None else [piece async for piece in stream]
+    if stream is None:
+        pieces = []
+    elif run.is_async:
+        pieces = run(gathered(stream))
+    else:
+        pieces = list(stream)
     return "".join(pieces) or str(response), topics(response), pieces
+
+
+async def gathered(stream: Any) -> list[str]:
+    return [piece async for piece in stream]
 
 
 def topics(response: Any) -> list[str]:
-    return [node.metadata["topic"] for node in response.source_nodes]
+    """Return the topics of the sources; what a sub-question came to has none."""
+    found = [node.metadata.get("topic") for node in response.source_nodes]
+    return [topic for topic in found if topic is not None]
 
 
 def test_a_long_text_is_refined(server: EmbeddedOllama, llm: Ollama) -> None:
@@ -164,27 +171,51 @@ def test_a_router_picks_the_right_engine(
     assert response.metadata["selector_result"].selections[0].index == 1
 
 
-def test_sub_questions_are_answered_and_joined(index: VectorStoreIndex, llm: Ollama) -> None:
-    """A question of two parts becomes two questions, and one answer of both."""
-    engine = SubQuestionQueryEngine.from_defaults(
+def sub_questions(index: VectorStoreIndex, llm: Ollama, **how: Any) -> SubQuestionQueryEngine:
+    return SubQuestionQueryEngine.from_defaults(
         tools_over(index, llm),
         llm=llm,
         question_gen=LLMQuestionGenerator.from_defaults(llm=llm),
         response_synthesizer=get_response_synthesizer(llm=llm),
         verbose=False,
-        use_async=False,
+        **how,
     )
-    response = engine.query("How high is the Matterhorn, and what is cheese fondue made of?")
+
+
+TWO_PARTS = "How high is the Matterhorn, and what is cheese fondue made of?"
+
+
+@pytest.mark.parametrize("use_async", [False, True], ids=["one by one", "at once"])
+def test_sub_questions_are_answered_and_joined(
+    index: VectorStoreIndex, llm: Ollama, run: Run, use_async: bool
+) -> None:
+    """A question of two parts becomes two questions, and one answer of both."""
+    response = ask(run, sub_questions(index, llm, use_async=use_async), "query", TWO_PARTS)
     assert "4478" in str(response)
     assert "Gruyere" in str(response)
+    assert {"Matterhorn", "Fondue"} <= set(topics(response))
 
 
-@pytest.mark.parametrize("ranker", [LLMRerank, StructuredLLMRerank])
-def test_rerankers_put_the_right_text_first(llm: Ollama, ranker: Any) -> None:
-    """A reranker that reads text and one that forces a tool call find the text that answers."""
-    nodes = [NodeWithScore(node=TextNode(text=text), score=0.5) for text in FACTS.values()]
-    ranked = ranker(llm=llm, top_n=2).postprocess_nodes(nodes, query_str=DEEP)
-    assert ranked[0].text == FACTS["Baikal"]
+def test_sub_questions_are_asked_at_once(
+    server: EmbeddedOllama, index: VectorStoreIndex, llm: Ollama, run: Run
+) -> None:
+    """With use_async all parts are at the server before the first is answered, in `query` too."""
+    engine = sub_questions(index, llm, use_async=True)
+    parts = [{"sub_question": DEEP, "tool_name": "nature"}] * 3
+    gate = Gate()
+    server.script(
+        "POST",
+        "/api/chat",
+        chat_reply({"content": json.dumps({"items": parts})}),
+        *[chat_reply({"content": f"Part {part}."}, gate=gate) for part in range(3)],
+    )
+    # The model's facts, what to ask, and for each part its vector and its chat.
+    with opening(server, gate, len(server.requests) + 2 + 3 * 2) as came:
+        response = ask(run, engine, "query", TWO_PARTS)
+    assert came.result()
+    shown = json.dumps(chats(server)[-1]["messages"])
+    assert all(f"Part {part}." in shown for part in range(3))
+    assert topics(response).count("Baikal") == 3
 
 
 class Depth(BaseModel):
@@ -194,10 +225,9 @@ class Depth(BaseModel):
     metres: int
 
 
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
 @pytest.mark.parametrize("mode", ["compact", "tree_summarize"])
 def test_an_engine_answers_with_an_object(
-    server: EmbeddedOllama, index: VectorStoreIndex, llm: Ollama, mode: Any, asynchronous: bool
+    server: EmbeddedOllama, index: VectorStoreIndex, llm: Ollama, run: Run, mode: Any
 ) -> None:
     """A structured model in a query engine gives its object as the response."""
     said = Depth(lake="Baikal", metres=1642)
@@ -206,7 +236,7 @@ def test_an_engine_answers_with_an_object(
     engine = index.as_query_engine(
         llm=llm.as_structured_llm(Depth), response_mode=mode, similarity_top_k=1
     )
-    response = asyncio.run(engine.aquery(DEEP)) if asynchronous else engine.query(DEEP)
+    response = ask(run, engine, "query", DEEP)
     assert response.response == said
     body: Any = server.requests[-1].json
     assert body["format"] == Depth.model_json_schema()

@@ -7,7 +7,7 @@ import pytest
 from engine_ways import Ran, ask, ran, recorded_calls, recorded_text
 from faked import Network
 from llama_corpus import OLD_ATTRIBUTES, OLD_QUESTION, SUNSET
-from llama_index.core import Document, SummaryIndex, VectorStoreIndex
+from llama_index.core import Document, Settings, SummaryIndex, VectorStoreIndex
 from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent, ReActAgent
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.chat_engine import SimpleChatEngine
@@ -89,10 +89,7 @@ async def test_an_agent_follows_recorded_calls(
 async def test_an_agent_shows_recorded_pieces() -> None:
     """The events of a run bring each recorded piece of text and of thinking once, in order."""
     names = ["chat/tiny-think/tool-stream", "chat/tiny-think/sky-think-true-stream"]
-    done = await ran_on(
-        *names,
-        question="What is the weather in Paris?",
-    )
+    done = await ran_on(*names, question="What is the weather in Paris?")
     thoughts = [event.thinking_delta or "" for event in done.stream]
     texts = [event.delta for event in done.stream]
     assert "".join(thoughts) == "".join(recorded_text(name, "thinking") for name in names)
@@ -117,11 +114,13 @@ async def test_an_agent_may_answer_at_once(counter: TokenCountingHandler, make: 
 
 
 def test_a_summary_index_gives_the_recorded_answer(
-    ollama: Make, way: Way, counter: TokenCountingHandler
+    ollama: Make, way: Way, counter: TokenCountingHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An engine's answer is what was recorded, whole or in pieces, and counts once."""
+    # An engine puts the callbacks of Settings on its model.
+    monkeypatch.setattr(Settings, "_callback_manager", CallbackManager([counter]))
     network = Played(sky(way))
-    llm = ollama(network, callback_manager=CallbackManager([counter]))
+    llm = ollama(network)
     index = SummaryIndex.from_documents([Document(text=FACT)])
     engine = index.as_query_engine(llm=llm, streaming=way.streams)
     response = ask(way.run, engine, "query", SKY)

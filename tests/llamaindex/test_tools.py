@@ -124,6 +124,19 @@ def test_one_call_at_a_time(ollama: Make, way: Way) -> None:
     assert [call.tool_call_id for call in calls_of(response)] == ["1"]
 
 
+def test_long_descriptions_and_odd_names_are_sent(ollama: Make, way: Way) -> None:
+    """Ollama has none of OpenAI's limits: what the user wrote goes out, and comes back by name."""
+    name = "weather.now/v2"
+    tool = FunctionTool.from_defaults(lambda: "sun", name=name, description="x" * 2000)
+    call = {"function": {"name": name, "arguments": {}}}
+    network = Played(answer({"content": "", "tool_calls": [call]}, streams=way.streams))
+    llm = ollama(network)
+    last = way.chat_with_tools(llm, [tool], "Weather?")[-1]
+    (sent,) = network.body["tools"]
+    assert (sent["function"]["name"], sent["function"]["description"]) == (name, "x" * 2000)
+    assert [found.tool_name for found in llm.get_tool_calls_from_response(last)] == [name]
+
+
 @pytest.mark.parametrize("user", ["", None])
 def test_no_message_is_made_of_no_words(ollama: Make, way: Way, user: str | None) -> None:
     """Agents have everything in the history and say "" beside it."""

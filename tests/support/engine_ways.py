@@ -1,5 +1,8 @@
 """What tests of engines and agents share: calls both ways, what was asked, what agents did."""
 
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 from llama_corpus import memory_of
@@ -8,7 +11,7 @@ from recorded import recording
 from running import Run
 
 from llamaindex_ollama_ext import Ollama
-from ollama_transport.embedded import EmbeddedOllama
+from ollama_transport.embedded import EmbeddedOllama, Gate
 
 
 def ask(run: Run, thing: Any, name: str, *args: Any, **kwargs: Any) -> Any:
@@ -19,6 +22,20 @@ def ask(run: Run, thing: Any, name: str, *args: Any, **kwargs: Any) -> Any:
 def chats(server: EmbeddedOllama) -> list[Any]:
     """Return what the server was asked to chat about, oldest first."""
     return [request.json for request in server.requests if request.path == "/api/chat"]
+
+
+@contextmanager
+def opening(server: EmbeddedOllama, gate: Gate, count: int) -> Iterator[Future[bool]]:
+    """Open a gate from beside as soon as so many requests came; the result is whether they did."""
+
+    def watch() -> bool:
+        came = server.wait_for_requests(count)
+        # Opened all the same, so that who waits behind it fails and does not hang.
+        gate.set()
+        return came
+
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(watch)
 
 
 def recorded_text(name: str, field: str = "content") -> str:
@@ -40,6 +57,8 @@ class Ran:
 
     def __init__(self, answer: str, events: list[Any]) -> None:
         self.answer = answer
+        self.events = events
+        self.bodies: list[Any] = []
         self.results = [e for e in events if isinstance(e, ToolCallResult)]
         self.stream = [e for e in events if isinstance(e, AgentStream)]
         self.outputs = [e for e in events if isinstance(e, AgentOutput)]

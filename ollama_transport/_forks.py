@@ -1,0 +1,54 @@
+"""Begin anew in the child of a fork: its other threads are gone, with the locks that they held.
+
+Web servers fork workers while requests are under way, and whoever waits in the child for such a
+thread waits for ever.
+"""
+
+import os
+import threading
+import weakref
+from typing import Protocol
+
+
+class Renewed(Protocol):
+    """Be what has to begin anew."""
+
+    def begin_anew(self) -> None:
+        """Forget who holds or awaits anything: they are in the other process."""
+
+
+_LIVING: weakref.WeakSet[Renewed] = weakref.WeakSet()
+
+
+def renew_in_forks(owner: Renewed) -> None:
+    """Have something begin anew in the child of every fork, for as long as it lives."""
+    _LIVING.add(owner)
+
+
+def _renew_all() -> None:
+    for owner in list(_LIVING):
+        owner.begin_anew()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_renew_all)
+
+
+class Lock:
+    """Be a lock for a ``with`` statement, free in the child of a fork."""
+
+    __slots__ = ("__weakref__", "_lock")
+
+    def __init__(self) -> None:
+        self.begin_anew()
+        renew_in_forks(self)
+
+    def begin_anew(self) -> None:
+        """Be free."""
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
