@@ -24,11 +24,11 @@ from ollama_transport._options import unknown_name
 from ollama_transport._requests import UnsupportedOptions
 from ollama_transport._retry import DEFAULT_MAX_RETRIES, DEFAULT_MAX_WAIT_S, RetryPolicy
 from ollama_transport._settings import (
-    SECRET_HEADERS,
     SECRET_KWARGS,
     Api,
     ClientKwargs,
     Settings,
+    is_secret_header,
     make_settings,
     split_credentials,
 )
@@ -356,7 +356,7 @@ def part_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
         parted["client_kwargs"] = kwargs
         _lift_timeout(parted, kwargs)
     if given:
-        secret = {name: value for name, value in given.items() if name.lower() in SECRET_HEADERS}
+        secret = {name: value for name, value in given.items() if is_secret_header(name)}
         parted["headers"] = {n: v for n, v in given.items() if n not in secret} or None
         parted["secret_headers"] = {**secret, **data.get("secret_headers", {})}
     for name in ("sync_client_kwargs", "async_client_kwargs"):

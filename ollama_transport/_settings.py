@@ -28,8 +28,9 @@ from ollama_transport._version import __version__
 Api = Literal["auto", "native", "openai"]
 Secret = str | SecretStr
 
-SECRET_HEADERS = frozenset(
-    {"authorization", "proxy-authorization", "x-api-key", "api-key", "x-auth-token", "cookie"}
+# Every gateway has a name of its own: one header too many kept from dumps is the smaller harm.
+_SECRET = re.compile(
+    "auth|cookie|credential|jwt|key|passw|secret|session|signature|token", re.IGNORECASE
 )
 SECRET_KWARGS = frozenset({"auth", "cert", "cookies", "headers", "mounts", "proxy"})
 """Arguments of httpx that may hold a secret."""
@@ -38,6 +39,11 @@ logger = logging.getLogger("ollama_transport")
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+
+
+def is_secret_header(name: str) -> bool:
+    """Tell whether a header may let somebody in, by its name."""
+    return _SECRET.search(name) is not None
 
 
 def reveal(secret: Secret | None) -> str | None:
@@ -176,7 +182,7 @@ class Settings:
 
     def __getstate__(self) -> dict[str, Any]:
         kept = {name: getattr(self, name) for name in self.__slots__}
-        headers = tuple(pair for pair in self.headers if pair[0] not in SECRET_HEADERS)
+        headers = tuple(pair for pair in self.headers if not is_secret_header(pair[0]))
         lost = self.api_key is not None or self.credentials is not None or headers != self.headers
         return kept | {
             "api_key": None,

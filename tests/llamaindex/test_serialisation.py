@@ -23,6 +23,7 @@ SECRETS = {
     "api_key": {"api_key": "s3cret"},
     "header": {"headers": {"Authorization": "Bearer s3cret", "X-Team": "a"}},
     "URL": {"base_url": "https://me:s3cret@x.test"},
+    "another header": {"headers": {"X-Gateway-Key": "s3cret", "X-Team": "a"}},
     "client_kwargs": {"client_kwargs": {"headers": {"Authorization": "Bearer s3cret"}}},
 }
 SETTINGS: dict[str, Any] = {

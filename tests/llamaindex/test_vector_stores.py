@@ -64,7 +64,7 @@ def test_chroma_answers_the_same_in_another_process(server: EmbeddedOllama, tmp_
     here = asked(index, server.url)
     assert "1642" in here[0][0]
     command = [sys.executable, "-c", REOPEN, server.url, str(tmp_path), *QUESTIONS]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     there = json.loads(done.stdout.splitlines()[-1])
     for (text, sources), (other_text, other_sources) in zip(here, there, strict=True):

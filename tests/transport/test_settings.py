@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from running import Run
 
 from ollama_transport import ConfigError
-from ollama_transport._settings import _tell_key_unsent, make_settings
+from ollama_transport._settings import _tell_key_unsent, is_secret_header, make_settings
 
 KEY = "sk-9f3a77"
 
@@ -273,3 +273,27 @@ def test_a_wire_that_does_not_exist_is_an_error(run: Run, api: Any) -> None:
 def test_the_wire_goes_by_the_url_unless_told(run: Run, url: str, api: Any, wire: str) -> None:
     """`api` decides; "auto" goes by the suffix of the URL."""
     assert run.client(url, api=api).config.wire == wire
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"),
+    [
+        ("Authorization", True),
+        ("Proxy-Authorization", True),
+        ("X-API-Key", True),
+        ("X-Key", True),
+        ("Ocp-Apim-Subscription-Key", True),
+        ("X-Auth-Token", True),
+        ("cf-access-jwt-assertion", True),
+        ("CF-Access-Client-Secret", True),
+        ("Cookie", True),
+        ("X-Amz-Signature", True),
+        ("X-Team", False),
+        ("X-Request-Id", False),
+        ("User-Agent", False),
+        ("Accept", False),
+    ],
+)
+def test_headers_that_let_somebody_in_are_secret(name: str, secret: bool) -> None:
+    """Gateways have names of their own for their keys; none of them appears in dumps."""
+    assert is_secret_header(name) is secret
