@@ -16,7 +16,7 @@ from llama_index.core.base.llms.types import (
 )
 
 from llamaindex_ollama_ext._blocks import Media, check_blocks, flat, text_of, thinking_of
-from ollama_transport import Message, ToolCall, UnsupportedContentError
+from ollama_transport import ConfigError, Message, ToolCall, UnsupportedContentError
 
 _ROLES = {
     MessageRole.SYSTEM: "system",
@@ -28,6 +28,20 @@ _ROLES = {
     MessageRole.TOOL: "tool",
     MessageRole.FUNCTION: "tool",
 }
+
+
+def check_messages(messages: Sequence[object]) -> None:
+    """Refuse what is no message of LlamaIndex.
+
+    Raises:
+        ConfigError: naming its place, and what to give.
+    """
+    for place, message in enumerate(messages):
+        if not isinstance(message, ChatMessage):
+            raise ConfigError(
+                f"messages[{place}] is no ChatMessage but {message!r:.80}: give "
+                'ChatMessage(role="user", content=…).'
+            )
 
 
 def to_messages(messages: Sequence[ChatMessage], media: Media) -> list[Message]:

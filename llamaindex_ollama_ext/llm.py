@@ -30,7 +30,7 @@ from llamaindex_ollama_ext._fields import (
 )
 from llamaindex_ollama_ext._info import UNKNOWN, ModelFacts, alearn, learn
 from llamaindex_ollama_ext._media import aload_media, load_media
-from llamaindex_ollama_ext._messages import to_messages
+from llamaindex_ollama_ext._messages import check_messages, to_messages
 from llamaindex_ollama_ext._params import chat_fields, completion_fields, image_blocks
 from llamaindex_ollama_ext._stream import (
     ChatAnswer,
@@ -44,6 +44,7 @@ from ollama_transport import (
     AsyncClient,
     ChatRequest,
     Client,
+    ConfigError,
     GenerateRequest,
     KeepAlive,
     Think,
@@ -276,6 +277,7 @@ class Ollama(LLMFields, StructuredOutputs):
     def _chat_request(self, messages: Sequence[ChatMessage], call: dict[str, Any]) -> ChatRequest:
         # The arguments first: nothing is fetched for a call that cannot be made.
         fields = chat_fields(self._defaults(), call)
+        check_messages(messages)
         media = load_media(media_blocks(messages))
         return ChatRequest(messages=to_messages(messages, media), **fields)
 
@@ -283,6 +285,7 @@ class Ollama(LLMFields, StructuredOutputs):
         self, messages: Sequence[ChatMessage], call: dict[str, Any]
     ) -> ChatRequest:
         fields = chat_fields(self._defaults(), call)
+        check_messages(messages)
         media = await aload_media(media_blocks(messages))
         return ChatRequest(messages=to_messages(messages, media), **fields)
 
@@ -320,6 +323,9 @@ class Ollama(LLMFields, StructuredOutputs):
         self, prompt: str, formatted: bool, call: dict[str, Any]
     ) -> dict[str, Any]:
         fields = completion_fields(self._defaults(), call)
+        # The server takes a null for a wish to load the model, and answers with nothing.
+        if not isinstance(prompt, str):
+            raise ConfigError(f"the prompt is a text, not {type(prompt).__name__}: {prompt!r:.80}.")
         # Not raw: prompts of LlamaIndex are formatted as text, not in the model's own template.
         if formatted:
             return {**fields, "prompt": prompt}

@@ -135,3 +135,21 @@ def test_every_way_to_say_tool_choice(ollama: Make, way: Way, choice: object, fo
 def test_no_tools_when_none_are_wanted(ollama: Make, way: Way) -> None:
     """tool_choice="none" does not show the tools to the model."""
     assert "tools" not in asked(ollama, way, {}, {"tools": [TOOL], "tool_choice": "none"})
+
+
+def test_what_is_no_message_is_named(ollama: Make, way: Way) -> None:
+    """Messages of other packages are an error that says what to give, and nothing is sent."""
+    network = Played()
+    wrong = {"role": "user", "content": "hi"}
+    with pytest.raises(ConfigError, match=r"messages\[1\] is no ChatMessage"):
+        way.chat(ollama(network), [ChatMessage("first"), wrong])
+    assert network.requests == []
+
+
+@pytest.mark.parametrize("wrong", [None, ["hi"], 5])
+def test_a_prompt_is_a_text(ollama: Make, way: Way, wrong: Any) -> None:
+    """A null would load the model and answer with nothing: it is an error instead."""
+    network = Played()
+    with pytest.raises(ValueError, match="prompt"):
+        way.complete(ollama(network), wrong)
+    assert network.requests == []
