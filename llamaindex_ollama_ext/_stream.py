@@ -61,9 +61,11 @@ class ChatAnswer:
 
     def add(self, line: ChatLine) -> None:
         """Take a line."""
-        self._text += line.text
-        self._thinking += line.thinking
-        self._calls.add(line)
+        message = line.message
+        self._text += message.content
+        self._thinking += message.thinking
+        if message.tool_calls or line.tool_call_deltas:
+            self._calls.add(line)
 
     def response(self, line: ChatLine) -> ChatResponse:
         """Return the response up to a line that was taken just now."""

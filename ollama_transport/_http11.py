@@ -125,12 +125,11 @@ class Chunked:
                 self._missing -= len(content)
                 at += len(content)
                 yield content
-                continue
-            end = data.find(_CRLF, at)
-            if end < 0:
+            elif (end := data.find(_CRLF, at)) >= 0:
+                self._line(data[at:end])
+                at = end + 2
+            else:
                 break
-            self._line(data[at:end])
-            at = end + 2
         self._rest = data[at:]
         self.has_surplus = self.finished and bool(self._rest)
         if not self.finished and len(self._rest) > MAX_TRAILER_BYTES:
