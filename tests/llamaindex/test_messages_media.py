@@ -69,10 +69,11 @@ def test_what_was_fetched_goes_with_the_message(server: EmbeddedOllama) -> None:
     server.script("GET", "/cat.png", Reply.raw(PNG))
     block = picture(server)
     assert _media.load_media([block]) == {id(block): PNG}
-    kept = len(_media._FETCHED)
+    key = (id(block), str(block.url))
+    assert key in _media._FETCHED
     del block
     gc.collect()
-    assert len(_media._FETCHED) == kept - 1
+    assert key not in _media._FETCHED
 
 
 @pytest.mark.parametrize(
