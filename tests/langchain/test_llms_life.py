@@ -119,7 +119,7 @@ def test_configurable_fields_keep_the_connections(
     monkeypatch.setattr(
         httpx.Client, "__init__", lambda self, **how: (made.append(self), init(self, **how))[1]
     )
-    # A timeout that no other test has: equal settings would share the connections of an earlier one.
+    # A timeout that no other test has: equal settings would share an earlier one's connections.
     llm = OllamaLLM(model="demo", base_url=server.url, timeout=77)
     flexible = llm.configurable_fields(temperature=ConfigurableField(id="heat"))
     for heat in (0.1, 0.2, 0.3):
