@@ -199,9 +199,11 @@ def key_from_env(environ: Mapping[str, str]) -> str | None:
 
 
 def basic_auth(credentials: str) -> str:
-    """Return the Authorization header for ``user:password``."""
+    """Return the Authorization header for ``user:password``, or for a user alone."""
+    # The colon stands there without a password as well (RFC 7617, 2).
+    pair = credentials if ":" in credentials else f"{credentials}:"
     # UTF-8 (RFC 7617), so that a password may hold any letter.
-    return "Basic " + b64encode(credentials.encode()).decode()
+    return "Basic " + b64encode(pair.encode()).decode()
 
 
 @dataclass(frozen=True, slots=True)

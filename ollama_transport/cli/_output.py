@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,14 +23,25 @@ READER_LEFT = 141
 
 _WIDE = 10_000
 _UNITS = ("B", "kB", "MB", "GB", "TB")
-# What a server or a model says must not steer the terminal: only line ends and tabs get there.
-_CONTROLS = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
+# What a server or a model says must neither steer a terminal nor show another text than it holds.
+_HARMFUL = re.compile(
+    # C0 without tab and line end, DEL, C1
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f"
+    # Directions: embeddings, overrides, isolates, marks ("Trojan Source", CVE-2021-42574).
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"
+    # What takes no room: text hidden from people, and told to a model or pasted into a shell.
+    r"\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2028\u2029\u2060-\u2065\u3164"
+    r"\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    # Joiners belong to Persian, to scripts of India and to emoji; beside ASCII they only hide.
+    r"|(?<=[\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?=[\x00-\x7f])"
+)
 
 
 class Screen(Console):
-    """Be an output that takes text as it is: no markup, no emoji codes, no wrapping.
+    """Write text as it is: no markup, no emoji codes, no wrapping, and no hidden characters.
 
-    A pipe or a file gets the text to the letter; a terminal without its control characters.
+    A pipe gets the same text as a terminal, since it mostly ends at one (``| less``, ``| tee``);
+    ``--json`` is the exact way.
     """
 
     def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
@@ -37,9 +49,10 @@ class Screen(Console):
 
     def write(self, text: str, style: str = "") -> None:
         """Write a piece of text, with nothing after it."""
+        text = clean(text)
         if self.is_terminal:
             # Not Text, which wraps: it would take spaces away from the ends of lines.
-            piece = Segment(clean(text), self.get_style(style))
+            piece = Segment(text, self.get_style(style))
             self.print(Segments([piece]), end="", soft_wrap=True)
             return
         try:
@@ -73,8 +86,8 @@ def encode_anything() -> None:
 
 
 def clean(text: str) -> str:
-    """Return text without the characters that steer a terminal."""
-    return text.translate(_CONTROLS)
+    """Return text without the characters that steer a terminal, turn its direction, or hide."""
+    return _HARMFUL.sub("", text)
 
 
 def say_error(text: str) -> None:

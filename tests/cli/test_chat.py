@@ -31,13 +31,58 @@ def _said(request: Request) -> list[tuple[str, str]]:
 
 def test_piped_question_gets_the_answer_alone(ext: Ext, server: EmbeddedOllama) -> None:
     """A question by standard input: the answer alone is standard output, to the letter."""
-    texts = ["a\ttab, ", "[bold]no[/bold] markup, ", ":tada: \x1b[31mred\n", "  end"]
+    texts = ["a\ttab, ", "[bold]no[/bold] markup, ", ":tada: red\n", "  end"]
     _say(server, *texts, thinking="hm, [let] me see")
     found = ext("chat", "demo", host=server.url, stdin="What?\nAnd why?\n")
     assert (found.code, found.out) == (0, "".join(texts) + "\n")
     assert "hm, [let] me see" in found.err
     assert "7 prompt tokens, 4 tokens, 2.00 tokens/s, 3.00 s" in found.err
     assert _said(server.requests[-1]) == [("user", "What?\nAnd why?")]
+
+
+# C0, C1, directions, what has no width, tags, and joiners where they join nothing.
+HARMFUL = [
+    *(chr(code) for code in (*range(9), *range(11, 32), *range(127, 160))),
+    *(chr(code) for code in (0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F))),
+    *(chr(code) for code in (0xAD, 0x200B, 0x200C, 0x200D, *range(0x2060, 0x2070), 0xFEFF)),
+    *(chr(code) for code in (0x2028, 0x2029, 0x180E, 0xFFF9, 0xE0001, 0xE0041)),
+]
+
+
+def test_a_piped_answer_has_no_hidden_characters(ext: Ext, server: EmbeddedOllama) -> None:
+    """What steers a terminal, turns the text's direction or hides in it is left out of a pipe."""
+    _say(server, *(f"a{harmful}b" for harmful in HARMFUL), thinking="-".join(["a", *HARMFUL, "b"]))
+    found = ext("chat", "demo", host=server.url, stdin="What?")
+    assert found.out == "ab" * len(HARMFUL) + "\n"
+    assert not set(HARMFUL) - {"\n"} & set(found.err)
+
+
+def test_letters_that_need_joiners_keep_them(ext: Ext, server: EmbeddedOllama) -> None:
+    """Persian words and emoji of several people are written as the model wrote them."""
+    text = "می\u200cخواهم 👩\u200d👩\u200d👧"
+    _say(server, text)
+    assert ext("chat", "demo", host=server.url, stdin="What?").out == text + "\n"
+
+
+def test_no_format_character_reaches_a_terminal(terminal: Opens, server: EmbeddedOllama) -> None:
+    """The conversation at a terminal leaves out the same characters."""
+    _say(server, *(f"a{harmful}b" for harmful in HARMFUL if harmful > "\x9f"), "END")
+    screen = terminal("chat", "demo", host=server.url)
+    screen.expect(">>> ")
+    screen.enter("hello")
+    screen.expect("END")
+    assert "abab" in screen.text
+    assert not {harmful for harmful in HARMFUL if harmful > "\x9f"} & set(screen.raw)
+
+
+def test_a_servers_error_is_shown_without_hidden_characters(
+    ext: Ext, server: EmbeddedOllama
+) -> None:
+    """The text of a refusal is a server's as well."""
+    server.script("POST", "/api/chat", Reply.error(400, "out \u202eof\u2066 \x1b[31mluck\x9b"))
+    found = ext("chat", "demo", host=server.url, stdin="What?")
+    assert found.code == 1
+    assert "out of [31mluck" in found.err
 
 
 def test_options_reach_the_server(ext: Ext, server: EmbeddedOllama) -> None:

@@ -3,6 +3,7 @@
 import copy
 import logging
 import pickle
+from base64 import b64encode
 from typing import Any
 
 import httpx
@@ -95,6 +96,12 @@ def test_userinfo_becomes_basic_auth(run: Run, monkeypatch: pytest.MonkeyPatch) 
     assert str(network.requests[0].url) == "http://gpu.example:5/api/version"
     monkeypatch.setenv("OLLAMA_HOST", "http://user:p%40w@gpu.example:5")
     assert sent(run)["authorization"] == "Basic dXNlcjpwQHc="
+
+
+@pytest.mark.parametrize("url", ["http://token@gpu.example", "http://token:@gpu.example"])
+def test_a_user_alone_is_sent_with_its_colon(run: Run, url: str) -> None:
+    """RFC 7617 joins user and password by a colon, also where the password is empty."""
+    assert sent(run, url)["authorization"] == "Basic " + b64encode(b"token:").decode()
 
 
 @pytest.mark.parametrize(
