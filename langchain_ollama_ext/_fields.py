@@ -14,7 +14,12 @@ from ollama_transport import (
     ServerFields,
     Think,
 )
-from ollama_transport._values import check_format, check_think, check_top_logprobs, keep_alive
+from ollama_transport.settings.values import (
+    check_format,
+    check_think,
+    check_top_logprobs,
+    keep_alive,
+)
 
 OTHER_NAMES: Mapping[str, str] = {
     "max_tokens": "num_predict",

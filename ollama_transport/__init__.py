@@ -2,23 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ollama_transport._answers import (
-    ChatLine,
-    Embeddings,
-    FetchAnswer,
-    GenerateLine,
-    ModelDetails,
-    ModelSummary,
-    Progress,
-    RunningModel,
-    SearchAnswer,
-    SearchHit,
-    ShowAnswer,
-)
-from ollama_transport._budget import Budget
-from ollama_transport._calls import Call
-from ollama_transport._config import Endpoint, TimeoutLike, Timeouts, parse_host
-from ollama_transport._errors import (
+from ollama_transport.accounting.budget import Budget
+from ollama_transport.accounting.ledger import LedgerSnapshot, ModelTotals, Price, UsageLedger
+from ollama_transport.accounting.limits import Limits
+from ollama_transport.accounting.meters import CallRecord, Meter
+from ollama_transport.client.fields import ServerFields
+from ollama_transport.client.listing import aget_models, get_models
+from ollama_transport.errors import (
     AuthenticationError,
     BudgetExceededError,
     ConfigError,
@@ -41,16 +31,29 @@ from ollama_transport._errors import (
     UnsupportedContentError,
     UnsupportedOptionError,
 )
-from ollama_transport._hooks import OnPull, OnToken
-from ollama_transport._ledger import LedgerSnapshot, ModelTotals, Price, UsageLedger
-from ollama_transport._limits import Limits
-from ollama_transport._listing import aget_models, get_models
-from ollama_transport._messages import Message, ToolCall, ToolCallDelta
-from ollama_transport._meters import CallRecord, Meter
-from ollama_transport._model import ServerFields
-from ollama_transport._options import SamplingOptions, Think
-from ollama_transport._overflow import ContextTruncatedWarning
-from ollama_transport._requests import (
+from ollama_transport.settings.host import Endpoint, TimeoutLike, Timeouts, parse_host
+from ollama_transport.settings.options import SamplingOptions, Think
+from ollama_transport.settings.retry import RetryPolicy
+from ollama_transport.settings.values import KeepAlive
+from ollama_transport.version import __version__
+from ollama_transport.wire.answers import (
+    ChatLine,
+    Embeddings,
+    FetchAnswer,
+    GenerateLine,
+    ModelDetails,
+    ModelSummary,
+    Progress,
+    RunningModel,
+    SearchAnswer,
+    SearchHit,
+    ShowAnswer,
+)
+from ollama_transport.wire.calls import Call
+from ollama_transport.wire.hooks import OnPull, OnToken
+from ollama_transport.wire.messages import Message, ToolCall, ToolCallDelta
+from ollama_transport.wire.overflow import ContextTruncatedWarning
+from ollama_transport.wire.requests import (
     ChatRequest,
     CreateRequest,
     EmbedRequest,
@@ -60,13 +63,10 @@ from ollama_transport._requests import (
     ToolChoice,
     UnsupportedOptions,
 )
-from ollama_transport._retry import RetryPolicy
-from ollama_transport._usage import Usage
-from ollama_transport._values import KeepAlive
-from ollama_transport._version import __version__
+from ollama_transport.wire.usage import Usage
 
 if TYPE_CHECKING:
-    from ollama_transport._client import AsyncClient, Client
+    from ollama_transport.client.clients import AsyncClient, Client
 
 __all__ = [
     "AsyncClient",
@@ -145,7 +145,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # The clients bring httpx, 40 ms of import that a program pays at its first call instead.
     if name in ("AsyncClient", "Client"):
-        from ollama_transport import _client
+        from ollama_transport.client import clients as _client
 
         return getattr(_client, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

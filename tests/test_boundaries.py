@@ -78,14 +78,14 @@ def test_a_missing_framework_names_its_extra(package: str, framework: str, extra
 @pytest.mark.parametrize("missing", ["starlette", "uvicorn"])
 def test_the_embedded_server_names_its_extra(missing: str) -> None:
     """Without its web server the embedded Ollama says what to install."""
-    done = python("from ollama_transport.embedded import EmbeddedOllama", missing)
+    done = python("from ollama_ext.embedded import EmbeddedOllama", missing)
     assert done.stderr.splitlines()[-1].startswith("ImportError: ")
     assert 'pip install "ollama-ext[embedded]"' in done.stderr.splitlines()[-1]
 
 
 def test_the_command_line_names_its_extra() -> None:
     """Without its packages the command ends with 2 and one line, and no traceback."""
-    done = python("from ollama_transport.cli import main; main()", "typer")
+    done = python("from ollama_ext.cli import main; main()", "typer")
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "ollama-ext[cli]" in done.stderr

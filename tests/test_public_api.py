@@ -9,7 +9,8 @@ import pytest
 
 PACKAGES = [
     "ollama_transport",
-    "ollama_transport.embedded",
+    "ollama_ext",
+    "ollama_ext.embedded",
     "langchain_ollama_ext",
     "llamaindex_ollama_ext",
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama
+from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from terminals import CLOSED, Ext, Opens, Result, Terminal, environment
 
-from ollama_transport.cli import main
-from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama
+from ollama_ext.cli import main
+from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def process() -> Ext:
         *arguments: object, host: str = CLOSED, stdin: str = "", cwd: Path | None = None
     ) -> Result:
         done = subprocess.run(
-            [sys.executable, "-m", "ollama_transport.cli", *map(str, arguments)],
+            [sys.executable, "-m", "ollama_ext.cli", *map(str, arguments)],
             input=stdin,
             capture_output=True,
             text=True,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from terminals import CLOSED, Ext, environment
 
-from ollama_transport.embedded import EmbeddedOllama, Reply
+from ollama_ext.embedded import EmbeddedOllama, Reply
 
 COMMANDS = [
     "chat",
@@ -61,7 +61,7 @@ def test_version(ext: Ext) -> None:
 def test_help_loads_no_framework_and_no_server() -> None:
     """`--help` is quick, because nothing heavy is imported for it."""
     code = (
-        "import sys\nfrom ollama_transport.cli import main\nsys.argv = ['ollama-ext', '--help']\n"
+        "import sys\nfrom ollama_ext.cli import main\nsys.argv = ['ollama-ext', '--help']\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "heavy = 'langchain_core llama_index starlette uvicorn numpy pyarrow'.split()\n"
         "print([name for name in heavy if name in sys.modules], file=sys.stderr)"
@@ -83,7 +83,7 @@ def test_missing_packages_are_named(tmp_path: Path) -> None:
     env = environment(CLOSED)
     env["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{env['PYTHONPATH']}"
     done = subprocess.run(
-        [sys.executable, "-m", "ollama_transport.cli", "models"],
+        [sys.executable, "-m", "ollama_ext.cli", "models"],
         capture_output=True,
         text=True,
         env=env,
@@ -221,7 +221,7 @@ def test_reader_that_leaves_is_no_error(server: EmbeddedOllama) -> None:
     os.close(reading)
     with os.fdopen(writing, "wb") as pipe:
         done = subprocess.run(
-            [sys.executable, "-m", "ollama_transport.cli", "models"],
+            [sys.executable, "-m", "ollama_ext.cli", "models"],
             stdout=pipe,
             stderr=subprocess.PIPE,
             env=environment(server.url),
@@ -236,7 +236,7 @@ def test_characters_that_the_encoding_lacks(server: EmbeddedOllama) -> None:
     """A terminal that is not in UTF-8 gets other signs, and no traceback."""
     env = environment(server.url) | {"PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
     done = subprocess.run(
-        [sys.executable, "-m", "ollama_transport.cli", "doctor"],
+        [sys.executable, "-m", "ollama_ext.cli", "doctor"],
         capture_output=True,
         env=env,
         check=False,
@@ -283,7 +283,7 @@ def _completed(words: str, host: str) -> list[str]:
         "COMP_CWORD": str(len(words.split()) - 1),
     }
     done = subprocess.run(
-        [sys.executable, "-m", "ollama_transport.cli"],
+        [sys.executable, "-m", "ollama_ext.cli"],
         capture_output=True,
         text=True,
         env=env,

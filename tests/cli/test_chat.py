@@ -6,7 +6,7 @@ import pytest
 from recorded import recording
 from terminals import Ext, Opens
 
-from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama, Gate, Reply, Request
+from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama, Gate, Reply, Request
 
 
 def _line(text: str = "", *, thinking: str = "", done: bool = False) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from terminals import CLOSED, Ext, Opens, environment
 
-from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama, Gate, Reply, Request
+from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama, Gate, Reply, Request
 
 ANSWER = "The lighthouse of Skerry Point was built in 1871"
 # What reaches beyond this machine fails, and says what it was.
@@ -29,7 +29,7 @@ def find_locally(host, *arguments, **named):
     local(host)
     return find(host, *arguments, **named)
 socket.socket.connect, socket.getaddrinfo = connect_locally, find_locally
-from ollama_transport.cli import main
+from ollama_ext.cli import main
 main()
 """
 
@@ -270,7 +270,7 @@ def test_demo_without_the_frameworks(
     ext: Ext, server: EmbeddedOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a framework the message says what to install."""
-    monkeypatch.setitem(sys.modules, "ollama_transport.cli._demo_llamaindex", None)
+    monkeypatch.setitem(sys.modules, "ollama_ext.cli._demo_llamaindex", None)
     found = ext("demo", host=server.url)
     assert found.code == 2
     assert 'pip install "ollama-ext[cli]"' in found.err

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from terminals import CLOSED, Ext, Opens
 
-from ollama_transport.cli._app import Target
-from ollama_transport.cli._doctor import examine
-from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama, Reply
+from ollama_ext.cli._app import Target
+from ollama_ext.cli._doctor import examine
+from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama, Reply
 
 
 def _findings(ext: Ext, *arguments: str, **how: Any) -> tuple[int, dict[str, Any]]:

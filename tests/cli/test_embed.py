@@ -10,8 +10,8 @@ import pytest
 from recorded import recording
 from terminals import Ext, Opens
 
-from ollama_transport.cli._passages import split_text
-from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama, Reply
+from ollama_ext.cli._passages import split_text
+from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama, Reply
 
 TEXTS = {
     "tea.md": "Green tea.\n\n" + "Oolong " * 150 + "\n\nBlack tea.",

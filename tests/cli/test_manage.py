@@ -5,7 +5,7 @@ import json
 from recorded import recording
 from terminals import Ext
 
-from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama, Reply
+from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama, Reply
 
 
 def test_models_lists_what_the_server_has(ext: Ext, server: EmbeddedOllama) -> None:

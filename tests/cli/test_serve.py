@@ -16,7 +16,7 @@ Serving = tuple[subprocess.Popen[str], str]
 def serving() -> Iterator[Serving]:
     """Run `serve` on a free port and return the process and its URL."""
     with subprocess.Popen(
-        [sys.executable, "-m", "ollama_transport.cli", "serve", "--port", "0"],
+        [sys.executable, "-m", "ollama_ext.cli", "serve", "--port", "0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -3,7 +3,7 @@
 import pytest
 from terminals import Ext, Opens
 
-from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama, Gate, Reply
+from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama, Gate, Reply
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 1), ("", 1)])

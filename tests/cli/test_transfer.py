@@ -8,7 +8,7 @@ import pytest
 from recorded import recording
 from terminals import Ext, Opens
 
-from ollama_transport.embedded import EmbeddedOllama, Reply
+from ollama_ext.embedded import EmbeddedOllama, Reply
 
 MODELS = Path(__file__).parents[1] / "models"
 LAYER = "sha256:" + "6a0746a1ec1a" * 5 + "6a07"

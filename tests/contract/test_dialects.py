@@ -16,8 +16,8 @@ from pydantic import BaseModel
 
 from langchain_ollama_ext import ChatOllama, OllamaEmbeddings, OllamaLLM
 from llamaindex_ollama_ext import Ollama, OllamaEmbedding
+from ollama_ext.embedded import EmbeddedOllama
 from ollama_transport import ModelNotFoundError, UsageLedger
-from ollama_transport.embedded import EmbeddedOllama
 
 QUESTION = "What is the weather in Paris?"
 PATHS = {

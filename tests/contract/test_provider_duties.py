@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from langchain_ollama_ext import ChatOllama
+from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama, Gate, Reply
 from ollama_transport import (
     ChatRequest,
     Client,
@@ -15,7 +16,6 @@ from ollama_transport import (
     OllamaConnectionError,
     OllamaTimeoutError,
 )
-from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama, Gate, Reply
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"

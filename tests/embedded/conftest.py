@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ollama_transport.embedded import EmbeddedOllama
+from ollama_ext.embedded import EmbeddedOllama
 
 _TINY = {
     "native": "tiny-native",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from ollama_transport.embedded import Answer, EmbeddedModel, EmbeddedOllama, ToolCall
+from ollama_ext.embedded import Answer, EmbeddedModel, EmbeddedOllama, ToolCall
 
 HI = [{"role": "user", "content": "Hello"}]
 HEAD = ["model", "created_at", "message", "done"]

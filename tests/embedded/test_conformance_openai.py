@@ -7,7 +7,7 @@ import struct
 import httpx
 import pytest
 
-from ollama_transport.embedded import Answer, EmbeddedModel, EmbeddedOllama
+from ollama_ext.embedded import Answer, EmbeddedModel, EmbeddedOllama
 
 HI = [{"role": "user", "content": "Hello"}]
 CHAT = "/v1/chat/completions"

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from ollama_transport.embedded import Answer, EmbeddedModel, EmbeddedOllama, Gate, ToolCall
+from ollama_ext.embedded import Answer, EmbeddedModel, EmbeddedOllama, Gate, ToolCall
 
 HI = [{"role": "user", "content": "Hello"}]
 

@@ -16,7 +16,7 @@ from importlib.metadata import entry_points
 import httpx
 import pytest
 
-from ollama_transport.embedded import (
+from ollama_ext.embedded import (
     Answer,
     EmbeddedModel,
     EmbeddedOllama,
@@ -26,7 +26,7 @@ from ollama_transport.embedded import (
     conformance_models,
     demo_models,
 )
-from ollama_transport.embedded._uvicorn import bind
+from ollama_ext.embedded._uvicorn import bind
 
 pytest_plugins = ["pytester"]
 HI = [{"role": "user", "content": "Hello"}]
@@ -131,7 +131,7 @@ def test_nothing_leaks():
 import gc, warnings, sys
 warnings.simplefilter("error")
 import httpx
-from ollama_transport.embedded import EmbeddedOllama
+from ollama_ext.embedded import EmbeddedOllama
 for _ in range(3):
     with EmbeddedOllama() as server, httpx.Client(trust_env=False) as http:
         http.post(server.url + "/api/chat", json={"model": "demo", "messages": [], "stream": True})
@@ -311,7 +311,7 @@ def test_missing_dependency():
     """Without starlette the import says what to install."""
     code = (
         "import sys; sys.modules['starlette'] = None\n"
-        "from ollama_transport.embedded import EmbeddedOllama"
+        "from ollama_ext.embedded import EmbeddedOllama"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert 'pip install "ollama-ext[embedded]"' in done.stderr
@@ -321,7 +321,7 @@ def test_missing_dependency():
 def test_plugin_is_light():
     """Loading the pytest plugin does not load the web server."""
     code = (
-        "import sys, ollama_transport.embedded.pytest_plugin\n"
+        "import sys, ollama_ext.embedded.pytest_plugin\n"
         "print([m for m in ('starlette', 'uvicorn') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -342,7 +342,7 @@ def test_fixture(pytester):
             assert ollama_server.requests == []
         """
     )
-    name = "ollama_transport.embedded.pytest_plugin"
+    name = "ollama_ext.embedded.pytest_plugin"
     options = ["-p", "no:cacheprovider", "-p", "no:asyncio"]
     # Where the distribution is installed its entry point loads the plugin already.
     is_loaded = any(point.value == name for point in entry_points(group="pytest11"))
@@ -354,7 +354,7 @@ def test_serve_stops_on_ctrl_c():
     """serve() answers until it is interrupted, and then returns."""
     code = """
 import os, signal, threading, httpx
-from ollama_transport.embedded import serve
+from ollama_ext.embedded import serve
 def interrupt(url):
     print(httpx.get(url, trust_env=False).text, flush=True)
     os.kill(os.getpid(), signal.SIGINT)

@@ -7,7 +7,7 @@ import threading
 import httpx
 import pytest
 
-from ollama_transport.embedded import (
+from ollama_ext.embedded import (
     Answer,
     EmbeddedModel,
     EmbeddedOllama,
@@ -16,7 +16,7 @@ from ollama_transport.embedded import (
     Reply,
     ToolCall,
 )
-from ollama_transport.embedded._prompts import Window, count_prompt, fit_chat
+from ollama_ext.embedded._prompts import Window, count_prompt, fit_chat
 
 ASK = {"messages": [{"role": "user", "content": "Hello"}]}
 

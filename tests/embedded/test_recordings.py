@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama
+from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 TEMPLATE = "{{ .Messages }}{{ .Tools }}"

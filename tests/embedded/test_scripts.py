@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from ollama_transport.embedded import Gate, Reply
+from ollama_ext.embedded import Gate, Reply
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 CHAT = "/api/chat"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from langchain_tests.conftest import base_vcr_config
 
-from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama
+from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama
 
 _HERE = Path(__file__).parent
 

@@ -20,8 +20,8 @@ from pydantic import BaseModel
 from running import Run
 
 from langchain_ollama_ext import ChatOllama
+from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama
 from ollama_transport import ContextOverflowError, ModelNotFoundError
-from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama
 
 # The v3 protocol of langchain-core and langgraph is in beta, of which both warn.
 pytestmark = pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")

@@ -11,8 +11,8 @@ from langchain_core.runnables import ConfigurableField
 from running import Run
 
 from langchain_ollama_ext import ChatOllama
+from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama
 from ollama_transport import ConfigError, ContextOverflowError, ContextTruncatedWarning
-from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama
 
 _OPTIONS: dict[str, Any] = {
     "temperature": 0.5,

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from running import Run
 
 from langchain_ollama_ext import ChatOllama
-from ollama_transport.embedded import EmbeddedOllama
+from ollama_ext.embedded import EmbeddedOllama
 
 _SECRETS = {
     "api_key": "sesame-key",

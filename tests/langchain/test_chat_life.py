@@ -20,6 +20,7 @@ from langchain_core.runnables import ConfigurableField
 from running import Run
 
 from langchain_ollama_ext import ChatOllama
+from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama, Gate, Reply
 from ollama_transport import (
     ConfigError,
     ModelNotFoundError,
@@ -28,7 +29,6 @@ from ollama_transport import (
     ServerBusyError,
     UnsupportedContentError,
 )
-from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama, Gate, Reply
 
 _PNG = b"\x89PNG\r\n\x1a\n" + bytes(9)
 

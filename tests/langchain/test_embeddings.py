@@ -13,13 +13,13 @@ from recorded import recording
 from running import Run
 
 from langchain_ollama_ext import OllamaEmbeddings
+from ollama_ext.embedded import EmbeddedOllama, Gate, Reply
 from ollama_transport import (
     ContextOverflowError,
     ContextTruncatedWarning,
     ProtocolError,
     ServerError,
 )
-from ollama_transport.embedded import EmbeddedOllama, Gate, Reply
 
 _WORDS = ["cat", "dog", "sea", "sun", "hat", "tea", "ice"]
 _LONG = "word " * 9000

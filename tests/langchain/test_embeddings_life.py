@@ -16,6 +16,7 @@ from langchain_core import exceptions as core
 from running import Run
 
 from langchain_ollama_ext import OllamaEmbeddings
+from ollama_ext.embedded import EmbeddedOllama, Gate, Reply
 from ollama_transport import (
     ConfigError,
     ModelNotFoundError,
@@ -24,7 +25,6 @@ from ollama_transport import (
     ProtocolError,
     UnsupportedCapabilityError,
 )
-from ollama_transport.embedded import EmbeddedOllama, Gate, Reply
 
 _WORDS = ["cat", "dog", "sea", "sun", "hat", "tea", "ice"]
 

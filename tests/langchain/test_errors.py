@@ -16,7 +16,7 @@ from running import Run
 
 import ollama_transport as ours
 from langchain_ollama_ext import _errors
-from ollama_transport import _errors as tree
+from ollama_transport import errors as tree
 
 
 def status(code: int, text: str) -> Any:

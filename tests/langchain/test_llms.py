@@ -12,12 +12,12 @@ from recorded import recording
 from running import Run
 
 from langchain_ollama_ext import OllamaLLM
+from ollama_ext.embedded import EmbeddedOllama, Gate, Reply
 from ollama_transport import (
     ConfigError,
     StreamTruncatedError,
     UnsupportedCapabilityError,
 )
-from ollama_transport.embedded import EmbeddedOllama, Gate, Reply
 
 _WHOLE = [
     "generate/whole",

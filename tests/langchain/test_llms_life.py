@@ -19,6 +19,7 @@ from recorded import FOLDER, recording
 from running import Run
 
 from langchain_ollama_ext import OllamaLLM
+from ollama_ext.embedded import EmbeddedOllama, Reply
 from ollama_transport import (
     ConfigError,
     ContextOverflowError,
@@ -27,7 +28,6 @@ from ollama_transport import (
     RequestRejectedError,
     ServerBusyError,
 )
-from ollama_transport.embedded import EmbeddedOllama, Reply
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from llm_ways import Listener, answer, bodies
 from running import Run
 
 from langchain_ollama_ext import OllamaLLM
+from ollama_ext.embedded import EmbeddedOllama, Gate, Reply
 from ollama_transport import (
     __version__,
 )
-from ollama_transport.embedded import EmbeddedOllama, Gate, Reply
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from langchain_tests.unit_tests import ChatModelUnitTests
 from langchain_tests.unit_tests import chat_models as suite
 
 from langchain_ollama_ext import ChatOllama
-from ollama_transport.embedded import EmbeddedOllama
+from ollama_ext.embedded import EmbeddedOllama
 
 # test_serdes calls BaseChatModel.dict, which langchain-core itself has deprecated.
 # And load is in beta, of which it warns.

@@ -10,8 +10,8 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from running import Run
 
 from langchain_ollama_ext import ChatOllama
+from ollama_ext.embedded import EmbeddedOllama, Gate, Reply
 from ollama_transport import StreamTruncatedError
-from ollama_transport.embedded import EmbeddedOllama, Gate, Reply
 
 # stream_events(version="v3") is in beta in langchain-core, of which it warns.
 pytestmark = pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")

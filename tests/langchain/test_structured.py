@@ -17,8 +17,8 @@ from typing_extensions import ReadOnly
 from langchain_ollama_ext import ChatOllama
 from langchain_ollama_ext._schemas import understood
 from langchain_ollama_ext._structured import structured_output
+from ollama_ext.embedded import EmbeddedOllama
 from ollama_transport import ConfigError
-from ollama_transport.embedded import EmbeddedOllama
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from shapes import CANADA, FORMS, JSON_SCHEMA, STREAM, Country, as_dict, chat, c
 
 from langchain_ollama_ext import ChatOllama
 from langchain_ollama_ext._structured_parser import StructuredOutputError
-from ollama_transport.embedded import EmbeddedOllama
+from ollama_ext.embedded import EmbeddedOllama
 
 _NATIVE = "chat/tiny-native/schema-stream"
 _THINKING = "chat/tiny-think/schema-stream"

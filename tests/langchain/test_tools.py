@@ -13,8 +13,8 @@ from pydantic.v1 import BaseModel as BaseModelV1
 from running import Run
 
 from langchain_ollama_ext import ChatOllama
+from ollama_ext.embedded import EmbeddedOllama
 from ollama_transport import ConfigError
-from ollama_transport.embedded import EmbeddedOllama
 
 
 class Place(BaseModel):

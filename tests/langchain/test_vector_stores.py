@@ -11,7 +11,7 @@ from langchain_classic.embeddings import CacheBackedEmbeddings
 from langchain_classic.storage import LocalFileStore
 
 from langchain_ollama_ext import OllamaEmbeddings
-from ollama_transport.embedded import EmbeddedOllama
+from ollama_ext.embedded import EmbeddedOllama
 
 pytestmark = [
     # faiss-cpu's compiled classes name no module, of which Python 3.12 and later warn.

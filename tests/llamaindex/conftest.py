@@ -10,7 +10,7 @@ from llama_ways import Way
 from running import Run
 
 from llamaindex_ollama_ext import Ollama
-from ollama_transport.embedded import EmbeddedOllama
+from ollama_ext.embedded import EmbeddedOllama
 
 
 @pytest.fixture(params=["whole", "streamed"])

@@ -18,8 +18,8 @@ from llama_ways import chat_reply
 from pydantic import BaseModel
 
 from llamaindex_ollama_ext import Ollama
+from ollama_ext.embedded import EmbeddedOllama, Reply
 from ollama_transport import ServerError
-from ollama_transport.embedded import EmbeddedOllama, Reply
 
 pytestmark = [SUNSET, OLD_ATTRIBUTES, OLD_QUESTION]
 

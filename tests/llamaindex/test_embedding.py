@@ -16,6 +16,7 @@ from recorded import recording
 from running import Run
 
 from llamaindex_ollama_ext import Ollama, OllamaEmbedding
+from ollama_ext.embedded import EmbeddedOllama
 from ollama_transport import (
     ConfigError,
     ContextOverflowError,
@@ -26,7 +27,6 @@ from ollama_transport import (
     StatusError,
     UsageLedger,
 )
-from ollama_transport.embedded import EmbeddedOllama
 
 Make = Callable[..., Embedder]
 

@@ -21,8 +21,8 @@ from running import Run
 
 import llamaindex_ollama_ext._embedding_events as events_module
 from llamaindex_ollama_ext import OllamaEmbedding
+from ollama_ext.embedded import EmbeddedOllama
 from ollama_transport import ServerError
-from ollama_transport.embedded import EmbeddedOllama
 
 
 class Events(BaseEventHandler):

@@ -15,8 +15,8 @@ from llama_embeds import Embedder, Vectors, vector_of
 from running import Run
 
 from llamaindex_ollama_ext import OllamaEmbedding
+from ollama_ext.embedded import EmbeddedOllama, Gate, Reply
 from ollama_transport import ConfigError, OllamaTimeoutError, ServerError
-from ollama_transport.embedded import EmbeddedOllama, Gate, Reply
 
 TEXTS = [f"text {place}" for place in range(40)]
 

@@ -29,7 +29,7 @@ from pydantic import BaseModel
 from running import Run
 
 from llamaindex_ollama_ext import Ollama
-from ollama_transport.embedded import EmbeddedOllama, Gate, Reply
+from ollama_ext.embedded import EmbeddedOllama, Gate, Reply
 
 pytestmark = [SUNSET, pytest.mark.usefixtures("main_loop")]
 

@@ -13,8 +13,8 @@ from llama_ways import Played, Way, answer
 from running import Run
 
 from llamaindex_ollama_ext import Ollama
+from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama, Gate, Reply
 from ollama_transport import ConfigError, ModelNotFoundError
-from ollama_transport.embedded import EmbeddedModel, EmbeddedOllama, Gate, Reply
 
 Make = Callable[..., Ollama]
 

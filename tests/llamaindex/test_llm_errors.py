@@ -14,6 +14,7 @@ from recorded import recording
 from running import Run
 
 from llamaindex_ollama_ext import Ollama
+from ollama_ext.embedded import EmbeddedOllama, Reply
 from ollama_transport import (
     AuthenticationError,
     ContextOverflowError,
@@ -30,7 +31,6 @@ from ollama_transport import (
     StreamTruncatedError,
     UnsupportedCapabilityError,
 )
-from ollama_transport.embedded import EmbeddedOllama, Reply
 
 Make = Callable[..., Ollama]
 

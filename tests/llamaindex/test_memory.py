@@ -27,7 +27,7 @@ from running import Run
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from llamaindex_ollama_ext import Ollama
-from ollama_transport.embedded import EmbeddedOllama
+from ollama_ext.embedded import EmbeddedOllama
 
 pytestmark = [SUNSET, OLD_ATTRIBUTES, pytest.mark.usefixtures("main_loop")]
 

@@ -30,7 +30,7 @@ from llamaindex_ollama_ext._blocks import media_blocks
 from llamaindex_ollama_ext._media import load_media
 from llamaindex_ollama_ext._messages import to_messages
 from ollama_transport import Message, UnsupportedContentError
-from ollama_transport._native_messages import write_message
+from ollama_transport.wire.native.messages import write_message
 
 PNG = b"\x89PNG\r\n\x1a\n and so on"
 PNG_64 = base64.b64encode(PNG).decode()

@@ -11,8 +11,8 @@ from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
 from llama_ways import Way
 
 from llamaindex_ollama_ext import Ollama, _media
+from ollama_ext.embedded import EmbeddedOllama, Gate, Reply
 from ollama_transport import UnsupportedContentError
-from ollama_transport.embedded import EmbeddedOllama, Gate, Reply
 
 Make = Callable[..., Ollama]
 PNG = b"\x89PNG\r\n\x1a\n and so on"

@@ -15,8 +15,8 @@ from llama_index.core.schema import Document
 from llama_index.core.storage.docstore import SimpleDocumentStore
 
 from llamaindex_ollama_ext import OllamaEmbedding
+from ollama_ext.embedded import EmbeddedOllama
 from ollama_transport import ModelNotFoundError
-from ollama_transport.embedded import EmbeddedOllama
 
 pytestmark = [SUNSET, pytest.mark.usefixtures("main_loop")]
 

@@ -21,8 +21,8 @@ from recorded import recording
 from running import Run
 
 from llamaindex_ollama_ext import Ollama
+from ollama_ext.embedded import EmbeddedOllama
 from ollama_transport import ModelNotFoundError
-from ollama_transport.embedded import EmbeddedOllama
 
 Make = Callable[..., Ollama]
 

@@ -13,8 +13,8 @@ from llama_ways import chat_reply
 from running import Run
 
 from llamaindex_ollama_ext import StructuredOutputError
+from ollama_ext.embedded import EmbeddedOllama, Gate, Reply
 from ollama_transport import ServerError
-from ollama_transport.embedded import EmbeddedOllama, Gate, Reply
 
 pytestmark = [SUNSET, pytest.mark.usefixtures("main_loop")]
 

@@ -15,8 +15,8 @@ from llama_ways import Played, Way, answer
 
 import llamaindex_ollama_ext
 from llamaindex_ollama_ext import Ollama
+from ollama_ext.embedded import EmbeddedOllama
 from ollama_transport import AsyncClient, Client, ConfigError
-from ollama_transport.embedded import EmbeddedOllama
 
 Make = Callable[..., Ollama]
 SECRETS = {

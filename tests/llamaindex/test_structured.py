@@ -18,8 +18,8 @@ from recorded import recording
 from structured_ways import CANADA, JSON, PROMPT, Country, predict, replied, said
 
 from llamaindex_ollama_ext import Ollama, StructuredOutputError
+from ollama_ext.embedded import EmbeddedOllama
 from ollama_transport import ConfigError, StreamTruncatedError, UnsupportedCapabilityError
-from ollama_transport.embedded import EmbeddedOllama
 
 Make = Callable[..., Ollama]
 BY_FORMAT = ["default", "guidance", "lm-format-enforcer"]

@@ -22,7 +22,7 @@ from pydantic import PrivateAttr
 from structured_ways import CANADA, JSON, PROMPT, Country, predict, said
 
 from llamaindex_ollama_ext import Ollama
-from ollama_transport.embedded import EmbeddedOllama, Gate, Reply
+from ollama_ext.embedded import EmbeddedOllama, Gate, Reply
 
 Make = Callable[..., Ollama]
 

@@ -16,7 +16,7 @@ from llama_ways import Way, chat_lines
 from pydantic import BaseModel
 
 from llamaindex_ollama_ext import Ollama
-from ollama_transport.embedded import EmbeddedOllama, Reply
+from ollama_ext.embedded import EmbeddedOllama, Reply
 
 
 class Country(BaseModel):

@@ -22,8 +22,8 @@ from pydantic import BaseModel
 from running import Run
 
 from llamaindex_ollama_ext import Ollama
+from ollama_ext.embedded import EmbeddedOllama
 from ollama_transport import ConfigError, UnsupportedContentError
-from ollama_transport.embedded import EmbeddedOllama
 
 Make = Callable[..., Ollama]
 

@@ -14,7 +14,7 @@ from llama_index.core.schema import Document
 from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
 from llama_index.vector_stores.chroma import ChromaVectorStore
 
-from ollama_transport.embedded import EmbeddedOllama
+from ollama_ext.embedded import EmbeddedOllama
 
 pytestmark = [SUNSET, pytest.mark.usefixtures("main_loop")]
 

@@ -11,7 +11,7 @@ from recorded import recording
 from running import Run
 
 from llamaindex_ollama_ext import Ollama
-from ollama_transport.embedded import EmbeddedOllama, Gate
+from ollama_ext.embedded import EmbeddedOllama, Gate
 
 
 def ask(run: Run, thing: Any, name: str, *args: Any, **kwargs: Any) -> Any:

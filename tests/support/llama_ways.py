@@ -11,7 +11,7 @@ from recorded import recording
 from running import Run
 
 from llamaindex_ollama_ext import Ollama
-from ollama_transport.embedded import Reply
+from ollama_ext.embedded import Reply
 
 DONE = {"done": True, "done_reason": "stop", "prompt_eval_count": 7, "eval_count": 3}
 

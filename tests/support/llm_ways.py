@@ -7,7 +7,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.outputs import GenerationChunk, LLMResult
 
 from langchain_ollama_ext import OllamaLLM
-from ollama_transport.embedded import EmbeddedOllama
+from ollama_ext.embedded import EmbeddedOllama
 
 
 def played(*answers: Any, **fields: Any) -> tuple[OllamaLLM, Network]:

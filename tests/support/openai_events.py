@@ -17,8 +17,8 @@ from ollama_transport import (
     ToolCall,
     Usage,
 )
-from ollama_transport import _openai as openai
-from ollama_transport._calls import Call
+from ollama_transport.wire.calls import Call
+from ollama_transport.wire.openai import calls as openai
 
 CHAT = openai.chat(ChatRequest("m", [Message("user", "Hello")]))
 ONE_CALL = openai.chat(ChatRequest("m", [Message("user", "Hi")], parallel_tool_calls=False))

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ollama_transport._tool_schema import flatten_tool
+from ollama_transport.schema.tools import flatten_tool
 
 ANYTHING = ["string", "number", "boolean", "array", "object"]
 

@@ -22,7 +22,7 @@ _ROOT = Path(__file__).parents[2]
 # The child makes the terminal its own, so that Ctrl-C typed there reaches it as a signal.
 _CHILD = (
     "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-    "from ollama_transport.cli import main; main()"
+    "from ollama_ext.cli import main; main()"
 )
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x01\x02]")
 

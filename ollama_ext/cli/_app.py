@@ -1,0 +1,232 @@
+"""The application: what every command shares, and what its exit codes mean."""
+
+import functools
+import inspect
+import math
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
+
+import typer
+
+from ollama_ext.cli._output import encode_anything, err, out, say_error
+from ollama_transport.errors import (
+    AuthenticationError,
+    ConfigError,
+    ModelNotFoundError,
+    OllamaConnectionError,
+    OllamaError,
+    OllamaTimeoutError,
+    StreamFailedError,
+    StreamTruncatedError,
+    UnsupportedContentError,
+)
+from ollama_transport.settings.host import DEFAULT_TIMEOUTS, TimeoutLike, Timeouts
+from ollama_transport.version import __version__
+from ollama_transport.wire.overflow import ContextTruncatedWarning
+
+if TYPE_CHECKING:
+    from ollama_transport.client.clients import Client
+
+OK, FAILED, USAGE, NO_SERVER, NO_MODEL, NOT_ALLOWED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
+
+EPILOG = (
+    "Exit codes: 0 done; 1 the server failed or refused, or the answer to a question was no; "
+    "2 wrong usage; 3 no server answered; 4 no such model; 5 not allowed; 130 interrupted; "
+    "141 the reader of the output left."
+)
+PROBE = Timeouts(connect_s=2, read_s=10, write_s=10)
+"""Whether a server answers at all is asked of it quickly."""
+
+# Ollama's registry says so of a model that it does not have (wire reference 5.5).
+_NOT_IN_REGISTRY = "file does not exist"
+
+P = ParamSpec("P")
+
+app = typer.Typer(
+    name="ollama-ext",
+    help="Work with Ollama and OpenAI-compatible servers.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    # Its tracebacks would show local variables, keys among them.
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Be where the commands go, and the longest silence there, in seconds; None is the default."""
+
+    host: str | None = None
+    timeout: float | None = None
+
+    def but(self, host: str | None, timeout: float | None) -> "Target":
+        """Return the target that a command's own options make of it."""
+        found = self if host is None else replace(self, host=host)
+        return found if timeout is None else replace(found, timeout=timeout)
+
+    @property
+    def timeouts(self) -> TimeoutLike:
+        """Return the waits for a client."""
+        return DEFAULT_TIMEOUTS if self.timeout is None else self.timeout
+
+    def client(self) -> "Client":
+        """Return a client for it; whoever asks closes it."""
+        from ollama_transport.client.clients import Client  # here: --help needs no httpx
+
+        return Client(self.host, timeout=self.timeouts)
+
+    def probe(self) -> "Client":
+        """Return a client that gives up soon; whoever asks closes it."""
+        from ollama_transport.client.clients import Client  # see above
+
+        # No retries: that nobody is there is an answer, too.
+        timeouts = PROBE if self.timeout is None else self.timeout
+        return Client(self.host, timeout=timeouts, max_retries=0)
+
+
+def _check_timeout(value: float | None) -> float | None:
+    if value is not None and not 0 < value < math.inf:
+        raise typer.BadParameter("give seconds above 0.")
+    return value
+
+
+def _check_host(value: str | None) -> str | None:
+    # `--host "$UNSET"` in a script must not end at another server.
+    if value is not None and not value.strip():
+        raise typer.BadParameter("it is empty; leave it out to ask OLLAMA_HOST.")
+    return value
+
+
+_PANEL = "Server"
+Host = Annotated[
+    str | None,
+    typer.Option(
+        "--host",
+        "-H",
+        metavar="URL",
+        callback=_check_host,
+        help="The server, in any form of OLLAMA_HOST, which is the default.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        callback=_check_timeout,
+        help="Longest silence of the server; 300 by default.",
+        rich_help_panel=_PANEL,
+    ),
+]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        out.say(f"ollama-ext {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def set_target(
+    context: typer.Context,
+    host: Host = None,
+    timeout: Timeout = None,
+    _: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Take the options that every command shares."""
+    context.obj = Target(host, timeout)
+
+
+def command(
+    function: Callable[Concatenate[Target, P], None],
+) -> Callable[Concatenate[Target, P], None]:
+    """Register a command that asks a server: it is passed its target, before its own arguments.
+
+    The command takes ``--host`` and ``--timeout`` of its own, which win over those before it.
+    """
+
+    @functools.wraps(function)
+    def run_command(
+        context: typer.Context, host: str | None, timeout: float | None, **given: Any
+    ) -> None:
+        function(context.obj.but(host, timeout), **given)  # type: ignore[call-arg]  # by name
+
+    ours = inspect.signature(function).parameters
+    shared = {"context": typer.Context, "host": Host, "timeout": Timeout}
+    # By keyword, options with defaults may stand before arguments without.
+    kind = inspect.Parameter.KEYWORD_ONLY
+    parameters = [
+        *(parameter.replace(kind=kind) for parameter in list(ours.values())[1:]),
+        inspect.Parameter("context", kind, annotation=typer.Context),
+        inspect.Parameter("host", kind, default=None, annotation=Host),
+        inspect.Parameter("timeout", kind, default=None, annotation=Timeout),
+    ]
+    # typer reads a command's options from its signature.
+    run_command.__dict__["__signature__"] = inspect.Signature(parameters)
+    run_command.__annotations__ = {p.name: p.annotation for p in parameters} | shared
+    app.command()(run_command)
+    return function
+
+
+def exit_code(error: OllamaError) -> int:
+    """Return the exit code that tells a program what went wrong."""
+    if isinstance(error, StreamFailedError) and _NOT_IN_REGISTRY in error.error:
+        return NO_MODEL
+    kinds: tuple[tuple[type[OllamaError] | tuple[type[OllamaError], ...], int], ...] = (
+        ((ConfigError, UnsupportedContentError), USAGE),
+        ((OllamaConnectionError, OllamaTimeoutError), NO_SERVER),
+        (ModelNotFoundError, NO_MODEL),
+        (AuthenticationError, NOT_ALLOWED),
+    )
+    return next((code for kind, code in kinds if isinstance(error, kind)), FAILED)
+
+
+def explain(error: OllamaError) -> str:
+    """Return what went wrong in the words of a command, where the library's own are for code."""
+    if isinstance(error, StreamFailedError):
+        return f"{error.url} failed: {error.error}"
+    if isinstance(error, StreamTruncatedError):
+        return f"the answer of {error.url} broke off: the server or the connection is gone."
+    return str(error)
+
+
+def run() -> None:
+    """Run the command line: a user's mistake is a line and an exit code, not a traceback."""
+    from ollama_ext.cli import _commands  # noqa: F401 - importing them registers them
+
+    encode_anything()
+    _quieten()
+    try:
+        app(prog_name="ollama-ext")
+    except OllamaError as error:
+        say_error(explain(error))
+        sys.exit(exit_code(error))
+    # After ours, of which some are OSErrors as well: a full disk, a file that went away.
+    except OSError as error:
+        say_error(str(error))
+        sys.exit(FAILED)
+    # Inside of a command typer sees it first, and exits with the same code.
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _quieten() -> None:
+    """Show warnings of ours as a line, and those of other packages only to who asks for them."""
+    # `python -W` and PYTHONWARNINGS go before.
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", ContextTruncatedWarning)
+    warnings.showwarning = _show_warning
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    err.say(f"warning: {message}")

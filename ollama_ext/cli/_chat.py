@@ -1,0 +1,228 @@
+"""Talk to a model in the terminal: ``ollama-ext chat``."""
+
+import importlib
+import sys
+from collections.abc import Generator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from typing import Annotated
+
+import typer
+
+from ollama_ext.cli._app import Target, command, explain
+from ollama_ext.cli._models import check_model, complete_model, first_model
+from ollama_ext.cli._output import Screen, err, number, out, say_error, waiting
+from ollama_transport.client.clients import Client
+from ollama_transport.errors import ConfigError, OllamaError
+from ollama_transport.settings.options import Think
+from ollama_transport.wire.answers import ChatLine
+from ollama_transport.wire.messages import Message
+from ollama_transport.wire.requests import ChatRequest
+from ollama_transport.wire.usage import Usage
+
+HELP = "/clear begins anew, /system TEXT sets the system message, /bye or Ctrl-D ends."
+PROMPT = ">>> "
+THINK: dict[str, Think] = {
+    "on": True,
+    "off": False,
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "max": "max",
+}
+
+
+@command
+def chat(
+    target: Target,
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            help="Name of the model. [default: the first that can chat]",
+            autocompletion=complete_model,
+        ),
+    ] = None,
+    system: Annotated[str | None, typer.Option(help="System message.")] = None,
+    think: Annotated[
+        str | None, typer.Option(help=f"{', '.join(THINK)}. [default: the model's]")
+    ] = None,
+    temperature: Annotated[float | None, typer.Option(help="Randomness; 0 is none.")] = None,
+    num_ctx: Annotated[
+        int | None, typer.Option(min=1, help="Size of the context, in tokens.")
+    ] = None,
+) -> None:
+    """Chat with a model; or send it standard input, and write the answer alone to standard output.
+
+    In the terminal, Ctrl-C ends an answer, and Ctrl-D ends the conversation.
+    """
+    if think is not None and think not in THINK:
+        raise ConfigError(f"--think {think}: give one of {', '.join(THINK)}.")
+    question = None if is_conversation() else read_question()
+    options = {"temperature": temperature, "num_ctx": num_ctx}
+    with target.client() as client:
+        name = _model(client, model)
+        request = ChatRequest(
+            name,
+            think=None if think is None else THINK[think],
+            options={key: value for key, value in options.items() if value is not None},
+            on_context_overflow="warn",
+        )
+        talk = Talk(client, request, system)
+        if question is None:
+            converse(talk, name)
+        else:
+            print_answer(talk.ask(question), aside=err)
+
+
+def is_conversation() -> bool:
+    """Tell whether somebody sits at a terminal; else standard input is the one question."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
+def read_question() -> str:
+    """Return what stands in standard input.
+
+    Raises:
+        ConfigError: when it is empty, or no text.
+    """
+    try:
+        text = sys.stdin.read().strip() if sys.stdin is not None else ""
+    except UnicodeDecodeError as error:
+        raise ConfigError("standard input is no text in UTF-8.") from error
+    if not text:
+        raise ConfigError("there is no terminal to talk at, and standard input is empty.")
+    return text
+
+
+def _model(client: Client, model: str | None) -> str:
+    if model is None:
+        return first_model(client, "completion")
+    # Now, and not when the first question has been typed.
+    check_model(client, model)
+    return model
+
+
+@dataclass
+class Talk:
+    """Hold a conversation: what was said, and how the next answer is asked for."""
+
+    client: Client
+    request: ChatRequest
+    system: str | None
+    history: list[Message] = field(default_factory=list)
+
+    def ask(self, text: str) -> Generator[ChatLine]:
+        """Yield the answer to a text.
+
+        Both are remembered: also what there is of an answer that is closed before its end, since
+        it was read. What failed is forgotten.
+        """
+        question = Message("user", text)
+        start = [] if self.system is None else [Message("system", self.system)]
+        said = ""
+        request = replace(self.request, messages=[*start, *self.history, question])
+        try:
+            with closing(self.client.chat_stream(request)) as lines:
+                for line in lines:
+                    said += line.text
+                    yield line
+        except OllamaError:
+            # It will be asked again, and half an answer would mislead the model.
+            said = ""
+            raise
+        finally:
+            if said:
+                self.history += [question, Message("assistant", said)]
+
+
+def converse(talk: Talk, name: str) -> None:
+    """Read and answer until the end of the input."""
+    with suppress(ImportError):
+        importlib.import_module("readline")  # gives input() its history and its editing
+    out.write(name, "bold")
+    out.say(f": {HELP}")
+    while True:
+        try:
+            text = _read()
+        except EOFError:
+            out.say()
+            return
+        except KeyboardInterrupt:
+            # As shells do: it drops the line, and is too easily pressed once too often to end.
+            out.say("\nCtrl-D ends.")
+            continue
+        if text in ("/bye", "/exit", "/quit"):
+            return
+        if text.startswith("/"):
+            out.say(obey(talk, text))
+        elif text:
+            _answer(talk, text)
+
+
+def _read() -> str:
+    if not sys.stdout.isatty():
+        # input() would write the prompt among the answers.
+        err.write(PROMPT)
+        return input().strip()
+    # readline has to know the prompt, and which of its characters take no room.
+    prompt = f"\001\033[1;36m\002{PROMPT}\001\033[0m\002" if out.color_system else PROMPT
+    return input(prompt).strip()
+
+
+def obey(talk: Talk, text: str) -> str:
+    """Carry out a command of the conversation, and return what to say to it."""
+    name, _, rest = text.partition(" ")
+    if name == "/clear":
+        talk.history.clear()
+        return "The conversation begins anew."
+    if name == "/system":
+        talk.system = rest if rest else None
+        return "The system message is set." if rest else "The system message is removed."
+    return HELP if name in ("/help", "/?") else f"{name} is no command: {HELP}"
+
+
+def _answer(talk: Talk, text: str) -> None:
+    """Print an answer as it comes; Ctrl-C ends the answer, not the conversation."""
+    try:
+        # Closed at once, so that the server stops as well.
+        with closing(talk.ask(text)) as lines:
+            print_answer(lines, aside=out)
+    except KeyboardInterrupt:
+        out.say("\ninterrupted", "dim")
+    except OllamaError as error:
+        out.say()
+        say_error(explain(error))
+
+
+def print_answer(lines: Generator[ChatLine], aside: Screen) -> None:
+    """Write an answer as it comes; ``aside`` gets what is no part of it: thoughts and speed."""
+    usage = None
+    thought = ""
+    with waiting("waiting for the model; it may be loading …", aside):
+        line = next(lines, None)
+    while line is not None:
+        if line.thinking:
+            thought = line.thinking
+            aside.write(thought, "dim italic")
+        if line.text:
+            if thought:
+                aside.write("\n" if thought.endswith("\n") else "\n\n")
+                thought = ""
+            out.write(line.text)
+        usage = line.usage if line.usage is not None else usage
+        line = next(lines, None)
+    out.say()
+    aside.say(summary(usage), "dim")
+
+
+def summary(usage: Usage | None) -> str:
+    """Return the tokens, the speed and the time of an answer; what is unknown is left out."""
+    if usage is None:
+        return "no usage was reported"
+    parts = [
+        number(usage.prompt_tokens, "prompt tokens"),
+        number(usage.completion_tokens, "tokens"),
+        number(usage.tokens_per_second, "tokens/s"),
+        number(usage.total_duration_s, "s"),
+    ]
+    return ", ".join(part for part in parts if not part.startswith("-"))

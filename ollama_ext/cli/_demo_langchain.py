@@ -1,0 +1,47 @@
+"""The demo's half for LangChain: a retriever and a chain."""
+
+from langchain_core.documents import Document
+from langchain_core.output_parsers import StrOutputParser
+from langchain_core.prompts import ChatPromptTemplate
+from langchain_core.runnables import Runnable
+from langchain_core.vectorstores import InMemoryVectorStore
+
+from langchain_ollama_ext import ChatOllama, OllamaEmbeddings
+from ollama_ext.cli._demo import Answer, Show, Source, Task
+from ollama_transport.accounting.ledger import UsageLedger
+
+PROMPT = ChatPromptTemplate.from_messages(
+    [
+        ("system", "Answer the question from the context alone, in one or two sentences."),
+        ("human", "Context:\n{context}\n\nQuestion: {question}"),
+    ]
+)
+
+
+def answer(task: Task, show: Show) -> Answer:
+    """Answer by a LangChain chain; ``show`` is given the pieces as they come."""
+    ledger = UsageLedger()
+    chat, embed = task.chat, task.embed
+    with (
+        OllamaEmbeddings(
+            model=embed.model, base_url=embed.base_url, timeout=task.timeout, ledger=ledger
+        ) as embeddings,
+        ChatOllama(
+            model=chat.model, base_url=chat.base_url, timeout=task.timeout, ledger=ledger
+        ) as model,
+    ):
+        store = InMemoryVectorStore(embeddings)
+        store.add_documents(_documents(task))
+        found = store.similarity_search_with_score(task.question, k=3)
+        chain: Runnable[dict[str, str], str] = PROMPT | model | StrOutputParser()
+        context = "\n\n".join(document.page_content for document, _ in found)
+        text = ""
+        for piece in chain.stream({"context": context, "question": task.question}):
+            text += piece
+            show(piece)
+    sources = [Source(d.metadata["source"], d.page_content, score) for d, score in found]
+    return Answer(text, sources, ledger.snapshot().total)
+
+
+def _documents(task: Task) -> list[Document]:
+    return [Document(passage.text, metadata={"source": passage.file}) for passage in task.passages]

@@ -1,0 +1,45 @@
+"""The demo's half for LlamaIndex: an index and its query engine."""
+
+from typing import Any
+
+from llama_index.core import VectorStoreIndex
+from llama_index.core.schema import TextNode
+
+from llamaindex_ollama_ext import Ollama, OllamaEmbedding
+from ollama_ext.cli._demo import Answer, Show, Source, Task
+from ollama_transport.accounting.ledger import UsageLedger
+
+
+def answer(task: Task, show: Show) -> Answer:
+    """Answer by a LlamaIndex query engine; ``show`` is given the pieces as they come."""
+    ledger = UsageLedger()
+    chat, embed = task.chat, task.embed
+    with (
+        OllamaEmbedding(
+            model_name=embed.model, base_url=embed.base_url, timeout=task.timeout, ledger=ledger
+        ) as embedding,
+        Ollama(
+            model=chat.model, base_url=chat.base_url, timeout=task.timeout, ledger=ledger
+        ) as llm,
+    ):
+        index = VectorStoreIndex(_nodes(task), embed_model=embedding)
+        engine = index.as_query_engine(llm=llm, streaming=True, similarity_top_k=3)
+        response: Any = engine.query(task.question)
+        text = ""
+        for piece in response.response_gen:
+            text += piece
+            show(piece)
+    sources = [_source(found) for found in response.source_nodes]
+    return Answer(text, sources, ledger.snapshot().total)
+
+
+def _nodes(task: Task) -> list[TextNode]:
+    return [
+        TextNode(text=passage.text, metadata={"file_name": passage.file})
+        for passage in task.passages
+    ]
+
+
+def _source(found: Any) -> Source:
+    score = found.score if found.score is not None else 0.0
+    return Source(found.node.metadata["file_name"], found.node.get_content(), score)

@@ -1,0 +1,70 @@
+"""An Ollama double to develop and test against: same wire, rule-based models, scripted answers.
+
+>>> from ollama_ext.embedded import EmbeddedOllama
+>>> with EmbeddedOllama() as server:
+...     base_url = server.url
+
+The models ``demo`` and ``demo-embed`` follow rules; no neural network is involved.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ollama_ext.embedded._engine import Answer, Engine, Message, Prompt, ToolCall
+    from ollama_ext.embedded._gates import Gate
+    from ollama_ext.embedded._models import EmbeddedModel, conformance_models, demo_models
+    from ollama_ext.embedded._recorder import Request
+    from ollama_ext.embedded._replies import Reply
+    from ollama_ext.embedded._server import EmbeddedOllama, serve
+
+__all__ = [
+    "Answer",
+    "EmbeddedModel",
+    "EmbeddedOllama",
+    "Engine",
+    "Gate",
+    "Message",
+    "Prompt",
+    "Reply",
+    "Request",
+    "ToolCall",
+    "conformance_models",
+    "demo_models",
+    "serve",
+]
+
+_HOMES = {
+    "_engine": ("Answer", "Engine", "Message", "Prompt", "ToolCall"),
+    "_gates": ("Gate",),
+    "_models": ("EmbeddedModel", "conformance_models", "demo_models"),
+    "_recorder": ("Request",),
+    "_replies": ("Reply",),
+    "_server": ("EmbeddedOllama", "serve"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+# Hidden from type checkers, which would believe every name to be here.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        # Lazy, because pytest loads the plugin beside this file in every run of every project that
+        # has the package, and must not pay for a web server there.
+        if name not in _HOME_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        try:
+            module = import_module(f"{__name__}.{_HOME_OF[name]}")
+        except ModuleNotFoundError as error:
+            if (error.name or "").split(".")[0] not in ("starlette", "uvicorn"):
+                raise
+            raise ImportError(
+                f"the embedded server needs {error.name}, which is not installed: "
+                'pip install "ollama-ext[embedded]"',
+                name=error.name,
+            ) from error
+        return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,275 @@
+"""The ASGI application of one server: recording, scripts, filters, then the endpoints."""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ollama_ext.embedded import _anthropic, _catalog, _chat, _embed, _openai, _transfers
+from ollama_ext.embedded._backend import Backend
+from ollama_ext.embedded._failures import WireError, error_body
+from ollama_ext.embedded._player import Cutter, Scripts, play
+from ollama_ext.embedded._recorder import Recorder, Request
+from ollama_ext.embedded._responses import JSON, body_response
+from ollama_ext.embedded._store import CloudDisabledError
+
+Endpoint = Callable[[HttpRequest], Awaitable[Response]]
+_LOCAL_ENDINGS = (".localhost", ".local", ".internal")
+_OWN_SCHEMES = ("app", "file", "tauri", "vscode-webview", "vscode-file")
+_TABLE: tuple[tuple[str, str, Endpoint], ...] = (
+    ("GET HEAD", "/", _catalog.root),
+    ("GET HEAD", "/api/version", _catalog.version),
+    ("GET", "/api/status", _catalog.status),
+    ("GET HEAD", "/api/tags", _catalog.tags),
+    ("GET", "/api/ps", _catalog.ps),
+    ("POST", "/api/show", _catalog.show),
+    ("POST", "/api/copy", _catalog.copy),
+    ("DELETE", "/api/delete", _catalog.delete),
+    ("HEAD", "/api/blobs/{digest}", _catalog.head_blob),
+    ("POST", "/api/blobs/{digest}", _catalog.post_blob),
+    ("POST", "/api/chat", _chat.chat),
+    ("POST", "/api/generate", _chat.generate),
+    ("POST", "/api/embed", _embed.embed),
+    ("POST", "/api/embeddings", _embed.embeddings),
+    ("POST", "/api/pull", _transfers.pull),
+    ("POST", "/api/push", _transfers.push),
+    ("POST", "/api/create", _transfers.create),
+    ("POST", "/api/experimental/web_search", _transfers.web_search),
+    ("POST", "/api/experimental/web_fetch", _transfers.web_fetch),
+    ("POST", "/v1/chat/completions", _openai.chat_completions),
+    ("POST", "/v1/completions", _openai.completions),
+    ("POST", "/v1/embeddings", _openai.embeddings),
+    ("GET", "/v1/models", _openai.models),
+    ("GET", "/v1/models/{model}", _openai.model),
+    ("POST", "/v1/messages", _anthropic.messages),
+)
+
+
+def _routes() -> list[Route]:
+    # A table keeps the methods beside the paths; 405 needs them exact.
+    routes = []
+    for methods, path, endpoint in _TABLE:
+        route = Route(path, endpoint, methods=methods.split())
+        # Starlette adds HEAD to every GET; Ollama has it on three paths alone.
+        route.methods = set(methods.split())
+        routes.append(route)
+    return routes
+
+
+def build_endpoints(backend: Backend) -> Starlette:
+    """Return the Starlette application of the endpoints."""
+    app = Starlette(
+        routes=_routes(),
+        exception_handlers={
+            404: _not_found,
+            405: _wrong_method,
+            WireError: _refused,
+            Exception: _broken,
+        },
+    )
+    # Starlette redirects to a full URL; Ollama names the path alone.
+    app.router.redirect_slashes = False
+    app.state.backend = backend
+    return app
+
+
+async def _not_found(request: HttpRequest, _error: Exception) -> Response:
+    path = request.url.path
+    if path.endswith("/") and _has_route(request, path.rstrip("/")):
+        # A 301 lets clients change the method, so it is for GET alone.
+        status = 301 if request.method == "GET" else 307
+        return body_response(b"", None, status, {"location": path.rstrip("/")})
+    return body_response(b"404 page not found", "text/plain", 404)
+
+
+def _has_route(request: HttpRequest, path: str) -> bool:
+    scope = {**request.scope, "path": path}
+    return any(route.matches(scope)[0] is not Match.NONE for route in request.app.routes)
+
+
+async def _wrong_method(_request: HttpRequest, error: Exception) -> Response:
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    return body_response(b"405 method not allowed", "text/plain", 405, headers)
+
+
+async def _refused(request: HttpRequest, error: Exception) -> Response:
+    if not isinstance(error, WireError):
+        raise error
+    # Cloud models are refused before the compatible layers see the request (8.2).
+    path = "" if isinstance(error, CloudDisabledError) else request.url.path
+    body = error_body(path, error.status, error.text, newline=not error.early)
+    return body_response(body, error.content_type, error.status)
+
+
+async def _broken(request: HttpRequest, error: Exception) -> Response:
+    # Starlette raises it again behind this answer, so that the log has its traceback too.
+    text = f"the embedded server failed at this request: {type(error).__name__}: {error}"
+    return body_response(error_body(request.url.path, 500, text), JSON, 500)
+
+
+class Application:
+    """The whole of one server, as uvicorn calls it.
+
+    Args:
+        endpoints: The Starlette application behind.
+        recorder: Where requests are noted.
+        scripts: What is played instead.
+        cutter: Closes a request's connection.
+        api_key: The Bearer key every request needs; None asks for none.
+        local_only: Whether names of other machines are refused, as a server that is bound to
+            loopback does.
+    """
+
+    def __init__(
+        self,
+        endpoints: ASGIApp,
+        recorder: Recorder,
+        scripts: Scripts,
+        cutter: Cutter,
+        *,
+        api_key: str | None,
+        local_only: bool,
+    ) -> None:
+        self._endpoints = endpoints
+        self._recorder = recorder
+        self._scripts = scripts
+        self._cutter = cutter
+        self._api_key = api_key
+        self._local_only = local_only
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, and stop at once when the client leaves."""
+        if scope["type"] != "http":
+            raise RuntimeError(f"only HTTP is served here, not {scope['type']}")
+        # The body is read whole first: scripts and records need it, and then only the end of the
+        # connection is left to wait for.
+        body = await _read_body(receive)
+        if body is None:
+            return
+        request = _describe(scope, body)
+        self._recorder.add(request)
+        work = asyncio.ensure_future(self._answer(request, scope, self._counted(request, send)))
+        watch = asyncio.ensure_future(receive())
+        # Whichever comes first: the answer is complete, or the client has left.
+        await asyncio.wait({work, watch}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            if not work.done():
+                work.cancel()
+                await asyncio.wait({work})
+                self._recorder.finish(request, "client_left")
+            # Raises what an engine of the user's own may have raised.
+            elif not work.cancelled():
+                work.result()
+        finally:
+            watch.cancel()
+            await asyncio.wait({watch})
+            self._recorder.finish(request, "failed")
+
+    def _counted(self, request: Request, send: Send) -> Send:
+        async def counted(message: Message) -> None:
+            # Noted before it is written: what a client has seen always counts already.
+            body = message.get("body", b"")
+            self._recorder.sent(request, message.get("status"), body)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                self._recorder.finish(request, "complete")
+            await send(message)
+
+        return counted
+
+    async def _answer(self, request: Request, scope: Scope, send: Send) -> None:
+        # Scripts stand above all else: a test decides what its server says.
+        reply = self._scripts.next(request.method, request.path)
+        if reply is not None:
+            await play(reply, scope, send, self._noted_cutter(request))
+            return
+        refused = self._filtered(request)
+        receive = _replay(request.body)
+        if refused is not None:
+            await refused(scope, receive, send)
+        else:
+            await self._endpoints(scope, receive, send)
+
+    def _noted_cutter(self, request: Request) -> Cutter:
+        def cut(scope: Scope, reset: bool) -> None:
+            self._recorder.finish(request, "cut")
+            self._cutter(scope, reset)
+
+        return cut
+
+    def _filtered(self, request: Request) -> Response | None:
+        if self._local_only and not is_local_host(request.headers.get("host", "")):
+            return body_response(b"", None, 403)
+        if not is_allowed_origin(request.headers.get("origin")):
+            return body_response(b"", None, 403)
+        key = self._api_key
+        if key is not None and request.headers.get("authorization") != f"Bearer {key}":
+            body = error_body("", 401, "unauthorized")
+            return body_response(body, JSON, 401)
+        return None
+
+
+def is_local_host(host: str) -> bool:
+    """Tell whether a Host header is one a server bound to loopback serves (wire reference 1.12)."""
+    # The port does not matter, and a missing Host is let in.
+    name = _hostname(f"//{host}")
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        own = ("", "localhost", socket.gethostname().lower())
+        return name in own or name.endswith(_LOCAL_ENDINGS)
+    return address.is_loopback or address.is_private or address.is_unspecified
+
+
+def is_allowed_origin(origin: str | None) -> bool:
+    """Tell whether an Origin header is on Ollama's default allow list (wire reference 1.13)."""
+    if not origin:
+        return True
+    scheme = origin.partition(":")[0].lower()
+    if scheme in _OWN_SCHEMES:
+        return True
+    local = ("localhost", "127.0.0.1", "0.0.0.0")
+    return scheme in ("http", "https") and _hostname(origin) in local
+
+
+def _hostname(url: str) -> str:
+    # Half a bracket is nobody's name, and no reason to fail.
+    try:
+        found = urlsplit(url).hostname
+    except ValueError:
+        return "?"
+    return "" if found is None else found
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+def _replay(body: bytes) -> Receive:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
+
+
+def _describe(scope: Scope, body: bytes) -> Request:
+    headers: dict[str, str] = {
+        n.decode("latin-1"): v.decode("latin-1") for n, v in scope["headers"]
+    }
+    query: Any = scope["query_string"]
+    return Request(scope["method"], scope["path"], query.decode("latin-1"), headers, body)

@@ -1,0 +1,140 @@
+"""The endpoints ``/api/embed`` and ``/api/embeddings`` (wire reference 5.1, 5.2)."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ollama_ext.embedded._backend import Backend, Fields
+from ollama_ext.embedded._chat import backend_of
+from ollama_ext.embedded._decoding import decode_body
+from ollama_ext.embedded._demo_embed import embed_text, shorten
+from ollama_ext.embedded._failures import NO_EMBEDDINGS, WireError
+from ollama_ext.embedded._options import merge_options, whole
+from ollama_ext.embedded._prompts import tokens_of
+from ollama_ext.embedded._requests import EMBED, EMBEDDINGS
+from ollama_ext.embedded._responses import json_response
+from ollama_ext.embedded._store import Installed
+from ollama_ext.embedded._wire import float32
+
+_NOT_FOUND = 'model "{}" not found, try pulling it first'
+_TOO_LONG = "the input length exceeds the context length"
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Vectors and what they cost.
+
+    Attributes:
+        asked: The model's name as the request wrote it.
+        vectors: One unit vector for each text, in order.
+        tokens: Tokens of all texts together.
+        load_ns: Nanoseconds the load took.
+        total_ns: Nanoseconds of it all.
+    """
+
+    asked: str
+    vectors: list[list[float]]
+    tokens: int
+    load_ns: int
+    total_ns: int
+
+
+async def embed(request: Request) -> Response:
+    """Answer ``POST /api/embed``."""
+    fields = decode_body(EMBED, await request.body())
+    found = await embed_texts(backend_of(request), fields, input_texts(fields["input"]))
+    answer: Fields = {"model": found.asked, "embeddings": found.vectors}
+    # No text, no metrics: the request was a load (wire reference 5.1).
+    if found.vectors:
+        answer |= {
+            "total_duration": found.total_ns,
+            "load_duration": found.load_ns,
+            "prompt_eval_count": found.tokens,
+        }
+    return json_response(answer)
+
+
+async def embeddings(request: Request) -> Response:
+    """Answer ``POST /api/embeddings``, the legacy form: one text, every engine error a 500."""
+    fields = decode_body(EMBEDDINGS, await request.body())
+    if not fields["model"].strip():
+        raise WireError(400, "model is required")
+    texts = [fields["prompt"]] if fields["prompt"] else []
+    # The legacy endpoint knows neither option.
+    legacy = {**fields, "truncate": False, "dimensions": 0}
+    try:
+        found = await embed_texts(backend_of(request), legacy, texts)
+    except WireError as error:
+        raise (WireError(500, error.text) if error.text == _TOO_LONG else error) from error
+    return json_response({"embedding": found.vectors[0] if found.vectors else []})
+
+
+def input_texts(value: object) -> list[str]:
+    """Return the texts of ``input``; "" and null are none at all.
+
+    Raises:
+        WireError: 400 ``invalid input type``.
+    """
+    if value is None or value == "":
+        return []
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return value
+    raise WireError(400, "invalid input type")
+
+
+async def embed_texts(backend: Backend, fields: Fields, texts: Sequence[str]) -> Embedded:
+    """Load the model and embed texts.
+
+    Raises:
+        WireError: 404 for an unknown model, 501 for one that cannot embed, 400 for a text that is
+            too long while ``truncate`` is off.
+    """
+    # Of the three ways to say "not found" this is the one for no name.
+    if not fields["model"].strip():
+        raise WireError(404, "model '' not found")
+    reference, installed = backend.store.resolve(fields["model"], _NOT_FOUND)
+    limit = _limit(fields, installed)
+    began = time.perf_counter_ns()
+    async with backend.loader.use(installed, limit, fields["keep_alive"]) as load_ns:
+        # Found out by the engine, after the load: there is no capability check (5.1).
+        if "embedding" not in installed.model.capabilities:
+            raise WireError(501, NO_EMBEDDINGS)
+        cut = [_fitting(text, limit, fields["truncate"]) for text in texts]
+        size = installed.model.dimensions
+        vectors: list[list[float]] = []
+        for text in cut:
+            vectors.append(_vector(text, size, fields["dimensions"]))
+            # A big batch must not hold up other requests, nor a client that left.
+            await asyncio.sleep(0)
+        tokens = sum(len(tokens_of(text)) for text in cut)
+        took = max(time.perf_counter_ns() - began, 1)
+        return Embedded(reference.asked, vectors, tokens, load_ns, took)
+
+
+def _limit(fields: Fields, installed: Installed) -> int:
+    options = merge_options(installed.model.parameters, fields["options"])
+    trained = installed.model.context_length
+    return min(max(whole(options, "num_ctx", trained), 4), trained)
+
+
+def _fitting(text: str, limit: int, truncate: object) -> str:
+    tokens = tokens_of(text)
+    if len(tokens) <= limit:
+        return text
+    if truncate is False:
+        raise WireError(400, _TOO_LONG)
+    return "".join(tokens[:limit])
+
+
+def _vector(text: str, size: int, dimensions: int) -> list[float]:
+    vector = embed_text(text, size)
+    # Any other number is ignored, as Ollama does.
+    if 0 < dimensions < size:
+        vector = shorten(vector, dimensions)
+    return [float32(value) for value in vector]

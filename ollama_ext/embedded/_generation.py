@@ -1,0 +1,222 @@
+"""Running a prompt: the engine's answer as a stream of deltas, with counts and times."""
+
+import asyncio
+import secrets
+import string
+import time
+import zlib
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from ollama_ext.embedded._engine import Answer, Prompt, ToolCall
+from ollama_ext.embedded._failures import WireError
+from ollama_ext.embedded._loader import Loader
+from ollama_ext.embedded._options import whole
+from ollama_ext.embedded._prompts import tokens_of
+from ollama_ext.embedded._store import Installed
+from ollama_ext.embedded._wire import dump_json, through_float64
+
+_RENDERED_ID = string.ascii_lowercase + string.digits
+_NATIVE_ID = string.ascii_letters + string.digits
+_FORMAT_EXPECTED = 'expected "json" or a valid JSON Schema object'
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A prompt that passed every check and waits for its model.
+
+    Attributes:
+        asked: The model's name as the request wrote it; answers echo it.
+        installed: The model.
+        prompt: What the engine gets.
+        prompt_tokens: Tokens of the rendered prompt.
+        num_ctx: Context length in tokens.
+        keep_ns: keep_alive in nanoseconds; None leaves it.
+        top_logprobs: Alternatives for each token; None for no logprobs at all.
+        token_delay_s: Pause before each token, in seconds.
+        refusal: What the engine says instead of an answer, once the model is loaded.
+    """
+
+    asked: str
+    installed: Installed
+    prompt: Prompt
+    prompt_tokens: int
+    num_ctx: int
+    keep_ns: int | None
+    top_logprobs: int | None = None
+    token_delay_s: float = 0.0
+    refusal: WireError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The last delta's own part: why it ended, and the counts and times (3.2)."""
+
+    reason: str
+    metrics: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What one step of an answer adds; ``end`` is set on the last."""
+
+    content: str = ""
+    thinking: str = ""
+    tool_calls: list[dict[str, object]] = field(default_factory=list)
+    logprobs: list[dict[str, object]] = field(default_factory=list)
+    end: End | None = None
+
+
+async def deltas(run: Run, loader: Loader) -> AsyncGenerator[Delta]:
+    """Load the model and stream its answer.
+
+    A stream can end without an ``end`` delta: that is an engine that stopped early (3.2).
+
+    Raises:
+        WireError: The engine's failure, perhaps after some deltas; 503 for a full queue.
+    """
+    began = time.perf_counter_ns()
+    # The model is held until the stream is closed, by its end or by the client leaving.
+    async with loader.use(run.installed, run.num_ctx, run.keep_ns) as load_ns:
+        if run.refusal is not None:
+            # What only the engine finds out comes after the load, with its late content type.
+            raise run.refusal
+        loaded = time.perf_counter_ns()
+        answer = _ask(run)
+        evaluated = time.perf_counter_ns()
+        pieces = _Pieces(run, answer)
+        async with aclosing(pieces.stream()) as stream:
+            async for delta in stream:
+                yield delta
+        if answer.failure is not None:
+            raise WireError(answer.failure_status, answer.failure, early=False)
+        if answer.ends_early:
+            return
+        now = time.perf_counter_ns()
+        metrics = {
+            "total_duration": max(now - began, 1),
+            "load_duration": load_ns,
+            "prompt_eval_count": run.prompt_tokens,
+            "prompt_eval_duration": max(evaluated - loaded, 1),
+            "eval_count": pieces.count,
+            "eval_duration": max(now - evaluated, 1),
+        }
+        # The native route has gathered the calls; the rendered one has sent them already.
+        last = pieces.calls if run.installed.model.native_route else []
+        yield Delta(tool_calls=last, end=End(pieces.reason, metrics))
+
+
+def _ask(run: Run) -> Answer:
+    engine = run.installed.model.engine
+    if engine is None:
+        # Imported here: a server that only plays scripts never needs the demo's rules.
+        from ollama_ext.embedded._demo import answer
+
+        engine = answer
+    answer_made: object = engine(run.prompt)
+    if not isinstance(answer_made, Answer):
+        kind = type(answer_made).__name__
+        raise TypeError(f"the engine of {run.asked!r} returned {kind}: return an Answer(...)")
+    return answer_made
+
+
+class _Pieces:
+    """One answer cut into tokens, up to num_predict and the stop texts."""
+
+    def __init__(self, run: Run, answer: Answer) -> None:
+        self._run = run
+        self._answer = answer
+        limit = whole(run.prompt.options, "num_predict", -1)
+        # 0 means "unset" on chat (wire reference 14).
+        self._limit = limit if limit > 0 else 10 * run.num_ctx
+        # An iterable may be endless on purpose, so num_predict does not end it.
+        self._endless = not isinstance(answer.content, str)
+        self.count = 0
+        self.reason = "stop"
+        self.calls: list[dict[str, object]] = []
+
+    async def stream(self) -> AsyncGenerator[Delta]:
+        for token in tokens_of(self._answer.thinking):
+            if not await self._next():
+                return
+            yield Delta(thinking=token, logprobs=self._logprobs(token))
+        for token in self._content():
+            if not await self._next():
+                return
+            yield Delta(content=token, logprobs=self._logprobs(token))
+        own_line = not self._run.installed.model.native_route
+        for index, call in enumerate(self._answer.tool_calls):
+            self.count += len(tokens_of(dump_json(dict(call.arguments)).decode()))
+            self.calls.append(wire_call(call, index, native=not own_line))
+            if own_line:
+                await asyncio.sleep(0)
+                yield Delta(tool_calls=[self.calls[-1]])
+
+    async def _next(self) -> bool:
+        # The pause lets the loop notice a client that left, even when it lasts no time.
+        await asyncio.sleep(self._run.token_delay_s)
+        if self.count >= self._limit and not self._endless:
+            self.reason = "length"
+            return False
+        self.count += 1
+        return True
+
+    def _content(self) -> Iterator[str]:
+        content = self._answer.content
+        if not isinstance(content, str):
+            return iter(content)
+        # The stop text itself is not part of the answer.
+        return iter(tokens_of(cut_at_stop(content, self._run.prompt.options.get("stop"))))
+
+    def _logprobs(self, token: str) -> list[dict[str, object]]:
+        top = self._run.top_logprobs
+        if top is None:
+            return []
+        entry = _logprob(token, 0)
+        if top:
+            entry["top_logprobs"] = [_logprob(token, rank) for rank in range(top)]
+        return [entry]
+
+
+def cut_at_stop(text: str, stops: object) -> str:
+    """Cut a text before the first of the stop texts."""
+    given: Iterable[object] = stops if isinstance(stops, list) else []
+    found = [text.find(str(stop)) for stop in given if stop]
+    return text[: min((at for at in found if at >= 0), default=len(text))]
+
+
+def _logprob(token: str, rank: int) -> dict[str, object]:
+    text = token if rank == 0 else f"{token}{rank}"
+    # Any number will do as long as it is the same each time, and falls with the rank.
+    chance = zlib.crc32(token.encode("utf-8", "replace")) % 1000 / 10000
+    return {
+        "token": text,
+        "logprob": -(chance + rank),
+        "bytes": list(text.encode("utf-8", "replace")),
+    }
+
+
+def wire_call(call: ToolCall, index: int, *, native: bool) -> dict[str, object]:
+    """Return a tool call as the native API writes it, with an id of the route's form (3.4)."""
+    # The form of an id is how clients tell the routes apart, so it is kept.
+    letters, length, prefix = (_NATIVE_ID, 32, "") if native else (_RENDERED_ID, 8, "call_")
+    arguments = {name: through_float64(value) for name, value in call.arguments.items()}
+    return {
+        "id": prefix + "".join(secrets.choice(letters) for _ in range(length)),
+        "function": {"index": index, "name": call.name, "arguments": arguments},
+    }
+
+
+def check_format(value: object) -> object:
+    """Return a request's format, None for "".
+
+    Raises:
+        WireError: **500**, for anything but ``"json"`` or an object (wire reference 3.6).
+    """
+    if value is None or value == "":
+        return None
+    if value == "json" or isinstance(value, dict):
+        return value
+    quoted = dump_json(dump_json(value).decode()).decode()
+    raise WireError(500, f"invalid format: {quoted}; {_FORMAT_EXPECTED}", early=False)

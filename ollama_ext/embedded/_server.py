@@ -1,0 +1,311 @@
+"""The embedded server: an Ollama double on a free loopback port, in a thread of its own."""
+
+import contextlib
+import ipaddress
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from ollama_ext.embedded._app import Application, build_endpoints
+from ollama_ext.embedded._backend import Backend, Vocabulary
+from ollama_ext.embedded._gates import Gate
+from ollama_ext.embedded._loader import Loader, LoadRules
+from ollama_ext.embedded._models import EmbeddedModel, conformance_models, demo_models
+from ollama_ext.embedded._player import Scripts
+from ollama_ext.embedded._recorder import DEFAULT_WAIT_S, Recorder, Request
+from ollama_ext.embedded._replies import Reply
+from ollama_ext.embedded._store import ModelStore
+from ollama_ext.embedded._uvicorn import Server, bind, run
+
+
+class EmbeddedOllama:
+    """An Ollama double for tests and demos: the same wire, rule-based models, scripted answers.
+
+    Use it as a context manager, or call ``start`` and ``stop``. Nothing is opened before that.
+    Several can run at once. It begins with the models ``demo``, ``demo-rendered``,
+    ``demo-vision`` and ``demo-embed``::
+
+        with EmbeddedOllama() as server:
+            httpx.post(f"{server.url}/api/chat", json={"model": "demo", "messages": [...]})
+
+    Args:
+        models: More models, over those of the same name.
+        pullable: Models that ``/api/pull`` can add.
+        demo: False leaves the demo models out.
+        fixtures: True adds ``conformance_models()``.
+        host: The address to listen on.
+        port: The port; 0 takes a free one.
+        api_key: A key every request has to bring as ``Authorization: Bearer``; None asks none.
+        load_s: Seconds the first request for a model waits while it "loads".
+        load_gate: Holds every load until it is set.
+        max_queue: How many requests may wait for a load; the next one gets 503.
+        num_parallel: How many requests one model serves at a time; None for any number.
+        token_delay_s: Pause before each token of an answer, in seconds.
+
+    Raises:
+        TypeError: for models that are no `EmbeddedModel`.
+        ValueError: for a number out of its range.
+    """
+
+    def __init__(
+        self,
+        models: Iterable[EmbeddedModel] = (),
+        *,
+        pullable: Iterable[EmbeddedModel] = (),
+        demo: bool = True,
+        fixtures: bool = False,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        api_key: str | None = None,
+        load_s: float = 0.0,
+        load_gate: Gate | None = None,
+        max_queue: int = 512,
+        num_parallel: int | None = None,
+        token_delay_s: float = 0.0,
+    ) -> None:
+        if not 0 <= port <= 65535 or token_delay_s < 0:
+            raise ValueError("port is 0 to 65535, and token_delay_s is not negative")
+        sets = (demo_models() if demo else (), conformance_models() if fixtures else ())
+        # The user's models come last and win over those of the same name.
+        installed = [*sets[0], *sets[1], *_checked_models("models", models)]
+        self._store = ModelStore(installed, _checked_models("pullable", pullable))
+        self._rules = LoadRules(load_s, load_gate, max_queue, num_parallel)
+        # These outlive a stop, so that a test can read them after its with.
+        self._recorder = Recorder()
+        self._scripts = Scripts()
+        self._host, self._port = host, port
+        self._api_key = api_key
+        self._token_delay_s = token_delay_s
+        self._loader = Loader(self._rules)
+        self._server: Server | None = None
+        self._thread: threading.Thread | None = None
+        self._address: tuple[str, int] | None = None
+
+    def __repr__(self) -> str:
+        return f"<EmbeddedOllama {'stopped' if self._address is None else self.url}>"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """The base URL, such as ``http://127.0.0.1:40123``.
+
+        Raises:
+            RuntimeError: When the server does not run.
+        """
+        if self._address is None:
+            raise RuntimeError("the embedded server does not run: use it in a with, or start() it")
+        host, port = self._address
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    @property
+    def port(self) -> int:
+        """The port it listens on; raises RuntimeError when it does not run."""
+        return int(self.url.rpartition(":")[2])
+
+    def start(self) -> None:
+        """Bind the port and serve in a thread; returns once requests can come.
+
+        Raises:
+            OSError: When the port is taken.
+            RuntimeError: When it runs already.
+        """
+        listening = self._listen()
+        started = threading.Event()
+        self._server = server = self._build(started)
+        self._thread = threading.Thread(
+            target=run, args=(server, listening, started), name="embedded-ollama", daemon=True
+        )
+        self._thread.start()
+        started.wait()
+        # Set too when uvicorn gave up, so that nobody waits for ever.
+        if not server.started:
+            self.stop()
+            raise RuntimeError("the embedded server could not start")
+
+    def stop(self) -> None:
+        """Stop serving and wait for the thread; open streams break off. Twice is fine."""
+        server, thread = self._server, self._thread
+        self._server = self._thread = self._address = None
+        if server is not None and thread is not None:
+            server.leave()
+            thread.join()
+
+    def serve_forever(self, announce: Callable[[str], None] | None = None) -> None:
+        """Serve on this thread until Ctrl-C; for a command line.
+
+        Args:
+            announce: Called with the base URL once clients can connect.
+
+        Raises:
+            OSError: When the port is taken.
+            RuntimeError: When it runs already.
+        """
+        listening = self._listen()
+        try:
+            if announce is not None:
+                announce(self.url)
+            run(self._build(threading.Event()), listening, threading.Event())
+        finally:
+            # Closed by the run already, unless announce failed.
+            listening.close()
+            self._address = None
+
+    def _listen(self) -> socket.socket:
+        if self._address is not None:
+            raise RuntimeError("the embedded server runs already")
+        listening = bind(self._host, self._port)
+        self._address = listening.getsockname()[:2]
+        return listening
+
+    def _build(self, started: threading.Event) -> Server:
+        # A new one each time: its locks belong to the event loop of this start.
+        self._loader = Loader(self._rules)
+        backend = Backend(self._store, self._loader, Vocabulary(), self._token_delay_s)
+        server: Server
+        application = Application(
+            build_endpoints(backend),
+            self._recorder,
+            self._scripts,
+            # The server exists only after the application that it serves.
+            lambda scope, reset: server.cut(scope, reset),
+            api_key=self._api_key,
+            local_only=_is_loopback(self._address),
+        )
+        config = uvicorn.Config(
+            application,
+            # One implementation everywhere, so that bytes on the wire do not depend on what is
+            # installed.
+            http="h11",
+            ws="none",
+            loop="asyncio",
+            lifespan="off",
+            # The host program's logging is its own business.
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            # Go keeps idle connections open.
+            timeout_keep_alive=3600,
+        )
+        server = Server(config, started)
+        return server
+
+    def script(self, method: str, path: str, *replies: Reply, repeat: bool = False) -> None:
+        """Play replies for the next requests to a path, in order, before the models answer again.
+
+        Args:
+            method: Such as ``"POST"``.
+            path: Such as ``"/api/chat"``, exactly, and without a query.
+            replies: What to play, one a request; they queue behind earlier ones.
+            repeat: True goes on playing the last reply for every later request.
+
+        Raises:
+            TypeError: For something else than replies.
+            ValueError: When there is no reply, or no request could ever match.
+        """
+        # A script that never plays would look like a client that does not ask.
+        if not method.isalpha() or not str(path).startswith("/") or "?" in path:
+            raise ValueError(
+                f"script() got {method!r:.40} and {path!r:.40}: give a method and a path without "
+                'a query, as in script("POST", "/api/chat", Reply.json(...))'
+            )
+        if not replies:
+            raise ValueError("script() needs at least one Reply")
+        if not all(isinstance(reply, Reply) for reply in replies):
+            raise TypeError(
+                "script() plays Reply objects: make them with Reply.json(...) and so on"
+            )
+        self._scripts.add(method.upper(), path, replies, repeat=repeat)
+
+    @property
+    def requests(self) -> list[Request]:
+        """The requests that came so far, oldest first."""
+        return self._recorder.requests
+
+    @property
+    def disconnects(self) -> list[Request]:
+        """The requests whose client left before the end of the answer."""
+        # A cut or a failure is the server's own doing.
+        return [request for request in self.requests if request.outcome == "client_left"]
+
+    def wait_for_requests(self, count: int, timeout_s: float = DEFAULT_WAIT_S) -> bool:
+        """Wait until so many requests came; False after ``timeout_s`` seconds.
+
+        This and the other ``wait_for_…`` block: in a coroutine use ``asyncio.to_thread``.
+        """
+        return self._recorder.wait(lambda found: len(found) >= count, timeout_s)
+
+    def wait_for_chunks(self, count: int, timeout_s: float = DEFAULT_WAIT_S) -> bool:
+        """Wait until so many chunks of the last request's answer were sent."""
+        return self._recorder.wait(
+            lambda found: bool(found) and found[-1].chunks_sent >= count, timeout_s
+        )
+
+    def wait_for_disconnects(self, count: int = 1, timeout_s: float = DEFAULT_WAIT_S) -> bool:
+        """Wait until so many clients left before the end; False after ``timeout_s`` seconds."""
+        return self._recorder.wait(
+            lambda found: sum(r.outcome == "client_left" for r in found) >= count, timeout_s
+        )
+
+    def wait_until_idle(self, timeout_s: float = DEFAULT_WAIT_S) -> bool:
+        """Wait until no answer is running any more; False after ``timeout_s`` seconds."""
+        return self._recorder.wait(
+            lambda found: all(r.outcome != "pending" for r in found), timeout_s
+        )
+
+    def reset(self) -> None:
+        """Forget scripts and requests, unload all, and go back to the models it began with."""
+        self._scripts.reset()
+        self._recorder.reset()
+        self._store.reset()
+        self._loader.reset()
+
+
+def _checked_models(name: str, models: object) -> list[EmbeddedModel]:
+    given = list(models) if isinstance(models, Iterable) else []
+    if not isinstance(models, Iterable) or not all(isinstance(m, EmbeddedModel) for m in given):
+        raise TypeError(f'{name}= takes a list of models: {name}=[EmbeddedModel("tiny")]')
+    return given
+
+
+def _is_loopback(address: tuple[str, int] | None) -> bool:
+    return address is None or ipaddress.ip_address(address[0]).is_loopback
+
+
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 11434,
+    *,
+    token_delay_s: float = 0.0,
+    announce: Callable[[str], None] | None = None,
+) -> None:
+    """Serve the demo models until Ctrl-C; blocks.
+
+    Args:
+        host: The address to listen on.
+        port: The port; 11434 is Ollama's own.
+        token_delay_s: Pause before each token of an answer, in seconds.
+        announce: Called with the base URL once clients can connect.
+
+    Raises:
+        OSError: When the port is taken.
+    """
+    server = EmbeddedOllama(host=host, port=port, token_delay_s=token_delay_s)
+    # uvicorn raises the Ctrl-C again once it has stopped.
+    with contextlib.suppress(KeyboardInterrupt):
+        server.serve_forever(announce)

@@ -1,0 +1,158 @@
+"""The models of one server: what is installed, what is loaded, and its blobs."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from ollama_ext.embedded._failures import WireError
+from ollama_ext.embedded._models import EmbeddedModel
+from ollama_ext.embedded._names import ModelName, ModelReference, parse_name, parse_reference
+from ollama_ext.embedded._wire import FOREVER_NS, now_ns
+
+CLOUD_DISABLED = "ollama cloud is disabled: remote model is unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A model under a name, as ``/api/tags`` lists it.
+
+    Attributes:
+        name: Its name.
+        model: What it is.
+        modified_ns: When it was written, in nanoseconds since 1970.
+        parent: The ``from`` it was created with; "" for none.
+    """
+
+    name: ModelName
+    model: EmbeddedModel
+    modified_ns: int
+    parent: str = ""
+
+    @property
+    def digest(self) -> str:
+        """A stable sha256 in bare hex, different for different models."""
+        model = self.model
+        parts = (self.name.key, model.capabilities, model.template, model.system)
+        told = repr((*parts, sorted(model.parameters.items())))
+        return hashlib.sha256(told.encode()).hexdigest()
+
+    @property
+    def layer(self) -> str:
+        """The digest of its one layer of "weights"."""
+        return "sha256:" + hashlib.sha256(self.model.about.encode()).hexdigest()
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes: the length of its description, since there are no weights."""
+        return len(self.model.about)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in memory.
+
+    Attributes:
+        installed: The model.
+        num_ctx: The context it was loaded with, in tokens.
+        keep_ns: How long it stays after its last request, in nanoseconds.
+        expires_ns: When it goes, in nanoseconds since 1970.
+    """
+
+    installed: Installed
+    num_ctx: int
+    keep_ns: int
+    expires_ns: int
+
+    def touched(self, keep_ns: int | None) -> "Loaded":
+        """Return it after a request, its time beginning anew."""
+        keep = self.keep_ns if keep_ns is None else keep_ns
+        return replace(self, keep_ns=keep, expires_ns=expiry(keep))
+
+
+def expiry(keep_ns: int) -> int:
+    """Return the time at which a model goes that stays for ``keep_ns``."""
+    return now_ns() + min(keep_ns, FOREVER_NS)
+
+
+class ModelStore:
+    """The installed models and the blobs of one server.
+
+    While the server runs, its event loop alone changes it; only ``reset`` may come from elsewhere.
+
+    Args:
+        models: The models to begin with.
+        pullable: Models a pull may add.
+    """
+
+    def __init__(self, models: Iterable[EmbeddedModel], pullable: Iterable[EmbeddedModel]) -> None:
+        # Kept for reset(), which has to give back deleted models too.
+        self._begin = tuple(models)
+        self._pullable = {parse_name(model.name).key: model for model in pullable}
+        self._installed: dict[str, Installed] = {}
+        self.blobs: dict[str, bytes] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Go back to the models it began with, and forget the blobs."""
+        names = [parse_name(model.name) for model in self._begin]
+        begun = zip(names, self._begin, strict=True)
+        # New dicts, whole at once: the server's thread never sees a list half filled.
+        self.blobs = {}
+        self._installed = {name.key: Installed(name, model, now_ns()) for name, model in begun}
+
+    def add(self, name: ModelName, model: EmbeddedModel, *, parent: str = "") -> Installed:
+        """Install a model under a name, over what had that name."""
+        entry = Installed(name, model, now_ns(), parent)
+        self._installed[name.key] = entry
+        return entry
+
+    def remove(self, name: ModelName) -> None:
+        """Take a model away; it is not there afterwards, whether it was or not."""
+        self._installed.pop(name.key, None)
+
+    def find(self, name: ModelName) -> Installed | None:
+        """Return a model by its name, case ignored, or None."""
+        return self._installed.get(name.key)
+
+    # Newest first is the order of Ollama, and what "the latest model" means to clients.
+    def listed(self) -> list[Installed]:
+        """Return every model, newest first."""
+        return sorted(self._installed.values(), key=lambda item: -item.modified_ns)
+
+    def offered(self, name: ModelName) -> EmbeddedModel | None:
+        """Return what a pull of this name would bring, or None."""
+        installed = self.find(name)
+        return installed.model if installed else self._pullable.get(name.key)
+
+    def resolve(self, asked: str, not_found: str) -> tuple[ModelReference, Installed]:
+        """Return the model a request asks for.
+
+        Args:
+            asked: The request's name.
+            not_found: The 404 text, with ``{}`` for the asked name and ``{short}`` for the
+                normalised one.
+
+        Raises:
+            WireError: 400 for a malformed name, 403 for a cloud model, 404 for an unknown one.
+        """
+        reference = parse_reference(asked)
+        # Before the lookup: a cloud name needs no local model.
+        if reference.source == "cloud":
+            raise CloudDisabledError
+        # Each endpoint of Ollama words it in its own way (wire reference 7.2).
+        missing = not_found.format(reference.asked, short=reference.name.short)
+        if not reference.asked:
+            raise WireError(404, missing)
+        if not reference.name.valid:
+            raise WireError(400, "invalid model name")
+        installed = self.find(reference.name)
+        if installed is None:
+            raise WireError(404, missing, early=True)
+        return reference, installed
+
+
+class CloudDisabledError(WireError):
+    """The 403 for a cloud model, which even on ``/v1`` has the native envelope (8.2)."""
+
+    def __init__(self) -> None:
+        super().__init__(403, CLOUD_DISABLED)

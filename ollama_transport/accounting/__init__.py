@@ -1,0 +1,1 @@
+"""What calls use, and the limits on it: ledger, budget, rate and concurrency."""

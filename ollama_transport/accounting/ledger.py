@@ -1,0 +1,183 @@
+"""Totals of what was used, for each model: requests, tokens, time, money."""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ollama_transport.accounting.meters import CallRecord
+from ollama_transport.concurrency.forks import Lock
+from ollama_transport.wire.calls import Call
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Hold what a million tokens cost, in any one currency."""
+
+    prompt: float = 0.0
+    completion: float = 0.0
+
+    def of(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """Return what so many tokens cost."""
+        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTotals:
+    """Hold what one model was used for: tokens, and seconds.
+
+    ``failures`` and ``cancelled`` are among ``requests``; ``estimated`` counts the requests whose
+    tokens are estimates. ``seconds`` is the time of the calls, ``generation_seconds`` that of
+    generating alone, or the whole time of a call whose server does not tell it. ``cost`` is 0
+    without a price.
+    """
+
+    requests: int = 0
+    failures: int = 0
+    cancelled: int = 0
+    estimated: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    generation_seconds: float = 0.0
+    cost: float = 0.0
+
+    @property
+    def total_tokens(self) -> int:
+        """Return prompt and completion together."""
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Return completion tokens a second of generation; None when no time is known."""
+        if not self.generation_seconds:
+            return None
+        return self.completion_tokens / self.generation_seconds
+
+    def plus(self, other: "ModelTotals") -> "ModelTotals":
+        """Return the sums of two."""
+        return ModelTotals(
+            **{name: getattr(self, name) + getattr(other, name) for name in self.__slots__}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSnapshot:
+    """Hold the totals of one moment, by model."""
+
+    models: Mapping[str, ModelTotals] = field(default_factory=dict)
+
+    @property
+    def total(self) -> ModelTotals:
+        """Return the sums over all models."""
+        total = ModelTotals()
+        for totals in self.models.values():
+            total = total.plus(totals)
+        return total
+
+
+class UsageLedger:
+    """Count every call of the models it is given to, once each, whatever becomes of it.
+
+    One ledger serves any number of models, of both frameworks, from any thread and event loop.
+    A call is counted when it ends: tries after the first, a prompt that had to be cut and a pull
+    of its model are part of it, not calls of their own; what loads or lists models is no call.
+    Models are told apart by the name they were asked by. ``prices`` is by model name; a tag of
+    ``latest`` may be left out on either side.
+
+    `usage_total` of the embedding classes counts what one object was answered; a ledger also
+    counts calls that failed, and those that look for the text which made one fail.
+    """
+
+    def __init__(self, prices: Mapping[str, Price] | None = None) -> None:
+        self._prices = dict(prices) if prices is not None else {}
+        self._lock = Lock()
+        self._totals: dict[str, ModelTotals] = {}
+
+    def begin(self, _call: Call[Any], /) -> None:
+        """Do nothing yet: a call is counted at its end."""
+
+    def end(self, _call: Call[Any], record: CallRecord, /) -> None:
+        """Add a call to the totals of its model, unless it was never sent."""
+        if not record.sent:
+            return
+        one = self.entry(record)
+        with self._lock:
+            self._totals[record.model] = self._totals.get(record.model, ModelTotals()).plus(one)
+
+    def entry(self, record: CallRecord) -> ModelTotals:
+        """Return the totals of one call alone."""
+        one = ModelTotals(
+            requests=1,
+            failures=int(record.error is not None),
+            cancelled=int(record.cancelled),
+            seconds=record.elapsed_s,
+        )
+        usage = record.usage
+        if usage is None:
+            return one
+        prompt = usage.prompt_tokens if usage.prompt_tokens is not None else 0
+        completion = usage.completion_tokens if usage.completion_tokens is not None else 0
+        told = usage.completion_duration_s
+        spent = record.elapsed_s if told is None and completion else told
+        return replace(
+            one,
+            estimated=int(usage.estimated),
+            prompt_tokens=prompt,
+            completion_tokens=completion,
+            generation_seconds=spent if spent is not None else 0.0,
+            cost=self.price(record.model).of(prompt, completion),
+        )
+
+    def price(self, model: str) -> Price:
+        """Return a model's price; one of 0 where none was given."""
+        return next((self._prices[name] for name in _names(model) if name in self._prices), Price())
+
+    def has_price(self, model: str) -> bool:
+        """Tell whether a price was given for a model."""
+        return any(name in self._prices for name in _names(model))
+
+    def snapshot(self) -> LedgerSnapshot:
+        """Return the totals of this moment."""
+        with self._lock:
+            return LedgerSnapshot(dict(self._totals))
+
+    def reset(self) -> LedgerSnapshot:
+        """Begin at 0 again, and return the totals until now."""
+        with self._lock:
+            totals, self._totals = self._totals, {}
+        return LedgerSnapshot(totals)
+
+    def to_pandas(self) -> Any:
+        """Return the totals as a pandas DataFrame, a row for each model, named by it.
+
+        The columns are the values of `ModelTotals`, those that are computed included.
+
+        Raises:
+            ImportError: when pandas is not installed.
+        """
+        try:
+            pandas = importlib.import_module("pandas")
+        except ImportError as error:
+            raise ImportError("to_pandas needs pandas: pip install pandas.") from error
+        rows = {model: _row(totals) for model, totals in self.snapshot().models.items()}
+        return pandas.DataFrame.from_dict(rows, orient="index")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"prices": self._prices, "totals": dict(self.snapshot().models)}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__init__(state["prices"])  # type: ignore[misc]  # a lock cannot travel: a new one
+        self._totals = dict(state["totals"])
+
+    def __deepcopy__(self, _: object) -> "UsageLedger":
+        return self  # copies of a model go on in the same book
+
+
+def _row(totals: ModelTotals) -> dict[str, Any]:
+    computed = ("total_tokens", "tokens_per_second")
+    return {name: getattr(totals, name) for name in (*totals.__slots__, *computed)}
+
+
+def _names(model: str) -> tuple[str, str, str]:
+    return model, model.removesuffix(":latest"), f"{model}:latest"

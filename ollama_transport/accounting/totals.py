@@ -1,0 +1,60 @@
+"""Add up what many answers of one object cost; a `UsageLedger` serves many objects."""
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
+
+from ollama_transport.concurrency.forks import Lock
+from ollama_transport.wire.usage import Usage
+
+_COUNTED = tuple(field.name for field in fields(Usage) if field.name != "estimated")
+
+
+def added(usages: Iterable[Usage | None]) -> Usage:
+    """Return the sum of usages; a number is None where none of them knows it.
+
+    Durations are added too, also of calls that ran side by side: the sum is the server's work,
+    not the time that passed.
+    """
+    known = [usage for usage in usages if usage is not None]
+    sums = {name: _sum(getattr(usage, name) for usage in known) for name in _COUNTED}
+    # One estimate makes the sum an estimate.
+    return Usage(**sums, estimated=any(usage.estimated for usage in known))
+
+
+def _sum(numbers: Iterable[Any]) -> Any:
+    known = [number for number in numbers if number is not None]
+    return sum(known) if known else None
+
+
+class UsageTotal:
+    """Keep a running total that any number of threads and loops add to.
+
+    A pickle or a deep copy of it begins at nothing; a shallow copy is the same total.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._total = Usage()
+
+    def add(self, usage: Usage | None) -> None:
+        """Count the usage of one answer; None is unknown and adds nothing."""
+        with self._lock:
+            self._total = added([self._total, usage])
+
+    @property
+    def total(self) -> Usage:
+        """Return everything counted so far."""
+        return self._total
+
+    def reset(self) -> Usage:
+        """Return everything counted so far, and begin at nothing again."""
+        with self._lock:
+            total, self._total = self._total, Usage()
+        return total
+
+    def __deepcopy__(self, _: object) -> "UsageTotal":
+        return UsageTotal()
+
+    def __reduce__(self) -> tuple[type["UsageTotal"], tuple[()]]:
+        return UsageTotal, ()

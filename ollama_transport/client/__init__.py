@@ -1,0 +1,1 @@
+"""`Client` and `AsyncClient`, and the fields that every model class has."""

@@ -1,0 +1,339 @@
+"""What the two clients share: everything about them that is not I/O."""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, Self, TypeVar
+
+import httpx
+
+from ollama_transport.accounting.limits import Limits
+from ollama_transport.accounting.meters import Account, Meter
+from ollama_transport.client.memory import ServerMemory
+from ollama_transport.client.puller import pull_call, pull_turn
+from ollama_transport.concurrency.flights import Turn
+from ollama_transport.errors import (
+    ConfigError,
+    ModelNotFoundError,
+    OllamaConnectionError,
+    OllamaError,
+    OllamaTimeoutError,
+    ServerBusyError,
+    StatusError,
+    StreamError,
+)
+from ollama_transport.net.errors import reading
+from ollama_transport.net.pool import Pool, acquire
+from ollama_transport.settings.client_settings import (
+    Api,
+    ClientKwargs,
+    Config,
+    Secret,
+    Settings,
+    make_settings,
+)
+from ollama_transport.settings.host import DEFAULT_TIMEOUTS, TimeoutLike, Timeouts
+from ollama_transport.settings.retry import RetryPolicy
+from ollama_transport.wire.answers import Progress
+from ollama_transport.wire.calls import Call, Reader
+from ollama_transport.wire.decoders import parse_object
+from ollama_transport.wire.error_map import status_error, stream_failure
+from ollama_transport.wire.hooks import OnPull, OnToken
+
+logger = logging.getLogger("ollama_transport")
+
+T = TypeVar("T")
+H = TypeVar("H", httpx.Client, httpx.AsyncClient)
+
+_CONDUCT = (
+    "meters",
+    "limits",
+    "pull_missing",
+    "on_pull",
+    "on_token",
+    "count_tokens",
+    "memory",
+)
+
+
+class BaseClient(Generic[H]):
+    """Hold the settings of a client and read its answers.
+
+    Args:
+        base_url: Where the server is, in any form of OLLAMA_HOST; a suffix of ``/v1`` speaks the
+            OpenAI-compatible wire. None asks OLLAMA_HOST and OLLAMA_PORT at the first call.
+        api_key: Sent as a Bearer token. None asks OLLAMA_API_KEY. Neither travels over plain http
+            to another machine, unless `allow_insecure_auth` says so.
+        headers: Sent with every request; they win over ours.
+        timeout: Seconds of silence, ``(connect, read)``, `Timeouts`, or None for no limit.
+        max_retries: How often to try again before the first byte of an answer.
+        retry: The whole retry policy, where `max_retries` is not enough.
+        api: "native", "openai", or "auto" to go by the URL.
+        allow_insecure_auth: Let the key travel in clear.
+        transport: An httpx transport to use instead of sockets; whoever made it closes it.
+        http_client: An httpx client to use, with its own pool and timeouts; never closed here.
+        client_kwargs: Further arguments for the httpx client (verify, cert, proxy, …).
+        meters: Who is told of each call that uses tokens: a UsageLedger, a Budget, ….
+        limits: How many requests at once and a minute.
+        pull_missing: Pull a model that the server does not have, once however many calls want it,
+            and go on; what fails then is raised to all of them.
+        on_pull: Told of each step of such a pull, as ``on_pull(progress)``, by the call that pulls.
+        on_token: Told of each piece of text as it comes, as ``on_token(text, is_thinking)``; a
+            whole answer is one piece. What it raises ends the call.
+        count_tokens: Have the tokens counted by the ``/tokenize`` of an OpenAI-compatible server
+            (vLLM, llama.cpp) that tells no usage, by up to two requests after such an answer.
+            False, and without that endpoint, they are estimated.
+        memory: What is known of the server, to be shared with another client.
+        settings: Checked settings, instead of all of those above from base_url on.
+
+    Raises:
+        ConfigError: for what cannot work, before anything is sent.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        api_key: Secret | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: TimeoutLike = DEFAULT_TIMEOUTS,
+        max_retries: int | None = None,
+        retry: RetryPolicy | None = None,
+        api: Api = "auto",
+        allow_insecure_auth: bool = False,
+        transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
+        http_client: H | None = None,
+        client_kwargs: ClientKwargs | Mapping[str, Any] | None = None,
+        meters: Sequence[Meter] = (),
+        limits: Limits | None = None,
+        pull_missing: bool = False,
+        on_pull: OnPull | None = None,
+        on_token: OnToken | None = None,
+        count_tokens: bool = True,
+        memory: ServerMemory | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        if http_client is not None:
+            _check_alone(transport, client_kwargs, timeout)
+        kwargs = _client_kwargs(client_kwargs, transport)
+        self.http_client: H | None = http_client
+        self._settings = (
+            settings
+            if settings is not None
+            else make_settings(
+                _base_url(base_url, http_client),
+                api_key=api_key,
+                headers=kwargs.lift_headers(headers),
+                timeout=timeout,
+                max_retries=max_retries,
+                retry=retry,
+                api=api,
+                allow_insecure_auth=allow_insecure_auth,
+            )
+        )
+        self._client_kwargs = kwargs
+        self._config: Config | None = None
+        self.meters = tuple(meters)
+        self.limits = limits if limits is not None else Limits()
+        self.pull_missing = pull_missing
+        self.on_pull = on_pull
+        self.on_token = on_token
+        self.count_tokens = count_tokens
+        self.memory = memory if memory is not None else ServerMemory()
+        self._pool: Pool | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """Return what this client was told."""
+        return self._settings
+
+    @property
+    def config(self) -> Config:
+        """Return where requests go; the environment is read once, at the first use."""
+        if self._config is None:
+            self._config = self._settings.config(os.environ)
+        return self._config
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """Return the waits of this client, in seconds."""
+        return self._settings.timeouts
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """Return when this client tries again."""
+        return self._settings.retry
+
+    def account(self, call: Call[Any]) -> Account:
+        """Return what follows one call from its beginning to its end."""
+        return Account(self.meters, call, self.on_token)
+
+    def pull_turn(self, call: Call[Any]) -> Turn | None:
+        """Return the turn to pull a call's model, should it be missing; None to leave it so."""
+        if not self.pull_missing or not call.pullable or call.model is None:
+            return None
+        return pull_turn(self.config.endpoint.url, call.model)
+
+    def pull_call(self, missing: Call[Any]) -> Call[Progress]:
+        """Return what pulls the model of a call."""
+        model = missing.model if missing.model is not None else ""
+        return pull_call(self.config.endpoint.url, model)
+
+    def tell_pull(self, steps: Sequence[Progress]) -> None:
+        """Tell of the steps of a pull to who wants to know."""
+        if self.on_pull is not None:
+            for step in steps:
+                self.on_pull(step)
+
+    def wants_count(self, call: Call[Any], line: Any) -> bool:
+        """Tell whether the server may be asked for the tokens of an answer that this line ends."""
+        usage = getattr(line, "usage", None)
+        missing = call.count is not None and usage is not None and usage.estimated
+        return missing and self.count_tokens and self.memory.has_counter
+
+    def note_uncounted(self, error: OllamaError) -> None:
+        """Take note of why tokens were not counted: mostly, since the server does not do it."""
+        passing = (OllamaConnectionError, OllamaTimeoutError, ServerBusyError, StreamError)
+        self.memory.has_counter = isinstance(error, passing)
+        logger.debug("the tokens of an answer are estimated: %s", error)
+
+    def url(self, call: Call[Any]) -> str:
+        """Return where a call goes, without credentials."""
+        return self.config.endpoint.url + call.path
+
+    def request(self, http: H, call: Call[Any], content: Any) -> httpx.Request:
+        """Return the request of a call, not sent."""
+        headers = {"accept": "application/json, application/x-ndjson, text/event-stream"}
+        if call.upload is None and content is not None:
+            headers["content-type"] = "application/json"
+        headers.update(self.config.headers)
+        if "authorization" in http.headers and not self._settings.authenticates:
+            # What the caller's own httpx client sends goes before what the environment says.
+            headers.pop("authorization", None)
+        return http.build_request(call.method, self.url(call), headers=headers, content=content)
+
+    def refusal(self, call: Call[Any], response: httpx.Response, body: bytes) -> StatusError:
+        """Return (not raise) the error for an answer that is none."""
+        error = status_error(
+            method=call.method,
+            url=self.url(call),
+            status=response.status_code,
+            headers=response.headers,
+            body=body,
+            model=call.model,
+        )
+        if isinstance(error, ModelNotFoundError):
+            self.memory.forget(call.model)
+        if response.history:
+            # After 301 and 302 httpx sends GET: what is refused then is not what was asked.
+            final = f"{response.url.scheme}://{response.url.netloc.decode().rpartition('@')[2]}"
+            error.args = (f"{error.args[0]} It was redirected there: set base_url to {final}.",)
+        return error
+
+    def whole_answer(self, call: Call[T], data: bytes) -> T:
+        """Return the typed value of a whole answer's bytes."""
+        with reading(call.method, self.url(call)):
+            if call.may_be_empty and not data.strip():
+                return call.read({})
+            raw = parse_object(data)
+            if raw.get("error") is not None:
+                raise stream_failure(raw)
+            return call.read(raw)
+
+    def new_reader(self, call: Call[T]) -> Reader[T]:
+        """Return the memory of one stream.
+
+        Raises:
+            ConfigError: when the endpoint does not stream.
+        """
+        if call.reader is None:
+            raise ConfigError(f"{call.path} does not stream: send the call instead.")
+        return call.reader()
+
+    def pool(self) -> Pool:
+        """Return the connections, shared with clients of equal settings; made on first need."""
+        if self._pool is None or self._pool.is_foreign():
+            self._pool = acquire(self._settings, self.config, self._client_kwargs, self)
+        return self._pool
+
+    def leave_pool(self) -> Pool | None:
+        """Return the pool, which this client uses no longer; None when it used none."""
+        pool, self._pool = self._pool, None
+        return pool
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self.http_client is not None:
+            raise TypeError(
+                f"a {type(self).__name__} with an http_client of yours cannot be pickled: give "
+                "settings (base_url, timeout, client_kwargs) instead."
+            )
+        kept = self._client_kwargs.without_secrets()
+        lost = kept is not self._client_kwargs
+        settings = self._settings.after_pickle() if lost else self._settings
+        return {
+            "settings": settings,
+            "client_kwargs": kept,
+            **self._conduct(),
+        }
+
+    def _conduct(self) -> dict[str, Any]:
+        """Return what copies of every kind have as well."""
+        return {name: getattr(self, name) for name in _CONDUCT}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(
+            {name: state[name] for name in _CONDUCT},
+            http_client=None,
+            _settings=state["settings"],
+            _client_kwargs=state["client_kwargs"],
+            _config=None,
+            _pool=None,
+        )
+
+    def __deepcopy__(self, _: object) -> Self:
+        return type(self)(
+            settings=self._settings,
+            http_client=self.http_client,
+            client_kwargs=self._client_kwargs,
+            **self._conduct(),
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._settings.base_url!r})"
+
+
+def _base_url(
+    given: str | None, http_client: httpx.Client | httpx.AsyncClient | None
+) -> str | None:
+    if given is not None or http_client is None:
+        return given
+    url = str(http_client.base_url)
+    return url if url else None
+
+
+def _check_alone(transport: object, client_kwargs: object, timeout: object) -> None:
+    others = {
+        "transport": transport is not None,
+        "client_kwargs": bool(client_kwargs),
+        "timeout": timeout is not DEFAULT_TIMEOUTS,
+    }
+    if any(others.values()):
+        names = " and ".join(name for name, given in others.items() if given)
+        raise ConfigError(f"an http_client brings its own {names}: set that there instead.")
+
+
+def _client_kwargs(
+    given: ClientKwargs | Mapping[str, Any] | None,
+    transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None,
+) -> ClientKwargs:
+    parts = (
+        (given.both, given.sync, given.asynchronous)
+        if isinstance(given, ClientKwargs)
+        else (given,)
+    )
+    kwargs = ClientKwargs(*parts)
+    if transport is None:
+        return kwargs
+    if kwargs.both.get("transport") is not None:
+        raise ConfigError("give `transport` or client_kwargs['transport'], not both.")
+    return ClientKwargs({**kwargs.both, "transport": transport}, kwargs.sync, kwargs.asynchronous)

@@ -1,0 +1,374 @@
+"""The only module that moves bytes: `Client` and `AsyncClient`, two thin shells over one core.
+
+They stand one above the other and differ in async words alone; a test holds them equal.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import aclosing, closing
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import httpx
+import tenacity
+
+from ollama_transport.client.base import BaseClient
+from ollama_transport.client.endpoints import AsyncEndpoints, Endpoints
+from ollama_transport.errors import ModelNotFoundError, OllamaError
+from ollama_transport.net.errors import opening, reading
+from ollama_transport.wire.body import encode_body
+from ollama_transport.wire.calls import Call
+
+T = TypeVar("T")
+
+PIECE_BYTES = 1024 * 1024
+"""So much of a file is read at a time when it is sent or its digest is taken."""
+
+
+class Client(BaseClient[httpx.Client], Endpoints):
+    """Talk to one server, blocking; `AsyncClient` is the same for asyncio.
+
+    Made without any I/O: the environment is read and connections are opened by the first call.
+    Clients with equal settings share their connections. Use it from any number of threads, in
+    forked processes and through pickle (secrets stay behind, see `Settings`). Close it, or use it
+    as a context manager; a closed client opens again when it is used.
+
+    Every method raises: ConfigError, OllamaConnectionError, OllamaTimeoutError, ProtocolError,
+    StatusError and its kinds, StreamError and its kinds (see the tree in ``_errors``).
+    """
+
+    def send(self, call: Call[T]) -> T:
+        """Send a call and return its whole answer."""
+        call = self._named(call)
+        with self.limits:
+            with self.account(call) as account:
+                response = self._open(call, stream=False)
+                with closing(response):
+                    with reading(call.method, self.url(call)):
+                        data = response.read()
+                answer = self.whole_answer(call, data)
+                if self.wants_count(call, answer):
+                    answer = self._counted(call, answer, (answer,))
+                return account.noted(answer)
+
+    def stream(self, call: Call[T]) -> Generator[T]:
+        """Send a call and yield its lines as they come.
+
+        Closing the iterator, or dropping it, closes the connection at once and the server stops.
+        """
+        call = self._named(call)
+        reader = self.new_reader(call)
+        with self.limits:
+            with self.account(call) as account:
+                response = self._open(call, stream=True)
+                with closing(response):
+                    with reading(call.method, self.url(call), reader):
+                        for data in response.iter_bytes():
+                            for line in reader.feed(data):
+                                if call.count is not None and self.wants_count(call, line):
+                                    line = self._counted(call, line, reader.received)
+                                yield account.noted(line)
+                        for line in reader.finish():
+                            if self.wants_count(call, line):
+                                line = self._counted(call, line, reader.received)
+                            yield account.noted(line)
+
+    def close(self) -> None:
+        """Close the connections, unless another client of equal settings is using them."""
+        if (pool := self.leave_pool()) is not None:
+            pool.release(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open(self, call: Call[Any], *, stream: bool) -> httpx.Response:
+        try:
+            return self._present(call, stream)
+        except OllamaError as error:
+            if (instead := call.recovered(error)) is None:
+                raise
+        return self._present(instead, stream)
+
+    def _present(self, call: Call[Any], stream: bool) -> httpx.Response:
+        """Send a call, after pulling its model where that is missing and wanted."""
+        turn = self.pull_turn(call)
+        try:
+            return self._try(call, stream)
+        except ModelNotFoundError:
+            if turn is None:
+                raise
+            with turn as is_mine:
+                if is_mine:
+                    self._fetch(call)
+        return self._try(call, stream)
+
+    def _fetch(self, missing: Call[Any]) -> None:
+        # Not `pull_stream`: that would wait for a place, which the missing call has already.
+        call = self.pull_call(missing)
+        reader = self.new_reader(call)
+        response = self._try(call, stream=True)
+        with closing(response):
+            with reading(call.method, self.url(call), reader):
+                for data in response.iter_bytes():
+                    self.tell_pull(reader.feed(data))
+                self.tell_pull(reader.finish())
+
+    def _try(self, call: Call[Any], stream: bool) -> httpx.Response:
+        tries = tenacity.Retrying(**self.retry.tenacity_arguments(call.repeatable))
+        body = call.stream_body() if stream else call.whole_body()
+        content = None if body is None else encode_body(body)
+        return tries(self._send_once, call, content)
+
+    def _send_once(self, call: Call[Any], content: bytes | None) -> httpx.Response:
+        self.limits.wait()
+        http = self._http()
+        with opening(call.method, self.url(call)):
+            data = content if call.upload is None else _Pieces(call.upload)
+            request = self.request(http, call, data)
+            response = http.send(request, stream=True)
+            if response.is_success:
+                return response
+            with closing(response):
+                failure = response.read()
+        raise self.refusal(call, response, failure)
+
+    def _named(self, call: Call[T]) -> Call[T]:
+        if call.model is not None or call.capability is None:
+            return call
+        return call.with_model(self.resolve_model(None, call.capability))
+
+    def resolve_model(self, model: str | None, capability: str = "completion") -> str:
+        """Return a model's name; for None the server's first that can do what is asked.
+
+        That is looked up once for this client and logged; again when the server has it no more.
+        """
+        name = model if model is not None else self.memory.default(capability)
+        if name is not None:
+            return name
+        with self.memory.lookups.turn(capability) as is_mine:
+            if is_mine:
+                found = self.default_model(capability)
+                self.memory.choose(capability, found, self.config.endpoint.url)
+        return self.resolve_model(None, capability)
+
+    def _counted(self, call: Call[T], line: T, lines: Sequence[Any]) -> T:
+        """Return the last line of an answer with the server's own count of its tokens."""
+        counting = call.counting(lines)
+        try:
+            counts = [self._count(request) for request in counting.requests]
+        except OllamaError as error:
+            self.note_uncounted(error)
+            return line
+        counted: T = counting.put(line, counts)
+        return counted
+
+    def _count(self, call: Call[int]) -> int:
+        response = self._send_once(call, encode_body({} if call.body is None else call.body))
+        with closing(response):
+            with reading(call.method, self.url(call)):
+                data = response.read()
+        return self.whole_answer(call, data)
+
+    def _http(self) -> httpx.Client:
+        if self.http_client is not None:
+            return self.http_client
+        return self.pool().sync()
+
+    def _digest(self, path: Path) -> str:
+        digest = hashlib.sha256()
+        with closing(iter(_Pieces(path))) as pieces:
+            for piece in pieces:
+                digest.update(piece)
+        return f"sha256:{digest.hexdigest()}"
+
+
+class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
+    """Talk to one server from asyncio; `Client` is the same, blocking.
+
+    Made without any I/O: the environment is read and connections are opened by the first call.
+    Clients with equal settings share their connections, one pool for each event loop, which is
+    closed with its loop: two ``asyncio.run`` calls on one client work. It travels through pickle
+    (secrets stay behind, see `Settings`). Close it, or use it as a context manager; a closed
+    client opens again when it is used.
+
+    Every method raises: ConfigError, OllamaConnectionError, OllamaTimeoutError, ProtocolError,
+    StatusError and its kinds, StreamError and its kinds (see the tree in ``_errors``).
+    """
+
+    async def send(self, call: Call[T]) -> T:
+        """Send a call and return its whole answer."""
+        call = await self._named(call)
+        async with self.limits:
+            with self.account(call) as account:
+                response = await self._open(call, stream=False)
+                async with aclosing(response):
+                    with reading(call.method, self.url(call)):
+                        data = await response.aread()
+                answer = self.whole_answer(call, data)
+                if self.wants_count(call, answer):
+                    answer = await self._counted(call, answer, (answer,))
+                return account.noted(answer)
+
+    async def stream(self, call: Call[T]) -> AsyncGenerator[T]:
+        """Send a call and yield its lines as they come.
+
+        Closing the iterator, or dropping it, closes the connection at once and the server stops.
+        """
+        call = await self._named(call)
+        reader = self.new_reader(call)
+        async with self.limits:
+            with self.account(call) as account:
+                response = await self._open(call, stream=True)
+                async with aclosing(response):
+                    with reading(call.method, self.url(call), reader):
+                        async for data in response.aiter_bytes():
+                            for line in reader.feed(data):
+                                if call.count is not None and self.wants_count(call, line):
+                                    line = await self._counted(call, line, reader.received)
+                                yield account.noted(line)
+                        for line in reader.finish():
+                            if self.wants_count(call, line):
+                                line = await self._counted(call, line, reader.received)
+                            yield account.noted(line)
+
+    async def aclose(self) -> None:
+        """Close the connections, unless another client of equal settings is using them."""
+        if (pool := self.leave_pool()) is not None:
+            await pool.arelease(self)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def _open(self, call: Call[Any], *, stream: bool) -> httpx.Response:
+        try:
+            return await self._present(call, stream)
+        except OllamaError as error:
+            if (instead := call.recovered(error)) is None:
+                raise
+        return await self._present(instead, stream)
+
+    async def _present(self, call: Call[Any], stream: bool) -> httpx.Response:
+        """Send a call, after pulling its model where that is missing and wanted."""
+        turn = self.pull_turn(call)
+        try:
+            return await self._try(call, stream)
+        except ModelNotFoundError:
+            if turn is None:
+                raise
+            async with turn as is_mine:
+                if is_mine:
+                    await self._fetch(call)
+        return await self._try(call, stream)
+
+    async def _fetch(self, missing: Call[Any]) -> None:
+        # Not `pull_stream`: that would wait for a place, which the missing call has already.
+        call = self.pull_call(missing)
+        reader = self.new_reader(call)
+        response = await self._try(call, stream=True)
+        async with aclosing(response):
+            with reading(call.method, self.url(call), reader):
+                async for data in response.aiter_bytes():
+                    self.tell_pull(reader.feed(data))
+                self.tell_pull(reader.finish())
+
+    async def _try(self, call: Call[Any], stream: bool) -> httpx.Response:
+        tries = tenacity.AsyncRetrying(**self.retry.tenacity_arguments(call.repeatable))
+        body = call.stream_body() if stream else call.whole_body()
+        content = None if body is None else encode_body(body)
+        return await tries(self._send_once, call, content)
+
+    async def _send_once(self, call: Call[Any], content: bytes | None) -> httpx.Response:
+        await self.limits.await_start()
+        http = await self._http()
+        with opening(call.method, self.url(call)):
+            data = content if call.upload is None else _AsyncPieces(call.upload)
+            request = self.request(http, call, data)
+            response = await http.send(request, stream=True)
+            if response.is_success:
+                return response
+            async with aclosing(response):
+                failure = await response.aread()
+        raise self.refusal(call, response, failure)
+
+    async def _named(self, call: Call[T]) -> Call[T]:
+        if call.model is not None or call.capability is None:
+            return call
+        return call.with_model(await self.resolve_model(None, call.capability))
+
+    async def resolve_model(self, model: str | None, capability: str = "completion") -> str:
+        """Return a model's name; for None the server's first that can do what is asked.
+
+        That is looked up once for this client and logged; again when the server has it no more.
+        """
+        name = model if model is not None else self.memory.default(capability)
+        if name is not None:
+            return name
+        async with self.memory.lookups.turn(capability) as is_mine:
+            if is_mine:
+                found = await self.default_model(capability)
+                self.memory.choose(capability, found, self.config.endpoint.url)
+        return await self.resolve_model(None, capability)
+
+    async def _counted(self, call: Call[T], line: T, lines: Sequence[Any]) -> T:
+        """Return the last line of an answer with the server's own count of its tokens."""
+        counting = call.counting(lines)
+        try:
+            counts = [await self._count(request) for request in counting.requests]
+        except OllamaError as error:
+            self.note_uncounted(error)
+            return line
+        counted: T = counting.put(line, counts)
+        return counted
+
+    async def _count(self, call: Call[int]) -> int:
+        response = await self._send_once(call, encode_body({} if call.body is None else call.body))
+        async with aclosing(response):
+            with reading(call.method, self.url(call)):
+                data = await response.aread()
+        return self.whole_answer(call, data)
+
+    async def _http(self) -> httpx.AsyncClient:
+        if self.http_client is not None:
+            return self.http_client
+        return await self.pool().for_loop()
+
+    async def _digest(self, path: Path) -> str:
+        digest = hashlib.sha256()
+        async with aclosing(aiter(_AsyncPieces(path))) as pieces:
+            async for piece in pieces:
+                digest.update(piece)
+        return f"sha256:{digest.hexdigest()}"
+
+
+class _Pieces:
+    """Be a file's bytes, anew for each iteration: a redirect sends them once more."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __iter__(self) -> Generator[bytes]:
+        with self._path.open("rb") as file:
+            while piece := file.read(PIECE_BYTES):
+                yield piece
+
+
+class _AsyncPieces:
+    """Be the same, read in threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def __aiter__(self) -> AsyncGenerator[bytes]:
+        file = await asyncio.to_thread(self._path.open, "rb")
+        try:
+            while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
+                yield piece
+        finally:
+            file.close()

@@ -1,0 +1,278 @@
+"""The methods of the two clients, one for each endpoint; what they send is made by a dialect."""
+
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from typing import Any
+
+from ollama_transport.client.choices import can, likeliest
+from ollama_transport.client.transfers import AsyncTransfers, Transfers
+from ollama_transport.errors import ModelNotFoundError
+from ollama_transport.settings.client_settings import Config
+from ollama_transport.settings.values import KeepAlive
+from ollama_transport.wire.answers import (
+    ChatLine,
+    Embeddings,
+    FetchAnswer,
+    GenerateLine,
+    ModelSummary,
+    RunningModel,
+    SearchAnswer,
+    ShowAnswer,
+)
+from ollama_transport.wire.dialect import Dialect, dialect_of
+from ollama_transport.wire.native import calls as native
+from ollama_transport.wire.requests import ChatRequest, EmbedRequest, GenerateRequest
+
+
+def no_model(capability: str, url: str) -> ModelNotFoundError:
+    """Return (not raise) the error for a server none of whose models can do what is asked."""
+    example = {"embedding": "nomic-embed-text", "vision": "llama3.2-vision"}.get(
+        capability, "llama3.2"
+    )
+    return ModelNotFoundError(
+        f"no model at {url} has the capability {capability!r}: `ollama pull {example}` gets one.",
+        url=url,
+        status=404,
+    )
+
+
+class Endpoints(Transfers):
+    """Ask a server for everything it offers, blocking."""
+
+    @property
+    @abstractmethod
+    def config(self) -> Config:
+        """Return where requests go."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """Return the wire that chat, completion and embedding go over."""
+        return dialect_of(self.config)
+
+    def chat(self, request: ChatRequest) -> ChatLine:
+        """Return the next message of a chat, whole."""
+        return self.send(self.dialect.chat(request))
+
+    def chat_stream(self, request: ChatRequest) -> Generator[ChatLine]:
+        """Yield the next message of a chat, piece by piece; the last line has ``done``."""
+        return self.stream(self.dialect.chat(request))
+
+    def generate(self, request: GenerateRequest) -> GenerateLine:
+        """Return the completion of a prompt, whole."""
+        return self.send(self.dialect.generate(request))
+
+    def generate_stream(self, request: GenerateRequest) -> Generator[GenerateLine]:
+        """Yield the completion of a prompt, piece by piece; the last line has ``done``."""
+        return self.stream(self.dialect.generate(request))
+
+    def embed(self, request: EmbedRequest) -> Embeddings:
+        """Return the vectors of texts, in their order; no text sends no request."""
+        if not request.input:
+            return Embeddings([], model="" if request.model is None else request.model)
+        return self.send(self.dialect.embed(request))
+
+    def embeddings(
+        self,
+        model: str,
+        prompt: str,
+        *,
+        options: Mapping[str, Any] | None = None,
+        keep_alive: KeepAlive | None = None,
+    ) -> Embeddings:
+        """Return the vector of one text over the legacy endpoint, not normalised."""
+        call = native.embeddings(model, prompt, options=options, keep_alive=keep_alive)
+        return self.send(call)
+
+    def list(self) -> Sequence[ModelSummary]:
+        """Return the models that the server has; Ollama lists the newest first."""
+        answer = self.send(self.dialect.models())
+        return answer.models
+
+    def show(
+        self,
+        model: str,
+        *,
+        verbose: bool = False,
+        system: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> ShowAnswer:
+        """Return what the server knows of a model; ``verbose`` adds the long arrays.
+
+        ``system`` and ``options`` are shown as if the model had them.
+        """
+        call = native.show(model, verbose=verbose, system=system, options=options)
+        return self.send(call)
+
+    def capabilities(self, model: str) -> Sequence[str]:
+        """Return what a model can do: completion, tools, thinking, vision, embedding, …."""
+        found = (self.show(model)).capabilities
+        return [] if found is None else found
+
+    def context_length(self, model: str) -> int | None:
+        """Return the context a model was trained for, in tokens; None when unknown."""
+        return (self.show(model)).context_length
+
+    def default_model(self, capability: str = "completion") -> str:
+        """Return the first model of the list that can do what is asked.
+
+        An OpenAI-compatible server does not say what its models can do: the first is taken whose
+        name fits (an embedding model has "embed" in it), or else the first of all.
+
+        Raises:
+            ModelNotFoundError: when none can.
+        """
+        names = [model.name for model in self.list()]
+        if self.config.wire == "openai" and (first := likeliest(names, capability)) is not None:
+            return first
+        for name in names:
+            if can(self.show(name), name, capability):
+                return name
+        raise no_model(capability, self.config.endpoint.url)
+
+    def ps(self) -> Sequence[RunningModel]:
+        """Return the models in memory; waits while one is being loaded."""
+        answer = self.send(native.ps())
+        return answer.models
+
+    def version(self) -> str:
+        """Return the server's version."""
+        answer = self.send(native.version())
+        return answer.version
+
+    def load(self, model: str, *, keep_alive: KeepAlive | None = None) -> ChatLine:
+        """Load a model, and keep it for as long as ``keep_alive`` says."""
+        return self.send(native.chat(ChatRequest(model, keep_alive=keep_alive)))
+
+    def unload(self, model: str) -> ChatLine:
+        """Take a model out of memory."""
+        return self.send(native.chat(ChatRequest(model, keep_alive=0)))
+
+    def web_search(self, query: str, *, max_results: int | None = None) -> SearchAnswer:
+        """Search the web: at ollama.com with a key, or through a server that is signed in."""
+        cloud = self.config.endpoint.is_cloud
+        return self.send(native.web_search(query, max_results=max_results, cloud=cloud))
+
+    def web_fetch(self, url: str) -> FetchAnswer:
+        """Read a web page: at ollama.com with a key, or through a server that is signed in."""
+        return self.send(native.web_fetch(url, cloud=self.config.endpoint.is_cloud))
+
+
+class AsyncEndpoints(AsyncTransfers):
+    """Ask a server for everything it offers, from asyncio."""
+
+    @property
+    @abstractmethod
+    def config(self) -> Config:
+        """Return where requests go."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """Return the wire that chat, completion and embedding go over."""
+        return dialect_of(self.config)
+
+    async def chat(self, request: ChatRequest) -> ChatLine:
+        """Return the next message of a chat, whole."""
+        return await self.send(self.dialect.chat(request))
+
+    def chat_stream(self, request: ChatRequest) -> AsyncGenerator[ChatLine]:
+        """Yield the next message of a chat, piece by piece; the last line has ``done``."""
+        return self.stream(self.dialect.chat(request))
+
+    async def generate(self, request: GenerateRequest) -> GenerateLine:
+        """Return the completion of a prompt, whole."""
+        return await self.send(self.dialect.generate(request))
+
+    def generate_stream(self, request: GenerateRequest) -> AsyncGenerator[GenerateLine]:
+        """Yield the completion of a prompt, piece by piece; the last line has ``done``."""
+        return self.stream(self.dialect.generate(request))
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """Return the vectors of texts, in their order; no text sends no request."""
+        if not request.input:
+            return Embeddings([], model="" if request.model is None else request.model)
+        return await self.send(self.dialect.embed(request))
+
+    async def embeddings(
+        self,
+        model: str,
+        prompt: str,
+        *,
+        options: Mapping[str, Any] | None = None,
+        keep_alive: KeepAlive | None = None,
+    ) -> Embeddings:
+        """Return the vector of one text over the legacy endpoint, not normalised."""
+        call = native.embeddings(model, prompt, options=options, keep_alive=keep_alive)
+        return await self.send(call)
+
+    async def list(self) -> Sequence[ModelSummary]:
+        """Return the models that the server has; Ollama lists the newest first."""
+        answer = await self.send(self.dialect.models())
+        return answer.models
+
+    async def show(
+        self,
+        model: str,
+        *,
+        verbose: bool = False,
+        system: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> ShowAnswer:
+        """Return what the server knows of a model; ``verbose`` adds the long arrays.
+
+        ``system`` and ``options`` are shown as if the model had them.
+        """
+        call = native.show(model, verbose=verbose, system=system, options=options)
+        return await self.send(call)
+
+    async def capabilities(self, model: str) -> Sequence[str]:
+        """Return what a model can do: completion, tools, thinking, vision, embedding, …."""
+        found = (await self.show(model)).capabilities
+        return [] if found is None else found
+
+    async def context_length(self, model: str) -> int | None:
+        """Return the context a model was trained for, in tokens; None when unknown."""
+        return (await self.show(model)).context_length
+
+    async def default_model(self, capability: str = "completion") -> str:
+        """Return the first model of the list that can do what is asked.
+
+        An OpenAI-compatible server does not say what its models can do: the first is taken whose
+        name fits (an embedding model has "embed" in it), or else the first of all.
+
+        Raises:
+            ModelNotFoundError: when none can.
+        """
+        names = [model.name for model in await self.list()]
+        if self.config.wire == "openai" and (first := likeliest(names, capability)) is not None:
+            return first
+        for name in names:
+            if can(await self.show(name), name, capability):
+                return name
+        raise no_model(capability, self.config.endpoint.url)
+
+    async def ps(self) -> Sequence[RunningModel]:
+        """Return the models in memory; waits while one is being loaded."""
+        answer = await self.send(native.ps())
+        return answer.models
+
+    async def version(self) -> str:
+        """Return the server's version."""
+        answer = await self.send(native.version())
+        return answer.version
+
+    async def load(self, model: str, *, keep_alive: KeepAlive | None = None) -> ChatLine:
+        """Load a model, and keep it for as long as ``keep_alive`` says."""
+        return await self.send(native.chat(ChatRequest(model, keep_alive=keep_alive)))
+
+    async def unload(self, model: str) -> ChatLine:
+        """Take a model out of memory."""
+        return await self.send(native.chat(ChatRequest(model, keep_alive=0)))
+
+    async def web_search(self, query: str, *, max_results: int | None = None) -> SearchAnswer:
+        """Search the web: at ollama.com with a key, or through a server that is signed in."""
+        cloud = self.config.endpoint.is_cloud
+        return await self.send(native.web_search(query, max_results=max_results, cloud=cloud))
+
+    async def web_fetch(self, url: str) -> FetchAnswer:
+        """Read a web page: at ollama.com with a key, or through a server that is signed in."""
+        return await self.send(native.web_fetch(url, cloud=self.config.endpoint.is_cloud))

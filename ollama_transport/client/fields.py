@@ -1,0 +1,383 @@
+"""What every model class has in common: where its server is, and its clients' lives."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_serializer,
+    model_validator,
+)
+
+from ollama_transport.accounting.budget import Budget
+from ollama_transport.accounting.ledger import UsageLedger
+from ollama_transport.client.pair import Clients, Recipe
+from ollama_transport.errors import ConfigError
+from ollama_transport.settings.client_settings import (
+    SECRET_KWARGS,
+    Api,
+    ClientKwargs,
+    Settings,
+    is_secret_header,
+    make_settings,
+    split_credentials,
+)
+from ollama_transport.settings.host import DEFAULT_TIMEOUTS, Timeouts
+from ollama_transport.settings.options import unknown_name
+from ollama_transport.settings.retry import DEFAULT_MAX_RETRIES, DEFAULT_MAX_WAIT_S, RetryPolicy
+from ollama_transport.wire.hooks import OnPull, OnToken
+from ollama_transport.wire.requests import UnsupportedOptions
+
+if TYPE_CHECKING:
+    from ollama_transport.client.clients import AsyncClient, Client
+
+_OF_OWN_CLIENTS = (
+    "ledger",
+    "budget",
+    "pull_missing",
+    "on_pull",
+    "on_token",
+    "requests_per_minute",
+)
+
+
+class ServerFields(BaseModel):
+    """Say where the server is and how to reach it; hold the clients that do it.
+
+    A mixin for pydantic models. Making one does no I/O and reads no environment. Its clients are
+    made at the first call, shared between models of equal settings, and closed by `close`,
+    `aclose`, a ``with`` block, or when the last model that uses them is gone. Pickles leave
+    secrets behind: OLLAMA_API_KEY is asked again where they arrive.
+
+    Raises:
+        ConfigError: for a wrong or unknown argument, naming it and never showing a secret.
+    """
+
+    base_url: str | None = Field(
+        default=None,
+        description="Where the server is, in any form of OLLAMA_HOST; a suffix of /v1 speaks the "
+        "OpenAI-compatible wire. None asks OLLAMA_HOST and OLLAMA_PORT at the first call, and is "
+        "127.0.0.1:11434 without them. user:password@ becomes Basic auth.",
+    )
+    api: Api = Field(
+        default="auto",
+        description='The wire: "native" (/api), "openai" (/v1), or "auto" to go by the URL.',
+    )
+    api_key: SecretStr | None = Field(
+        default=None,
+        description="Sent as a Bearer token. None asks OLLAMA_API_KEY at the first call. Never "
+        "sent in clear to another machine, unless allow_insecure_auth says so.",
+    )
+    headers: dict[str, str] | None = Field(
+        default=None,
+        repr=False,
+        description="Headers for every request. Those that authenticate are moved to "
+        "secret_headers, so that no dump, trace or pickle shows them.",
+    )
+    secret_headers: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        exclude=True,
+        repr=False,
+        description="Headers that authenticate; taken out of `headers` and client_kwargs.",
+    )
+    credentials: SecretStr | None = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="user:password for Basic auth; taken out of base_url.",
+    )
+    timeout: Timeouts | float | tuple[float | None, float | None] | None = Field(
+        default=DEFAULT_TIMEOUTS,
+        description="Longest silence in seconds (default 300, since the first byte comes after "
+        "the model is loaded; 5 to connect), (connect, read), or None for no limit.",
+    )
+    max_retries: int = Field(
+        default=DEFAULT_MAX_RETRIES,
+        ge=0,
+        description="Tries after the first one, before the first byte of an answer only.",
+    )
+    retry_max_wait_s: float = Field(
+        default=DEFAULT_MAX_WAIT_S,
+        ge=0,
+        description="Longest total wait between the tries of one call, in seconds.",
+    )
+    allow_insecure_auth: bool = Field(
+        default=False, description="Let a key travel over plain http to another machine."
+    )
+    client_kwargs: dict[str, Any] = Field(
+        default_factory=dict,
+        repr=False,
+        description="Arguments for the httpx clients, blocking and asynchronous: verify, cert, "
+        "proxy, transport, ….",
+    )
+    sync_client_kwargs: dict[str, Any] = Field(
+        default_factory=dict, repr=False, description="The same, for the blocking client only."
+    )
+    async_client_kwargs: dict[str, Any] = Field(
+        default_factory=dict, repr=False, description="The same, for the asynchronous client only."
+    )
+    secrets_lost: bool = Field(
+        default=False,
+        exclude=True,
+        repr=False,
+        description="True after a pickle that had to leave secrets behind.",
+    )
+
+    ledger: UsageLedger | None = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="Counts every call; one ledger may serve any number of models.",
+    )
+    budget: Budget | None = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="Forbids calls once so much is used; one budget may serve many models.",
+    )
+    requests_per_minute: int | None = Field(
+        default=None, ge=1, description="Most requests begun in any minute; None is no limit."
+    )
+    max_concurrency: int | None = Field(
+        default=None, ge=1, description="Most requests in flight at once; None is no limit."
+    )
+
+    pull_missing: bool = Field(
+        default=False,
+        description="Pull a model that the server does not have, once however many calls want it, "
+        "and go on.",
+    )
+    on_pull: OnPull | None = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="Called as on_pull(progress) with each step of such a pull, by the call that "
+        "pulls, in its thread or event loop.",
+    )
+    on_token: OnToken | None = Field(
+        default=None,
+        exclude=True,
+        repr=False,
+        description="Called as on_token(text, is_thinking) with each piece of text as it comes, in "
+        "the thread or event loop of the call; a whole answer is one piece. What it raises ends "
+        "the call.",
+    )
+    count_tokens: bool = Field(
+        default=True,
+        description="Have the tokens counted by the /tokenize of an OpenAI-compatible server that "
+        "tells no usage, by up to two requests after such an answer. False, and without that "
+        "endpoint, they are estimated (Usage.estimated).",
+    )
+    unsupported_options: UnsupportedOptions = Field(
+        default="error",
+        description="What an OpenAI-compatible server cannot be sent (num_ctx, keep_alive, …): an "
+        '"error" that names it, or "drop" it.',
+    )
+    extra_body: dict[str, Any] | None = Field(
+        default=None,
+        description="Further top-level fields of every request, sent as they are: what one kind of "
+        "server alone reads.",
+    )
+
+    _clients: Clients = PrivateAttr(default_factory=Clients)
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, defer_build=True)
+
+    def __init__(self, **data: Any) -> None:
+        check_names(type(self), data)
+        try:
+            super().__init__(**data)
+        except ValidationError as error:
+            raise validation_error(type(self).__name__, error) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _part_secrets(cls, data: Any) -> Any:
+        return part_secrets(data) if isinstance(data, Mapping) else data
+
+    @model_validator(mode="after")
+    def _check_server(self) -> Self:
+        self.server_settings()
+        return self
+
+    @field_serializer("api_key")
+    def _hide(self, _: SecretStr | None) -> None:
+        return None
+
+    @field_serializer("client_kwargs", "sync_client_kwargs", "async_client_kwargs")
+    def _plain_kwargs(self, value: dict[str, Any]) -> dict[str, Any]:
+        return plain_kwargs(value)
+
+    def server_settings(self) -> Settings:
+        """Return the checked settings of the clients.
+
+        Raises:
+            ConfigError: for what cannot work.
+        """
+        secret = {name: value.get_secret_value() for name, value in self.secret_headers.items()}
+        settings = make_settings(
+            self.base_url,
+            api_key=self.api_key,
+            credentials=self.credentials,
+            headers={**(self.headers if self.headers is not None else {}), **secret},
+            timeout=self.timeout,
+            retry=RetryPolicy(self.max_retries, self.retry_max_wait_s),
+            api=self.api,
+            allow_insecure_auth=self.allow_insecure_auth,
+        )
+        return settings.after_pickle() if self.secrets_lost else settings
+
+    def sync_client(self) -> "Client":
+        """Return the blocking client, made on first need."""
+        return self._clients.sync(self._recipe())
+
+    def async_client(self) -> "AsyncClient":
+        """Return the asynchronous client, made on first need."""
+        return self._clients.asynchronous(self._recipe())
+
+    def use_clients(
+        self, sync: "Client | None" = None, asynchronous: "AsyncClient | None" = None
+    ) -> None:
+        """Use these clients instead of own ones; whoever made them closes them.
+
+        Raises:
+            ConfigError: when this model was told what only its own clients could do.
+        """
+        for name in _OF_OWN_CLIENTS:
+            if getattr(self, name) not in (None, False):
+                raise ConfigError(f"{name} is said to a client when it is made, and not here.")
+        self._clients = Clients(sync, asynchronous)
+
+    def chosen_model(self, capability: str = "completion") -> str | None:
+        """Return the model that was taken where none was named; None before that. Asks nobody."""
+        memories = self._clients.memories(self._recipe())
+        chosen = (memory.default(capability) for memory in memories)
+        return next((name for name in chosen if name is not None), None)
+
+    def request_fields(self) -> dict[str, Any]:
+        """Return what every request of this model has, by the names of the requests' fields."""
+        extra = {} if self.extra_body is None else dict(self.extra_body)
+        return {"extra": extra, "unsupported_options": self.unsupported_options}
+
+    def _recipe(self) -> Recipe:
+        return Recipe(
+            self.server_settings(),
+            ClientKwargs(self.client_kwargs, self.sync_client_kwargs, self.async_client_kwargs),
+            tuple(meter for meter in (self.ledger, self.budget) if meter is not None),
+            self.max_concurrency,
+            self.requests_per_minute,
+            self.pull_missing,
+            self.on_pull,
+            self.on_token,
+            self.count_tokens,
+        )
+
+    def close(self) -> None:
+        """Close the connections that no other model uses; the next call opens new ones."""
+        self._clients.close()
+
+    async def aclose(self) -> None:
+        """Close the connections that no other model uses; the next call opens new ones."""
+        await self._clients.aclose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __getstate__(self) -> dict[Any, Any]:
+        state: dict[Any, Any] = dict(super().__getstate__())
+        fields = state["__dict__"]
+        lost = bool(self.api_key or self.credentials or self.secret_headers or self.secrets_lost)
+        state["__dict__"] = fields | {
+            "api_key": None,
+            "credentials": None,
+            "secret_headers": {},
+            "secrets_lost": lost,
+            **{
+                name: {k: v for k, v in fields[name].items() if k not in SECRET_KWARGS}
+                for name in ("client_kwargs", "sync_client_kwargs", "async_client_kwargs")
+                if name in fields  # llama-index leaves out, with a word, what cannot be pickled
+            },
+        }
+        return state
+
+
+def check_names(cls: type[BaseModel], data: Mapping[str, Any]) -> None:
+    """Refuse constructor arguments that the class does not have.
+
+    Raises:
+        ConfigError: naming the nearest argument that there is.
+    """
+    known = set(cls.model_fields)
+    for field in cls.model_fields.values():
+        known.update(
+            name for name in (field.alias, field.validation_alias) if isinstance(name, str)
+        )
+    for name in data:
+        if name not in known:
+            raise unknown_name(f"argument of {cls.__name__}", name, known)
+
+
+def validation_error(owner: str, error: ValidationError) -> ConfigError:
+    """Return (not raise) pydantic's findings as ours; inputs are not shown, they may be secret."""
+    faults = [_fault(fault) for fault in error.errors(include_url=False, include_input=False)]
+    return ConfigError(f"{owner}: {'; '.join(faults)}")
+
+
+def _fault(fault: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in fault["loc"])
+    said = str(fault["msg"]).removeprefix("Value error, ")
+    return f"{where}: {said}" if where else said
+
+
+def part_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return constructor arguments with the secrets of URL and headers in fields of their own."""
+    parted = dict(data)
+    if isinstance(data.get("base_url"), str):
+        parted["base_url"], found = split_credentials(data["base_url"])
+        if found is not None:
+            parted["credentials"] = found
+    kwargs = dict(data.get("client_kwargs") or {})  # None is how the peers spell "none given"
+    given = {**dict(kwargs.pop("headers", None) or {}), **dict(data.get("headers") or {})}
+    if "client_kwargs" in data:
+        parted["client_kwargs"] = kwargs
+        _lift_timeout(parted, kwargs)
+    if given:
+        secret = {name: value for name, value in given.items() if is_secret_header(name)}
+        parted["headers"] = {n: v for n, v in given.items() if n not in secret} or None
+        parted["secret_headers"] = {**secret, **data.get("secret_headers", {})}
+    for name in ("sync_client_kwargs", "async_client_kwargs"):
+        if name in data and data[name] is None:
+            parted[name] = {}
+    return parted
+
+
+def _lift_timeout(parted: dict[str, Any], kwargs: dict[str, Any]) -> None:
+    """Let a timeout for httpx be ours, so that errors name the right seconds."""
+    if "timeout" in kwargs and "timeout" not in parted:
+        value = kwargs.pop("timeout")
+        if type(value).__module__.startswith("httpx"):  # an httpx.Timeout, without importing it
+            value = Timeouts(value.connect, value.read, value.write)
+        parted["timeout"] = value
+
+
+def plain_kwargs(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of httpx arguments may be written down: plain values, and no secrets."""
+    return {
+        name: item
+        for name, item in value.items()
+        if name not in SECRET_KWARGS and isinstance(item, str | int | float | bool | None)
+    }

@@ -1,0 +1,43 @@
+"""What a client has learnt of its server."""
+
+import logging
+
+from ollama_transport.concurrency.flights import Flights
+from ollama_transport.concurrency.forks import Lock
+
+logger = logging.getLogger("ollama_transport")
+
+
+class ServerMemory:
+    """Remember what was learnt of a server, for the two clients of a model together.
+
+    Pickles and deep copies begin anew.
+    """
+
+    def __init__(self) -> None:
+        self.lookups = Flights()
+        self.has_counter = True
+        """False once the server turned out to have no endpoint that counts tokens."""
+        self._lock = Lock()
+        self._defaults: dict[str, str] = {}
+
+    def default(self, capability: str) -> str | None:
+        """Return the model that was chosen for a capability; None when none was."""
+        return self._defaults.get(capability)
+
+    def choose(self, capability: str, model: str, url: str) -> None:
+        """Remember the model for a capability, and say which one it is."""
+        with self._lock:
+            self._defaults[capability] = model
+        logger.info(
+            "no model was named: %s is taken, the first at %s for %s", model, url, capability
+        )
+
+    def forget(self, model: str | None) -> None:
+        """Choose anew the next time, since the server does not have the model any more."""
+        with self._lock:
+            # A new dict, since `default` reads without the lock.
+            self._defaults = {c: name for c, name in self._defaults.items() if name != model}
+
+    def __reduce__(self) -> tuple[type["ServerMemory"], tuple[()]]:
+        return ServerMemory, ()

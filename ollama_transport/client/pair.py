@@ -1,0 +1,124 @@
+"""The two clients of a model: made on first need, shared by its copies, closed together."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ollama_transport.accounting.limits import Limits
+from ollama_transport.accounting.meters import Meter
+from ollama_transport.client.memory import ServerMemory
+from ollama_transport.concurrency.forks import Lock
+from ollama_transport.settings.client_settings import ClientKwargs, Settings
+from ollama_transport.wire.hooks import OnPull, OnToken
+
+if TYPE_CHECKING:
+    from ollama_transport.client.clients import AsyncClient, Client
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Say how a model's clients are made; equal recipes give the same clients."""
+
+    settings: Settings
+    kwargs: ClientKwargs
+    meters: tuple[Meter, ...] = ()
+    max_concurrency: int | None = None
+    requests_per_minute: int | None = None
+    pull_missing: bool = False
+    on_pull: OnPull | None = None
+    on_token: OnToken | None = None
+    count_tokens: bool = True
+
+    @property
+    def key(self) -> Hashable:
+        """Return what tells recipes apart."""
+        told = tuple(id(one) for one in (*self.meters, self.on_pull, self.on_token))
+        limits = (self.max_concurrency, self.requests_per_minute)
+        return self.settings, told, limits, self.pull_missing, self.count_tokens
+
+    def arguments(self, limits: Limits, memory: ServerMemory) -> dict[str, Any]:
+        """Return the arguments of either client."""
+        return {
+            "settings": self.settings,
+            "client_kwargs": self.kwargs,
+            "meters": self.meters,
+            "limits": limits,
+            "pull_missing": self.pull_missing,
+            "on_pull": self.on_pull,
+            "on_token": self.on_token,
+            "count_tokens": self.count_tokens,
+            "memory": memory,
+        }
+
+
+class Clients:
+    """Hold the clients of a model; its copies share them, its pickles begin anew."""
+
+    def __init__(
+        self, sync: "Client | None" = None, asynchronous: "AsyncClient | None" = None
+    ) -> None:
+        self._given_sync = sync
+        self._given_async = asynchronous
+        self._lock = Lock()
+        self._limits: dict[Hashable, Limits] = {}
+        self._memories: dict[Hashable, ServerMemory] = {}
+        self._sync: dict[Hashable, Client] = {}
+        self._async: dict[Hashable, AsyncClient] = {}
+
+    def sync(self, recipe: Recipe) -> "Client":
+        """Return the blocking client of a recipe."""
+        if self._given_sync is not None:
+            return self._given_sync
+        from ollama_transport.client.clients import Client  # here: it brings httpx, 40 ms of import
+
+        return self._kept(self._sync, recipe, lambda arguments: Client(**arguments))
+
+    def asynchronous(self, recipe: Recipe) -> "AsyncClient":
+        """Return the asynchronous client of a recipe."""
+        if self._given_async is not None:
+            return self._given_async
+        from ollama_transport.client.clients import AsyncClient  # see above
+
+        return self._kept(self._async, recipe, lambda arguments: AsyncClient(**arguments))
+
+    def _kept(
+        self, kept: dict[Hashable, T], recipe: Recipe, make: Callable[[dict[str, Any]], T]
+    ) -> T:
+        key = recipe.key
+        with self._lock:
+            if key not in kept:
+                # Both clients count against the same limits, and know the same of the server.
+                limits = self._limits.setdefault(
+                    key, Limits(recipe.max_concurrency, recipe.requests_per_minute)
+                )
+                memory = self._memories.setdefault(key, ServerMemory())
+                kept[key] = make(recipe.arguments(limits, memory))
+            return kept[key]
+
+    def memories(self, recipe: Recipe) -> list[ServerMemory]:
+        """Return what the clients of a recipe know of their server, as far as there are any."""
+        given = [client.memory for client in (self._given_sync, self._given_async) if client]
+        with self._lock:
+            own = self._memories.get(recipe.key)
+        return given if own is None else [*given, own]
+
+    def close(self) -> None:
+        """Close what was made here; connections of running loops close as soon as those run."""
+        clients: list[Client | AsyncClient] = [*self._sync.values(), *self._async.values()]
+        for client in clients:
+            if (pool := client.leave_pool()) is not None:
+                pool.release(client)
+
+    async def aclose(self) -> None:
+        """Close what was made here."""
+        for client in list(self._async.values()):
+            await client.aclose()
+        self.close()
+
+    def __deepcopy__(self, _: object) -> "Clients":
+        return Clients(self._given_sync, self._given_async)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Clients, (self._given_sync, self._given_async)

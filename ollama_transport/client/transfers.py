@@ -1,0 +1,237 @@
+"""The methods of the two clients that move, make and remove models."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import aclosing, closing
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ollama_transport.errors import RequestRejectedError
+from ollama_transport.wire.answers import Progress
+from ollama_transport.wire.calls import Call
+from ollama_transport.wire.native import calls as native
+from ollama_transport.wire.requests import CreateRequest
+
+T = TypeVar("T")
+
+
+class Transfers(ABC):
+    """Move, make and remove models, blocking."""
+
+    @abstractmethod
+    def send(self, call: Call[T]) -> T:
+        """Send a call and return its whole answer."""
+
+    @abstractmethod
+    def stream(self, call: Call[T]) -> Generator[T]:
+        """Send a call and yield its lines as they come."""
+
+    @abstractmethod
+    def _digest(self, path: Path) -> str: ...
+
+    def pull(self, model: str, *, insecure: bool = False) -> Progress:
+        """Get a model from its registry and return when it is there; call again to resume."""
+        return self.send(native.pull(model, insecure=insecure))
+
+    def pull_stream(self, model: str, *, insecure: bool = False) -> Generator[Progress]:
+        """Get a model from its registry, yielding the progress; call again to resume."""
+        return self.stream(native.pull(model, insecure=insecure))
+
+    def push(self, model: str, *, insecure: bool = False) -> Progress:
+        """Send a model to its registry and return when it is there."""
+        return self.send(native.push(model, insecure=insecure))
+
+    def push_stream(self, model: str, *, insecure: bool = False) -> Generator[Progress]:
+        """Send a model to its registry, yielding the progress."""
+        return self.stream(native.push(model, insecure=insecure))
+
+    def create(self, request: CreateRequest) -> Progress:
+        """Make a model of another one or of uploaded files."""
+        return self.send(native.create(request))
+
+    def create_stream(self, request: CreateRequest) -> Generator[Progress]:
+        """Make a model of another one or of uploaded files, yielding the progress."""
+        return self.stream(native.create(request))
+
+    def create_from_gguf(
+        self,
+        model: str,
+        path: Path | str,
+        *,
+        system: str | None = None,
+        template: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> Progress:
+        """Make a model of a GGUF file on disk: upload it, unless the server has it, and create.
+
+        ``more`` are further fields of `CreateRequest`, such as ``license`` or ``quantize``.
+        OSError when the file cannot be read.
+        """
+        files = {Path(path).name: self.upload(path)}
+        return self.create(
+            CreateRequest(
+                model, files=files, system=system, template=template, parameters=parameters, **more
+            )
+        )
+
+    def create_from_gguf_stream(
+        self,
+        model: str,
+        path: Path | str,
+        *,
+        system: str | None = None,
+        template: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> Generator[Progress]:
+        """Do as `create_from_gguf`, yielding the progress of what comes after the upload."""
+        files = {Path(path).name: self.upload(path)}
+        request = CreateRequest(
+            model, files=files, system=system, template=template, parameters=parameters, **more
+        )
+        with closing(self.create_stream(request)) as steps:
+            for step in steps:  # noqa: UP028 # the asynchronous twin cannot delegate
+                yield step
+
+    def upload(self, path: Path | str) -> str:
+        """Send a file to the server, unless it has it, and return its digest for `create`.
+
+        The file is read twice from disk, piece by piece: for its digest, and to be sent. OSError
+        when it cannot be read.
+        """
+        digest = self._digest(Path(path))
+        # Asked first: to an upload of what it has, the server answers without reading, and the
+        # connection resets under the sender (wire reference 14).
+        if not self._has_blob(digest):
+            self.send(native.blob_upload(digest, Path(path)))
+        return digest
+
+    def _has_blob(self, digest: str) -> bool:
+        try:
+            self.send(native.blob_exists(digest))
+        except RequestRejectedError as error:
+            # 400 would be a digest that is none (wire reference 5.7).
+            if error.status != 404:
+                raise
+            return False
+        return True
+
+    def copy(self, source: str, destination: str) -> None:
+        """Give a model a second name."""
+        self.send(native.copy(source, destination))
+
+    def delete(self, model: str) -> None:
+        """Remove a model from the server."""
+        self.send(native.delete(model))
+
+
+class AsyncTransfers(ABC):
+    """Move, make and remove models, from asyncio."""
+
+    @abstractmethod
+    async def send(self, call: Call[T]) -> T:
+        """Send a call and return its whole answer."""
+
+    @abstractmethod
+    def stream(self, call: Call[T]) -> AsyncGenerator[T]:
+        """Send a call and yield its lines as they come."""
+
+    @abstractmethod
+    async def _digest(self, path: Path) -> str: ...
+
+    async def pull(self, model: str, *, insecure: bool = False) -> Progress:
+        """Get a model from its registry and return when it is there; call again to resume."""
+        return await self.send(native.pull(model, insecure=insecure))
+
+    def pull_stream(self, model: str, *, insecure: bool = False) -> AsyncGenerator[Progress]:
+        """Get a model from its registry, yielding the progress; call again to resume."""
+        return self.stream(native.pull(model, insecure=insecure))
+
+    async def push(self, model: str, *, insecure: bool = False) -> Progress:
+        """Send a model to its registry and return when it is there."""
+        return await self.send(native.push(model, insecure=insecure))
+
+    def push_stream(self, model: str, *, insecure: bool = False) -> AsyncGenerator[Progress]:
+        """Send a model to its registry, yielding the progress."""
+        return self.stream(native.push(model, insecure=insecure))
+
+    async def create(self, request: CreateRequest) -> Progress:
+        """Make a model of another one or of uploaded files."""
+        return await self.send(native.create(request))
+
+    def create_stream(self, request: CreateRequest) -> AsyncGenerator[Progress]:
+        """Make a model of another one or of uploaded files, yielding the progress."""
+        return self.stream(native.create(request))
+
+    async def create_from_gguf(
+        self,
+        model: str,
+        path: Path | str,
+        *,
+        system: str | None = None,
+        template: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> Progress:
+        """Make a model of a GGUF file on disk: upload it, unless the server has it, and create.
+
+        ``more`` are further fields of `CreateRequest`, such as ``license`` or ``quantize``.
+        OSError when the file cannot be read.
+        """
+        files = {Path(path).name: await self.upload(path)}
+        return await self.create(
+            CreateRequest(
+                model, files=files, system=system, template=template, parameters=parameters, **more
+            )
+        )
+
+    async def create_from_gguf_stream(
+        self,
+        model: str,
+        path: Path | str,
+        *,
+        system: str | None = None,
+        template: str | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        **more: Any,
+    ) -> AsyncGenerator[Progress]:
+        """Do as `create_from_gguf`, yielding the progress of what comes after the upload."""
+        files = {Path(path).name: await self.upload(path)}
+        request = CreateRequest(
+            model, files=files, system=system, template=template, parameters=parameters, **more
+        )
+        async with aclosing(self.create_stream(request)) as steps:
+            async for step in steps:
+                yield step
+
+    async def upload(self, path: Path | str) -> str:
+        """Send a file to the server, unless it has it, and return its digest for `create`.
+
+        The file is read twice from disk, piece by piece: for its digest, and to be sent. OSError
+        when it cannot be read.
+        """
+        digest = await self._digest(Path(path))
+        # Asked first: to an upload of what it has, the server answers without reading, and the
+        # connection resets under the sender (wire reference 14).
+        if not await self._has_blob(digest):
+            await self.send(native.blob_upload(digest, Path(path)))
+        return digest
+
+    async def _has_blob(self, digest: str) -> bool:
+        try:
+            await self.send(native.blob_exists(digest))
+        except RequestRejectedError as error:
+            # 400 would be a digest that is none (wire reference 5.7).
+            if error.status != 404:
+                raise
+            return False
+        return True
+
+    async def copy(self, source: str, destination: str) -> None:
+        """Give a model a second name."""
+        await self.send(native.copy(source, destination))
+
+    async def delete(self, model: str) -> None:
+        """Remove a model from the server."""
+        await self.send(native.delete(model))

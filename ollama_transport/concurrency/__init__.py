@@ -1,0 +1,1 @@
+"""Tools for threads, event loops and forks: locks, gates, and work that is done once."""

@@ -1,0 +1,159 @@
+"""Do a thing once, however many threads and tasks of any event loop want it at that time."""
+
+import asyncio
+import copy
+import threading
+from collections import deque
+from collections.abc import Hashable
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Literal
+
+from ollama_transport.concurrency.forks import renew_in_forks
+from ollama_transport.concurrency.loops import is_on_loop
+from ollama_transport.errors import OllamaError
+
+_TAKE_OVER, _DONE = True, False
+
+
+class Flights:
+    """Let the first who wants a thing do it, while the others wait for that.
+
+    >>> with flights.turn(key) as is_mine:
+    ...     if is_mine:
+    ...         do_it()
+
+    Where it fails with an OllamaError, each of the waiting raises a copy of it. Where the one who
+    does it is cancelled, or fails with anything else, the next of the waiting takes over. Who would
+    block an event loop does it as well instead: it may be a task of that very loop that is at it.
+    """
+
+    def __init__(self) -> None:
+        self._landings: dict[Hashable, int] = {}
+        self.begin_anew()
+        renew_in_forks(self)
+
+    def begin_anew(self) -> None:
+        """Have nobody at work and nobody waiting."""
+        self._lock = threading.Lock()
+        self._waiting: dict[Hashable, deque[Future[bool]]] = {}
+
+    def turn(self, key: Hashable) -> "Turn":
+        """Return a context manager, plain or asynchronous, which tells whether to do the thing.
+
+        It counts as done as well when somebody did it between this call and the entry.
+        """
+        return Turn(self, key)
+
+    def landings(self, key: Hashable) -> int:
+        """Return how often the thing was done."""
+        with self._lock:
+            return self._landings.get(key, 0)
+
+    def board(self, key: Hashable, seen: int) -> Future[bool]:
+        """Return what to wait for: True is that the thing is to be done, False that it was."""
+        turn: Future[bool] = Future()
+        # In one hold of the lock, or two could both find nobody at it.
+        with self._lock:
+            if self._landings.get(key, 0) != seen:
+                turn.set_result(_DONE)
+            elif (waiting := self._waiting.get(key)) is not None:
+                waiting.append(turn)
+            else:
+                self._waiting[key] = deque()
+                turn.set_result(_TAKE_OVER)
+        return turn
+
+    def land(self, key: Hashable) -> None:
+        """Tell the waiting that the thing is done."""
+        with self._lock:
+            self._landings[key] = self._landings.get(key, 0) + 1
+            for turn in self._waiting.pop(key, ()):
+                if turn.set_running_or_notify_cancel():
+                    turn.set_result(_DONE)
+
+    def fail(self, key: Hashable, error: OllamaError) -> None:
+        """Tell the waiting that the thing cannot be done."""
+        with self._lock:
+            for turn in self._waiting.pop(key, ()):
+                if turn.set_running_or_notify_cancel():
+                    # A copy each: whoever catches one may add to it.
+                    turn.set_exception(copy.copy(error))
+
+    def hand_over(self, key: Hashable) -> None:
+        """Let the next of the waiting do it."""
+        with self._lock:
+            self._hand_over(key)
+
+    def _hand_over(self, key: Hashable) -> None:
+        waiting = self._waiting.get(key, deque())
+        while waiting:
+            turn = waiting.popleft()
+            # False where somebody gave up waiting in the meantime.
+            if turn.set_running_or_notify_cancel():
+                turn.set_result(_TAKE_OVER)
+                return
+        self._waiting.pop(key, None)
+
+    def withdraw(self, key: Hashable, turn: Future[bool]) -> None:
+        """Give up waiting; a turn that was given just now goes to the next."""
+        with self._lock:
+            if not turn.cancel() and turn.exception() is None and turn.result() is _TAKE_OVER:
+                self._hand_over(key)
+
+
+class Turn:
+    """Be one who wants a thing done; for one use. Entering returns whether to do it."""
+
+    def __init__(self, flights: Flights, key: Hashable) -> None:
+        self._flights = flights
+        self._key = key
+        # From now on: what is done between here and the entry need not be done again.
+        self._seen = flights.landings(key)
+        self._is_mine = False
+
+    def __enter__(self) -> bool:
+        turn = self._flights.board(self._key, self._seen)
+        if not turn.done() and is_on_loop():
+            self._flights.withdraw(self._key, turn)
+            return True
+        try:
+            self._is_mine = turn.result()
+        except BaseException:
+            self._flights.withdraw(self._key, turn)
+            raise
+        return self._is_mine
+
+    async def __aenter__(self) -> bool:
+        turn = self._flights.board(self._key, self._seen)
+        try:
+            self._is_mine = await asyncio.wrap_future(turn)
+        except BaseException:
+            self._flights.withdraw(self._key, turn)
+            raise
+        return self._is_mine
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> Literal[False]:
+        if not self._is_mine:
+            return False
+        if error is None:
+            self._flights.land(self._key)
+        elif isinstance(error, OllamaError):
+            self._flights.fail(self._key, error)
+        else:
+            # Cancelled, or a bug: the next one may still succeed.
+            self._flights.hand_over(self._key)
+        return False
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> Literal[False]:
+        return self.__exit__(kind, error, traceback)

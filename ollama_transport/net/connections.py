@@ -1,0 +1,331 @@
+"""Connections below httpx's transports: as httpcore's own, with bodies read at a third of the cost.
+
+The pool, its limits and its keep-alive are httpcore's. `Connection` and `AsyncConnection` stand one
+above the other and differ in async words alone; a test holds them equal.
+"""
+
+import contextlib
+import ssl
+import threading
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from typing import Any, Generic, Literal, TypeVar
+
+import httpcore
+import httpx
+
+from ollama_transport.net.http11 import Exchange, Head
+from ollama_transport.net.streams import LoopStream, SocketStream
+
+JOINED_BYTES = 16 * 1024
+"""A request up to so long goes out in one piece."""
+
+S = TypeVar("S", SocketStream, LoopStream)
+
+
+class _Standing(Generic[S]):
+    """Know how a connection stands, for the pool to decide by."""
+
+    def __init__(
+        self, origin: httpcore.Origin, tls: ssl.SSLContext | None, keepalive_s: float | None
+    ) -> None:
+        self._origin = origin
+        self._tls = tls if origin.scheme == b"https" else None
+        self._keepalive_s = keepalive_s
+        self._standing: Literal["new", "active", "idle", "closed"] = "new"
+        self._idle_since = 0.0
+        self._stream: S | None = None
+        self._lock = threading.Lock()
+
+    def can_handle_request(self, origin: httpcore.Origin) -> bool:
+        """Tell whether this is a connection to that server."""
+        return origin == self._origin
+
+    def is_available(self) -> bool:
+        """Tell whether a request may be sent over it."""
+        return self._standing == "idle"
+
+    def is_idle(self) -> bool:
+        """Tell whether it waits for a request."""
+        return self._standing == "idle"
+
+    def is_closed(self) -> bool:
+        """Tell whether it is of no further use."""
+        return self._standing == "closed"
+
+    def has_expired(self) -> bool:
+        """Tell whether it has waited too long, or the server has closed it."""
+        if self._standing != "idle" or self._stream is None:
+            return False
+        too_long = self._keepalive_s is not None and (
+            time.monotonic() > self._idle_since + self._keepalive_s
+        )
+        return too_long or self._stream.is_readable()
+
+    def info(self) -> str:
+        """Return what the pool shows of it."""
+        return f"{str(self._origin)!r}, HTTP/1.1, {self._standing.upper()}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} [{self.info()}]>"
+
+    def rest(self) -> None:
+        """Take note that an answer was read, and wait for the next request."""
+        if self._standing == "active":
+            self._idle_since = time.monotonic()
+            self._standing = "idle"
+
+    def _begin(self) -> None:
+        with self._lock:
+            # Two requests may be given one idle connection: the pool looks for another then.
+            if self._standing not in ("new", "idle"):
+                raise httpcore.ConnectionNotAvailable
+            self._standing = "active"
+
+    def _where(self) -> tuple[str, int, ssl.SSLContext | None]:
+        if self._tls is not None:
+            self._tls.set_alpn_protocols(["http/1.1"])
+        return self._origin.host.decode("ascii"), self._origin.port, self._tls
+
+
+def _timeouts(request: httpcore.Request) -> dict[str, float | None]:
+    found: dict[str, float | None] = request.extensions.get("timeout", {})
+    return found
+
+
+def _limits(limits: httpx.Limits) -> dict[str, Any]:
+    return {
+        "max_connections": limits.max_connections,
+        "max_keepalive_connections": limits.max_keepalive_connections,
+        "keepalive_expiry": limits.keepalive_expiry,
+    }
+
+
+class Connection(_Standing[SocketStream], httpcore.ConnectionInterface):
+    """Be a connection to one server, opened by its first request."""
+
+    def handle_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Send a request and return its answer, the body of which is still to be read."""
+        self._begin()
+        timeouts = _timeouts(request)
+        try:
+            if self._stream is None:
+                self._stream = SocketStream.open(*self._where(), timeouts.get("connect"))
+            head = self._exchange(request, self._stream, timeouts)
+        except BaseException:
+            self.close()
+            raise
+        content = _Content(self, self._stream, head, timeouts.get("read"))
+        return httpcore.Response(
+            head.status, headers=head.headers, content=content, extensions=head.extensions
+        )
+
+    def _exchange(
+        self, request: httpcore.Request, stream: SocketStream, timeouts: dict[str, float | None]
+    ) -> Head:
+        exchange = Exchange(request.method)
+        # A server may refuse a request before it has read all of it: its answer tells why.
+        with contextlib.suppress(httpcore.WriteError):
+            self._send(request, exchange, stream, timeouts.get("write"))
+        head = None
+        while head is None:
+            head = exchange.receive(stream.read(timeouts.get("read")))
+        return head
+
+    def _send(
+        self,
+        request: httpcore.Request,
+        exchange: Exchange,
+        stream: SocketStream,
+        wait_s: float | None,
+    ) -> None:
+        held = exchange.request(request.url.target, request.headers)
+        assert isinstance(request.stream, Iterable)
+        for piece in request.stream:
+            data = exchange.content(piece)
+            if len(held) + len(data) > JOINED_BYTES:
+                stream.write(held, wait_s)
+                held = data
+            else:
+                held += data
+        stream.write(held + exchange.end(), wait_s)
+
+    def close(self) -> None:
+        """Close the connection, whatever is under way, and wait until it is gone."""
+        self._standing = "closed"
+        if self._stream is not None:
+            self._stream.close()
+            self._stream.wait_closed()
+
+
+class _Content:
+    """Be the body of an answer, read as it comes."""
+
+    def __init__(
+        self, connection: Connection, stream: SocketStream, head: Head, wait_s: float | None
+    ) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._head = head
+        self._wait_s = wait_s
+        self._closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        body, read, wait_s = self._head.body, self._stream.read, self._wait_s
+        if content := body.feed(self._head.first):
+            yield content
+        while not body.finished:
+            data = read(wait_s)
+            if not data:
+                body.end()
+            elif content := body.feed(data):
+                yield content
+
+    def close(self) -> None:
+        """Give the connection back, or close it when there is more to come: the server stops."""
+        if not self._closed:
+            self._closed = True
+            whole = self._head.body.finished and not self._head.body.has_surplus
+            if whole and self._head.reusable:
+                self._connection.rest()
+            else:
+                self._connection.close()
+
+
+class ConnectionPool(httpcore.ConnectionPool):
+    """Be httpcore's pool, of our connections."""
+
+    def __init__(self, tls: ssl.SSLContext, limits: httpx.Limits) -> None:
+        super().__init__(tls, **_limits(limits))
+        self._for_each = (tls, limits.keepalive_expiry)
+
+    def create_connection(self, origin: httpcore.Origin) -> Connection:
+        """Return a connection to a server, not opened yet."""
+        return Connection(origin, *self._for_each)
+
+
+class Transport(httpx.HTTPTransport):
+    """Be httpx's transport over our connections.
+
+    A subclass that sends as its parent does: vcrpy, pytest-httpx, respx and tracers put their own
+    method in its place there, and see the requests here as well.
+    """
+
+    def __init__(self, tls: ssl.SSLContext, limits: httpx.Limits) -> None:
+        super().__init__(tls, limits=limits)
+        self._pool = ConnectionPool(tls, limits)
+
+
+class AsyncConnection(_Standing[LoopStream], httpcore.AsyncConnectionInterface):
+    """Be a connection to one server, opened by its first request."""
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        """Send a request and return its answer, the body of which is still to be read."""
+        self._begin()
+        timeouts = _timeouts(request)
+        try:
+            if self._stream is None:
+                self._stream = await LoopStream.open(*self._where(), timeouts.get("connect"))
+            head = await self._exchange(request, self._stream, timeouts)
+        except BaseException:
+            await self.aclose()
+            raise
+        content = _AsyncContent(self, self._stream, head, timeouts.get("read"))
+        return httpcore.Response(
+            head.status, headers=head.headers, content=content, extensions=head.extensions
+        )
+
+    async def _exchange(
+        self, request: httpcore.Request, stream: LoopStream, timeouts: dict[str, float | None]
+    ) -> Head:
+        exchange = Exchange(request.method)
+        # A server may refuse a request before it has read all of it: its answer tells why.
+        with contextlib.suppress(httpcore.WriteError):
+            await self._send(request, exchange, stream, timeouts.get("write"))
+        head = None
+        while head is None:
+            head = exchange.receive(await stream.read(timeouts.get("read")))
+        return head
+
+    async def _send(
+        self,
+        request: httpcore.Request,
+        exchange: Exchange,
+        stream: LoopStream,
+        wait_s: float | None,
+    ) -> None:
+        held = exchange.request(request.url.target, request.headers)
+        assert isinstance(request.stream, AsyncIterable)
+        async for piece in request.stream:
+            data = exchange.content(piece)
+            if len(held) + len(data) > JOINED_BYTES:
+                await stream.write(held, wait_s)
+                held = data
+            else:
+                held += data
+        await stream.write(held + exchange.end(), wait_s)
+
+    async def aclose(self) -> None:
+        """Close the connection, whatever is under way, and wait until it is gone."""
+        self._standing = "closed"
+        if self._stream is not None:
+            self._stream.close()
+            await self._stream.wait_closed()
+
+
+class _AsyncContent:
+    """Be the body of an answer, read as it comes."""
+
+    def __init__(
+        self, connection: AsyncConnection, stream: LoopStream, head: Head, wait_s: float | None
+    ) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._head = head
+        self._wait_s = wait_s
+        self._closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        body, read, wait_s = self._head.body, self._stream.read, self._wait_s
+        if content := body.feed(self._head.first):
+            yield content
+        while not body.finished:
+            data = await read(wait_s)
+            if not data:
+                body.end()
+            elif content := body.feed(data):
+                yield content
+
+    async def aclose(self) -> None:
+        """Give the connection back, or close it when there is more to come: the server stops."""
+        if not self._closed:
+            self._closed = True
+            whole = self._head.body.finished and not self._head.body.has_surplus
+            if whole and self._head.reusable:
+                self._connection.rest()
+            else:
+                await self._connection.aclose()
+
+
+class AsyncConnectionPool(httpcore.AsyncConnectionPool):
+    """Be httpcore's pool, of our connections."""
+
+    def __init__(self, tls: ssl.SSLContext, limits: httpx.Limits) -> None:
+        super().__init__(tls, **_limits(limits))
+        self._for_each = (tls, limits.keepalive_expiry)
+
+    def create_connection(self, origin: httpcore.Origin) -> AsyncConnection:
+        """Return a connection to a server, not opened yet."""
+        return AsyncConnection(origin, *self._for_each)
+
+
+class AsyncTransport(httpx.AsyncHTTPTransport):
+    """Be httpx's transport over our connections.
+
+    A subclass that sends as its parent does: vcrpy, pytest-httpx, respx and tracers put their own
+    method in its place there, and see the requests here as well.
+    """
+
+    def __init__(self, tls: ssl.SSLContext, limits: httpx.Limits) -> None:
+        super().__init__(tls, limits=limits)
+        self._pool = AsyncConnectionPool(tls, limits)

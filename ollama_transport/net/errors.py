@@ -1,0 +1,126 @@
+"""Turn what httpx raises into errors of ours; nothing of httpx leaves the package."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import httpx
+
+from ollama_transport.errors import (
+    OllamaConnectionError,
+    OllamaError,
+    OllamaTimeoutError,
+    ProtocolError,
+    StreamError,
+)
+from ollama_transport.wire.calls import truncated
+
+_PHASES: dict[type[httpx.TimeoutException], str] = {
+    httpx.ConnectTimeout: "connect",
+    httpx.ReadTimeout: "read",
+    httpx.WriteTimeout: "write",
+    httpx.PoolTimeout: "pool",
+}
+# Everything that httpx defines; InvalidURL, StreamError and CookieConflict have no common root.
+_HTTPX_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.CookieConflict)
+_HINTS = {
+    "connect": "Check the address and the network, or raise the connect timeout.",
+    "read": "The first byte comes after the model is loaded, and a long prompt takes time: raise "
+    "the timeout (it is the longest silence allowed), or load the model beforehand.",
+    "write": "Raise the timeout.",
+    "pool": "Too many calls at once: raise the pool's limits.",
+}
+
+
+class Received(Protocol):
+    """Be what knows how much of an answer has come."""
+
+    @property
+    def received(self) -> tuple[Any, ...]:
+        """Return the lines that came so far."""
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether nothing is missing."""
+
+
+@contextmanager
+def opening(method: str, url: str) -> Iterator[None]:
+    """Map what fails before the answer's first byte; a plain context manager, for async as well."""
+    try:
+        yield
+    except _HTTPX_ERRORS as error:
+        raise _opening_error(error, method, url) from error
+    except RuntimeError as error:
+        # httpx has no class for this: somebody closed the client while the call was on its way.
+        if "client has been closed" not in str(error):
+            raise
+        raise OllamaConnectionError(f"{method} {url}: {error}", url=url) from error
+
+
+@contextmanager
+def reading(method: str, url: str, reader: Received | None = None) -> Iterator[None]:
+    """Map what fails while an answer is read; what had come is in the error.
+
+    A connection that breaks after the last line of a stream has done its work: no error.
+    """
+    try:
+        yield
+    except httpx.TimeoutException as error:
+        raise _timeout(error, method, url) from error
+    except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
+        # Headers came, so the server was at work: this is no failure to connect.
+        if reader is None or not reader.complete:
+            raise truncated(() if reader is None else reader.received, url=url) from error
+    except _HTTPX_ERRORS as error:
+        raise _opening_error(error, method, url) from error
+    except (ProtocolError, StreamError) as error:
+        if not error.url:
+            _locate(error, method, url)
+        raise
+
+
+def _locate(error: ProtocolError | StreamError, method: str, url: str) -> None:
+    error.url = url
+    error.args = (f"{error.args[0]} ({method} {url})",)
+
+
+def _opening_error(error: Exception, method: str, url: str) -> OllamaError:
+    if isinstance(error, httpx.TimeoutException):
+        return _timeout(error, method, url)
+    if isinstance(error, httpx.ConnectError | httpx.ProxyError):
+        return OllamaConnectionError(
+            f"no server answers at {url} ({error}). {_connect_hint(str(error))}", url=url
+        )
+    if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
+        return OllamaConnectionError(
+            f"the server at {url} closed the connection before it answered {method} ({error}). "
+            "See its log.",
+            url=url,
+            # It went out, so the server may be at work on it: not every call may go twice.
+            sent=True,
+        )
+    return ProtocolError(f"{method} {url} failed: {type(error).__name__}: {error}.", url=url)
+
+
+def _connect_hint(text: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "Give the authority that signed it: client_kwargs={'verify': ssl_context}."
+    if "SSL" in text:
+        # Ollama itself has no TLS (wire reference 1.1): https needs a proxy before it.
+        return "Something is there, but it does not speak TLS: try http:// in base_url."
+    return "Is Ollama running there (`ollama serve`)? Else set base_url or OLLAMA_HOST."
+
+
+def _timeout(error: httpx.TimeoutException, method: str, url: str) -> OllamaTimeoutError:
+    phase = _PHASES.get(type(error), "read")
+    # The request knows it best: an http_client of the user's has timeouts of its own.
+    seconds = error.request.extensions.get("timeout", {}).get(phase)
+    return OllamaTimeoutError(
+        f"{method} {url}: nothing for {seconds:g} s ({phase}). {_HINTS[phase]}"
+        if seconds is not None
+        else f"{method} {url} timed out ({phase}). {_HINTS[phase]}",
+        url=url,
+        phase=phase,
+        timeout_s=seconds,
+    )

@@ -1,0 +1,255 @@
+"""Connections: one pool for equal settings, one asynchronous client for each event loop.
+
+Nothing here opens a socket by itself; httpx does when a request is sent. An asynchronous client
+belongs to the loop it was made in and is closed with it: an asynchronous generator waits in the
+loop for that, since ``shutdown_asyncgens``, which ``asyncio.run`` calls at the end, wakes it.
+"""
+
+import asyncio
+import functools
+import os
+import ssl
+import weakref
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, TypeVar
+from urllib.request import getproxies
+
+import httpx
+
+from ollama_transport.concurrency.forks import Lock
+from ollama_transport.errors import ConfigError
+from ollama_transport.net.connections import AsyncTransport, Transport
+from ollama_transport.settings.client_settings import ClientKwargs, Config, Settings
+
+H = TypeVar("H", httpx.Client, httpx.AsyncClient)
+
+KEEPALIVE_S = 30.0
+_LIMITS = httpx.Limits(
+    # The server queues by itself; a second queue here would only hide its 503.
+    max_connections=None,
+    max_keepalive_connections=20,
+    keepalive_expiry=KEEPALIVE_S,
+)
+# What our own connections do not do: HTTP/2 and proxies.
+_WAYS_OF_HTTPX = {"http1", "http2", "mounts", "proxy"}
+
+
+@functools.cache
+def ssl_context() -> ssl.SSLContext:
+    """Return the one SSL context of the process: reading the certificates takes 20 to 60 ms."""
+    return httpx.create_ssl_context()
+
+
+class Pool:
+    """Hold the connections for one configuration, for threads and event loops alike.
+
+    `sync` and `for_loop` make their clients on first need. `release` closes them when the last
+    owner is gone; what is simply forgotten is closed when it is collected.
+    """
+
+    def __init__(self, settings: Settings, config: Config, client_kwargs: ClientKwargs) -> None:
+        self._arguments = _httpx_arguments(settings, config)
+        self._kwargs = client_kwargs
+        self._lock = Lock()
+        self._owners: weakref.WeakSet[object] = weakref.WeakSet()
+        self._sync: httpx.Client | None = None
+        self._close_sync: Callable[[], object] = _nothing
+        self._loops: dict[asyncio.AbstractEventLoop, _LoopClient] = {}
+        self._pid = os.getpid()
+
+    def add_owner(self, owner: object) -> None:
+        """Count somebody who uses this pool."""
+        with self._lock:
+            self._owners.add(owner)
+
+    def is_foreign(self) -> bool:
+        """Tell whether this process is a fork of the one that made the pool."""
+        return self._pid != os.getpid()
+
+    def sync(self) -> httpx.Client:
+        """Return the client for blocking calls."""
+        with self._lock:
+            if self._sync is None:
+                given = {**self._arguments, **self._kwargs.both, **self._kwargs.sync}
+                self._sync = _made(httpx.Client, given, "handle_request")
+                self._close_sync = weakref.finalize(self, self._sync.close)
+            return self._sync
+
+    async def for_loop(self) -> httpx.AsyncClient:
+        """Return the client of the running event loop."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._loops and not ssl_context.cache_info().currsize:
+            # In a thread, since other tasks would wait for the certificates as well.
+            await asyncio.to_thread(ssl_context)
+        held = self._loops.get(loop)
+        if held is None:
+            held = self._loops[loop] = self._made_for(loop)
+            await anext(held.guard)
+        return held.client
+
+    def _made_for(self, loop: asyncio.AbstractEventLoop) -> "_LoopClient":
+        self._forget_closed_loops()
+        given = {**self._arguments, **self._kwargs.both, **self._kwargs.asynchronous}
+        client = _made(httpx.AsyncClient, given, "handle_async_request")
+        return _LoopClient(client, _close_with_loop(weakref.ref(self), loop, client))
+
+    def forget(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Drop the client of a loop that ends."""
+        self._loops.pop(loop, None)
+
+    def _forget_closed_loops(self) -> None:
+        # A copy, since other threads may be adding their loops.
+        for loop in list(self._loops):
+            if loop.is_closed():
+                self.forget(loop)
+
+    def release(self, owner: object) -> None:
+        """Let an owner go; the last one closes every connection, those of other loops as well."""
+        with self._lock:
+            self._owners.discard(owner)
+            if self._owners:
+                return
+            close, self._sync, self._close_sync = self._close_sync, None, _nothing
+        close()
+        for loop, held in list(self._loops.items()):
+            self.forget(loop)
+            if loop.is_running():
+                loop.call_soon_threadsafe(_start_closing, loop, held)
+            elif not loop.is_closed():
+                # A loop between two runs: what is scheduled now would race with its end.
+                _LEFT_TO_LOOP[held.client] = held
+
+    async def arelease(self, owner: object) -> None:
+        """Do as `release`, and wait until the connections of the running loop are closed."""
+        held = self._loops.get(asyncio.get_running_loop())
+        if held is not None and self._owners_without(owner) == 0:
+            await held.guard.aclose()
+        self.release(owner)
+
+    def _owners_without(self, owner: object) -> int:
+        return sum(1 for other in self._owners if other is not owner)
+
+
+class _LoopClient:
+    __slots__ = ("client", "guard")
+
+    def __init__(self, client: httpx.AsyncClient, guard: AsyncGenerator[None]) -> None:
+        self.client = client
+        self.guard = guard
+
+
+async def _close_with_loop(
+    pool: "weakref.ref[Pool]", loop: asyncio.AbstractEventLoop, client: httpx.AsyncClient
+) -> AsyncGenerator[None]:
+    try:
+        yield
+    finally:
+        if (alive := pool()) is not None:
+            alive.forget(loop)
+        _LEFT_TO_LOOP.pop(client, None)
+        await client.aclose()
+
+
+def _start_closing(loop: asyncio.AbstractEventLoop, held: _LoopClient) -> None:
+    task = loop.create_task(_finish(held.guard))
+    # A loop holds its tasks weakly: without this reference the closing could be collected.
+    _CLOSING.add(task)
+    task.add_done_callback(_CLOSING.discard)
+
+
+async def _finish(guard: AsyncGenerator[None]) -> None:
+    await guard.aclose()
+
+
+_CLOSING: set[asyncio.Task[None]] = set()
+_LEFT_TO_LOOP: dict[httpx.AsyncClient, _LoopClient] = {}
+
+
+def _httpx_arguments(settings: Settings, config: Config) -> dict[str, Any]:
+    waits = settings.timeouts
+    return {
+        "timeout": httpx.Timeout(
+            connect=waits.connect_s, read=waits.read_s, write=waits.write_s, pool=None
+        ),
+        "limits": _LIMITS,
+        "follow_redirects": True,
+        # A proxy of the environment is no way to this machine itself.
+        "trust_env": not config.endpoint.is_loopback,
+    }
+
+
+def _made(kind: type[H], arguments: dict[str, Any], sends: str) -> H:
+    """Return an httpx client; ``sends`` is the method by which it uses a transport.
+
+    Raises:
+        ConfigError: for arguments that httpx does not take.
+    """
+    transport = arguments.get("transport")
+    if transport is not None and not hasattr(transport, sends):
+        raise ConfigError(
+            f"the transport {transport!r:.80} has no {sends}: one for blocking calls alone goes "
+            "into a Client or sync_client_kwargs, one for asyncio into an AsyncClient or "
+            "async_client_kwargs."
+        )
+    try:
+        return kind(**_completed(kind, arguments))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"httpx does not take these client_kwargs: {error}.") from error
+
+
+def _completed(kind: type[H], arguments: dict[str, Any]) -> dict[str, Any]:
+    if arguments.get("transport") is not None:
+        return {**arguments, "transport": _Borrowed(arguments["transport"])}
+    tls = _tls(arguments)
+    if arguments.keys() & _WAYS_OF_HTTPX or (arguments["trust_env"] and getproxies()):
+        return {**arguments, "verify": tls, "cert": None}
+    transport = Transport if issubclass(kind, httpx.Client) else AsyncTransport
+    return {**arguments, "transport": transport(tls, arguments["limits"])}
+
+
+def _tls(arguments: dict[str, Any]) -> ssl.SSLContext:
+    if "verify" not in arguments and "cert" not in arguments:
+        return ssl_context()
+    names = arguments.keys() & {"verify", "cert", "trust_env"}
+    return httpx.create_ssl_context(**{name: arguments[name] for name in names})
+
+
+class _Borrowed(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """Be somebody else's transport, which does not close with our clients: copies share it."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response: httpx.Response = self._transport.handle_request(request)
+        return response
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        response: httpx.Response = await self._transport.handle_async_request(request)
+        return response
+
+
+def _nothing() -> None: ...
+
+
+_POOLS: weakref.WeakValueDictionary[tuple[object, ...], Pool] = weakref.WeakValueDictionary()
+_POOLS_LOCK = Lock()
+
+
+def acquire(settings: Settings, config: Config, kwargs: ClientKwargs, owner: object) -> Pool:
+    """Return the pool for these settings, shared with every other owner of equal ones.
+
+    Arguments for httpx cannot be compared, so who gives some has a pool of its own.
+    """
+    if kwargs:
+        pool = Pool(settings, config, kwargs)
+        pool.add_owner(owner)
+        return pool
+    # Headers belong to the key: a session cookie of one user is nothing for another one.
+    key = (config.endpoint, settings.timeouts, tuple(sorted(config.headers.items())))
+    with _POOLS_LOCK:
+        found = _POOLS.get(key)
+        pool = Pool(settings, config, kwargs) if found is None or found.is_foreign() else found
+        _POOLS[key] = pool
+        pool.add_owner(owner)
+        return pool

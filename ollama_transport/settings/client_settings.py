@@ -1,0 +1,323 @@
+"""What a client was told, as a value; the environment is asked only when a call is made."""
+
+import functools
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from pydantic import SecretStr
+
+from ollama_transport.errors import ConfigError
+from ollama_transport.settings.host import (
+    DEFAULT_TIMEOUTS,
+    Endpoint,
+    TimeoutLike,
+    Timeouts,
+    Wire,
+    basic_auth,
+    endpoint_from_env,
+    key_from_env,
+    parse_host,
+)
+from ollama_transport.settings.retry import RetryPolicy
+from ollama_transport.settings.values import check_mapping
+from ollama_transport.version import __version__
+
+Api = Literal["auto", "native", "openai"]
+Secret = str | SecretStr
+
+# Every gateway has a name of its own: one header too many kept from dumps is the smaller harm.
+_SECRET = re.compile(
+    "auth|cookie|credential|jwt|key|passw|secret|session|signature|token", re.IGNORECASE
+)
+SECRET_KWARGS = frozenset({"auth", "cert", "cookies", "headers", "mounts", "proxy"})
+"""Arguments of httpx that may hold a secret."""
+
+logger = logging.getLogger("ollama_transport")
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
+
+
+def is_secret_header(name: str) -> bool:
+    """Tell whether a header may let somebody in, by its name."""
+    return _SECRET.search(name) is not None
+
+
+def reveal(secret: Secret | None) -> str | None:
+    """Return a secret's text; an empty one is none."""
+    # Empty is what an unset variable leaves in a template.
+    text = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
+    return text if text else None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Be settings and environment together: where to send, and which headers."""
+
+    endpoint: Endpoint
+    headers: Mapping[str, str] = field(repr=False)
+    wire: Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Hold what a client was told, checked, without having asked the environment.
+
+    Two equal settings share one pool of connections. Pickled, they leave their secrets behind:
+    `api_key`, credentials of the URL and headers that authenticate; OLLAMA_API_KEY is asked
+    again where they arrive.
+
+    Raises:
+        ConfigError: for a host that is not understood, a key that would travel in clear, or two
+            ways to authenticate at once.
+    """
+
+    base_url: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    credentials: str | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    timeouts: Timeouts = DEFAULT_TIMEOUTS
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    api: Api = "auto"
+    allow_insecure_auth: bool = False
+    lost_secrets: bool = False
+
+    def __post_init__(self) -> None:
+        ways = [
+            name
+            for name, given in (
+                ("api_key", self.api_key is not None),
+                ("user:password in base_url", self.credentials is not None),
+                ("an Authorization header", self._has_header("authorization")),
+            )
+            if given
+        ]
+        if len(ways) > 1:
+            raise ConfigError(f"give one way to authenticate, not {' and '.join(ways)}.")
+        self._check_headers()
+        if self.api not in ("auto", "native", "openai"):
+            raise ConfigError(f'api={self.api!r}: give "auto", "native" or "openai".')
+        if self.base_url is not None:
+            self._check_key(parse_host(self.base_url))
+
+    @property
+    def authenticates(self) -> bool:
+        """Tell whether the settings themselves say who is asking, whatever the environment adds."""
+        given = self.api_key is not None or self.credentials is not None
+        return given or self._has_header("authorization")
+
+    def _check_headers(self) -> None:
+        # httpx would refuse these as well, and show the secret in doing so.
+        check_header("api_key", self.api_key)
+        for name, value in self.headers:
+            if not _HEADER_NAME.fullmatch(name):
+                raise ConfigError(f"{name!r} cannot be the name of a header.")
+            check_header(f"the header {name}", value)
+
+    def _has_header(self, name: str) -> bool:
+        return any(key == name for key, _ in self.headers)
+
+    def _check_key(self, endpoint: Endpoint) -> None:
+        if self.api_key is None or self.allow_insecure_auth or endpoint.is_private_enough:
+            return
+        raise ConfigError(
+            f"the api_key would travel in clear to {endpoint.url}: use https, or say "
+            "allow_insecure_auth=True if that network is yours."
+        )
+
+    def config(self, environ: Mapping[str, str]) -> Config:
+        """Return where to send and which headers, with what the environment adds.
+
+        OLLAMA_API_KEY is used where nothing else authenticates, and only if it would not travel
+        in clear.
+
+        Raises:
+            ConfigError: for an OLLAMA_HOST that is not understood, a key that would travel in
+                clear, or secrets that pickling left behind and the environment does not have.
+        """
+        endpoint = (
+            endpoint_from_env(environ) if self.base_url is None else parse_host(self.base_url)
+        )
+        # Again: where OLLAMA_HOST leads is known only now.
+        self._check_key(endpoint)
+        credentials = self.credentials if self.credentials is not None else endpoint.credentials
+        # The caller's come last, so that they win.
+        headers = {"user-agent": f"ollama-ext/{__version__}", **dict(self.headers)}
+        if "authorization" not in headers:
+            headers.update(self._authorization(environ, endpoint, credentials))
+        return Config(endpoint, headers, self._wire(endpoint))
+
+    def _authorization(
+        self, environ: Mapping[str, str], endpoint: Endpoint, credentials: str | None
+    ) -> dict[str, str]:
+        if self.api_key is not None:
+            return {"authorization": f"Bearer {self.api_key}"}
+        # What the caller said goes before what the environment says.
+        if credentials is not None:
+            return {"authorization": basic_auth(credentials)}
+        key = key_from_env(environ)
+        if key is not None and (endpoint.is_private_enough or self.allow_insecure_auth):
+            check_header("OLLAMA_API_KEY", key)
+            return {"authorization": f"Bearer {key}"}
+        if key is not None:
+            _tell_key_unsent(endpoint.url)
+        if self.lost_secrets:
+            raise ConfigError(
+                "this object was pickled, and secrets are left out of pickles: set OLLAMA_API_KEY "
+                "where it is used, or make it there."
+            )
+        return {}
+
+    def _wire(self, endpoint: Endpoint) -> Wire:
+        if self.api != "auto":
+            return self.api
+        return endpoint.wire if endpoint.wire is not None else "native"
+
+    def after_pickle(self) -> "Settings":
+        """Return the same settings, which know that secrets of theirs were left behind."""
+        return replace(self, lost_secrets=True)
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = {name: getattr(self, name) for name in self.__slots__}
+        headers = tuple(pair for pair in self.headers if not is_secret_header(pair[0]))
+        lost = self.api_key is not None or self.credentials is not None or headers != self.headers
+        return kept | {
+            "api_key": None,
+            "credentials": None,
+            "headers": headers,
+            "lost_secrets": self.lost_secrets or lost,
+        }
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        for name, value in state.items():
+            # Frozen, so this is the only way in.
+            object.__setattr__(self, name, value)
+
+    def __deepcopy__(self, _: object) -> "Settings":
+        return self  # immutable; and a copy inside the process keeps its secrets
+
+
+def check_header(name: str, value: object) -> None:
+    """Refuse what no header can carry; the value is not shown, since it may be secret.
+
+    Raises:
+        ConfigError: for anything but text of printable ASCII characters.
+    """
+    if value is not None and not (isinstance(value, str) and _HEADER_VALUE.fullmatch(value)):
+        raise ConfigError(
+            f"{name} cannot be sent as a header: it must be text of printable ASCII characters, "
+            "without a line end."
+        )
+
+
+def checked_headers(value: object) -> Mapping[str, Any]:
+    """Return headers as they were given; None is none.
+
+    Raises:
+        ConfigError: for anything but a mapping by names.
+    """
+    headers = check_mapping("headers", value)
+    for name in headers:
+        if not isinstance(name, str):
+            raise ConfigError(f"{name!r} cannot be the name of a header.")
+    return headers
+
+
+@functools.cache
+def _tell_key_unsent(url: str) -> None:
+    # Cached, so that it is told once for each server and not with each call.
+    logger.warning(
+        "OLLAMA_API_KEY is not sent to %s, where it would travel in clear: use https, or say "
+        "allow_insecure_auth=True if that network is yours.",
+        url,
+    )
+
+
+def make_settings(
+    base_url: str | None = None,
+    *,
+    api_key: Secret | None = None,
+    credentials: Secret | None = None,
+    headers: Mapping[str, str] | None = None,
+    timeout: TimeoutLike = DEFAULT_TIMEOUTS,
+    max_retries: int | None = None,
+    retry: RetryPolicy | None = None,
+    api: Api = "auto",
+    allow_insecure_auth: bool = False,
+) -> Settings:
+    """Return settings from what users write; userinfo is taken out of the URL.
+
+    Raises:
+        ConfigError: see `Settings`.
+    """
+    clean, found = split_credentials(base_url)
+    policy = retry if retry is not None else RetryPolicy()
+    given = checked_headers(headers)
+    return Settings(
+        base_url=clean,
+        api_key=reveal(api_key),
+        credentials=found if found is not None else reveal(credentials),
+        headers=tuple(
+            # In one order and spelling, since equal settings share connections.
+            sorted((name.lower(), value) for name, value in given.items() if value is not None)
+        ),
+        timeouts=Timeouts.of(timeout),
+        retry=policy if max_retries is None else replace(policy, max_retries=max_retries),
+        api=api,
+        allow_insecure_auth=allow_insecure_auth,
+    )
+
+
+def split_credentials(base_url: str | None) -> tuple[str | None, str | None]:
+    """Return a base URL without its userinfo, and that userinfo; None and "" are no URL.
+
+    Raises:
+        ConfigError: when the URL is not understood.
+    """
+    given: object = base_url
+    if given is not None and not isinstance(given, str):
+        raise ConfigError(
+            f"base_url is a {type(given).__name__}: give text, such as 'http://127.0.0.1:11434'."
+        )
+    if base_url is None or not base_url.strip():
+        return None, None
+    endpoint = parse_host(base_url)
+    if endpoint.credentials is None:
+        return base_url, None
+    # The wire that was asked for must not go with the userinfo.
+    suffix = {"openai": "/v1", "native": "/api", None: ""}[endpoint.wire]
+    return endpoint.url + suffix, endpoint.credentials
+
+
+class ClientKwargs:
+    """Hold what goes to httpx as it is: for both clients, the blocking and the asynchronous one."""
+
+    def __init__(
+        self,
+        both: Mapping[str, Any] | None = None,
+        sync: Mapping[str, Any] | None = None,
+        asynchronous: Mapping[str, Any] | None = None,
+    ) -> None:
+        parts = (check_mapping("client_kwargs", part) for part in (both, sync, asynchronous))
+        self.both, self.sync, self.asynchronous = (dict(part) for part in parts)
+
+    def __bool__(self) -> bool:
+        return bool(self.both or self.sync or self.asynchronous)
+
+    def lift_headers(self, more: Mapping[str, str] | None) -> dict[str, str]:
+        """Take the headers for both out, and return them with more, which win."""
+        lifted = checked_headers(self.both.pop("headers", None))
+        return {
+            n.lower(): value
+            for part in (lifted, checked_headers(more))
+            for n, value in part.items()
+        }
+
+    def without_secrets(self) -> "ClientKwargs":
+        """Return what may travel in a pickle; itself when that is all."""
+        parts = (self.both, self.sync, self.asynchronous)
+        kept = [{n: v for n, v in part.items() if n not in SECRET_KWARGS} for part in parts]
+        return self if kept == list(parts) else ClientKwargs(*kept)

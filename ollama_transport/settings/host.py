@@ -1,0 +1,262 @@
+"""Where the server is and how to talk to it: pure, with the environment as an argument.
+
+The rules for hosts are Ollama's own (wire reference 8.4), with what a client has to add:
+unspecified addresses become loopback ones, since 0.0.0.0 cannot be connected to everywhere, and
+a host that cannot be understood is an error instead of a silent localhost.
+"""
+
+import ipaddress
+import math
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import unquote
+
+from ollama_transport.errors import ConfigError
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 11434
+CLOUD_HOST = "ollama.com"
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 300.0
+"""The first byte comes after the model is loaded (wire reference 1.14), which takes minutes."""
+
+ACCEPTED_HOSTS = (
+    "accepted are HOST, HOST:PORT, :PORT, http://HOST[:PORT][/PATH], https://HOST[:PORT][/PATH], "
+    "[IPV6]:PORT, and USER:PASSWORD@ before the host of a URL"
+)
+
+Wire = Literal["native", "openai"]
+
+_SCHEMES = {"http": 80, "https": 443}
+# Else `http:/host` would be a host named http, with a path.
+_LACKS_COLON_SLASHES = re.compile(r"^https?(?::/|//)", re.IGNORECASE)
+_HOST = re.compile(r"^(?:[\w.-]+|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\])$", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Be a server's address, understood.
+
+    ``path`` is the prefix before ``/api`` or ``/v1``, without a trailing slash; ``credentials``
+    is ``user:password`` out of the URL, kept out of the repr; ``wire`` is what a suffix of
+    ``/v1`` or ``/api`` asked for, None without one.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    path: str = ""
+    credentials: str | None = field(default=None, repr=False)
+    wire: Wire | None = None
+
+    @property
+    def url(self) -> str:
+        """Return the URL that paths are appended to: no credentials, no trailing slash."""
+        return f"{self.scheme}://{self.host}:{self.port}{self.path}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Tell whether what is sent there stays on this machine."""
+        bare = self.host.strip("[]").partition("%")[0]
+        # RFC 6761 keeps both kinds of name on this machine.
+        if bare == "localhost" or bare.endswith(".localhost"):
+            return True
+        try:
+            return ipaddress.ip_address(bare).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def is_private_enough(self) -> bool:
+        """Tell whether a secret may travel there: encrypted, or never leaving the machine."""
+        return self.scheme == "https" or self.is_loopback
+
+    @property
+    def is_cloud(self) -> bool:
+        """Tell whether this is ollama.com itself rather than a server of one's own."""
+        return self.host == CLOUD_HOST or self.host.endswith("." + CLOUD_HOST)
+
+
+def parse_host(text: str, *, default_port: int | None = None) -> Endpoint:
+    """Return the endpoint that an OLLAMA_HOST or a base URL means.
+
+    Empty text is 127.0.0.1:11434. ``default_port`` replaces the scheme's port where the text has
+    none.
+
+    Raises:
+        ConfigError: when the text cannot be understood; it shows the accepted forms.
+    """
+    # Quotes come along from .env files; the server takes them off as well (wire reference 8.4).
+    cleaned = text.strip().strip("\"'").strip()
+    scheme, port, rest = _split_scheme(cleaned)
+    port = port if default_port is None else default_port
+    authority, slash, path = rest.partition("/")
+    # At the last @, since a password may hold one.
+    userinfo, _, host_port = authority.rpartition("@")
+    host, given_port = _split_port(host_port, cleaned)
+    prefix, wire = _split_suffix((slash + path).rstrip("/"), cleaned)
+    return Endpoint(
+        scheme=scheme,
+        host=_connectable(host, cleaned),
+        port=port if given_port is None else given_port,
+        path=prefix,
+        credentials=unquote(userinfo) if userinfo else None,
+        wire=wire,
+    )
+
+
+def _split_scheme(text: str) -> tuple[str, int, str]:
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        if _LACKS_COLON_SLASHES.match(text):
+            raise _not_understood(text, "scheme", text)
+        # The bare name of the cloud alone is https, to the letter (wire reference 8.4).
+        return ("https", 443, text) if text == CLOUD_HOST else ("http", DEFAULT_PORT, text)
+    port = _SCHEMES.get(scheme.lower())
+    if port is None:
+        raise _not_understood(text, "scheme", scheme)
+    return scheme.lower(), port, rest
+
+
+def _split_port(text: str, whole: str) -> tuple[str, int | None]:
+    if text.count(":") > 1 and not text.startswith("["):
+        return f"[{text}]", None  # an IPv6 address without brackets has no port
+    bracket = text.rfind("]")
+    colon = text.find(":", bracket + 1)
+    if colon == -1:
+        return text, None
+    host, port = text[:colon], text[colon + 1 :]
+    if not port:
+        return host, None
+    # Ollama would take its default port in silence here (wire reference 8.4).
+    if not (port.isascii() and port.isdigit() and 0 < int(port) <= 65535):
+        raise _not_understood(whole, "port", port)
+    return host, int(port)
+
+
+def _connectable(host: str, whole: str) -> str:
+    if not host:
+        return DEFAULT_HOST
+    if not _HOST.match(host):
+        raise _not_understood(whole, "host", host)
+    if host.startswith("["):
+        return _connectable_ipv6(host, whole)
+    # A server may listen there, but Windows cannot connect to it (wire reference 8.4).
+    return DEFAULT_HOST if host == "0.0.0.0" else host.lower()
+
+
+def _connectable_ipv6(host: str, whole: str) -> str:
+    try:
+        address = ipaddress.IPv6Address(host.strip("[]").partition("%")[0])
+    except ValueError as error:
+        raise _not_understood(whole, "host", host) from error
+    return "[::1]" if address.is_unspecified else host.lower()
+
+
+def _split_suffix(path: str, whole: str) -> tuple[str, Wire | None]:
+    if any(character in "?#@" or character.isspace() for character in path):
+        raise _not_understood(whole, "path", path)
+    # People paste the address that an OpenAI client takes, or one that ends in /api.
+    if path.endswith("/v1"):
+        return path[:-3].rstrip("/"), "openai"
+    if path.endswith("/api"):
+        return path[:-4].rstrip("/"), "native"
+    return path, None
+
+
+def _not_understood(text: str, what: str, value: str) -> ConfigError:
+    # A password with a slash in it ends the authority too early: then any part may be secret.
+    scheme, separator, rest = text.partition("://") if "://" in text else ("", "", text)
+    secret, at, tail = rest.rpartition("@")
+    shown = f"{scheme}{separator}***@{tail}" if at else text
+    found = "not shown, it may be a part of a password" if "/" in secret else repr(value)
+    return ConfigError(
+        f"the Ollama host {shown!r} is not understood: its {what} is {found}; {ACCEPTED_HOSTS}. "
+        "A base URL has no query, fragment or spaces; in a password, write %2F for a slash."
+    )
+
+
+def endpoint_from_env(environ: Mapping[str, str]) -> Endpoint:
+    """Return the endpoint of OLLAMA_HOST, with OLLAMA_PORT where that names no port.
+
+    Raises:
+        ConfigError: for either, when it cannot be understood.
+    """
+    port = environ.get("OLLAMA_PORT", "").strip().strip("\"'").strip()
+    if port and not (port.isascii() and port.isdigit() and 0 < int(port) <= 65535):
+        raise ConfigError(f"OLLAMA_PORT is {port!r}: give a number from 1 to 65535.")
+    return parse_host(environ.get("OLLAMA_HOST", ""), default_port=int(port) if port else None)
+
+
+def key_from_env(environ: Mapping[str, str]) -> str | None:
+    """Return OLLAMA_API_KEY, or None when it is unset or empty."""
+    # Keys read from a file end in a line end, which no header can carry.
+    key = environ.get("OLLAMA_API_KEY", "").strip()
+    return key if key else None
+
+
+def basic_auth(credentials: str) -> str:
+    """Return the Authorization header for ``user:password``, or for a user alone."""
+    # The colon stands there without a password as well (RFC 7617, 2).
+    pair = credentials if ":" in credentials else f"{credentials}:"
+    # UTF-8 (RFC 7617), so that a password may hold any letter.
+    return "Basic " + b64encode(pair.encode()).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Hold the waits of a client, in seconds; None waits for ever.
+
+    ``connect_s`` is until a connection stands, ``read_s`` the longest silence between two pieces
+    of an answer (the first comes after the model is loaded), ``write_s`` the same for sending.
+    """
+
+    connect_s: float | None = CONNECT_TIMEOUT_S
+    read_s: float | None = READ_TIMEOUT_S
+    write_s: float | None = READ_TIMEOUT_S
+
+    def __post_init__(self) -> None:
+        for name in ("connect_s", "read_s", "write_s"):
+            value = getattr(self, name)
+            if value is not None and not _is_wait(value):
+                raise ConfigError(f"{name} is {value!r}: give seconds above 0, or None to wait.")
+
+    @classmethod
+    def of(cls, value: "TimeoutLike") -> "Timeouts":
+        """Return the waits that a user's value means.
+
+        | value | meaning |
+        |---|---|
+        | 60 | silence of 60 s at most; connecting takes 5 s at most |
+        | (5, 60) | connect, read |
+        | None | no limit but the 5 s for connecting |
+        | Timeouts(...) | itself |
+
+        Raises:
+            ConfigError: for anything else, and for seconds not above 0.
+        """
+        if isinstance(value, Timeouts):
+            return value
+        if value is None:
+            # However long an answer may take, a wrong address should not hang.
+            return cls(read_s=None, write_s=None)
+        if isinstance(value, tuple) and len(value) == 2:
+            return cls(connect_s=value[0], read_s=value[1], write_s=value[1])
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return cls(connect_s=min(CONNECT_TIMEOUT_S, value), read_s=value, write_s=value)
+        raise ConfigError(
+            f"the timeout {value!r} is not understood: give seconds, (connect, read), Timeouts "
+            "or None for no limit."
+        )
+
+
+def _is_wait(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
+
+
+TimeoutLike = Timeouts | float | tuple[float | None, float | None] | None
+
+DEFAULT_TIMEOUTS = Timeouts()

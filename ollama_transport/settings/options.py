@@ -1,0 +1,211 @@
+"""The one list of options: names, types, units and prose, inherited by every model class."""
+
+import difflib
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ollama_transport.errors import ConfigError
+
+Think = bool | Literal["low", "medium", "high", "max"]
+"""On, off, or how hard; every thinking model takes every level (wire reference 3.3)."""
+
+
+class SamplingOptions(BaseModel):
+    """Hold what goes into ``options`` of a request (wire reference 6).
+
+    None, the default of each, sends nothing: the server then takes the model's own PARAMETER, or
+    its default. Changing num_ctx, num_batch, num_gpu, main_gpu, use_mmap, num_thread or
+    draft_num_predict between requests makes the server load the model anew.
+    """
+
+    # What checks it is built at the first use, which spares every import of it some milliseconds.
+    model_config = ConfigDict(defer_build=True)
+
+    temperature: float | None = Field(
+        default=None,
+        ge=0,
+        description="Randomness; 0 takes the likeliest token. Server's default 0.8.",
+    )
+    num_ctx: int | None = Field(
+        default=None,
+        ge=1,
+        description="Size of the context for prompt and answer, in tokens. Default: the model's "
+        "PARAMETER, else OLLAMA_CONTEXT_LENGTH of the server, else 4096 to 262144 by its VRAM.",
+    )
+    num_predict: int | None = Field(
+        default=None,
+        description="Most tokens to generate; negative is up to 10 times num_ctx. Default -1.",
+    )
+    seed: int | None = Field(
+        default=None, description="Number that makes the sampling repeatable; -1 is random."
+    )
+    # A text alone is refused by the server (wire reference 6).
+    stop: list[str] | None = Field(
+        default=None, description="Texts that end the answer; they are not part of it."
+    )
+    top_k: int | None = Field(
+        default=None, ge=0, description="Sample from the k likeliest tokens; 0 is all. Default 40."
+    )
+    top_p: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Sample from the likeliest tokens that together have this probability. "
+        "Default 0.9.",
+    )
+    min_p: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Leave out tokens less likely than this share of the likeliest. Default 0.",
+    )
+    typical_p: float | None = Field(
+        default=None, ge=0, le=1, description="Locally typical sampling; 1 is off. Default 1."
+    )
+    repeat_last_n: int | None = Field(
+        default=None,
+        ge=-1,
+        description="How many tokens back repetition counts; 0 is off, -1 is num_ctx. Default 64.",
+    )
+    repeat_penalty: float | None = Field(
+        default=None, ge=0, description="Penalty on repeated tokens; 1 is off. Default 1."
+    )
+    presence_penalty: float | None = Field(
+        default=None, description="Penalty on tokens that were used at all. Default 0."
+    )
+    frequency_penalty: float | None = Field(
+        default=None, description="Penalty on tokens by how often they were used. Default 0."
+    )
+    num_keep: int | None = Field(
+        default=None,
+        ge=-1,
+        description="Leading tokens of the prompt to keep when the context is shifted. Default 4.",
+    )
+    num_batch: int | None = Field(
+        default=None, ge=1, description="Prompt tokens processed at a time. Default 512."
+    )
+    num_gpu: int | None = Field(
+        default=None,
+        ge=-1,
+        description="Layers to put on the GPU; 0 is CPU only, -1 lets the server decide.",
+    )
+    main_gpu: int | None = Field(
+        default=None, ge=0, description="Number of the GPU for what is not split."
+    )
+    use_mmap: bool | None = Field(
+        default=None, description="Map the model file into memory instead of reading it."
+    )
+    num_thread: int | None = Field(
+        default=None, ge=0, description="CPU threads to use; 0 lets the server decide."
+    )
+    draft_num_predict: int | None = Field(
+        default=None, ge=0, description="Tokens a draft model guesses ahead. Default 4."
+    )
+
+
+OPTION_NAMES = frozenset(SamplingOptions.model_fields)
+
+OBSOLETE_OPTIONS = frozenset(
+    {
+        "embedding_only",
+        "f16_kv",
+        "logits_all",
+        "low_vram",
+        "mirostat",
+        "mirostat_eta",
+        "mirostat_tau",
+        "numa",
+        "penalize_newline",
+        "tfs_z",
+        "use_mlock",
+        "vocab_only",
+    }
+)
+"""Older servers knew these; today's ignores them (wire reference 6)."""
+
+
+# The mixin leaves unknown names to the classes that inherit it; options alone have none.
+class _Strict(SamplingOptions):
+    model_config = ConfigDict(extra="forbid", strict=False)
+
+
+def set_options(model: SamplingOptions) -> dict[str, Any]:
+    """Return the options that are set on a model, ready to be sent; {} for none."""
+    return {
+        name: value
+        for name in SamplingOptions.model_fields
+        if (value := getattr(model, name)) is not None
+    }
+
+
+def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options given per call, checked; None values send nothing.
+
+    Raises:
+        ConfigError: for a name the server does not know (it names the nearest), and for a value
+            of the wrong type or out of range.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    for name in given:
+        # The server would pass over it, with a line in its log (wire reference 6).
+        if name not in OPTION_NAMES:
+            raise unknown_name("option", name, OPTION_NAMES)
+    try:
+        # And a wrong type would be its 500, once the model is loaded (wire reference 6).
+        checked = _Strict.model_validate(given)
+    except ValidationError as error:
+        raise ConfigError(f"an option is out of range: {_first_fault(error)}") from error
+    return {name: getattr(checked, name) for name in given}
+
+
+def _first_fault(error: ValidationError) -> str:
+    fault = error.errors(include_url=False)[0]
+    name = ".".join(str(part) for part in fault["loc"])
+    return f"{name}={fault['input']!r}: {fault['msg']}."
+
+
+def warn_obsolete(name: str, *, stacklevel: int = 3) -> None:
+    """Tell that an option does nothing any more, and is not sent."""
+    warnings.warn(
+        f"{name} no longer exists in Ollama, which ignores it: it is not sent. Leave it out.",
+        DeprecationWarning,
+        stacklevel=stacklevel,
+    )
+
+
+def without_obsolete(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options without those that older servers knew, warning of each.
+
+    The peers' documentation still shows some of them, so refusing them would break what works.
+    """
+    for name in options.keys() & OBSOLETE_OPTIONS:
+        warn_obsolete(name)
+    return {name: value for name, value in options.items() if name not in OBSOLETE_OPTIONS}
+
+
+# Names of other packages, too far from ours for a guess by spelling.
+_OTHER_NAMES = {
+    "context_window": "num_ctx",
+    "json_mode": "format",
+    "max_completion_tokens": "num_predict",
+    "max_new_tokens": "num_predict",
+    "max_tokens": "num_predict",
+    "reasoning": "think",
+    "request_timeout": "timeout",
+    "response_format": "format",
+}
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
+    """Return (not raise) the error for a name nobody knows, with the nearest that is known."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if name in OBSOLETE_OPTIONS:
+        return ConfigError(f"the {kind} {name!r} no longer exists in Ollama: leave it out.")
+    if (other := _OTHER_NAMES.get(name)) in names:
+        return ConfigError(f"unknown {kind} {name!r}: here it is {other!r}.")
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}."
+    return ConfigError(f"unknown {kind} {name!r}: {hint}")

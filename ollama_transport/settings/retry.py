@@ -1,0 +1,99 @@
+"""When to ask again, and how long to wait before that: tenacity does the arithmetic."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ollama_transport.errors import (
+    ConfigError,
+    OllamaConnectionError,
+    OllamaTimeoutError,
+    ServerBusyError,
+)
+
+if TYPE_CHECKING:
+    import tenacity
+
+DEFAULT_MAX_RETRIES = 2
+DEFAULT_MAX_WAIT_S = 30.0
+
+logger = logging.getLogger("ollama_transport")
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Say how often and how long to try again; all times in seconds.
+
+    Tried again are connection failures, 429, 502, 503 and 504, and only before the first byte of
+    an answer. Waits grow exponentially from ``first_wait_s``, each random between 0 and that
+    (full jitter); a ``Retry-After`` of the server is honoured. ``max_wait_s`` bounds all waits of
+    one call together. A read timeout is never repeated: the server drops a model that it is
+    loading when the client leaves, so a second try would begin from nothing (wire reference 7.4).
+
+    Raises:
+        ConfigError: for what is no number of 0 or more.
+    """
+
+    max_retries: int = DEFAULT_MAX_RETRIES
+    max_wait_s: float = DEFAULT_MAX_WAIT_S
+    first_wait_s: float = 0.5
+
+    def __post_init__(self) -> None:
+        tries: object = self.max_retries
+        if not isinstance(tries, int) or tries < 0:
+            raise ConfigError(f"max_retries={tries!r}: give a whole number, 0 or more.")
+        waits: tuple[object, ...] = (self.max_wait_s, self.first_wait_s)
+        if not all(isinstance(wait, int | float) and wait >= 0 for wait in waits):
+            raise ConfigError("the waits between retries are seconds, 0 or more.")
+
+    def tenacity_arguments(self, repeatable: bool) -> dict[str, Any]:
+        """Return the arguments of ``tenacity.Retrying`` and ``AsyncRetrying`` alike."""
+        import tenacity  # here: models are imported and made without it
+
+        return {
+            # Whichever comes first; a wait that would go past the time is not begun.
+            "stop": tenacity.stop_after_attempt(self.max_retries + 1)
+            | tenacity.stop_before_delay(self.max_wait_s),
+            "wait": self._wait(),
+            "retry": tenacity.retry_if_exception(lambda error: is_repeatable(error, repeatable)),
+            "before_sleep": _log,
+            "reraise": True,
+        }
+
+    def _wait(self) -> "Callable[[tenacity.RetryCallState], float]":
+        import tenacity  # see above
+
+        jitter = tenacity.wait_random_exponential(multiplier=self.first_wait_s, max=self.max_wait_s)
+
+        def wait(state: "tenacity.RetryCallState") -> float:
+            error = state.outcome.exception() if state.outcome is not None else None
+            asked = error.retry_after_s if isinstance(error, ServerBusyError) else None
+            return jitter(state) if asked is None else asked
+
+        return wait
+
+
+def is_repeatable(error: BaseException, repeatable: bool = True) -> bool:
+    """Tell whether a call that failed so may be sent again.
+
+    ``repeatable`` is False for calls that must not arrive twice: those are sent again only when
+    they surely did not arrive.
+    """
+    if isinstance(error, OllamaConnectionError):
+        return repeatable or not error.sent
+    if isinstance(error, OllamaTimeoutError):
+        return error.phase == "connect"
+    # A gateway that gave up (502, 504) does not know whether the server took the call.
+    return isinstance(error, ServerBusyError) and (repeatable or error.status in (429, 503))
+
+
+def _log(state: "tenacity.RetryCallState") -> None:
+    error = state.outcome.exception() if state.outcome is not None else None
+    logger.info(
+        "try %d failed, next one in %.2f s: %s: %s",
+        state.attempt_number,
+        state.upcoming_sleep,
+        type(error).__name__,
+        error,
+    )

@@ -1,0 +1,127 @@
+"""Values that the server is particular about, checked before they are sent."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, cast
+
+from ollama_transport.errors import ConfigError
+from ollama_transport.settings.options import Think
+
+KeepAlive = float | str | timedelta
+
+_NUMBER = re.compile(r"^[+-]?\d+(?:\.\d+)?$")
+# Both signs for micro, as in Go's own parser.
+_DURATION = re.compile(r"^[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$")
+_LEVELS = ("low", "medium", "high", "max")
+
+
+def keep_alive(value: KeepAlive | None) -> float | str | None:
+    """Return how long the model stays in memory, as the server takes it (wire reference 3.7).
+
+    Numbers are seconds, negative ones for ever, 0 unloads at once; text is a Go duration such as
+    "5m" or "1h30m". A bare "300" or "-1", which the environment variable of the server allows and
+    a request does not, is converted. None sends nothing.
+
+    Raises:
+        ConfigError: for anything else.
+    """
+    if value is None:
+        return None
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, str):
+        text = value.strip()
+        # The server's own variable takes these, its requests do not (wire reference 3.7).
+        if _NUMBER.match(text):
+            return _whole(float(text))
+        if _DURATION.match(text):
+            return text
+    elif not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value):
+        return value
+    raise ConfigError(
+        f"keep_alive={value!r} is not understood: give seconds (-1 for ever, 0 to unload), or a "
+        'duration with its unit, such as "5m" or "1h30m".'
+    )
+
+
+def _whole(number: float) -> float:
+    return int(number) if number.is_integer() else number
+
+
+def check_think(value: object) -> Think | None:
+    """Return a value for ``think``; None leaves it to the server, which thinks if it can.
+
+    Raises:
+        ConfigError: for anything but True, False, "low", "medium", "high" and "max".
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value in _LEVELS:
+        return cast("Think", value)
+    raise ConfigError(
+        f"{value!r} is no way to think: give True, False, None, or one of {', '.join(_LEVELS)}."
+    )
+
+
+def check_format(value: object) -> str | Mapping[str, Any] | None:
+    """Return a value for ``format``: "json" or a JSON schema; "" and None are none at all.
+
+    Raises:
+        ConfigError: for anything else (the server would answer 500, wire reference 3.6).
+    """
+    # The server takes both for none (wire reference 3.6).
+    if value is None or value == "":
+        return None
+    if value == "json" or isinstance(value, Mapping):
+        return cast("str | Mapping[str, Any]", value)
+    raise ConfigError(
+        f'format={value!r} is not understood: give "json" or a JSON schema (of a pydantic model: '
+        "`Model.model_json_schema()`)."
+    )
+
+
+def check_top_logprobs(value: int | None) -> int | None:
+    """Return a value for ``top_logprobs``.
+
+    Raises:
+        ConfigError: outside 0 to 20.
+    """
+    # Checked without `logprobs` as well, as the server does (wire reference 3.1).
+    is_count = isinstance(value, int) and not isinstance(value, bool)
+    if value is None or (is_count and 0 <= value <= 20):
+        return value
+    raise ConfigError(f"top_logprobs={value!r} is out of range: give 0 to 20.")
+
+
+def check_items(name: str, value: object, kind: type, wanted: str) -> None:
+    """Check that a value is a sequence of one kind of thing.
+
+    Generators are refused as well: a request may have to be sent twice.
+
+    Raises:
+        ConfigError: for anything else; ``wanted`` says what the items should be.
+    """
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        found = f"a {type(value).__name__}"
+    else:
+        odd = [item for item in value if not isinstance(item, kind)]
+        if not odd:
+            return
+        found = f"one with {odd[0]!r:.80} in it"
+    raise ConfigError(f"`{name}` is {found}: give a list of {wanted}.")
+
+
+def check_mapping(name: str, value: object) -> Mapping[str, Any]:
+    """Return an object of names and values; None is an empty one.
+
+    Raises:
+        ConfigError: for anything else.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        # Not shown: headers hold secrets.
+        raise ConfigError(f"`{name}` is a {type(value).__name__}: give a dict of names and values.")
+    return value

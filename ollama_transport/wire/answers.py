@@ -1,0 +1,389 @@
+"""What servers answer, typed; the object as it came is kept in ``raw``, so nothing is lost."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
+
+from ollama_transport.errors import ProtocolError
+from ollama_transport.wire.messages import (
+    Message,
+    ToolCall,
+    ToolCallDelta,
+    read_message,
+    read_tool_calls,
+    with_ids,
+)
+from ollama_transport.wire.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ChatLine:
+    """Be one line of a streamed chat, or a whole answer: the two have one shape.
+
+    ``message`` holds what this line adds. ``done_reason`` (stop, length, load, unload, …) and
+    ``usage`` come with the last line, ``done`` being True; that line may carry text and tool
+    calls as well (wire reference 3.2). ``tool_call_deltas`` are pieces of calls still being
+    written, on wires that send them so. ``raw`` is the object as the server sent it.
+    """
+
+    message: Message
+    model: str = ""
+    created_at: str = ""
+    done: bool = False
+    done_reason: str | None = None
+    usage: Usage | None = None
+    logprobs: Sequence[Mapping[str, Any]] | None = None
+    tool_call_deltas: tuple[ToolCallDelta, ...] = ()
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def text(self) -> str:
+        """Return the text that this line adds; "" for none."""
+        return self.message.content
+
+    @property
+    def thinking(self) -> str:
+        """Return the reasoning that this line adds; "" for none."""
+        return self.message.thinking
+
+    @property
+    def tool_calls(self) -> tuple[ToolCall, ...]:
+        """Return the tool calls that this line adds, in the server's order."""
+        return self.message.tool_calls
+
+    @classmethod
+    def from_native(cls, raw: Mapping[str, Any]) -> Self:
+        """Read a line of ``/api/chat``; null and absent count alike."""
+        done = raw.get("done") is True
+        message, created_at = read_message(raw.get("message")), _text(raw, "created_at")
+        # Servers of before 0.12.10 send calls without ids (wire reference 12); frameworks need one.
+        if message.tool_calls:
+            message = replace(message, tool_calls=with_ids(message.tool_calls, created_at))
+        # By place: this runs for every token, and names would cost it a quarter more.
+        return cls(
+            message,
+            _text(raw, "model"),
+            created_at,
+            done,
+            raw.get("done_reason"),
+            # Metrics stand on the last line alone (wire reference 3.2).
+            Usage.from_native(raw) if done else None,
+            raw.get("logprobs"),
+            (),
+            raw,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateLine:
+    """Be one line of ``/api/generate``, or a whole answer; as ChatLine, with plain text.
+
+    ``context`` holds the token ids of prompt and answer, on the last line only.
+    """
+
+    text: str
+    thinking: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    model: str = ""
+    created_at: str = ""
+    done: bool = False
+    done_reason: str | None = None
+    context: Sequence[int] | None = None
+    usage: Usage | None = None
+    logprobs: Sequence[Mapping[str, Any]] | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_native(cls, raw: Mapping[str, Any]) -> Self:
+        """Read a line of ``/api/generate``; null and absent count alike."""
+        done = raw.get("done") is True
+        return cls(
+            text=_text(raw, "response"),
+            thinking=_text(raw, "thinking"),
+            # Only those of the very last piece arrive on this endpoint (wire reference 4).
+            tool_calls=read_tool_calls(raw.get("tool_calls")),
+            model=_text(raw, "model"),
+            created_at=_text(raw, "created_at"),
+            done=done,
+            done_reason=raw.get("done_reason"),
+            context=raw.get("context"),
+            usage=Usage.from_native(raw) if done else None,
+            logprobs=raw.get("logprobs"),
+            raw=raw,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """Hold the vectors of a batch of texts, in the order of the texts."""
+
+    vectors: list[list[float]]
+    model: str = ""
+    usage: Usage | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_native(cls, raw: Mapping[str, Any]) -> Self:
+        """Read an answer of ``/api/embed``, or of the legacy ``/api/embeddings``.
+
+        Raises:
+            ProtocolError: when it holds no vectors.
+        """
+        # The legacy endpoint sends one vector, under the singular (wire reference 5.2).
+        vectors = [raw["embedding"]] if "embedding" in raw else raw.get("embeddings")
+        return cls(
+            vectors=_vectors(vectors),
+            model=_text(raw, "model"),
+            usage=Usage.from_native(raw),
+            raw=raw,
+        )
+
+
+def _vectors(value: object) -> list[list[float]]:
+    if not isinstance(value, list) or not all(isinstance(vector, list) for vector in value):
+        raise ProtocolError("the answer holds no list of vectors under `embeddings`")
+    return value
+
+
+def _text(raw: Mapping[str, Any], key: str) -> str:
+    return value if isinstance(value := raw.get(key), str) else ""
+
+
+class Answer(BaseModel):
+    """Be an answer about models: typed, unknown keys kept, the object as it came in `raw`."""
+
+    # Names such as model_info are the server's own; a dozen validators built at import would cost
+    # every program that never lists a model.
+    model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=(), defer_build=True)
+
+    _raw: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def raw(self) -> Mapping[str, Any]:
+        """Return the object exactly as the server sent it."""
+        return self._raw
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_raw(cls, raw: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        # A validator, so that the answers inside of answers keep theirs as well.
+        answer = handler(raw)
+        if isinstance(raw, Mapping):
+            answer._raw = raw
+        return answer
+
+    @classmethod
+    def from_native(cls, raw: Mapping[str, Any]) -> Self:
+        """Read the answer.
+
+        Raises:
+            ProtocolError: when it does not have the shape that an Ollama server sends.
+        """
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            raise ProtocolError(
+                f"the answer is not a {cls.__name__}: {error}", line=_start(raw)
+            ) from error
+
+
+def _start(raw: Mapping[str, Any]) -> bytes:
+    return json.dumps(raw)[:80].encode()
+
+
+class ModelDetails(Answer):
+    """Describe a model's weights; None where the server does not know."""
+
+    parent_model: str = ""
+    format: str = ""
+    family: str = ""
+    # null where the GGUF names none (wire reference 5.3).
+    families: list[str] | None = None
+    parameter_size: str = ""
+    quantization_level: str = ""
+    context_length: int | None = None
+    embedding_length: int | None = None
+
+
+class ModelSummary(Answer):
+    """Be a model that the server has, as ``/api/tags`` lists it (wire reference 5.3).
+
+    ``size`` is in bytes. ``capabilities`` here are computed from less than `ShowAnswer`'s: decide
+    by those.
+    """
+
+    name: str
+    model: str = ""
+    # In the server's own time zone, unlike created_at (wire reference 1.16).
+    modified_at: datetime | None = None
+    size: int = 0
+    digest: str = ""
+    details: ModelDetails | None = None
+    capabilities: list[str] | None = None
+    remote_model: str | None = None
+    remote_host: str | None = None
+
+    @classmethod
+    def from_openai(cls, raw: Mapping[str, Any]) -> Self:
+        """Read a model of ``/v1/models``; its context is known from vLLM and llama.cpp only."""
+        meta = raw.get("meta")
+        length = raw.get("max_model_len")  # vLLM's name
+        if length is None and isinstance(meta, Mapping):
+            length = meta.get("n_ctx_train")  # llama.cpp's
+        # Unix seconds, which pydantic reads as a time.
+        own = {"name": raw.get("id"), "model": raw.get("id"), "modified_at": raw.get("created")}
+        details = None if length is None else {"context_length": length}
+        answer = cls.from_native({**raw, **own, "details": details})
+        answer._raw = raw
+        return answer
+
+
+class ModelList(Answer):
+    """Hold the models of a server, in its order; Ollama lists the newest first."""
+
+    models: list[ModelSummary]
+
+    @classmethod
+    def from_openai(cls, raw: Mapping[str, Any]) -> Self:
+        """Read an answer of ``/v1/models``, whose ``data`` is null for none (wire reference 10.4).
+
+        Raises:
+            ProtocolError: when it holds no list of models.
+        """
+        entries = raw.get("data")
+        entries = [] if entries is None else entries
+        if not isinstance(entries, list) or not all(isinstance(e, Mapping) for e in entries):
+            raise ProtocolError("the answer holds no list of models under `data`")
+        answer = cls.from_native({"models": [ModelSummary.from_openai(e) for e in entries]})
+        answer._raw = raw
+        return answer
+
+
+class RunningModel(Answer):
+    """Be a model in memory; ``size`` and ``size_vram`` in bytes, ``context_length`` in tokens."""
+
+    name: str
+    model: str = ""
+    size: int = 0
+    digest: str = ""
+    details: ModelDetails | None = None
+    # Some 292 years ahead for a model that is kept for ever (wire reference 3.7).
+    expires_at: datetime | None = None
+    size_vram: int = 0
+    # What the model runs with, often less than it was trained for (wire reference 3.8).
+    context_length: int | None = None
+
+
+class RunningList(Answer):
+    """Hold the models in memory, the one that stays longest first."""
+
+    models: list[RunningModel]
+
+
+class ShowAnswer(Answer):
+    """Be what ``/api/show`` knows of a model (wire reference 9)."""
+
+    capabilities: list[str] | None = None
+    details: ModelDetails | None = None
+    model_info: dict[str, Any] | None = None
+    parameters: str | None = None
+    template: str | None = None
+    system: str | None = None
+    modelfile: str | None = None
+    license: str | None = None
+    messages: list[dict[str, Any]] | None = None
+    projector_info: dict[str, Any] | None = None
+    # Sent without `verbose`, too: one answer can be large (wire reference 9).
+    tensors: list[dict[str, Any]] | None = None
+    modified_at: datetime | None = None
+    remote_model: str | None = None
+    remote_host: str | None = None
+    requires: str | None = None
+
+    def can(self, capability: str) -> bool:
+        """Tell whether the model has a capability: completion, tools, insert, vision, …."""
+        return self.capabilities is not None and capability in self.capabilities
+
+    @property
+    def context_length(self) -> int | None:
+        """Return the context that the model was trained for, in tokens; None when unknown."""
+        return self._architecture_fact("context_length")
+
+    @property
+    def embedding_length(self) -> int | None:
+        """Return the size of the model's vectors; None when unknown."""
+        return self._architecture_fact("embedding_length")
+
+    @property
+    def num_ctx(self) -> int | None:
+        """Return the context that the Modelfile asks for, in tokens; None when it does not."""
+        # Text in columns, its lines in random order (wire reference 9).
+        for line in (self.parameters or "").splitlines():
+            name, _, value = line.partition(" ")
+            if name == "num_ctx" and value.strip().isdigit():
+                return int(value)
+        return None
+
+    def _architecture_fact(self, name: str) -> int | None:
+        facts = self.model_info if self.model_info is not None else {}
+        # The keys begin with the architecture, as in llama.context_length (wire reference 9).
+        value = facts.get(f"{facts.get('general.architecture')}.{name}")
+        return value if isinstance(value, int) else None
+
+
+class Version(Answer):
+    """Hold the server's version."""
+
+    version: str
+
+
+class Progress(Answer):
+    """Be one step of a pull, push or create.
+
+    ``total`` and ``completed`` are bytes of the layer ``digest``; ``status`` is "success" at the
+    end (wire reference 5.5).
+    """
+
+    status: str = ""
+    digest: str | None = None
+    total: int | None = None
+    # Left out while it is 0 (wire reference 5.5).
+    completed: int | None = None
+
+    @property
+    def done(self) -> bool:
+        """Tell whether this is the last line of a transfer that went well."""
+        return self.status == "success"
+
+
+class SearchHit(Answer):
+    """Be one page found on the web."""
+
+    title: str = ""
+    url: str = ""
+    content: str = ""
+
+
+class SearchAnswer(Answer):
+    """Hold what a web search found, the best first."""
+
+    results: list[SearchHit]
+
+
+class FetchAnswer(Answer):
+    """Hold the text of a web page and the addresses it links to."""
+
+    title: str = ""
+    content: str = ""
+    links: list[str] | None = None

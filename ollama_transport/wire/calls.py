@@ -1,0 +1,208 @@
+"""An endpoint as a value: what to send, and how to read what comes back."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from ollama_transport.errors import OllamaError, ProtocolError, StreamTruncatedError
+from ollama_transport.wire.decoders import Decoder, FailureLast, NDJSONDecoder
+from ollama_transport.wire.error_map import stream_failure
+
+T = TypeVar("T")
+
+
+class Reader(Protocol[T]):
+    """Be the memory of one stream: bytes in, typed lines out; made anew for each stream."""
+
+    def feed(self, data: bytes) -> list[T]:
+        """Take bytes of any size and return the lines completed by them."""
+
+    def finish(self) -> list[T]:
+        """Take the end of the stream; return what it completes."""
+
+    @property
+    def received(self) -> tuple[Any, ...]:
+        """Return the lines that came so far."""
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether the last line was returned: what follows it is nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """Describe one request as a value, free of any I/O.
+
+    ``body`` is JSON (None sends no body), to which ``whole_fields`` or ``stream_fields`` are
+    added; ``upload`` is a file to send instead. ``read`` makes a typed value of a whole answer's
+    object; ``reader`` makes the reader of a stream, None where the endpoint has none.
+    ``repeatable`` is False where doing it twice differs from doing it once, ``may_be_empty`` True
+    where success is an empty body, ``metered`` True where tokens are used. ``recover`` is asked
+    once, when the server refused the call, for the call to send instead; None raises the refusal.
+    ``capability`` is what the model has to be able to do that is chosen where ``model`` is None;
+    None for calls that need no model. ``pullable`` is True where a model that the server does not
+    have may be pulled first. ``count`` makes of the lines of an answer what counts its tokens,
+    where the server may leave them out.
+    """
+
+    method: str
+    path: str
+    read: Callable[[Mapping[str, Any]], T]
+    body: Mapping[str, Any] | None = None
+    reader: Callable[[], Reader[T]] | None = None
+    whole_fields: Mapping[str, Any] = field(default_factory=dict)
+    stream_fields: Mapping[str, Any] = field(default_factory=dict)
+    upload: Path | None = None
+    model: str | None = None
+    repeatable: bool = True
+    may_be_empty: bool = False
+    metered: bool = False
+    recover: Callable[[OllamaError], "Call[T] | None"] | None = None
+    capability: str | None = None
+    pullable: bool = False
+    count: Callable[[Sequence[Any]], Any] | None = None
+
+    def with_model(self, model: str) -> "Call[T]":
+        """Return the call for a model, where none was named."""
+        body = {} if self.body is None else self.body
+        return replace(self, model=model, body={"model": model, **body})
+
+    def counting(self, lines: Sequence[Any]) -> Any:
+        """Return what counts the tokens of an answer; None for a call that has no such thing."""
+        return None if self.count is None else self.count(lines)
+
+    def recovered(self, error: OllamaError) -> "Call[T] | None":
+        """Return the call to send after a refusal, for the same model; None raises the refusal."""
+        instead = None if self.recover is None else self.recover(error)
+        # It is built from the request, which knows nothing of the model that was chosen.
+        if instead is None or instead.model is not None or self.model is None:
+            return instead
+        return instead.with_model(self.model)
+
+    def whole_body(self) -> dict[str, Any] | None:
+        """Return the body that asks for a whole answer."""
+        return None if self.body is None else {**self.body, **self.whole_fields}
+
+    def stream_body(self) -> dict[str, Any] | None:
+        """Return the body that asks for a stream."""
+        return None if self.body is None else {**self.body, **self.stream_fields}
+
+
+class LineReader(Generic[T]):
+    """Read a native stream: NDJSON lines, the last of which proves that nothing is missing.
+
+    Raises:
+        StreamFailedError: from `feed` and `finish`, for an error line (wire reference 7.4).
+        StreamTruncatedError: from `finish`, when no last line came (wire reference 3.2).
+        ProtocolError: for bytes that are no lines of JSON, and for lines of another shape.
+
+    Lines that came in one piece with the cause of an error are returned first; the call after
+    that raises.
+    """
+
+    def __init__(
+        self, read: Callable[[Mapping[str, Any]], T], is_last: Callable[[T], bool]
+    ) -> None:
+        self._read = read
+        self._is_last = is_last
+        self._decoder: Decoder = NDJSONDecoder()
+        self._received: list[T] = []
+        self._complete = False
+        self._order = FailureLast()
+
+    def feed(self, data: bytes) -> list[T]:
+        """Take bytes of any size and return the lines completed by them."""
+        return self._order.each(self._decoder.feed(data), self._take)
+
+    def finish(self) -> list[T]:
+        """Take the end of the stream and return what it completes."""
+        self.feed(b"")  # a failure that was held back is no cut
+        try:
+            objects = self._decoder.finish()
+        except ProtocolError as error:
+            if not self._received and not error.line.lstrip().startswith(b"{"):
+                raise  # not the start of a line: a proxy's page
+            # The rest of a line: the connection was cut inside it.
+            raise truncated(self.received) from error
+        lines = self._order.each(objects, self._take)
+        if not self._complete:
+            raise truncated(self.received)
+        return lines
+
+    @property
+    def received(self) -> tuple[T, ...]:
+        """Return the lines that came so far."""
+        return tuple(self._received)
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether the last line was returned."""
+        return self._complete
+
+    def _take(self, raw: dict[str, Any]) -> T:
+        # After the first line the status is 200 whatever happens (wire reference 7.4).
+        if raw.get("error") is not None:
+            raise stream_failure(raw, received=self.received)
+        line = self._read(raw)
+        self._received.append(line)
+        if self._is_last(line):
+            self._complete = True
+        return line
+
+
+class Shaper(Protocol[T]):
+    """Be the memory of one answer whose lines are changed on their way."""
+
+    def push(self, line: T) -> T:
+        """Return what a line becomes."""
+
+
+def shaping(reader: Reader[T], shapers: Sequence[Shaper[T]]) -> Reader[T]:
+    """Return a reader whose lines go through shapers; itself where there are none."""
+    return _ShapedReader(reader, shapers) if shapers else reader
+
+
+class _ShapedReader(Generic[T]):
+    """Read a stream and pass each of its lines through shapers, first to last."""
+
+    def __init__(self, reader: Reader[T], shapers: Sequence[Shaper[T]]) -> None:
+        self._reader = reader
+        self._shapers = shapers
+
+    def feed(self, data: bytes) -> list[T]:
+        """Take bytes of any size and return the lines completed by them."""
+        return [shaped(line, self._shapers) for line in self._reader.feed(data)]
+
+    def finish(self) -> list[T]:
+        """Take the end of the stream; return what it completes."""
+        return [shaped(line, self._shapers) for line in self._reader.finish()]
+
+    @property
+    def received(self) -> tuple[Any, ...]:
+        """Return the lines that came so far, as they came."""
+        return self._reader.received
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether the last line was returned."""
+        return self._reader.complete
+
+
+def shaped(line: T, shapers: Sequence[Shaper[T]]) -> T:
+    """Return a line after every shaper has had it."""
+    for shaper in shapers:
+        line = shaper.push(line)
+    return line
+
+
+def truncated(received: tuple[Any, ...], *, url: str = "") -> StreamTruncatedError:
+    """Return (not raise) the error for an answer whose end is missing."""
+    at = f" from {url}" if url else ""
+    return StreamTruncatedError(
+        f"the answer{at} ended after {len(received)} lines without its last one. The connection "
+        "was cut, or the model repeated itself until the server gave up: what came is in "
+        "`received`; ask again, or with another seed or a higher repeat_penalty.",
+        url=url,
+        received=received,
+    )

@@ -1,0 +1,217 @@
+"""Turn the bytes of a stream into JSON objects, however they were split: no I/O here.
+
+A decoder is fed with bytes of any size and returns the objects that are complete; the end of
+input is a call of its own, `finish`, since only it can tell that something is missing.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol, TypeVar
+
+from ollama_transport.errors import OllamaError, ProtocolError
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+MAX_LINE_BYTES = 64 * 1024 * 1024
+"""A longer line is no line of a chat but something else, and would only fill the memory."""
+
+SHOWN_BYTES = 80
+"""So much of a line that cannot be read is shown."""
+
+_LF = b"\n"
+_read_value = json.JSONDecoder().raw_decode
+
+
+class Decoder(Protocol):
+    """Be what a stream's bytes go through: NDJSON for ``/api``, SSE for ``/v1``."""
+
+    finished: bool
+    """True when the wire itself said that nothing more comes (the ``[DONE]`` of SSE)."""
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        """Take bytes of any size and return the objects completed by them, in order."""
+
+    def finish(self) -> list[dict[str, Any]]:
+        """Take the end of input and return what was complete but not terminated."""
+
+
+class NDJSONDecoder:
+    """Decode newline-delimited JSON, cut on byte 0x0A only.
+
+    Ollama sends U+0085 raw inside JSON text (wire reference 1.8), so no splitter with Unicode
+    line ends may touch it. Blank lines are passed over.
+
+    Raises:
+        ProtocolError: from `feed` and `finish`, for a line that is no JSON object (``.line`` is
+            its start) or longer than MAX_LINE_BYTES. Objects before it are returned first; the
+            call after that raises.
+    """
+
+    def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+        self.finished = False
+        self._lines = _Lines(max_line_bytes)
+        self._order = FailureLast()
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        """Take bytes of any size and return the objects completed by them, in order."""
+        lines = (line for line in self._lines.feed(data) if line and not line.isspace())
+        return self._order.each(lines, parse_object)
+
+    def finish(self) -> list[dict[str, Any]]:
+        """Return the object of a last line without a newline, if that is one."""
+        rest = self._lines.take()
+        return self._order.each([rest] if rest.strip() else [], parse_object)
+
+
+class SSEDecoder:
+    """Decode server-sent events whose data is JSON, with the interface of NDJSONDecoder.
+
+    Lines end in LF, CRLF or CR; comments and other fields than ``data`` are passed over, but for
+    errors: a field ``error`` and a bare JSON object are read as well. ``data: [DONE]`` sets
+    ``finished`` and yields nothing (wire reference 10.1).
+
+    Raises:
+        ProtocolError: as NDJSONDecoder; the limit holds for a line and for an event's data.
+    """
+
+    def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+        self.finished = False
+        self._lines = _Lines(max_line_bytes)
+        self._order = FailureLast()
+        self._data = _Lines(max_line_bytes)
+        self._has_data = False
+        self._after_cr = False
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        """Take bytes of any size and return the objects of the events completed by them."""
+        # The LF of a CRLF that was cut in two ends no second line.
+        unread = data.removeprefix(_LF) if self._after_cr else data
+        self._after_cr = data.endswith(b"\r") if data else self._after_cr
+        lines = self._lines.feed(unread.replace(b"\r\n", _LF).replace(b"\r", _LF))
+        return self._order.each(self._events(lines), parse_object)
+
+    def finish(self) -> list[dict[str, Any]]:
+        """Return the object of a last event without its blank line, if there is one."""
+        return self._order.each(self._events([self._lines.take(), b""]), parse_object)
+
+    def _events(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        for line in lines:
+            if line.startswith(b"data:"):
+                # One space after the colon is syntax; any other belongs to the data.
+                self._add(line[5:].removeprefix(b" "))
+            elif line.startswith(b"error:"):
+                # llama.cpp before September 2025 names the field so, and leaves the key out.
+                yield b'{"error":' + line[6:] + b"}"
+            elif line.startswith(b"{"):
+                yield line  # an error that stands there in place of an event
+            elif not line and self._has_data:
+                data = self._data.take()
+                self._has_data = False
+                if data.strip() == b"[DONE]":
+                    self.finished = True
+                elif data.strip():
+                    yield data
+
+    def _add(self, data: bytes) -> None:
+        self._data.hold(_LF + data if self._has_data else data)
+        self._has_data = True
+
+
+class _Lines:
+    """Cut bytes into lines at 0x0A and keep the unfinished one, within a limit."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max = max_bytes
+        self._pieces: list[bytes] = []
+        self._held = 0
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yield the lines completed by these bytes, without their ends."""
+        *lines, rest = data.split(_LF)
+        for line in lines:
+            if self._pieces or len(line) > self._max:
+                self.hold(line)
+                line = self.take()
+            # Mostly a line is one chunk of the wire (wire reference 1.15), and nothing is held.
+            yield line
+        self.hold(rest)
+
+    def hold(self, piece: bytes) -> None:
+        """Keep a piece of a line."""
+        if not piece:
+            return
+        self._held += len(piece)
+        self._pieces.append(piece)
+        if self._held > self._max:
+            start = b"".join(self._pieces)[:SHOWN_BYTES]
+            raise ProtocolError(
+                f"a line of the answer is longer than {self._max} bytes; it starts {start!r}",
+                line=start,
+            )
+
+    def take(self) -> bytes:
+        """Return what is kept, and keep nothing."""
+        # Mostly there is one piece, and joining would copy it.
+        line = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        self._held = 0
+        return line
+
+
+class FailureLast:
+    """Return what came before a failure first, and raise the failure at the next call.
+
+    Good lines and a bad one may come in one piece or in several, as the network cuts them: either
+    way the caller gets the same lines before the error.
+    """
+
+    def __init__(self) -> None:
+        self._failure: OllamaError | None = None
+
+    @property
+    def is_pending(self) -> bool:
+        """Tell whether the next call raises."""
+        return self._failure is not None
+
+    def each(self, items: Iterable[S], make: Callable[[S], T]) -> list[T]:
+        """Return what ``make`` makes of the items, up to the first that fails.
+
+        Raises:
+            OllamaError: the failure of the first item, or that of an earlier call.
+        """
+        if self._failure is not None:
+            raise self._failure
+        made: list[T] = []
+        try:
+            for item in items:
+                made.append(make(item))
+        except OllamaError as error:
+            self._failure = error
+            if not made:
+                raise
+        return made
+
+
+def parse_object(line: bytes) -> dict[str, Any]:
+    """Return the JSON object that a line holds.
+
+    Raises:
+        ProtocolError: when it is no JSON, or JSON of another type.
+    """
+    try:
+        # Decoded here: of bytes, json.loads would guess the encoding.
+        text = line.decode()
+        # It looks for blanks around a value first, which takes longer than reading a short one.
+        value, end = _read_value(text) if text.startswith("{") else (json.loads(text), len(text))
+        if end < len(text) and not text[end:].isspace():
+            value = json.loads(text)  # which tells what is wrong with the rest
+    except (ValueError, RecursionError) as error:
+        start = line[:SHOWN_BYTES]
+        raise ProtocolError(
+            f"the answer is no JSON ({error}); it starts {start!r}", line=start
+        ) from error
+    if not isinstance(value, dict):
+        start = line[:SHOWN_BYTES]
+        raise ProtocolError(f"the answer is no JSON object; it starts {start!r}", line=start)
+    return value

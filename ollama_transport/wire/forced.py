@@ -1,0 +1,276 @@
+"""Force a tool call on a server that has no tool_choice, by constraining what it may write.
+
+Ollama ignores ``tool_choice``, and calls no tool when ``format`` is given. But with a schema of
+``{"name": …, "arguments": …}`` as ``format`` it writes exactly that object as text (wire
+reference 14), which is turned back into a real tool call here. With tools and a schema of the
+caller's, the model may write either: a call, or the final answer.
+
+The rendered route writes the keys in the schema's order and the native one alphabetically, so
+both orders are read. What does not look like a call is handed on as text: nothing is lost when a
+server ignores ``format`` (those for MLX models do, wire reference 3.6).
+"""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ollama_transport.errors import ConfigError
+from ollama_transport.wire.answers import ChatLine
+from ollama_transport.wire.messages import ToolCall, ToolCallDelta, made_id
+from ollama_transport.wire.requests import ChatRequest, NamedTool
+
+
+def forced_names(request: ChatRequest) -> list[str]:
+    """Return the names of the tools of which one must, or may, be written as constrained text.
+
+    [] where no constraint is needed: the server then calls tools as the model likes.
+
+    Raises:
+        ConfigError: when a tool is forced that was not given.
+    """
+    names = [tool_name(tool) for tool in request.tools]
+    choice = request.tool_choice
+    if isinstance(choice, NamedTool):
+        if choice.name not in names:
+            raise ConfigError(
+                f"tool_choice names {choice.name!r}, which is not among the tools: "
+                f"{', '.join(names) if names else 'none were given'}."
+            )
+        return [choice.name]
+    if choice == "required":
+        if not names:
+            raise ConfigError('tool_choice="required" needs tools: none were given.')
+        return names
+    return names if request.format is not None and choice != "none" else []
+
+
+def tool_name(tool: Mapping[str, Any]) -> str:
+    """Return the name of an OpenAI-style tool.
+
+    Raises:
+        ConfigError: when it has none.
+    """
+    function = tool.get("function")
+    name = function.get("name") if isinstance(function, Mapping) else None
+    if not isinstance(name, str) or not name:
+        raise ConfigError(
+            f"a tool is {{'type': 'function', 'function': {{'name': …}}}}, not {tool!r:.120}"
+        )
+    return name
+
+
+def call_format(
+    tools: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    answer: str | Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the schema of one call of one of the named tools.
+
+    ``answer`` is the caller's own ``format``: a final answer of that shape is allowed as well.
+    """
+    shapes: list[Mapping[str, Any]] = [_call_shape(t) for t in tools if tool_name(t) in names]
+    # References count from the root, so definitions stay there.
+    defined: dict[str, Any] = {}
+    if isinstance(answer, Mapping):
+        defined = {name: answer[name] for name in ("$defs", "definitions") if name in answer}
+        shapes.append({name: part for name, part in answer.items() if name not in defined})
+    elif answer is not None:
+        # "json" is any object.
+        shapes.append({"type": "object"})
+    return dict(shapes[0]) if len(shapes) == 1 else {"anyOf": shapes, **defined}
+
+
+def _call_shape(tool: Mapping[str, Any]) -> dict[str, Any]:
+    parameters = tool["function"].get("parameters")
+    return {
+        "type": "object",
+        "properties": {
+            "name": {"const": tool_name(tool)},
+            "arguments": parameters if parameters else {"type": "object", "properties": {}},
+        },
+        "required": ["name", "arguments"],
+        # Else the model could write keys of its own after the arguments.
+        "additionalProperties": False,
+    }
+
+
+class CallShaper:
+    """Turn the constrained text of one answer into a tool call; made anew for each answer.
+
+    `push` takes each line and returns what it becomes. Text is held while it may be a call;
+    the arguments are passed on as they come once the tool's name is known.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = frozenset(names)
+        self._text = ""
+        self._head: Head | None = Head()
+        self._sent = -1
+        self._scanner = _ObjectScanner()
+        self._id = ""
+
+    def push(self, line: ChatLine) -> ChatLine:
+        """Return the line as a caller who forced a tool sees it."""
+        if self._head is None:
+            return line
+        self._text += line.text
+        if self._head.end is None:
+            self._head = find_head(self._text, self._names)
+        if self._head is None:
+            # No call: from here on the answer is the text it is, and what was held goes first.
+            return _with_text(line, self._text)
+        bare = self._advance(_with_text(line, ""), self._head)
+        return self._finish(bare, self._head) if line.done else bare
+
+    def _advance(self, line: ChatLine, head: "Head") -> ChatLine:
+        if head.end is None or head.name is None:
+            return line
+        first = self._sent < 0
+        if first:
+            self._sent = head.end
+            self._id = made_id(line.created_at, 0, head.name)
+        piece = self._scanner.take(self._text[self._sent :])
+        self._sent += len(piece)
+        if not piece and not first:
+            return line
+        start = (head.name, self._id) if first else (None, None)
+        return replace(line, tool_call_deltas=(ToolCallDelta(0, piece, *start),))
+
+    def _finish(self, line: ChatLine, head: "Head") -> ChatLine:
+        call = self._call(line.created_at, head)
+        if call is None:
+            return _with_text(line, self._text)
+        calls = (*line.message.tool_calls, call)
+        return replace(line, message=replace(line.message, tool_calls=calls))
+
+    def _call(self, created_at: str, head: "Head") -> ToolCall | None:
+        try:
+            whole = json.loads(self._text)
+        except ValueError:
+            if head.end is None or head.name is None:
+                return None
+            # The answer was cut inside the arguments: they are kept as the text they are.
+            return self._made(head.name, self._text[head.end :], created_at)
+        if whole.get("name") in self._names and isinstance(whole.get("arguments"), dict):
+            return self._made(whole["name"], whole["arguments"], created_at)
+        return None
+
+    def _made(self, name: str, arguments: Mapping[str, Any] | str, created_at: str) -> ToolCall:
+        # The one that the pieces have told already.
+        identity = self._id if self._id else made_id(created_at, 0, name)
+        return ToolCall(name, arguments, id=identity, index=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Be the beginning of a call as far as it is written.
+
+    ``end`` is where the arguments begin, None while that is not known; ``name`` likewise.
+    """
+
+    end: int | None = None
+    name: str | None = None
+
+
+def find_head(text: str, names: Collection[str]) -> Head | None:
+    """Return how far a text has begun to be a call of one of the names; None when it is none."""
+    # When the arguments come first, only a single tool is known by then.
+    only = next(iter(names)) if len(names) == 1 else None
+    heads: list[tuple[str, str | None]] = [('{"arguments":{', only)]
+    # The routes order the keys in two ways (wire reference 14).
+    heads += [(f'{{"name":{json.dumps(name)},"arguments":{{', name) for name in sorted(names)]
+    found: Head | None = None
+    for head, name in heads:
+        end = _begins(text, head)
+        if end is not None and end >= 0:
+            return Head(end, name)
+        found = Head() if end is not None else found
+    return found
+
+
+def _begins(text: str, head: str) -> int | None:
+    """Return where the last character of the head stands in the text, white space passed over.
+
+    -1 when the text ends inside the head, None when it differs from it.
+    """
+    wanted = iter(head)
+    expected = next(wanted)
+    for position, character in enumerate(text):
+        if character != expected:
+            # The grammar of a schema leaves room between its tokens.
+            if character.isspace():
+                continue
+            return None
+        following = next(wanted, None)
+        if following is None:
+            return position
+        expected = following
+    return -1
+
+
+class FirstCallShaper:
+    """Keep the first tool call of an answer, for who asked for no parallel ones."""
+
+    def __init__(self) -> None:
+        self._seen = False
+        self._index: int | None = None
+
+    def push(self, line: ChatLine) -> ChatLine:
+        """Return the line without any call but the answer's first."""
+        line = self._without_deltas(line)
+        calls = line.message.tool_calls
+        kept = () if self._seen else calls[:1]
+        self._seen = self._seen or bool(calls)
+        if kept == calls:
+            return line
+        return replace(line, message=replace(line.message, tool_calls=kept))
+
+    def _without_deltas(self, line: ChatLine) -> ChatLine:
+        deltas = line.tool_call_deltas
+        if self._index is None and deltas:
+            self._index = deltas[0].index
+        # A second call shows by another index, long before it is complete.
+        kept = tuple(delta for delta in deltas if delta.index == self._index)
+        return line if kept == deltas else replace(line, tool_call_deltas=kept)
+
+
+class _ObjectScanner:
+    """Find the end of a JSON object that comes in pieces."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._in_string = False
+        self._escaped = False
+        self._ended = False
+
+    def take(self, text: str) -> str:
+        """Return the part of the text that still belongs to the object."""
+        if self._ended:
+            return ""
+        for position, character in enumerate(text):
+            self._step(character)
+            if self._depth == 0:
+                self._ended = True
+                return text[: position + 1]
+        return text
+
+    def _step(self, character: str) -> None:
+        # Brackets inside of strings close nothing.
+        if self._escaped:
+            self._escaped = False
+        elif self._in_string:
+            self._escaped = character == "\\"
+            self._in_string = character != '"'
+        elif character == '"':
+            self._in_string = True
+        elif character in "{[":
+            self._depth += 1
+        elif character in "}]":
+            self._depth -= 1
+
+
+def _with_text(line: ChatLine, text: str) -> ChatLine:
+    if line.text == text:
+        return line
+    return replace(line, message=replace(line.message, content=text))

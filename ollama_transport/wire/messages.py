@@ -1,0 +1,163 @@
+"""Messages and tool calls as both wires know them."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ollama_transport.errors import ProtocolError
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """Be a model's wish to call a tool.
+
+    ``arguments`` is an object; a string where a server sent text that is no JSON object, kept as
+    it came. ``id`` is None where the server sends none; ``index`` is the place in the answer.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] | str = field(default_factory=dict)
+    id: str | None = None
+    index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """Be a piece of a tool call that is still being written.
+
+    ``arguments`` continues the JSON text of the call ``index``; ``name`` and ``id`` come with its
+    first piece. The complete `ToolCall`, with the same index and id, follows on a later line.
+    """
+
+    index: int
+    arguments: str
+    name: str | None = None
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Be one message of a chat, in either direction.
+
+    ``images`` holds bytes, or text that is base64 already (standard alphabet, padded); audio
+    travels there too (wire reference 3.9). ``tool_name`` and ``tool_call_id`` belong to role
+    "tool". ``extra`` holds further keys, sent and kept as they are.
+    """
+
+    role: str
+    content: str = ""
+    thinking: str = ""
+    images: Sequence[bytes | str] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_name: str | None = None
+    tool_call_id: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+_KNOWN = frozenset(
+    {"role", "content", "thinking", "images", "tool_calls", "tool_name", "tool_call_id"}
+)
+
+
+def read_message(raw: object) -> Message:
+    """Read a message of a native answer; null and absent parts are empty ones.
+
+    Raises:
+        ProtocolError: when it is not an object, or a part has another type than Ollama sends.
+    """
+    if raw is None:
+        return Message("assistant")
+    if not isinstance(raw, Mapping):
+        raise ProtocolError(f"the answer's message is no object: {raw!r:.80}")
+    role = raw.get("role") or "assistant"  # some servers send an empty role: it means this one
+    content = raw.get("content")
+    # Nearly every line of a stream is this: looking for what else there could be takes longer.
+    if len(raw) == 2 and isinstance(content, str) and "role" in raw:
+        return Message(role, content)
+    return Message(
+        role=role,
+        content=text_of(raw, "content"),
+        thinking=text_of(raw, "thinking"),
+        images=_images(raw.get("images")),
+        tool_calls=read_tool_calls(raw.get("tool_calls")),
+        tool_name=raw.get("tool_name"),
+        tool_call_id=raw.get("tool_call_id"),
+        extra={} if raw.keys() <= _KNOWN else {k: v for k, v in raw.items() if k not in _KNOWN},
+    )
+
+
+def text_of(raw: Mapping[str, Any], key: str) -> str:
+    """Return a text of an answer; null and absent are "".
+
+    Raises:
+        ProtocolError: when it is no text.
+    """
+    value = raw.get(key)
+    # Go writes no null here, but what stands between may.
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ProtocolError(f"the answer's {key} is no text: {value!r:.80}")
+    return value
+
+
+def _images(value: object) -> tuple[str, ...]:
+    return tuple(value) if isinstance(value, list) else ()
+
+
+def read_tool_calls(raw: object) -> tuple[ToolCall, ...]:
+    """Read the tool calls of a native answer, in its order.
+
+    Raises:
+        ProtocolError: when they are no list of objects with a function.
+    """
+    if raw is None:
+        return ()
+    if not isinstance(raw, list):
+        raise ProtocolError(f"the answer's tool_calls are no list: {raw!r:.80}")
+    return tuple(_read_tool_call(call) for call in raw)
+
+
+def made_id(salt: str, index: int | None, name: str) -> str:
+    """Return an id for a call that came without one.
+
+    Made of the answer's own time, so that calls of one conversation differ while a replayed
+    answer gives the same id again.
+    """
+    digest = hashlib.blake2b(f"{salt}|{index}|{name}".encode(), digest_size=8)
+    return f"call_{digest.hexdigest()}"
+
+
+def with_ids(calls: Sequence[ToolCall], salt: str) -> tuple[ToolCall, ...]:
+    """Return calls all of which have an id and an index; what the server sent is kept."""
+    return tuple(_with_id(call, place, salt) for place, call in enumerate(calls))
+
+
+def _with_id(call: ToolCall, place: int, salt: str) -> ToolCall:
+    index = place if call.index is None else call.index
+    # With the place, since some servers give every call of an answer the index 0.
+    identity = made_id(f"{salt}|{place}", index, call.name) if call.id is None else call.id
+    return replace(call, id=identity, index=index)
+
+
+def _read_tool_call(raw: object) -> ToolCall:
+    function = raw.get("function") if isinstance(raw, Mapping) else None
+    if not isinstance(raw, Mapping) or not isinstance(function, Mapping):
+        raise ProtocolError(f"the answer's tool call has no function: {raw!r:.80}")
+    identity = raw.get("id")
+    return ToolCall(
+        name=str(function.get("name", "")),
+        arguments=_read_arguments(function.get("arguments")),
+        # Left out when it is empty (wire reference 3.4); what passes answers on may write it.
+        id=identity if identity else None,
+        # Inside of the function on Ollama's wire (wire reference 3.4), beside it on others.
+        index=function.get("index", raw.get("index")),
+    )
+
+
+def _read_arguments(value: object) -> Mapping[str, Any] | str:
+    if value is None:
+        return {}
+    return value if isinstance(value, Mapping | str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,389 @@
+"""Ollama's own wire: every endpoint of ``/api`` as a Call (wire reference 2 to 5)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ollama_transport.errors import ConfigError
+from ollama_transport.schema.tools import flatten_tool
+from ollama_transport.wire.answers import (
+    Answer,
+    ChatLine,
+    Embeddings,
+    FetchAnswer,
+    GenerateLine,
+    ModelList,
+    Progress,
+    RunningList,
+    SearchAnswer,
+    ShowAnswer,
+    Version,
+)
+from ollama_transport.wire.body import image_data, without_none
+from ollama_transport.wire.calls import Call, LineReader, Shaper, shaped, shaping, truncated
+from ollama_transport.wire.forced import CallShaper, FirstCallShaper, call_format, forced_names
+from ollama_transport.wire.native.messages import write_message
+from ollama_transport.wire.overflow import described, recover_by_truncation
+from ollama_transport.wire.requests import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest
+from ollama_transport.wire.vectors import check_vectors
+
+A = TypeVar("A", bound=Answer)
+T = TypeVar("T")
+R = TypeVar("R", ChatRequest, GenerateRequest, EmbedRequest)
+Line = TypeVar("Line", ChatLine, GenerateLine)
+
+# Said in either case: absent means a stream here, and none on /v1 (wire reference 2).
+_WHOLE = {"stream": False}
+_STREAM = {"stream": True}
+
+
+def chat(request: ChatRequest) -> Call[ChatLine]:
+    """Return the call of ``/api/chat``.
+
+    Raises:
+        ConfigError: when the model's name is blank, or a tool is forced that was not given.
+    """
+    # Ollama reads no tool_choice (wire reference 3.1): only tools that it never sees stay uncalled.
+    tools = [] if request.tool_choice == "none" else [flatten_tool(tool) for tool in request.tools]
+    names = forced_names(request)
+    shared = _shared(request)
+    if names:
+        shared["format"] = call_format(tools, names, request.format)
+    body = {
+        "model": _asked(request.model),
+        "messages": [write_message(message) for message in request.messages],
+        "tools": tools if tools else None,
+        **shared,
+    }
+
+    def shapers() -> list[Shaper[ChatLine]]:
+        first = [FirstCallShaper()] if request.parallel_tool_calls is False else []
+        return [*first, CallShaper(names)] if names else [*first]
+
+    call = _lines("/api/chat", body, ChatLine.from_native, request.model, shapers)
+    # Without a message it only loads or unloads the model.
+    call = replace(call, metered=bool(request.messages))
+    return _recovering(call, request, chat)
+
+
+def generate(request: GenerateRequest) -> Call[GenerateLine]:
+    """Return the call of ``/api/generate``.
+
+    Raises:
+        ConfigError: when no model is named.
+    """
+    body = {
+        "model": _asked(request.model),
+        "prompt": request.prompt,
+        "suffix": request.suffix,
+        "system": request.system,
+        "template": request.template,
+        "context": None if request.context is None else list(request.context),
+        "raw": request.raw,
+        "images": [image_data(image) for image in request.images] or None,
+        **_shared(request),
+    }
+    call = _lines("/api/generate", body, GenerateLine.from_native, request.model, list)
+    # Without a prompt it only loads or unloads the model (wire reference 4).
+    call = replace(call, metered=bool(request.prompt or request.images))
+    return _recovering(call, request, generate)
+
+
+def embed(request: EmbedRequest) -> Call[Embeddings]:
+    """Return the call of ``/api/embed``; its answer is checked to hold a vector for each text.
+
+    Raises:
+        ConfigError: when no model is named.
+    """
+    body = {
+        "model": _asked(request.model),
+        "input": list(request.input),
+        "dimensions": request.dimensions,
+        "truncate": _truncate(request),
+        "keep_alive": request.keep_alive,
+        "options": dict(request.options) if request.options else None,
+        **request.extra,
+    }
+    expected = len(request.input)
+
+    def read(raw: Mapping[str, Any]) -> Embeddings:
+        answer = Embeddings.from_native(raw)
+        check_vectors(answer.vectors, expected)
+        return answer
+
+    call = Call(
+        "POST",
+        "/api/embed",
+        read,
+        body=without_none(body),
+        model=request.model,
+        metered=True,
+        capability="embedding",
+        pullable=True,
+    )
+    return _recovering(call, request, embed)
+
+
+def embeddings(
+    model: str, prompt: str, *, options: Mapping[str, Any] | None = None, keep_alive: Any = None
+) -> Call[Embeddings]:
+    """Return the call of the legacy ``/api/embeddings``: one text, not normalised."""
+    # It has no `truncate`: a text that is too long is a 500 of its own (wire reference 5.2).
+    body = {"model": _named(model), "prompt": prompt, "options": options, "keep_alive": keep_alive}
+    return Call(
+        "POST",
+        "/api/embeddings",
+        Embeddings.from_native,
+        body=without_none(body),
+        model=model,
+        metered=True,
+        capability="embedding",
+        pullable=True,
+    )
+
+
+def models() -> Call[ModelList]:
+    """Return the call of ``/api/tags``."""
+    return Call("GET", "/api/tags", ModelList.from_native)
+
+
+def ps() -> Call[RunningList]:
+    """Return the call of ``/api/ps``, which waits while a model is being loaded."""
+    return Call("GET", "/api/ps", RunningList.from_native)
+
+
+def version() -> Call[Version]:
+    """Return the call of ``/api/version``."""
+    return Call("GET", "/api/version", Version.from_native)
+
+
+def show(
+    model: str,
+    *,
+    verbose: bool = False,
+    system: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Call[ShowAnswer]:
+    """Return the call of ``/api/show``; ``verbose`` adds the long arrays.
+
+    ``system`` and ``options`` are shown as if the model had them (wire reference 9).
+    """
+    # The vocabulary alone is megabytes, so it has to be asked for (wire reference 9).
+    body = {
+        "model": _named(model),
+        "verbose": True if verbose else None,
+        "system": system,
+        "options": options,
+    }
+    return Call(
+        "POST",
+        "/api/show",
+        ShowAnswer.from_native,
+        body=without_none(body),
+        model=model,
+        pullable=True,
+    )
+
+
+def pull(model: str, *, insecure: bool = False) -> Call[Progress]:
+    """Return the call of ``/api/pull``; ``insecure`` allows a registry without TLS."""
+    return _transfer("/api/pull", {"model": _named(model), "insecure": insecure or None})
+
+
+def push(model: str, *, insecure: bool = False) -> Call[Progress]:
+    """Return the call of ``/api/push``; ``insecure`` allows a registry without TLS."""
+    return _transfer("/api/push", {"model": _named(model), "insecure": insecure or None})
+
+
+def create(request: CreateRequest) -> Call[Progress]:
+    """Return the call of ``/api/create``.
+
+    Raises:
+        ConfigError: when no model is named, or nothing to make it of.
+    """
+    # `modelfile` and `path` of older clients are not read any more (wire reference 5.5).
+    if request.from_ is None and not request.files:
+        raise ConfigError("a model is created from something: give `from_` or `files`.")
+    messages = request.messages
+    body = {
+        "model": _named(request.model),
+        "from": request.from_,
+        "files": request.files,
+        "adapters": request.adapters,
+        "template": request.template,
+        "system": request.system,
+        "license": request.license,
+        "parameters": request.parameters,
+        "messages": None if messages is None else [write_message(m) for m in messages],
+        "quantize": request.quantize,
+        "renderer": request.renderer,
+        "parser": request.parser,
+        "requires": request.requires,
+        "info": request.info,
+        "remote_host": request.remote_host,
+        "draft_files": request.draft_files,
+        "draft_quantize": request.draft_quantize,
+        **request.extra,
+    }
+    return _transfer("/api/create", body)
+
+
+def copy(source: str, destination: str) -> Call[None]:
+    """Return the call of ``/api/copy``."""
+    body = {"source": _named(source), "destination": _named(destination)}
+    return Call(
+        "POST", "/api/copy", _nothing, body=body, model=source, repeatable=False, may_be_empty=True
+    )
+
+
+def delete(model: str) -> Call[None]:
+    """Return the call of ``/api/delete``."""
+    # Not repeatable: a second try would find it gone, and call that a failure.
+    body = {"model": _named(model)}
+    return Call(
+        "DELETE",
+        "/api/delete",
+        _nothing,
+        body=body,
+        model=model,
+        repeatable=False,
+        may_be_empty=True,
+    )
+
+
+def blob_exists(digest: str) -> Call[None]:
+    """Return the call that asks for a blob; RequestRejectedError 404 says that it is not there."""
+    return Call("HEAD", f"/api/blobs/{digest}", _nothing, may_be_empty=True)
+
+
+def blob_upload(digest: str, path: Path) -> Call[None]:
+    """Return the call that sends a file as a blob, streamed from disk."""
+    return Call(
+        "POST",
+        # Not repeatable: gigabytes are sent again only if they surely did not arrive.
+        f"/api/blobs/{digest}",
+        _nothing,
+        upload=path,
+        repeatable=False,
+        may_be_empty=True,
+    )
+
+
+def web_search(query: str, *, max_results: int | None, cloud: bool) -> Call[SearchAnswer]:
+    """Return the call of a web search, at ollama.com or through a signed-in server (5.8)."""
+    # A server of one's own signs the search for ollama.com and drops our key (5.8).
+    path = "/api/web_search" if cloud else "/api/experimental/web_search"
+    body = without_none({"query": query, "max_results": max_results})
+    return Call("POST", path, SearchAnswer.from_native, body=body)
+
+
+def web_fetch(url: str, *, cloud: bool) -> Call[FetchAnswer]:
+    """Return the call that reads a web page, at ollama.com or through a signed-in server (5.8)."""
+    path = "/api/web_fetch" if cloud else "/api/experimental/web_fetch"
+    return Call("POST", path, FetchAnswer.from_native, body={"url": url})
+
+
+def _shared(request: ChatRequest | GenerateRequest) -> dict[str, Any]:
+    return {
+        "format": request.format,
+        "options": dict(request.options) if request.options else None,
+        "think": request.think,
+        "keep_alive": request.keep_alive,
+        "truncate": _truncate(request),
+        "shift": request.shift,
+        "logprobs": request.logprobs,
+        "top_logprobs": request.top_logprobs,
+        **request.extra,
+    }
+
+
+def _truncate(request: ChatRequest | GenerateRequest | EmbedRequest) -> bool | None:
+    """Return what to say about truncation: a refusal is the only way to learn of it (14)."""
+    # `shift` is left alone: it tells less, and changing it loads the model anew (3.8 and 14).
+    if request.truncate is None and request.on_context_overflow in ("warn", "error"):
+        return False
+    return request.truncate
+
+
+def _recovering(call: Call[T], request: R, build: Callable[[R], Call[T]]) -> Call[T]:
+    # Who sets `truncate` has decided: nothing else is tried then.
+    if request.on_context_overflow != "warn" or request.truncate is not None:
+        return call
+    cut = replace(request, on_context_overflow="truncate")
+    recover = recover_by_truncation(lambda: build(cut), lambda: _described(request))
+    return replace(call, recover=recover)
+
+
+def _described(request: ChatRequest | GenerateRequest | EmbedRequest) -> str:
+    if isinstance(request, EmbedRequest):
+        return described("a text", request.model, request.input)
+    if isinstance(request, GenerateRequest):
+        return described("the prompt", request.model, [request.prompt])
+    content = "".join(message.content for message in request.messages)
+    return described("the prompt", request.model, [content])
+
+
+def _lines(
+    path: str,
+    body: Mapping[str, Any],
+    read: Callable[[Mapping[str, Any]], Line],
+    model: str | None,
+    shapers: Callable[[], Sequence[Shaper[Line]]],
+) -> Call[Line]:
+    def read_whole(raw: Mapping[str, Any]) -> Line:
+        answer = read(raw)
+        # So the guard against repetition ends an answer, with status 200 (wire reference 3.2).
+        if not answer.done:
+            raise truncated((answer,))
+        return shaped(answer, shapers())
+
+    return Call(
+        "POST",
+        path,
+        read_whole,
+        body=without_none(body),
+        reader=lambda: shaping(LineReader(read, _is_done), shapers()),
+        whole_fields=_WHOLE,
+        stream_fields=_STREAM,
+        model=model,
+        metered=True,
+        capability="completion",
+        pullable=True,
+    )
+
+
+def _transfer(path: str, body: Mapping[str, Any]) -> Call[Progress]:
+    return Call(
+        "POST",
+        path,
+        Progress.from_native,
+        body=without_none(body),
+        reader=lambda: LineReader(Progress.from_native, _is_done),
+        whole_fields=_WHOLE,
+        stream_fields=_STREAM,
+        model=str(body["model"]),
+        # A pull goes on where it stopped; the others would begin anew.
+        repeatable=path == "/api/pull",
+    )
+
+
+def _is_done(line: ChatLine | GenerateLine | Progress) -> bool:
+    return line.done
+
+
+def _named(model: object) -> str:
+    if not isinstance(model, str) or not model.strip():
+        raise ConfigError(
+            f"no model is named by {model!r}: set `model`, for example model='llama3.2'."
+        )
+    return model
+
+
+def _asked(model: str | None) -> str | None:
+    """Return the model to ask; None is chosen by the client."""
+    return None if model is None else _named(model)
+
+
+def _nothing(_: Mapping[str, Any]) -> None:
+    return None

@@ -1,0 +1,260 @@
+"""What OpenAI-compatible servers answer, made into the same values as a native answer.
+
+A whole answer and a piece of a stream are read by the same functions: both have choices, whose
+first holds a ``message``, a ``delta`` or a ``text``.
+"""
+
+import binascii
+import functools
+import struct
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from ollama_transport.errors import ProtocolError
+from ollama_transport.wire.answers import ChatLine, Embeddings, GenerateLine
+from ollama_transport.wire.calls import truncated
+from ollama_transport.wire.messages import Message, ToolCall, ToolCallDelta, text_of
+from ollama_transport.wire.openai.tools import read_calls
+from ollama_transport.wire.usage import Usage
+from ollama_transport.wire.vectors import check_vectors
+
+# On Ollama's own wire calls end with `stop` as well (wire reference 3.2).
+_NATIVE_REASONS = {"tool_calls": "stop", "function_call": "stop"}
+
+
+def read_chat(raw: Mapping[str, Any]) -> ChatLine:
+    """Read a whole answer of ``/v1/chat/completions``.
+
+    Raises:
+        StreamTruncatedError: when the server names no reason why the answer ended.
+        ProtocolError: when it holds no answer.
+    """
+    choice = _only_choice(raw)
+    message = choice.get("message")
+    told = message.get("tool_calls") if isinstance(message, Mapping) else None
+    calls = read_calls(told, salt_of(raw))
+    reason = finish_reason(choice)
+    line = chat_line(raw, choice, message, calls=calls, reason=reason, usage=read_usage(raw))
+    if reason is None:
+        raise truncated((line,))
+    return line
+
+
+def read_text(raw: Mapping[str, Any]) -> GenerateLine:
+    """Read a whole answer of ``/v1/completions``.
+
+    Raises:
+        StreamTruncatedError: when the server names no reason why the answer ended.
+        ProtocolError: when it holds no answer.
+    """
+    choice = _only_choice(raw)
+    reason = finish_reason(choice)
+    line = text_line(raw, choice, reason=reason, usage=read_usage(raw))
+    if reason is None:
+        raise truncated((line,))
+    return line
+
+
+def chat_line(
+    raw: Mapping[str, Any],
+    choice: Mapping[str, Any],
+    part: object,
+    *,
+    calls: tuple[ToolCall, ...] = (),
+    deltas: tuple[ToolCallDelta, ...] = (),
+    reason: str | None = None,
+    usage: Usage | None = None,
+) -> ChatLine:
+    """Return what a ``message`` or ``delta`` says; it is the last line when it has a reason.
+
+    Raises:
+        ProtocolError: when the part is no object, or its texts are none.
+    """
+    if part is not None and not isinstance(part, Mapping):
+        raise ProtocolError(f"the answer's message is no object: {part!r:.80}")
+    said = {} if part is None else part
+    role = said.get("role")
+    return ChatLine(
+        message=Message(
+            role=role if isinstance(role, str) and role else "assistant",
+            content=text_of(said, "content"),
+            thinking=_reasoning(said),
+            tool_calls=calls,
+        ),
+        model=text_of(raw, "model"),
+        created_at=_created_at(raw),
+        done=reason is not None,
+        done_reason=reason,
+        usage=usage,
+        logprobs=read_logprobs(choice),
+        tool_call_deltas=deltas,
+        raw=raw,
+    )
+
+
+def text_line(
+    raw: Mapping[str, Any],
+    choice: Mapping[str, Any],
+    *,
+    reason: str | None = None,
+    usage: Usage | None = None,
+) -> GenerateLine:
+    """Return what a choice of a completion says; it is the last line when it has a reason."""
+    return GenerateLine(
+        text=text_of(choice, "text"),
+        model=text_of(raw, "model"),
+        created_at=_created_at(raw),
+        done=reason is not None,
+        done_reason=reason,
+        usage=usage,
+        logprobs=read_logprobs(choice),
+        raw=raw,
+    )
+
+
+def first_choice(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the choice 0 of an answer or of a piece; None when it is not in there.
+
+    Raises:
+        ProtocolError: when the choices are no list of objects.
+    """
+    choices = raw.get("choices")
+    if choices is None:
+        return None
+    if not isinstance(choices, list) or not all(isinstance(entry, Mapping) for entry in choices):
+        raise ProtocolError(f"the answer's choices are no list of objects: {choices!r:.80}")
+    # Not every server numbers the only choice there is; an event of usage has none.
+    return next((entry for entry in choices if entry.get("index") in (0, None)), None)
+
+
+def _only_choice(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+    choice = first_choice(raw)
+    if choice is None:
+        raise ProtocolError(
+            f"the answer holds no choice: is that an OpenAI-compatible server? {dict(raw)!r:.80}"
+        )
+    return choice
+
+
+def salt_of(raw: Mapping[str, Any]) -> str:
+    """Return what tells an answer from others, for ids of calls that came without one."""
+    return f"{raw.get('id')}|{raw.get('created')}"
+
+
+def finish_reason(choice: Mapping[str, Any]) -> str | None:
+    """Return why an answer ended, in Ollama's words; None when it goes on."""
+    reason = choice.get("finish_reason")
+    if not isinstance(reason, str) or not reason:
+        return None
+    return _NATIVE_REASONS.get(reason, reason)
+
+
+def read_usage(raw: Mapping[str, Any]) -> Usage | None:
+    """Return the usage of an answer or of a piece; all zeros are none (wire reference 10.2)."""
+    given = raw.get("usage")
+    usage = Usage.from_openai(given) if isinstance(given, Mapping) else None
+    return usage if usage is not None and usage.total_tokens else None
+
+
+def read_logprobs(choice: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
+    """Return log probabilities as a native answer has them: one object for each token."""
+    given = choice.get("logprobs")
+    if not isinstance(given, Mapping):
+        return None
+    content = given.get("content")
+    if isinstance(content, list):
+        return content
+    return _old_logprobs(given)
+
+
+def _old_logprobs(given: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
+    """Turn the parallel lists of ``/v1/completions`` into one object for each token."""
+    # Not every server has moved on from the lists of the first completions API.
+    tokens, values, tops = (given.get(k) for k in ("tokens", "token_logprobs", "top_logprobs"))
+    if not isinstance(tokens, list) or not isinstance(values, list) or len(tokens) != len(values):
+        return None
+    best = tops if isinstance(tops, list) and len(tops) == len(tokens) else [None] * len(tokens)
+    return [
+        {"token": token, "logprob": value, **_old_top(top)}
+        for token, value, top in zip(tokens, values, best, strict=True)
+    ]
+
+
+def _old_top(top: object) -> dict[str, Any]:
+    if not isinstance(top, Mapping):
+        return {}
+    return {"top_logprobs": [{"token": name, "logprob": value} for name, value in top.items()]}
+
+
+def _reasoning(part: Mapping[str, Any]) -> str:
+    # Ollama and newer vLLM use this name, llama.cpp and older vLLM the other.
+    text = text_of(part, "reasoning")
+    return text if text else text_of(part, "reasoning_content")
+
+
+def _created_at(raw: Mapping[str, Any]) -> str:
+    seconds = raw.get("created")
+    return _as_time(seconds) if isinstance(seconds, int | float) else ""
+
+
+@functools.lru_cache(maxsize=64)  # all pieces of an answer have the same (wire reference 10.1)
+def _as_time(seconds: float) -> str:
+    try:
+        at = datetime.fromtimestamp(int(seconds), UTC)
+    except (ValueError, OverflowError, OSError):
+        return ""  # some proxies count milliseconds, which makes a year that no calendar has
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def read_embeddings(raw: Mapping[str, Any], expected: int) -> Embeddings:
+    """Read an answer of ``/v1/embeddings``: base64 or numbers, sorted by ``index``.
+
+    Raises:
+        ProtocolError: when there is not exactly one vector for each of the expected texts.
+    """
+    entries = raw.get("data")
+    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+        raise ProtocolError("the answer holds no list of vectors under `data`")
+    # The API numbers them, and so promises no order.
+    placed = {entry.get("index", place): entry for place, entry in enumerate(entries)}
+    if len(entries) != expected or placed.keys() != set(range(expected)):
+        raise ProtocolError(
+            f"the server sent {len(entries)} vectors with the indexes {list(placed)!r:.80} for "
+            f"{expected} texts: they cannot be told apart, so none is returned."
+        )
+    vectors = [_vector(placed[place].get("embedding")) for place in range(expected)]
+    check_vectors(vectors, expected)
+    return Embeddings(
+        vectors=vectors,
+        model=text_of(raw, "model"),
+        usage=read_usage(raw),
+        raw=raw,
+    )
+
+
+def _vector(value: object) -> list[float]:
+    if isinstance(value, str):
+        return _floats(value)
+    if isinstance(value, list):
+        return value
+    raise ProtocolError(f"the answer holds no vector but {value!r:.80}")
+
+
+def _floats(text: str) -> list[float]:
+    """Return the little-endian float32 numbers of base64 (wire reference 10.3)."""
+    try:
+        return _unpack(b64decode(text, validate=True))
+    except (binascii.Error, struct.error, ValueError) as error:
+        # numpy's word for a length that is no multiple of four is ValueError, struct's its own.
+        raise ProtocolError(f"the answer holds no vector but {text!r:.80}") from error
+
+
+def _unpack(data: bytes) -> list[float]:
+    try:
+        import numpy  # optional, and slow to import: only when vectors are there
+    except ImportError:
+        return list(struct.unpack(f"<{len(data) // 4}f", data))
+    numbers: list[float] = numpy.frombuffer(data, dtype="<f4").tolist()
+    return numbers

@@ -1,0 +1,252 @@
+"""The OpenAI-compatible wire: the endpoints of ``/v1`` as Calls (wire reference 10).
+
+Spoken by vLLM, llama.cpp's llama-server, llama-cpp-python, LM Studio, OpenLLM, LocalAI and by
+Ollama itself beside its own wire.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ollama_transport.errors import ConfigError, OllamaError, StatusError
+from ollama_transport.wire.answers import ChatLine, Embeddings, GenerateLine, ModelList
+from ollama_transport.wire.body import without_none
+from ollama_transport.wire.calls import Call, Shaper, shaped, shaping
+from ollama_transport.wire.counting import estimating
+from ollama_transport.wire.forced import FirstCallShaper, forced_names, tool_name
+from ollama_transport.wire.openai.answers import read_chat, read_embeddings, read_text
+from ollama_transport.wire.openai.messages import write_messages
+from ollama_transport.wire.openai.options import reasoning_effort, refuse, write_options
+from ollama_transport.wire.openai.reader import ChatReader, TextReader
+from ollama_transport.wire.requests import (
+    ChatRequest,
+    EmbedRequest,
+    GenerateRequest,
+    NamedTool,
+)
+
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+_NAME_LENGTH = 64
+
+
+def chat(request: ChatRequest) -> Call[ChatLine]:
+    """Return the call of ``/v1/chat/completions``.
+
+    Raises:
+        ConfigError: when no model is named, there is no message, or several answers are asked for.
+        UnsupportedOptionError: for what this wire cannot carry, unless it is to be dropped.
+        UnsupportedContentError: for an image whose type cannot be told.
+    """
+    if not request.messages:
+        raise ConfigError(
+            "a chat over /v1 needs a message: models are loaded and unloaded over Ollama's own "
+            "wire (`load`, `unload`), or when the server is started."
+        )
+    forced_names(request)  # a tool that is forced and not given is an error on either wire
+    refuse(_native_only(request), request.unsupported_options)
+    body = {
+        "model": _asked(request.model),
+        "messages": write_messages(request.messages),
+        "tools": list(request.tools) if request.tools else None,
+        "tool_choice": _tool_choice(request),
+        "parallel_tool_calls": request.parallel_tool_calls,
+        "response_format": _response_format(request.format),
+        "reasoning_effort": reasoning_effort(request.think),
+        "logprobs": request.logprobs,
+        "top_logprobs": request.top_logprobs,
+        **write_options(request.options, request.unsupported_options),
+    }
+
+    def shapers() -> list[Shaper[ChatLine]]:
+        # Ollama's /v1 and others do not read parallel_tool_calls.
+        return [FirstCallShaper()] if request.parallel_tool_calls is False else []
+
+    call = Call(
+        "POST",
+        "/v1/chat/completions",
+        lambda raw: shaped(read_chat(raw), shapers()),
+        body=_with_extra(without_none(body), request.extra),
+        reader=lambda: shaping(ChatReader(), shapers()),
+        whole_fields={"stream": False},
+        stream_fields=_stream_fields(request.extra),
+        model=request.model,
+        metered=True,
+        capability="completion",
+        pullable=True,
+        recover=_spoken_otherwise(request),
+    )
+    return estimating(call)
+
+
+def generate(request: GenerateRequest) -> Call[GenerateLine]:
+    """Return the call of ``/v1/completions``; ``raw`` is not sent.
+
+    Whether a template is put around the prompt is the server's affair: vLLM and llama.cpp put
+    none, Ollama its model's. Without a num_predict there is no limit, as on Ollama's own wire,
+    while servers of this one would stop at 16 tokens.
+
+    Raises:
+        ConfigError: when no model is named, or several answers are asked for.
+        UnsupportedOptionError: for what this wire cannot carry, unless it is to be dropped.
+    """
+    chat_only = {
+        "system": request.system,
+        "template": request.template,
+        "context": request.context,
+        "images": request.images if request.images else None,
+        "format": request.format,
+        "think": request.think,
+    }
+    refuse({**chat_only, **_native_only(request)}, request.unsupported_options)
+    body = {
+        "model": _asked(request.model),
+        "prompt": request.prompt,
+        "suffix": request.suffix,
+        "logprobs": _old_logprobs(request),
+        **write_options(request.options, request.unsupported_options),
+    }
+    call = Call(
+        "POST",
+        "/v1/completions",
+        read_text,
+        body=_with_extra({"max_tokens": None, **without_none(body)}, request.extra),
+        reader=TextReader,
+        whole_fields={"stream": False},
+        stream_fields=_stream_fields(request.extra),
+        model=request.model,
+        metered=True,
+        capability="completion",
+        pullable=True,
+    )
+    return estimating(call)
+
+
+def embed(request: EmbedRequest) -> Call[Embeddings]:
+    """Return the call of ``/v1/embeddings``; its answer is checked to hold a vector for each text.
+
+    Base64 is asked for, being a third of the bytes; a server that sends numbers is understood.
+
+    Raises:
+        ConfigError: when no model is named.
+        UnsupportedOptionError: for what this wire cannot carry, unless it is to be dropped.
+    """
+    refuse({**_native_only(request), **request.options}, request.unsupported_options)
+    body = {
+        "model": _asked(request.model),
+        "input": list(request.input),
+        "dimensions": request.dimensions,
+        "encoding_format": "base64",
+    }
+    expected = len(request.input)
+    call = Call(
+        "POST",
+        "/v1/embeddings",
+        lambda raw: read_embeddings(raw, expected),
+        body={**without_none(body), **request.extra},
+        model=request.model,
+        metered=True,
+        capability="embedding",
+        pullable=True,
+    )
+    return estimating(call)
+
+
+def models() -> Call[ModelList]:
+    """Return the call of ``/v1/models``."""
+    return Call("GET", "/v1/models", ModelList.from_openai)
+
+
+def _native_only(request: ChatRequest | GenerateRequest | EmbedRequest) -> dict[str, Any]:
+    """Return what no server of this wire reads.
+
+    Of the overflow policies that is cutting in silence: these servers refuse a prompt that does
+    not fit, which is a ContextOverflowError (Ollama's ``/v1`` cuts it and does not tell).
+    """
+    cuts = request.on_context_overflow == "truncate"
+    return {
+        "keep_alive": request.keep_alive,
+        "truncate": request.truncate,
+        "on_context_overflow": "truncate" if cuts else None,
+        "shift": None if isinstance(request, EmbedRequest) else request.shift,
+    }
+
+
+def _tool_choice(request: ChatRequest) -> str | dict[str, Any] | None:
+    choice = request.tool_choice
+    if choice == "required" and len(request.tools) == 1:
+        # The same thing said in the form that llama-cpp-python knows, which fails at "required".
+        choice = NamedTool(tool_name(request.tools[0]))
+    if isinstance(choice, NamedTool):
+        return {"type": "function", "function": {"name": choice.name}}
+    return choice
+
+
+def _spoken_otherwise(request: ChatRequest) -> Callable[[OllamaError], Call[ChatLine] | None]:
+    """Return how to ask a server that refuses the present form of the API for an older one."""
+
+    def recover(error: OllamaError) -> Call[ChatLine] | None:
+        text = error.error if isinstance(error, StatusError) else ""
+        if "response_format" in text and isinstance(request.format, Mapping):
+            # llama-cpp-python knows `json_object` alone, with the schema beside it.
+            older = {"type": "json_object", "schema": request.format}
+            return chat(
+                replace(request, format=None, extra={**request.extra, "response_format": older})
+            )
+        named = _tool_choice(request)
+        if "tool_choice" in text and isinstance(named, Mapping):
+            # LM Studio takes no named choice: one tool alone, required, is the same.
+            only = [tool for tool in request.tools if tool_name(tool) == named["function"]["name"]]
+            required = {**request.extra, "tool_choice": "required"}
+            return replace(chat(replace(request, tools=only, extra=required)), recover=None)
+        return None
+
+    return recover
+
+
+def _response_format(given: str | Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if given is None:
+        return None
+    if isinstance(given, str):
+        return {"type": "json_object"}
+    # OpenAI's own API holds to the schema only if it is strict; others pass over the word.
+    schema = {"name": _schema_name(given), "schema": given, "strict": True}
+    return {"type": "json_schema", "json_schema": schema}
+
+
+def _schema_name(schema: Mapping[str, Any]) -> str:
+    """Return a name of the letters that servers allow; they ask for one and do nothing with it."""
+    title = str(schema.get("title", ""))
+    name = "".join(letter if letter in _NAME_CHARACTERS else "_" for letter in title)
+    return name[:_NAME_LENGTH] if name.strip("_") else "answer"
+
+
+def _old_logprobs(request: GenerateRequest) -> int | None:
+    """Return ``logprobs`` of a completion: a number, of which llama.cpp reads 0 as none at all."""
+    if not request.logprobs:
+        return None
+    return 1 if request.top_logprobs is None else max(1, request.top_logprobs)
+
+
+def _stream_fields(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what asks for a stream; ``stream_options: None`` in extra leaves the usage out."""
+    # The usage of a stream is told on request only (wire reference 10.1).
+    given = extra.get("stream_options", {})
+    if given is None:
+        return {"stream": True}
+    return {"stream": True, "stream_options": {"include_usage": True, **given}}
+
+
+def _with_extra(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    if extra.get("n") not in (None, 1):
+        raise ConfigError(f"n={extra['n']!r}: one answer is read; ask several times instead.")
+    # A whole answer with stream_options is refused by vLLM: they belong to the stream alone.
+    return {**body, **{name: value for name, value in extra.items() if name != "stream_options"}}
+
+
+def _asked(model: str | None) -> str | None:
+    """Return the model to ask; None is chosen by the client."""
+    if model is None or (isinstance(model, str) and model.strip()):
+        return model
+    raise ConfigError(
+        f"no model is named by {model!r}: set `model` to one that `Client.list()` returns."
+    )

@@ -1,0 +1,131 @@
+"""Messages as OpenAI-compatible servers take them."""
+
+import json
+from base64 import b64decode
+from collections.abc import Sequence
+from typing import Any
+
+from ollama_transport.errors import UnsupportedContentError
+from ollama_transport.wire.body import Base64, image_data
+from ollama_transport.wire.messages import Message, ToolCall
+
+_STARTS = (
+    (b"\x89PNG", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"ID3", "audio/mp3"),
+    (b"\xff\xfb", "audio/mp3"),
+    (b"\xff\xf3", "audio/mp3"),
+    (b"\xff\xf2", "audio/mp3"),
+)
+_RIFF_KINDS = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
+_HEAD_CHARACTERS = 16
+"""So much base64 holds the twelve bytes by which every kind is known."""
+
+
+def write_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Return a history as ``/v1/chat/completions`` takes it; roles go as they are.
+
+    Tool calls without an id, as older Ollama servers send them, get one each, and the results
+    after them refer to it.
+
+    Raises:
+        UnsupportedContentError: for an image whose type cannot be told.
+    """
+    ids = _CallIds()
+    return [_write_message(message, ids) for message in messages]
+
+
+class _CallIds:
+    """Be the memory of one history: which calls still wait for their result."""
+
+    def __init__(self) -> None:
+        self._made = 0
+        self._waiting: list[tuple[str, str]] = []
+
+    def of_call(self, call: ToolCall) -> str:
+        identity = call.id if call.id is not None else self._next()
+        self._waiting.append((call.name, identity))
+        return identity
+
+    def of_result(self, message: Message) -> str | None:
+        """Return the id of the call that a result answers; None when it answers none."""
+        for name, identity in self._waiting:
+            if message.tool_call_id == identity or (
+                message.tool_call_id is None and message.tool_name in (None, name)
+            ):
+                self._waiting.remove((name, identity))
+                return identity
+        return message.tool_call_id
+
+    def _next(self) -> str:
+        self._made += 1
+        return f"call{self._made:05}"  # Mistral's templates insist on nine letters and digits
+
+
+def _write_message(message: Message, ids: _CallIds) -> dict[str, Any]:
+    written: dict[str, Any] = {"role": message.role, "content": _content(message)}
+    if message.thinking:
+        # Ollama and newer vLLM read the first name, llama.cpp and older vLLM the second; each
+        # passes over the other, so the model sees the text once.
+        written |= {"reasoning": message.thinking, "reasoning_content": message.thinking}
+    if message.tool_calls:
+        written["tool_calls"] = [_tool_call(call, ids.of_call(call)) for call in message.tool_calls]
+    if message.role == "tool":
+        named = {"tool_call_id": ids.of_result(message), "name": message.tool_name}
+        written |= {key: value for key, value in named.items() if value is not None}
+    return {**written, **message.extra}
+
+
+def _content(message: Message) -> str | list[dict[str, Any]]:
+    if not message.images:
+        return message.content
+    text = [{"type": "text", "text": message.content}] if message.content else []
+    return [*text, *(media_part(image) for image in message.images)]
+
+
+def _tool_call(call: ToolCall, identity: str) -> dict[str, Any]:
+    given = call.arguments
+    text = given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
+    return {"id": identity, "type": "function", "function": {"name": call.name, "arguments": text}}
+
+
+def media_part(media: bytes | str) -> dict[str, Any]:
+    """Return an image as a part with a data URI, or a sound as a part with its format.
+
+    Raises:
+        UnsupportedContentError: when the type is none of png, jpeg, webp, gif, wav and mp3, and no
+            data URI names it; and for text that is no base64.
+    """
+    data = image_data(media).data
+    mime = _mime_of(data)
+    mime = _declared(media) if mime is None else mime
+    if mime is None:
+        raise UnsupportedContentError(
+            f"the type of an image is not known by its first bytes {_head(data)!r}: png, jpeg, "
+            "webp and gif are, and wav and mp3; pass anything else as a data URI with its type."
+        )
+    kind, _, subtype = mime.partition("/")
+    if kind == "audio":
+        return {"type": "input_audio", "input_audio": {"data": Base64(data), "format": subtype}}
+    uri = Base64(f"data:{mime};base64,".encode() + data)
+    return {"type": "image_url", "image_url": {"url": uri}}
+
+
+def _head(data: bytes) -> bytes:
+    whole = min(_HEAD_CHARACTERS, len(data) // 4 * 4)
+    return b64decode(data[:whole])
+
+
+def _mime_of(data: bytes) -> str | None:
+    head = _head(data)
+    if head.startswith(b"RIFF"):
+        return _RIFF_KINDS.get(head[8:12])
+    return next((mime for start, mime in _STARTS if head.startswith(start)), None)
+
+
+def _declared(media: bytes | str) -> str | None:
+    if not isinstance(media, str) or not media.startswith("data:"):
+        return None
+    mime = media[5:].partition(",")[0].partition(";")[0]
+    return mime if "/" in mime else None

@@ -1,0 +1,176 @@
+"""Read the event streams of OpenAI-compatible servers (wire reference 10.1 and 10.2)."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Generic, TypeVar
+
+from ollama_transport.errors import ProtocolError, StreamFailedError
+from ollama_transport.wire.answers import ChatLine, GenerateLine
+from ollama_transport.wire.calls import truncated
+from ollama_transport.wire.decoders import FailureLast, SSEDecoder
+from ollama_transport.wire.error_map import stream_failure
+from ollama_transport.wire.openai.answers import (
+    chat_line,
+    finish_reason,
+    first_choice,
+    read_usage,
+    salt_of,
+    text_line,
+)
+from ollama_transport.wire.openai.tools import CallAssembler
+from ollama_transport.wire.usage import Usage
+
+Line = TypeVar("Line", ChatLine, GenerateLine)
+
+
+class EventReader(ABC, Generic[Line]):
+    """Be the memory of one stream: events in, lines out, the last of which has ``done``.
+
+    Why an answer ended, its usage and the end of the stream come as three events; they make one
+    last line. An answer is complete when it has a reason, or when ``[DONE]`` came.
+
+    Raises:
+        StreamFailedError: from `feed` and `finish`, for an error event, after the lines that came
+            with it; from `finish`, for the empty chunk by which Ollama hides a failure (wire
+            reference 10).
+        StreamTruncatedError: from `finish`, when neither a reason nor ``[DONE]`` came.
+        ProtocolError: for bytes that are no events of JSON.
+    """
+
+    def __init__(self) -> None:
+        self._decoder = SSEDecoder()
+        self._received: list[Line] = []
+        self._usage: Usage | None = None
+        self._raw_usage: Mapping[str, Any] = {}
+        self._end: Mapping[str, Any] = {}
+        self._reason: str | None = None
+        self._is_over = False
+        self._hides_failure = False
+        self._order = FailureLast()
+
+    @property
+    def received(self) -> tuple[Line, ...]:
+        """Return the lines that came so far."""
+        return tuple(self._received)
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether the last line was returned."""
+        return self._is_over
+
+    def feed(self, data: bytes) -> list[Line]:
+        """Take bytes of any size and return the lines completed by them."""
+        # Whatever follows [DONE] is no part of the answer.
+        if self._is_over:
+            return []
+        lines = self._take_all(self._decoder.feed(data))
+        is_over = self._decoder.finished and not self._order.is_pending
+        return lines + self._close() if is_over else lines
+
+    def finish(self) -> list[Line]:
+        """Take the end of the stream and return what it completes."""
+        self.feed(b"")  # a failure that was held back is no cut
+        try:
+            objects = self._decoder.finish()
+        except ProtocolError as error:
+            # The rest of an event: the connection was cut inside it.
+            raise truncated(self.received) from error
+        lines = self._take_all(objects)
+        if not self._decoder.finished and self._reason is None:
+            why = _hidden_failure if self._hides_failure else truncated
+            raise why(self.received)
+        return lines + self._close()
+
+    def _take_all(self, objects: list[dict[str, Any]]) -> list[Line]:
+        lines = self._order.each(objects, self._take)
+        return [line for line in lines if line is not None]
+
+    def _take(self, raw: Mapping[str, Any]) -> Line | None:
+        if raw.get("error") is not None or raw.get("object") == "error":
+            raise stream_failure(raw, received=self.received)
+        self._note_usage(raw)
+        choice = first_choice(raw)
+        if choice is None:
+            return None
+        line = self._line(raw, choice)
+        if line is not None:
+            self._received.append(line)
+        self._note_end(raw, choice)
+        return line
+
+    def _note_usage(self, raw: Mapping[str, Any]) -> None:
+        usage = read_usage(raw)
+        # Some tell it with every event, zeros first (wire reference 10.2): the last counts.
+        if usage is not None:
+            self._usage = usage
+            self._raw_usage = {"usage": raw["usage"]}
+
+    def _note_end(self, raw: Mapping[str, Any], choice: Mapping[str, Any]) -> None:
+        self._hides_failure = raw.get("model") == "" and "" in (
+            choice.get("text"),
+            (choice.get("delta") or {}).get("content"),  # null and absent alike
+        )
+        # The first reason stands; what comes behind it, such as the usage, has none.
+        if self._reason is None:
+            self._end = raw
+            self._reason = finish_reason(choice)
+
+    def _close(self) -> list[Line]:
+        """Return the last line, once."""
+        if self._is_over:
+            return []
+        self._is_over = True
+        last = self._last({**self._end, **self._raw_usage}, self._reason, self._usage)
+        self._received.append(last)
+        return [last]
+
+    @abstractmethod
+    def _line(self, raw: Mapping[str, Any], choice: Mapping[str, Any]) -> Line | None:
+        """Return what an event adds; None for nothing."""
+
+    @abstractmethod
+    def _last(self, raw: Mapping[str, Any], reason: str | None, usage: Usage | None) -> Line:
+        """Return the last line; ``raw`` is the event that ended the answer, with the usage."""
+
+
+class ChatReader(EventReader[ChatLine]):
+    """Read the stream of a chat; calls come piece by piece, and whole with the last line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._calls = CallAssembler()
+
+    def _line(self, raw: Mapping[str, Any], choice: Mapping[str, Any]) -> ChatLine | None:
+        delta = choice.get("delta")
+        calls = delta.get("tool_calls") if isinstance(delta, Mapping) else None
+        line = chat_line(raw, choice, delta, deltas=self._calls.add(calls))
+        says = line.text or line.thinking or line.tool_call_deltas or line.logprobs
+        return line if says else None
+
+    def _last(self, raw: Mapping[str, Any], reason: str | None, usage: Usage | None) -> ChatLine:
+        deltas, calls = self._calls.complete(salt_of(raw))
+        line = chat_line(raw, {}, None, calls=calls, deltas=deltas, reason=reason, usage=usage)
+        return replace(line, done=True)
+
+
+class TextReader(EventReader[GenerateLine]):
+    """Read the stream of a completion."""
+
+    def _line(self, raw: Mapping[str, Any], choice: Mapping[str, Any]) -> GenerateLine | None:
+        line = text_line(raw, choice)
+        return line if line.text or line.logprobs else None
+
+    def _last(
+        self, raw: Mapping[str, Any], reason: str | None, usage: Usage | None
+    ) -> GenerateLine:
+        return replace(text_line(raw, {}, reason=reason, usage=usage), done=True)
+
+
+def _hidden_failure(received: tuple[Any, ...]) -> StreamFailedError:
+    return StreamFailedError(
+        f"the answer failed after {len(received)} lines, and the server hid why: Ollama's /v1 "
+        "sends an empty chunk in place of the error. What came before is in `received`; the "
+        "server's log says more, and its native wire (a base URL without /v1) names the error.",
+        received=received,
+    )

@@ -1,0 +1,56 @@
+"""What to do with a prompt that does not fit: never cut it without a word, unless asked to."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from ollama_transport.errors import ContextOverflowError, OllamaError
+from ollama_transport.wire.calls import Call
+
+T = TypeVar("T")
+
+
+class ContextTruncatedWarning(UserWarning):
+    """Tell that a prompt was longer than the context, and that the server cut it."""
+
+
+def recover_by_truncation(
+    build: Callable[[], Call[T]], describe: Callable[[], str]
+) -> Callable[[OllamaError], Call[T] | None]:
+    """Return what a call does when it is refused for its length: warn, and let the server cut.
+
+    ``build`` makes the call that allows truncation, ``describe`` says what is too long. Other
+    refusals are not recovered from.
+    """
+
+    def recover(error: OllamaError) -> Call[T] | None:
+        if not isinstance(error, ContextOverflowError):
+            return None
+        # The caller's own frame cannot be told here: frameworks and event loops lie between. And
+        # Python shows equal words of one place once: they have to differ, or the second is silent.
+        warnings.warn(overflow_text(error, describe()), ContextTruncatedWarning, stacklevel=2)
+        return build()
+
+    return recover
+
+
+def overflow_text(error: ContextOverflowError, what: str) -> str:
+    """Return what to tell somebody whose prompt or text is going to be cut."""
+    # Some refusals come without counts (wire reference 14).
+    if error.prompt_tokens is None or error.context_length is None:
+        counts = "longer than the context"
+    else:
+        counts = f"{error.prompt_tokens} tokens long and the context {error.context_length}"
+    return (
+        f"{what} is {counts}: the server cuts it. Set a larger num_ctx, shorten it, "
+        'or choose on_context_overflow="error" (raise instead) or "truncate" (cut in silence).'
+    )
+
+
+def described(kind: str, model: str | None, texts: Sequence[str]) -> str:
+    """Return which prompt or text is meant, without a word of what it says."""
+    named = kind if model is None else f"{kind} for {model}"
+    longest = max((len(text) for text in texts), default=0)
+    if len(texts) > 1:
+        return f"{named} (one of {len(texts)}, the longest of {longest} characters)"
+    return f"{named} ({longest} characters)"

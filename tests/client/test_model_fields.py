@@ -1,0 +1,166 @@
+"""What every model class takes beside its own fields reaches the requests it sends."""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from faked import Network, status
+
+from langchain_ollama_ext import ChatOllama, OllamaEmbeddings, OllamaLLM
+from llamaindex_ollama_ext import Ollama, OllamaEmbedding
+from ollama_ext.embedded import EmbeddedOllama
+from ollama_transport import (
+    Budget,
+    BudgetExceededError,
+    Client,
+    ConfigError,
+    ServerBusyError,
+    UnsupportedOptionError,
+    UsageLedger,
+)
+
+Make = Callable[..., Any]
+
+
+def langchain_chat(**fields: Any) -> Any:
+    return ChatOllama(model="demo", **fields), "invoke"
+
+
+def langchain_text(**fields: Any) -> Any:
+    return OllamaLLM(model="demo", **fields), "invoke"
+
+
+def langchain_vectors(**fields: Any) -> Any:
+    return OllamaEmbeddings(model="demo-embed", **fields), "embed_query"
+
+
+def llamaindex_text(**fields: Any) -> Any:
+    return Ollama("demo", **fields), "complete"
+
+
+def llamaindex_vectors(**fields: Any) -> Any:
+    return OllamaEmbedding("demo-embed", **fields), "get_query_embedding"
+
+
+TALKERS = [langchain_chat, langchain_text, llamaindex_text]
+EMBEDDERS = [langchain_vectors, llamaindex_vectors]
+ALL = [*TALKERS, *EMBEDDERS]
+
+
+def ask(make: Make, **fields: Any) -> Any:
+    model, method = make(**fields)
+    with model:
+        return getattr(model, method)("Hi")
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[EmbeddedOllama]:
+    with EmbeddedOllama() as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: EmbeddedOllama) -> EmbeddedOllama:
+    running.reset()
+    return running
+
+
+def last_body(server: EmbeddedOllama) -> dict[str, Any]:
+    generating = ("chat", "generate", "embed", "completions", "embeddings")
+    asked = [r for r in server.requests if r.path.rpartition("/")[2] in generating]
+    body = asked[-1].json
+    assert isinstance(body, dict)
+    return body
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_extra_body_is_sent_with_every_request(make: Make, server: EmbeddedOllama) -> None:
+    """A field that one kind of server alone reads goes out as it is."""
+    ask(make, base_url=f"{server.url}/v1", extra_body={"guided_choice": ["a"], "user": "me"})
+    sent = last_body(server)
+    assert (sent["guided_choice"], sent["user"]) == (["a"], "me")
+
+
+@pytest.mark.parametrize("make", ALL)
+@pytest.mark.parametrize("option", [{"num_ctx": 4096}, {"keep_alive": "5m"}])
+def test_what_the_second_wire_cannot_carry_is_an_error(
+    make: Make, server: EmbeddedOllama, option: dict[str, Any]
+) -> None:
+    """The option is named, and nothing is generated."""
+    with pytest.raises(UnsupportedOptionError, match=next(iter(option))) as caught:
+        ask(make, base_url=f"{server.url}/v1", **option)
+    assert caught.value.option in option
+    assert not any("completions" in request.path for request in server.requests)
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_it_is_dropped_when_that_is_wanted(make: Make, server: EmbeddedOllama) -> None:
+    """The rest of the request goes out."""
+    given: dict[str, Any] = {"num_ctx": 4096, "keep_alive": "5m", "unsupported_options": "drop"}
+    assert ask(make, base_url=f"{server.url}/v1", **given)
+    assert not {"num_ctx", "keep_alive", "options"} & last_body(server).keys()
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_a_model_without_options_works_on_the_second_wire(
+    make: Make, server: EmbeddedOllama
+) -> None:
+    """Nothing that a model sends by default is refused there."""
+    assert ask(make, base_url=f"{server.url}/v1")
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_a_wrong_policy_is_refused_early(make: Make) -> None:
+    """A typing mistake is found in the constructor."""
+    with pytest.raises(ConfigError, match="unsupported_options"):
+        make(unsupported_options="ignore")
+
+
+@pytest.mark.parametrize("make", ALL)
+@pytest.mark.parametrize("retries", [0, 3])
+def test_retries_are_set_for_each_model(
+    make: Make, retries: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """So many tries after the first, each logged; then the server's own error."""
+    caplog.set_level(logging.INFO, "ollama_transport")
+    network = Network(status(503, "busy", retry_after="0"))
+    with pytest.raises(ServerBusyError):
+        ask(make, max_retries=retries, client_kwargs={"transport": network})
+    generating = [path for path in network.paths if path != "/api/show"]
+    assert len(generating) == retries + 1
+    assert caplog.text.count("failed, next one in") >= retries
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_the_wait_between_tries_is_bounded(make: Make) -> None:
+    """A server that asks for more patience than allowed is not waited for."""
+    network = Network(status(503, "busy", retry_after="3600"))
+    with pytest.raises(ServerBusyError):
+        ask(make, max_retries=5, retry_max_wait_s=0.5, client_kwargs={"transport": network})
+    assert len([path for path in network.paths if path != "/api/show"]) == 1
+
+
+@pytest.mark.parametrize("make", TALKERS)
+def test_on_token_is_told_of_the_text(make: Make, server: EmbeddedOllama) -> None:
+    """One function serves for a log of everything that is written."""
+    heard: list[str] = []
+    ask(make, base_url=server.url, on_token=lambda text, _: heard.append(text))
+    assert "".join(heard)
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_a_budget_holds_for_every_class(make: Make, server: EmbeddedOllama) -> None:
+    """The second call is forbidden."""
+    budget = Budget(max_requests=1)
+    ask(make, base_url=server.url, budget=budget)
+    with pytest.raises(BudgetExceededError):
+        ask(make, base_url=server.url, budget=budget)
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_a_given_client_cannot_be_told_what_to_count(make: Make) -> None:
+    """What only a model's own clients would do is an error beside a given one, and not dropped."""
+    model, _ = make(ledger=UsageLedger())
+    with pytest.raises(ConfigError, match="ledger"):
+        model.use_clients(Client("http://127.0.0.1:1"))
