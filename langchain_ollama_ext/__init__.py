@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from ollama_transport.version import __version__
+from ollama_transport import __version__
 
 if TYPE_CHECKING:
     from langchain_ollama_ext.chat_models import ChatOllama

@@ -20,8 +20,8 @@ from langchain_ollama_ext._serialized import SerializedFields
 from langchain_ollama_ext._stream import PROVIDER, usage_metadata
 from langchain_ollama_ext._tools import read_format
 from ollama_transport import GenerateLine, GenerateRequest
-from ollama_transport.accounting.totals import added
-from ollama_transport.settings.options import OPTION_NAMES, warn_obsolete
+from ollama_transport.accounting import added
+from ollama_transport.settings import OPTION_NAMES, warn_obsolete
 
 _OF_IMAGE_MODELS = ("height", "steps", "width")
 """Arguments of langchain-ollama that the server ignores (wire reference 4)."""

@@ -14,7 +14,7 @@ from ollama_transport import (
     ServerFields,
     Think,
 )
-from ollama_transport.settings.values import (
+from ollama_transport.settings import (
     check_format,
     check_think,
     check_top_logprobs,

@@ -221,7 +221,7 @@ def _reason(error: Exception) -> str:
 
 
 def _client_arguments(limits: FetchLimits) -> dict[str, Any]:
-    from ollama_transport.net.pool import ssl_context
+    from ollama_transport.net import ssl_context
 
     return {
         "timeout": limits.timeout_s,

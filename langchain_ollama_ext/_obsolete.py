@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from ollama_transport.settings.options import warn_obsolete
+from ollama_transport.settings import warn_obsolete
 
 PEER_OBSOLETE = ("mirostat", "mirostat_eta", "mirostat_tau", "tfs_z")
 """Fields of langchain-ollama 1.1.0 that today's servers ignore (wire reference 6)."""

@@ -16,14 +16,14 @@ from langchain_ollama_ext._fields import (
 from langchain_ollama_ext._obsolete import PEER_OBSOLETE
 from langchain_ollama_ext._tools import read_format, read_tool_choice, read_tools
 from ollama_transport import ChatRequest, ConfigError, ServerFields
-from ollama_transport.settings.options import (
+from ollama_transport.settings import (
     OBSOLETE_OPTIONS,
     OPTION_NAMES,
     check_options,
     set_options,
     warn_obsolete,
 )
-from ollama_transport.settings.options import unknown_name as _unknown_name
+from ollama_transport.settings import unknown_name as _unknown_name
 
 if TYPE_CHECKING:
     from ollama_transport import AsyncClient, Client

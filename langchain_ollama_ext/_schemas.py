@@ -11,7 +11,7 @@ from typing_extensions import is_typeddict
 
 from langchain_ollama_ext._typed_dicts import typed_dict_schema
 from ollama_transport import ConfigError
-from ollama_transport.schema.tools import unwrap_schema
+from ollama_transport.schema import unwrap_schema
 
 _ACCEPTED = (
     "a pydantic class (v1 or v2), a TypedDict class, or a dict that is a JSON schema, an OpenAI "

@@ -8,7 +8,7 @@ from langchain_core.language_models import BaseLanguageModel
 
 from langchain_ollama_ext._fields import ModelFields
 from ollama_transport import Timeouts
-from ollama_transport.client.fields import plain_kwargs
+from ollama_transport.client import plain_kwargs
 
 _CLIENT_KWARGS = ("client_kwargs", "sync_client_kwargs", "async_client_kwargs")
 

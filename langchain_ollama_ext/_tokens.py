@@ -23,7 +23,7 @@ from ollama_transport import (
     GenerateRequest,
     ProtocolError,
 )
-from ollama_transport.settings.options import set_options
+from ollama_transport.settings import set_options
 
 _CHARACTERS_PER_TOKEN = 4.0  # langchain-core's own rule of thumb
 

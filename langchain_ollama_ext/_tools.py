@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ollama_transport import ConfigError, NamedTool, ToolChoice
-from ollama_transport.settings.values import check_format
+from ollama_transport.settings import check_format
 
 _CHOICES: Mapping[object, ToolChoice | None] = {
     "auto": "auto",
@@ -180,7 +180,7 @@ def read_format(value: object) -> str | Mapping[str, Any] | None:
     if set(value) == {"type"} and value["type"] == "text":
         return None
     # As in _read_tool.
-    from ollama_transport.schema.tools import unwrap_schema
+    from ollama_transport.schema import unwrap_schema
 
     return unwrap_schema(value)
 

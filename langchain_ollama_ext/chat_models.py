@@ -40,7 +40,7 @@ from ollama_transport import (
     ShowAnswer,
     __version__,
 )
-from ollama_transport.settings.options import set_options
+from ollama_transport.settings import set_options
 
 if TYPE_CHECKING:  # loads httpx, which the first call does anyway
     from ollama_transport import AsyncClient, Client

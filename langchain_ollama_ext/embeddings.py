@@ -28,11 +28,10 @@ from ollama_transport import (
     Usage,
 )
 from ollama_transport import Embeddings as Vectors
-from ollama_transport.accounting.totals import UsageTotal
-from ollama_transport.concurrency.tasks import map_tasks
-from ollama_transport.settings.options import set_options
-from ollama_transport.settings.prefixes import resolve_prefixes
-from ollama_transport.settings.values import keep_alive as checked_keep_alive
+from ollama_transport.accounting import UsageTotal
+from ollama_transport.concurrency import map_tasks
+from ollama_transport.settings import keep_alive as checked_keep_alive
+from ollama_transport.settings import resolve_prefixes, set_options
 
 _SUSPECTS = 4
 """So many texts of a refused batch, the longest first, are tried alone to name the one."""

@@ -31,7 +31,7 @@ from langchain_ollama_ext._params import SERVER_ARGUMENTS, known_arguments, obey
 from langchain_ollama_ext._stream import PROVIDER
 from langchain_ollama_ext._tokens import TextCounting
 from ollama_transport import GenerateRequest, ServerFields, __version__
-from ollama_transport.concurrency.tasks import map_tasks
+from ollama_transport.concurrency import map_tasks
 
 _Managers = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
 

@@ -15,8 +15,8 @@ from ollama_transport import (
     ServerFields,
     Think,
 )
-from ollama_transport.settings.options import set_options, without_obsolete
-from ollama_transport.settings.values import keep_alive as checked_keep_alive
+from ollama_transport.settings import keep_alive as checked_keep_alive
+from ollama_transport.settings import set_options, without_obsolete
 
 NOT_GIVEN: Any = object()
 """A default that is told apart from None, which lifts the limit of time."""

@@ -18,7 +18,7 @@ from llama_index.core.base.llms.types import AudioBlock, ImageBlock
 
 from llamaindex_ollama_ext._blocks import Media, MediaBlock
 from ollama_transport import UnsupportedContentError
-from ollama_transport.net.pool import ssl_context
+from ollama_transport.net import ssl_context
 
 FETCH_TIMEOUT_S = 60.0
 MAX_BYTES = 64 * 1024 * 1024

@@ -8,7 +8,7 @@ from llama_index.core.base.llms.types import ImageBlock
 
 from llamaindex_ollama_ext._tools import tool_choice, tool_spec
 from ollama_transport import ConfigError, KeepAlive, OverflowPolicy, Think, UnsupportedOptions
-from ollama_transport.settings.options import OPTION_NAMES, check_options, unknown_name
+from ollama_transport.settings import OPTION_NAMES, check_options, unknown_name
 
 _SHARED = frozenset(
     {

@@ -20,11 +20,10 @@ from ollama_transport import (
     ServerFields,
     Usage,
 )
-from ollama_transport.accounting.totals import UsageTotal
-from ollama_transport.concurrency.tasks import map_tasks
-from ollama_transport.settings.options import check_options, set_options, without_obsolete
-from ollama_transport.settings.prefixes import resolve_prefixes
-from ollama_transport.settings.values import keep_alive as checked_keep_alive
+from ollama_transport.accounting import UsageTotal
+from ollama_transport.concurrency import map_tasks
+from ollama_transport.settings import check_options, resolve_prefixes, set_options, without_obsolete
+from ollama_transport.settings import keep_alive as checked_keep_alive
 
 DEFAULT_REQUESTS_AT_ONCE = 4
 """So many requests of a batch are under way where max_concurrency and num_workers are not set."""

@@ -2,12 +2,17 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ollama_transport.accounting.budget import Budget
-from ollama_transport.accounting.ledger import LedgerSnapshot, ModelTotals, Price, UsageLedger
-from ollama_transport.accounting.limits import Limits
-from ollama_transport.accounting.meters import CallRecord, Meter
-from ollama_transport.client.fields import ServerFields
-from ollama_transport.client.listing import aget_models, get_models
+from ollama_transport.accounting import (
+    Budget,
+    CallRecord,
+    LedgerSnapshot,
+    Limits,
+    Meter,
+    ModelTotals,
+    Price,
+    UsageLedger,
+)
+from ollama_transport.client import ServerFields, aget_models, get_models
 from ollama_transport.errors import (
     AuthenticationError,
     BudgetExceededError,
@@ -31,42 +36,49 @@ from ollama_transport.errors import (
     UnsupportedContentError,
     UnsupportedOptionError,
 )
-from ollama_transport.settings.host import Endpoint, TimeoutLike, Timeouts, parse_host
-from ollama_transport.settings.options import SamplingOptions, Think
-from ollama_transport.settings.retry import RetryPolicy
-from ollama_transport.settings.values import KeepAlive
+from ollama_transport.settings import (
+    Endpoint,
+    KeepAlive,
+    RetryPolicy,
+    SamplingOptions,
+    Think,
+    TimeoutLike,
+    Timeouts,
+    parse_host,
+)
 from ollama_transport.version import __version__
-from ollama_transport.wire.answers import (
+from ollama_transport.wire import (
+    Call,
     ChatLine,
+    ChatRequest,
+    ContextTruncatedWarning,
+    CreateRequest,
     Embeddings,
+    EmbedRequest,
     FetchAnswer,
     GenerateLine,
+    GenerateRequest,
+    Message,
     ModelDetails,
     ModelSummary,
+    NamedTool,
+    OnPull,
+    OnToken,
+    OverflowPolicy,
     Progress,
     RunningModel,
     SearchAnswer,
     SearchHit,
     ShowAnswer,
-)
-from ollama_transport.wire.calls import Call
-from ollama_transport.wire.hooks import OnPull, OnToken
-from ollama_transport.wire.messages import Message, ToolCall, ToolCallDelta
-from ollama_transport.wire.overflow import ContextTruncatedWarning
-from ollama_transport.wire.requests import (
-    ChatRequest,
-    CreateRequest,
-    EmbedRequest,
-    GenerateRequest,
-    NamedTool,
-    OverflowPolicy,
+    ToolCall,
+    ToolCallDelta,
     ToolChoice,
     UnsupportedOptions,
+    Usage,
 )
-from ollama_transport.wire.usage import Usage
 
 if TYPE_CHECKING:
-    from ollama_transport.client.clients import AsyncClient, Client
+    from ollama_transport.client import AsyncClient, Client
 
 __all__ = [
     "AsyncClient",
@@ -145,9 +157,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # The clients bring httpx, 40 ms of import that a program pays at its first call instead.
     if name in ("AsyncClient", "Client"):
-        from ollama_transport.client import clients as _client
+        from ollama_transport import client
 
-        return getattr(_client, name)
+        return getattr(client, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

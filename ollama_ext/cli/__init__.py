@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command line; exit with 2 and a hint when its packages are not installed."""
     try:
-        from ollama_ext.cli._app import run  # here: typer and rich are an extra
+        from ollama_ext.cli._main import run  # here: typer and rich are an extra
     except ModuleNotFoundError as error:
         if error.name not in ("typer", "rich"):
             raise

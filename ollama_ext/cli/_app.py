@@ -3,15 +3,13 @@
 import functools
 import inspect
 import math
-import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from ollama_ext.cli._output import encode_anything, err, out, say_error
+from ollama_ext.cli._output import out
 from ollama_transport.errors import (
     AuthenticationError,
     ConfigError,
@@ -25,7 +23,6 @@ from ollama_transport.errors import (
 )
 from ollama_transport.settings.host import DEFAULT_TIMEOUTS, TimeoutLike, Timeouts
 from ollama_transport.version import __version__
-from ollama_transport.wire.overflow import ContextTruncatedWarning
 
 if TYPE_CHECKING:
     from ollama_transport.client.clients import Client
@@ -197,36 +194,3 @@ def explain(error: OllamaError) -> str:
     if isinstance(error, StreamTruncatedError):
         return f"the answer of {error.url} broke off: the server or the connection is gone."
     return str(error)
-
-
-def run() -> None:
-    """Run the command line: a user's mistake is a line and an exit code, not a traceback."""
-    from ollama_ext.cli import _commands  # noqa: F401 - importing them registers them
-
-    encode_anything()
-    _quieten()
-    try:
-        app(prog_name="ollama-ext")
-    except OllamaError as error:
-        say_error(explain(error))
-        sys.exit(exit_code(error))
-    # After ours, of which some are OSErrors as well: a full disk, a file that went away.
-    except OSError as error:
-        say_error(str(error))
-        sys.exit(FAILED)
-    # Inside of a command typer sees it first, and exits with the same code.
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
-
-
-def _quieten() -> None:
-    """Show warnings of ours as a line, and those of other packages only to who asks for them."""
-    # `python -W` and PYTHONWARNINGS go before.
-    if not sys.warnoptions:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", ContextTruncatedWarning)
-    warnings.showwarning = _show_warning
-
-
-def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    err.say(f"warning: {message}")

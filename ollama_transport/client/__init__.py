@@ -1,1 +1,20 @@
 """`Client` and `AsyncClient`, and the fields that every model class has."""
+
+from typing import TYPE_CHECKING
+
+from ollama_transport.client.fields import ServerFields, plain_kwargs
+from ollama_transport.client.listing import aget_models, get_models
+
+if TYPE_CHECKING:
+    from ollama_transport.client.clients import AsyncClient, Client
+
+__all__ = ["AsyncClient", "Client", "ServerFields", "aget_models", "get_models", "plain_kwargs"]
+
+
+def __getattr__(name: str) -> object:
+    # Lazy, since the clients import httpx.
+    if name not in ("AsyncClient", "Client"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ollama_transport.client import clients
+
+    return getattr(clients, name)

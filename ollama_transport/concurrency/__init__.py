@@ -1,1 +1,6 @@
 """Tools for threads, event loops and forks: locks, gates, and work that is done once."""
+
+from ollama_transport.concurrency.forks import Lock
+from ollama_transport.concurrency.tasks import map_tasks
+
+__all__ = ["Lock", "map_tasks"]

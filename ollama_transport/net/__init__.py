@@ -1,1 +1,17 @@
 """Sockets, the HTTP reader and the connection pool: the code that moves bytes."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ollama_transport.net.pool import ssl_context
+
+__all__ = ["ssl_context"]
+
+
+def __getattr__(name: str) -> object:
+    # Lazy, since the pool imports httpx.
+    if name != "ssl_context":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from ollama_transport.net.pool import ssl_context
+
+    return ssl_context

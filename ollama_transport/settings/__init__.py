@@ -1,1 +1,46 @@
 """What a caller may say: the server's address, options, values, prefixes and the retry policy."""
+
+from ollama_transport.settings.host import Endpoint, TimeoutLike, Timeouts, parse_host
+from ollama_transport.settings.options import (
+    OBSOLETE_OPTIONS,
+    OPTION_NAMES,
+    SamplingOptions,
+    Think,
+    check_options,
+    set_options,
+    unknown_name,
+    warn_obsolete,
+    without_obsolete,
+)
+from ollama_transport.settings.prefixes import resolve_prefixes
+from ollama_transport.settings.retry import RetryPolicy
+from ollama_transport.settings.values import (
+    KeepAlive,
+    check_format,
+    check_think,
+    check_top_logprobs,
+    keep_alive,
+)
+
+__all__ = [
+    "OBSOLETE_OPTIONS",
+    "OPTION_NAMES",
+    "Endpoint",
+    "KeepAlive",
+    "RetryPolicy",
+    "SamplingOptions",
+    "Think",
+    "TimeoutLike",
+    "Timeouts",
+    "check_format",
+    "check_options",
+    "check_think",
+    "check_top_logprobs",
+    "keep_alive",
+    "parse_host",
+    "resolve_prefixes",
+    "set_options",
+    "unknown_name",
+    "warn_obsolete",
+    "without_obsolete",
+]

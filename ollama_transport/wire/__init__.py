@@ -1,1 +1,60 @@
 """Requests and answers as values, and the pure functions between them and bytes."""
+
+from ollama_transport.wire.answers import (
+    ChatLine,
+    Embeddings,
+    FetchAnswer,
+    GenerateLine,
+    ModelDetails,
+    ModelSummary,
+    Progress,
+    RunningModel,
+    SearchAnswer,
+    SearchHit,
+    ShowAnswer,
+)
+from ollama_transport.wire.calls import Call
+from ollama_transport.wire.hooks import OnPull, OnToken
+from ollama_transport.wire.messages import Message, ToolCall, ToolCallDelta
+from ollama_transport.wire.overflow import ContextTruncatedWarning
+from ollama_transport.wire.requests import (
+    ChatRequest,
+    CreateRequest,
+    EmbedRequest,
+    GenerateRequest,
+    NamedTool,
+    OverflowPolicy,
+    ToolChoice,
+    UnsupportedOptions,
+)
+from ollama_transport.wire.usage import Usage
+
+__all__ = [
+    "Call",
+    "ChatLine",
+    "ChatRequest",
+    "ContextTruncatedWarning",
+    "CreateRequest",
+    "EmbedRequest",
+    "Embeddings",
+    "FetchAnswer",
+    "GenerateLine",
+    "GenerateRequest",
+    "Message",
+    "ModelDetails",
+    "ModelSummary",
+    "NamedTool",
+    "OnPull",
+    "OnToken",
+    "OverflowPolicy",
+    "Progress",
+    "RunningModel",
+    "SearchAnswer",
+    "SearchHit",
+    "ShowAnswer",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolChoice",
+    "UnsupportedOptions",
+    "Usage",
+]

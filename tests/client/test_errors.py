@@ -20,13 +20,13 @@ from ollama_transport import (
     ServerBusyError,
     StatusError,
     UnsupportedContentError,
-    _errors,
+    errors,
 )
 from ollama_transport.wire.error_map import status_error
 
 CLASSES = [
     value
-    for value in vars(_errors).values()
+    for value in vars(errors).values()
     if isinstance(value, type) and issubclass(value, OllamaError)
 ]
 # What each constructor needs beside the message.
@@ -59,7 +59,7 @@ def drawn() -> dict[str, str]:
     """Return each class of the docstring's tree with its parent."""
     parents: dict[str, str] = {}
     branch: list[str] = []
-    tree = (_errors.__doc__ or "").partition("    OllamaError\n")[2].partition("\n\n")[0]
+    tree = (errors.__doc__ or "").partition("    OllamaError\n")[2].partition("\n\n")[0]
     for line in ["    OllamaError", *tree.splitlines()]:
         match = re.match(r"^( +)(\w+)", line)
         assert match, line

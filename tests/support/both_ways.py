@@ -22,7 +22,7 @@ from running import Run
 
 from langchain_ollama_ext import ChatOllama, OllamaEmbeddings, OllamaLLM
 from llamaindex_ollama_ext import Ollama, OllamaEmbedding
-from ollama_transport import OllamaError, _errors
+from ollama_transport import OllamaError, errors
 
 Ask = Callable[[Run, httpx.MockTransport, dict[str, Any], bool], "Outcome"]
 
@@ -72,7 +72,7 @@ class Facts(Network):
 
 def failed(error: OllamaError) -> Outcome:
     """Return the transport's own class of an error, which either adapter may refine."""
-    names = [cls.__name__ for cls in type(error).__mro__ if cls.__module__ == _errors.__name__]
+    names = [cls.__name__ for cls in type(error).__mro__ if cls.__module__ == errors.__name__]
     received = "".join(line.text for line in getattr(error, "received", ()))
     return Outcome(error=names[0], status=getattr(error, "status_code", None), received=received)
 
