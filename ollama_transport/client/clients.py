@@ -35,7 +35,7 @@ class Client(BaseClient[httpx.Client], Endpoints):
     as a context manager; a closed client opens again when it is used.
 
     Every method raises: ConfigError, OllamaConnectionError, OllamaTimeoutError, ProtocolError,
-    StatusError and its kinds, StreamError and its kinds (see the tree in ``ollama_transport.errors``).
+    StatusError and its kinds, StreamError and its kinds (see ``ollama_transport.errors``).
     """
 
     def send(self, call: Call[T]) -> T:
@@ -196,7 +196,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
     client opens again when it is used.
 
     Every method raises: ConfigError, OllamaConnectionError, OllamaTimeoutError, ProtocolError,
-    StatusError and its kinds, StreamError and its kinds (see the tree in ``ollama_transport.errors``).
+    StatusError and its kinds, StreamError and its kinds (see ``ollama_transport.errors``).
     """
 
     async def send(self, call: Call[T]) -> T:
