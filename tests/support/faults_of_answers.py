@@ -1,0 +1,331 @@
+"""Faults of whole answers: statuses, redirects, codings of content, and what the body says."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from faults import ANSWER, Fault, Gives, Steps, by_form, everywhere
+from faults_of_connections import CUT, whole_bytes
+from raw_server import Asked, Step
+from right_answers import (
+    CHUNKED,
+    LAST_CHUNK,
+    TEXT,
+    Right,
+    chunk,
+    framed,
+    head,
+    kind_of,
+    sized,
+)
+
+BAD = Gives("ProtocolError")
+BUSY = Gives("ServerBusyError", "answered 5|answered 429")
+PAGE = b"<html><body><h1>Bad Gateway</h1></body></html>"
+ONCE_MORE = {"max_retries": 1}
+
+
+def status(line: bytes, body: bytes, *fields: bytes) -> Steps:
+    """Return the steps that answer with a status."""
+    return lambda *_: [sized(body, *fields, status=line)]
+
+
+def page(line: bytes) -> Steps:
+    return status(line, PAGE, b"Content-Type: text/html")
+
+
+def error(line: bytes, text: str, *fields: bytes) -> Steps:
+    body = json.dumps({"error": text}).encode()
+    return status(line, body, b"Content-Type: application/json", *fields)
+
+
+def moved(line: bytes, where: str = "{path}?again") -> Steps:
+    """Return the steps that redirect; the address may name the path and the port asked for."""
+
+    def steps(asked: Asked, _: Right) -> list[Step]:
+        port = asked.headers["host"].rpartition(":")[2]
+        to = where.format(path=asked.path, port=port).encode()
+        return [sized(b"", b"Location: " + to, status=line)]
+
+    return steps
+
+
+def ok(body: bytes, *fields: bytes) -> Steps:
+    """Return the steps that answer 200 with these bytes, of the right type."""
+    return lambda _, answer: [sized(body, kind_of(answer), *fields)]
+
+
+def coded(name: bytes, encode: Callable[[bytes], bytes]) -> Steps:
+    """Return the steps that send the right answer with its content coded."""
+
+    def steps(_: Asked, answer: Right) -> list[Step]:
+        return [sized(encode(answer.body), kind_of(answer), b"Content-Encoding: " + name)]
+
+    return steps
+
+
+def zstd(data: bytes) -> bytes:
+    """Return data as a zstd frame of one raw block (RFC 8878, sections 3.1.1 and 3.1.1.2)."""
+    header = b"\x28\xb5\x2f\xfd\xa0" + len(data).to_bytes(4, "little")
+    block = (len(data) << 3 | 1).to_bytes(3, "little")
+    return header + block + data
+
+
+def _deflated(data: bytes) -> bytes:
+    squeezed = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return squeezed.compress(data) + squeezed.flush()
+
+
+def changed(change: Callable[[Right, list[Any]], list[Any]]) -> Steps:
+    """Return the steps that send other objects in the form of the right answer."""
+
+    def steps(_: Asked, answer: Right) -> list[Step]:
+        objects = answer.objects() if answer.is_stream else [answer.object]
+        return framed(answer.of(change(answer, objects)))
+
+    return steps
+
+
+def replaced(old: bytes, new: bytes) -> Steps:
+    """Return the steps that send the right answer with other bytes in it."""
+
+    def steps(_: Asked, answer: Right) -> list[Step]:
+        pieces = tuple(piece.replace(old, new) for piece in answer.pieces)
+        return framed(Right(pieces, answer.content_type, answer.is_stream, answer.is_openai))
+
+    return steps
+
+
+def said(text: str) -> Gives:
+    """Return an answer with another greeting; what is embedded has none."""
+    return Gives(value=TEXT.replace("Hello", text))
+
+
+def in_text(old: bytes, new: bytes, gives: Gives) -> tuple[Steps, dict[str, Gives]]:
+    return replaced(old, new), {"whole": gives, "streamed": gives}
+
+
+def _failure_line(_: Right, objects: list[Any]) -> list[Any]:
+    return [*objects[:3], {"error": "llama runner process has terminated"}]
+
+
+def _after_the_end(_: Asked, answer: Right) -> list[Step]:
+    more = answer.pieces[0]
+    pieces = [*map(chunk, answer.pieces), chunk(more), LAST_CHUNK]
+    return [head(CHUNKED, kind_of(answer)), *pieces]
+
+
+def _many_vectors(answer: Right, objects: list[Any]) -> list[Any]:
+    name = "data" if answer.is_openai else "embeddings"
+    return [{**objects[0], name: objects[0][name] * 2}]
+
+
+def _no_vectors(answer: Right, objects: list[Any]) -> list[Any]:
+    return [{**objects[0], "data" if answer.is_openai else "embeddings": []}]
+
+
+STATUSES = [
+    *(
+        Fault(
+            f"{line.decode()} as a page",
+            "answers with the page of a proxy",
+            page(line),
+            everywhere(BUSY),
+            requests=1,
+        )
+        for line in (b"502 Bad Gateway", b"503 Service Unavailable", b"504 Gateway Timeout")
+    ),
+    Fault(
+        "503, then well",
+        "is busy once",
+        error(b"503 Service Unavailable", "busy"),
+        everywhere(ANSWER),
+        settings=ONCE_MORE,
+        requests=2,
+    ),
+    Fault(
+        "429 and seconds",
+        "asks to come again in 0 seconds",
+        error(b"429 Too Many Requests", "slow down", b"Retry-After: 0"),
+        everywhere(ANSWER),
+        settings=ONCE_MORE,
+        requests=2,
+    ),
+    Fault(
+        "429 and a date",
+        "asks to come again at a date, which is that of its answer",
+        error(
+            b"429 Too Many Requests",
+            "slow down",
+            b"Date: Fri, 20 Nov 2026 22:52:55 GMT",
+            b"Retry-After: Fri, 20 Nov 2026 22:52:55 GMT",
+        ),
+        everywhere(ANSWER),
+        settings=ONCE_MORE,
+        requests=2,
+    ),
+    Fault(
+        "429 and an hour",
+        "asks to come again in an hour, longer than a call may wait",
+        error(b"429 Too Many Requests", "slow down", b"Retry-After: 3600"),
+        everywhere(BUSY),
+        settings=ONCE_MORE,
+        requests=1,
+    ),
+    Fault(
+        "500",
+        "fails",
+        error(b"500 Internal Server Error", "boom"),
+        everywhere(Gives("ServerError", "boom")),
+        settings=ONCE_MORE,
+        requests=1,
+    ),
+    Fault(
+        "404 for a model",
+        "does not have the model",
+        error(b"404 Not Found", "model 'm' not found"),
+        everywhere(Gives("ModelNotFoundError", "ollama pull|Client.list")),
+        requests=1,
+    ),
+    Fault(
+        "404 as a page",
+        "knows no such path",
+        page(b"404 Not Found"),
+        everywhere(Gives("RequestRejectedError", "Is that an Ollama server")),
+    ),
+    Fault(
+        "401",
+        "wants a key",
+        error(b"401 Unauthorized", "unauthorized"),
+        everywhere(Gives("AuthenticationError", "api_key")),
+    ),
+]
+
+REDIRECTS = [
+    *(
+        Fault(
+            f"{line.decode()}, same origin",
+            "moves the endpoint, keeping the method",
+            moved(line),
+            everywhere(ANSWER),
+            requests=2,
+        )
+        for line in (b"307 Temporary Redirect", b"308 Permanent Redirect")
+    ),
+    *(
+        Fault(
+            f"{line.decode()}, other origin",
+            "moves the endpoint to another host",
+            moved(line, "http://localhost:{port}{path}?again"),
+            everywhere(ANSWER),
+            requests=2,
+        )
+        for line in (b"307 Temporary Redirect", b"308 Permanent Redirect")
+    ),
+    Fault(
+        "endless redirects",
+        "redirects to itself again and again",
+        moved(b"307 Temporary Redirect"),
+        everywhere(BAD),
+        then=(moved(b"307 Temporary Redirect"),) * 20,
+    ),
+    Fault(
+        "redirect to nowhere",
+        "redirects without saying where",
+        status(b"307 Temporary Redirect", b""),
+        everywhere(Gives("RequestRejectedError", "redirects")),
+    ),
+    Fault(
+        "redirect to another protocol",
+        "redirects to ftp",
+        moved(b"307 Temporary Redirect", "ftp://127.0.0.1/"),
+        everywhere(BAD),
+    ),
+]
+
+CODINGS = [
+    Fault("gzip", "codes the content with gzip", coded(b"gzip", gzip.compress), everywhere(ANSWER)),
+    Fault(
+        "deflate",
+        "codes the content with deflate",
+        coded(b"deflate", zlib.compress),
+        everywhere(ANSWER),
+    ),
+    Fault(
+        "bare deflate",
+        "codes the content with deflate, without zlib's frame",
+        coded(b"deflate", _deflated),
+        everywhere(ANSWER),
+    ),
+    Fault("zstd", "codes the content with zstd", coded(b"zstd", zstd), everywhere(ANSWER)),
+    Fault(
+        "corrupt gzip",
+        "says gzip, and sends none",
+        coded(b"gzip", lambda data: data),
+        everywhere(BAD),
+    ),
+    Fault(
+        "cut gzip",
+        "sends half of the coded content",
+        coded(b"gzip", lambda data: gzip.compress(data)[:-60]),
+        by_form(BAD, CUT),
+    ),
+]
+
+CONTENTS = [
+    Fault(
+        "error inside a 200",
+        "answers 200 with an error object",
+        ok(b'{"error":"boom"}'),
+        everywhere(Gives("StreamFailedError", "boom")),
+    ),
+    Fault(
+        "error line in a stream",
+        "sends an error after three lines",
+        changed(_failure_line),
+        {"streamed": Gives("StreamFailedError", "terminated")},
+    ),
+    Fault("invalid UTF-8", "sends bytes that are no UTF-8", *in_text(b"Hello", b"\xff\xfe", BAD)),
+    Fault(
+        "U+0085 and U+2028",
+        "sends line ends of Unicode inside a text",
+        *in_text(b"Hello", "a\u0085b\u2028c\u2029d".encode(), said("a\u0085b\u2028c\u2029d")),
+    ),
+    Fault(
+        "lone surrogate",
+        "escapes half of a surrogate pair",
+        *in_text(b"Hello", b"\\ud83d", said("\ud83d")),
+    ),
+    Fault(
+        "duplicate keys",
+        "names each first key twice, the second time rightly",
+        lambda _, answer: framed(
+            answer.of_texts(
+                [
+                    b'{"model":0,' + json.dumps(one).encode()[1:]
+                    for one in (answer.objects() if answer.is_stream else [answer.object])
+                ]
+            )
+        ),
+        everywhere(ANSWER),
+    ),
+    Fault(
+        "wrong content type",
+        "calls its answer a page",
+        lambda _, answer: [
+            whole_bytes(answer).replace(kind_of(answer), b"Content-Type: text/html")
+        ],
+        everywhere(ANSWER),
+    ),
+    Fault(
+        "too many vectors",
+        "sends more vectors than texts",
+        changed(_many_vectors),
+        {"embedded": Gives("ProtocolError", "4")},
+    ),
+    Fault("no vectors", "sends no vectors", changed(_no_vectors), {"embedded": BAD}),
+]
+
+ANSWERS = [*STATUSES, *REDIRECTS, *CODINGS, *CONTENTS]
