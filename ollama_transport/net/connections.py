@@ -72,6 +72,8 @@ class _Standing(Generic[S]):
     def rest(self) -> None:
         """Take note that an answer was read, and wait for the next request."""
         if self._standing == "active":
+            assert self._stream is not None
+            self._stream.rest()
             self._idle_since = time.monotonic()
             self._standing = "idle"
 
@@ -109,16 +111,26 @@ class Connection(_Standing[SocketStream], httpcore.ConnectionInterface):
         self._begin()
         timeouts = _timeouts(request)
         try:
-            if self._stream is None:
-                self._stream = SocketStream.open(*self._where(), timeouts.get("connect"))
-            head = self._exchange(request, self._stream, timeouts)
+            stream, head = self._answered(request, timeouts)
         except BaseException:
             self.close()
             raise
-        content = _Content(self, self._stream, head, timeouts.get("read"))
+        content = _Content(self, stream, head, timeouts.get("read"))
         return httpcore.Response(
             head.status, headers=head.headers, content=content, extensions=head.extensions
         )
+
+    def _answered(
+        self, request: httpcore.Request, timeouts: dict[str, float | None]
+    ) -> tuple[SocketStream, Head]:
+        if self._stream is not None:
+            # What comes while a connection rests answers no request: the socket is given up.
+            with contextlib.suppress(httpcore.ConnectionNotAvailable):
+                return self._stream, self._exchange(request, self._stream, timeouts)
+            self._stream.close()
+            self._stream.wait_closed()
+        self._stream = SocketStream.open(*self._where(), timeouts.get("connect"))
+        return self._stream, self._exchange(request, self._stream, timeouts)
 
     def _exchange(
         self, request: httpcore.Request, stream: SocketStream, timeouts: dict[str, float | None]
@@ -224,16 +236,26 @@ class AsyncConnection(_Standing[LoopStream], httpcore.AsyncConnectionInterface):
         self._begin()
         timeouts = _timeouts(request)
         try:
-            if self._stream is None:
-                self._stream = await LoopStream.open(*self._where(), timeouts.get("connect"))
-            head = await self._exchange(request, self._stream, timeouts)
+            stream, head = await self._answered(request, timeouts)
         except BaseException:
             await self.aclose()
             raise
-        content = _AsyncContent(self, self._stream, head, timeouts.get("read"))
+        content = _AsyncContent(self, stream, head, timeouts.get("read"))
         return httpcore.Response(
             head.status, headers=head.headers, content=content, extensions=head.extensions
         )
+
+    async def _answered(
+        self, request: httpcore.Request, timeouts: dict[str, float | None]
+    ) -> tuple[LoopStream, Head]:
+        if self._stream is not None:
+            # What comes while a connection rests answers no request: the socket is given up.
+            with contextlib.suppress(httpcore.ConnectionNotAvailable):
+                return self._stream, await self._exchange(request, self._stream, timeouts)
+            self._stream.close()
+            await self._stream.wait_closed()
+        self._stream = await LoopStream.open(*self._where(), timeouts.get("connect"))
+        return self._stream, await self._exchange(request, self._stream, timeouts)
 
     async def _exchange(
         self, request: httpcore.Request, stream: LoopStream, timeouts: dict[str, float | None]

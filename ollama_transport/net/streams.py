@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import select
 import socket
 import ssl
 import struct
@@ -23,6 +24,8 @@ class SocketStream:
 
     Raises:
         httpcore.NetworkError, httpcore.TimeoutException: from every method but `close`.
+        httpcore.ConnectionNotAvailable: from the first `write` after `rest`, when something has
+            come in between; nothing was sent then.
     """
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
@@ -31,6 +34,7 @@ class SocketStream:
         plain = not isinstance(self._socket, ssl.SSLSocket)
         self._kernel_waits = plain and sys.platform in ("linux", "darwin")
         self._set_for: float | None = math.nan
+        self._rests = False
 
     @classmethod
     def open(
@@ -55,8 +59,15 @@ class SocketStream:
 
     def write(self, data: bytes, wait_s: float | None) -> None:
         """Send bytes."""
+        if self._rests and self.is_readable():
+            raise httpcore.ConnectionNotAvailable
+        self._rests = False
         self._set_for = math.nan
         self._stream.write(data, wait_s)
+
+    def rest(self) -> None:
+        """Take note that the server has nothing to say until something is written."""
+        self._rests = True
 
     def close(self) -> None:
         """Close the connection at once."""
@@ -67,8 +78,7 @@ class SocketStream:
 
     def is_readable(self) -> bool:
         """Tell whether something has come, or the server has closed the connection."""
-        readable: bool = self._stream.get_extra_info("is_readable")
-        return readable
+        return _has_unread(self._socket, self._socket)
 
     def _set_wait(self, wait_s: float | None) -> None:
         # No wait at all would be another kind of socket to Python, and none to the kernel.
@@ -87,6 +97,8 @@ class LoopStream(asyncio.Protocol):
 
     Raises:
         httpcore.NetworkError, httpcore.TimeoutException: from `open`, `read` and `write`.
+        httpcore.ConnectionNotAvailable: from the first `write` after `rest`, when something has
+            come in between; nothing was sent then.
     """
 
     def __init__(self) -> None:
@@ -102,6 +114,7 @@ class LoopStream(asyncio.Protocol):
         self._may_write = asyncio.Event()
         self._may_write.set()
         self._gone = asyncio.Event()
+        self._rests = False
 
     @classmethod
     async def open(
@@ -136,9 +149,13 @@ class LoopStream(asyncio.Protocol):
         """Send bytes; the loop sees to other things between two slices of them."""
         # What cancels this task may be on its way already: then nothing goes out.
         await asyncio.sleep(0)
+        if self._rests and self.is_readable():
+            raise httpcore.ConnectionNotAvailable
+        self._rests = False
         view = memoryview(data)
         for at in range(0, len(data), WRITE_BYTES):
-            if self._ended or self._transport is None:
+            # A transport that failed takes everything and waits for nothing: the loop is not run.
+            if self._ended or self._transport is None or self._transport.is_closing():
                 raise httpcore.WriteError(str(self._error)) from self._error
             self._transport.write(view[at : at + WRITE_BYTES])
             try:
@@ -146,6 +163,10 @@ class LoopStream(asyncio.Protocol):
                     await self._may_write.wait()
             except TimeoutError as error:
                 raise httpcore.WriteTimeout("timed out") from error
+
+    def rest(self) -> None:
+        """Take note that the server has nothing to say until something is written."""
+        self._rests = True
 
     def close(self) -> None:
         """Close the connection at once."""
@@ -164,7 +185,11 @@ class LoopStream(asyncio.Protocol):
 
     def is_readable(self) -> bool:
         """Tell whether something has come, or the server has closed the connection."""
-        return self._ended or bool(self._unread)
+        if self._ended or self._unread or self._transport is None:
+            return True
+        # The loop may have been busy: the socket knows what it has not delivered yet.
+        known = self._transport.get_extra_info
+        return _has_unread(known("socket"), known("ssl_object"))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take note of the connection (asyncio calls this)."""
@@ -236,3 +261,17 @@ class LoopStream(asyncio.Protocol):
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
+
+
+def _has_unread(raw: socket.socket, tls: object) -> bool:
+    """Tell whether a read would return at once; what TLS has decrypted is no more in the socket."""
+    if isinstance(tls, ssl.SSLSocket | ssl.SSLObject) and tls.pending():
+        return True
+    if raw.fileno() < 0:
+        return True
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([raw], [], [], 0)[0])
+    # Unlike select, poll takes descriptors of any number.
+    poll = select.poll()
+    poll.register(raw.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

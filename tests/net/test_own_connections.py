@@ -7,7 +7,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import httpx
 import pytest
 import trustme
 import vcr
-from listening import Listener, answer, request_of
+from listening import Listener, Serving, answer, request_of
 from running import Run
 
 from ollama_ext.embedded import EmbeddedOllama, Gate, Reply
@@ -25,35 +25,12 @@ from ollama_transport.net.connections import AsyncConnection, AsyncTransport, Co
 from ollama_transport.net.pool import ssl_context
 
 VERSION = b'{"version":"1"}'
-Talk = Callable[[Listener], None]
 
 
 @pytest.fixture
 def listener() -> Iterator[Listener]:
     with Listener() as found:
         yield found
-
-
-class Serving:
-    """Run a server's part of a talk in a thread; leaving waits for its end."""
-
-    def __init__(self, talk: Talk, listener: Listener) -> None:
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=(talk, listener))
-
-    def _run(self, talk: Talk, listener: Listener) -> None:
-        try:
-            talk(listener)
-        except BaseException as failure:  # noqa: BLE001 - handed to the test
-            self._failure = failure
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._thread.join()
-        if self._failure is not None:
-            raise self._failure
 
 
 def pool_of(run: Run, client: Any) -> Any:

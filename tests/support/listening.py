@@ -3,6 +3,8 @@
 import socket
 import ssl
 import struct
+import threading
+from collections.abc import Callable
 from typing import Self
 
 
@@ -41,6 +43,28 @@ class Listener:
         for connection in self._accepted:
             connection.close()
         self._socket.close()
+
+
+class Serving:
+    """Run a server's part of a talk in a thread; leaving waits for its end."""
+
+    def __init__(self, talk: Callable[[Listener], None], listener: Listener) -> None:
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(talk, listener))
+
+    def _run(self, talk: Callable[[Listener], None], listener: Listener) -> None:
+        try:
+            talk(listener)
+        except BaseException as failure:  # noqa: BLE001 - handed to the test
+            self._failure = failure
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join(60)
+        if self._failure is not None:
+            raise self._failure
 
 
 def reset(connection: socket.socket) -> None:
