@@ -4,11 +4,11 @@ A drop-in for langchain-ollama: change the import line. Errors are those of ``ol
 each of them langchain-core's ModelError as well.
 """
 
-from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ollama_transport import __version__
+from ollama_transport.lazy import lazy_name
 
 if TYPE_CHECKING:
     from langchain_ollama_ext.chat_models import ChatOllama
@@ -38,7 +38,7 @@ def __getattr__(name: str) -> object:
     # Lazy, because who embeds does not chat, and each needs its own part of langchain-core.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    value: object = lazy_name(f"{__name__}.{_HOMES[name]}", name)
     globals()[name] = value
     return value
 

@@ -14,15 +14,17 @@
     BudgetExceededError                                             ModelError
 
 "again" stands for ``is_retryable``. Retry middlewares go by it, and summarisation recovers from
-core's ContextOverflowError. Code that catches the classes of ``ollama_transport`` works alike.
+core's ContextOverflowError. Before langchain-core 1.6 the family is a stand-in
+(``_core_errors``). Code that catches the classes of ``ollama_transport`` works alike.
 """
 
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from langchain_core import exceptions as core
+from langchain_core.exceptions import ContextOverflowError
 
 import ollama_transport as ours
+from langchain_ollama_ext import _core_errors as core
 
 
 class LangChainConfigError(ours.ConfigError, core.ModelInvalidRequestError):
@@ -74,7 +76,9 @@ class LangChainUnsupportedCapabilityError(
     """Tell that the model cannot do what was asked."""
 
 
-class LangChainContextOverflowError(ours.ContextOverflowError, core.ContextOverflowError):
+class LangChainContextOverflowError(
+    ours.ContextOverflowError, ContextOverflowError, core.ModelError
+):
     """Tell that the prompt does not fit the context; summarisation recovers from it."""
 
 

@@ -7,7 +7,7 @@ from typing import Any, Self, cast
 from langchain_core.language_models import BaseLanguageModel
 
 from langchain_ollama_ext._fields import ModelFields
-from ollama_transport import Timeouts
+from ollama_transport import Timeouts, __version__
 from ollama_transport.client import plain_kwargs
 
 _CLIENT_KWARGS = ("client_kwargs", "sync_client_kwargs", "async_client_kwargs")
@@ -49,3 +49,10 @@ class SerializedFields(ModelFields):
         copied = super().model_copy(update=update, deep=deep)
         copied.__dict__.pop("_serialized", None)
         return copied
+
+
+def stamp_version(model: BaseLanguageModel[Any]) -> None:
+    """Record our version where core keeps the versions of packages for traces (from 1.5 on)."""
+    add_version = getattr(model, "_add_version", None)
+    if add_version is not None:
+        add_version("ollama-ext", __version__)

@@ -30,7 +30,7 @@ from langchain_ollama_ext._params import (
     without_secrets,
 )
 from langchain_ollama_ext._profile import profile_of
-from langchain_ollama_ext._serialized import SerializedFields
+from langchain_ollama_ext._serialized import SerializedFields, stamp_version
 from langchain_ollama_ext._stream import PROVIDER, ChunkMaker, whole_result
 from langchain_ollama_ext._tokens import TokenCounting
 from langchain_ollama_ext._tools import check_choice, read_tools
@@ -38,7 +38,6 @@ from ollama_transport import (
     ChatRequest,
     ConfigError,
     ShowAnswer,
-    __version__,
 )
 from ollama_transport.settings import set_options
 
@@ -92,7 +91,7 @@ class ChatOllama(SerializedFields, TokenCounting):
 
     @model_validator(mode="after")
     def _stamp_ollama_ext_version(self) -> Self:
-        self._add_version("ollama-ext", __version__)
+        stamp_version(self)
         return self
 
     @classmethod
@@ -322,6 +321,9 @@ class ChatOllama(SerializedFields, TokenCounting):
         return super()._streaming_disabled(**_streaming_as_stream(kwargs))
 
     def _should_stream(self, **kwargs: Any) -> bool:
+        # Core asks for this itself from 1.4 on, by `_streaming_disabled`.
+        if self.streaming is False:
+            return False
         return super()._should_stream(**_streaming_as_stream(kwargs))
 
     @property

@@ -28,9 +28,10 @@ from langchain_ollama_ext._completions import (
 from langchain_ollama_ext._concurrency import fan_out, map_threads
 from langchain_ollama_ext._errors import langchain_errors
 from langchain_ollama_ext._params import SERVER_ARGUMENTS, known_arguments, obeying, settings_with
+from langchain_ollama_ext._serialized import stamp_version
 from langchain_ollama_ext._stream import PROVIDER
 from langchain_ollama_ext._tokens import TextCounting
-from ollama_transport import GenerateRequest, ServerFields, __version__
+from ollama_transport import GenerateRequest, ServerFields
 from ollama_transport.concurrency import map_tasks
 
 _Managers = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
@@ -70,7 +71,7 @@ class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
 
     @model_validator(mode="after")
     def _stamp_ollama_ext_version(self) -> Self:
-        self._add_version("ollama-ext", __version__)
+        stamp_version(self)
         return self
 
     def generate(

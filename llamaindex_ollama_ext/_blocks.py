@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from llama_index.core.base.llms.types import (
     AudioBlock,
-    BaseContentBlock,
     CachePoint,
     ChatMessage,
     CitableBlock,
@@ -18,6 +17,7 @@ from llama_index.core.base.llms.types import (
     VideoBlock,
 )
 
+from llamaindex_ollama_ext._core import BaseContentBlock
 from ollama_transport import UnsupportedContentError
 
 MediaBlock = ImageBlock | AudioBlock

@@ -8,7 +8,6 @@ from typing import Any
 
 from llama_index.core.base.llms.types import (
     AudioBlock,
-    BaseContentBlock,
     ChatMessage,
     ImageBlock,
     MessageRole,
@@ -16,6 +15,7 @@ from llama_index.core.base.llms.types import (
 )
 
 from llamaindex_ollama_ext._blocks import Media, check_blocks, flat, text_of, thinking_of
+from llamaindex_ollama_ext._core import BaseContentBlock
 from ollama_transport import ConfigError, Message, ToolCall, UnsupportedContentError
 
 _ROLES = {

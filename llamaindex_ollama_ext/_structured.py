@@ -20,6 +20,7 @@ from llama_index.core.types import Model, PydanticProgramMode
 from pydantic import BaseModel, Field
 
 from llamaindex_ollama_ext._chat_events import DISPATCHER, ChatTelling, told
+from llamaindex_ollama_ext._core import rate_limiter_of
 from llamaindex_ollama_ext._objects import Growth, read_object
 from llamaindex_ollama_ext._structured_llm import CountedStructuredLLM
 from ollama_transport import AsyncClient, ChatLine, ChatRequest, Client, ConfigError
@@ -115,8 +116,8 @@ class StructuredOutputs(FunctionCallingLLM):
         messages = call.pop("messages")
         growth = Growth(output_cls)
         with told(self, messages, call) as telling:
-            if self.rate_limiter is not None:
-                self.rate_limiter.acquire()
+            if (limiter := rate_limiter_of(self)) is not None:
+                limiter.acquire()
             request = self._chat_request(messages, call)
             with closing(self._ready(request.model).chat_stream(request)) as lines:
                 for line in lines:
@@ -140,8 +141,8 @@ class StructuredOutputs(FunctionCallingLLM):
             messages = call.pop("messages")
             growth = Growth(output_cls)
             with told(self, messages, call) as telling:
-                if self.rate_limiter is not None:
-                    await self.rate_limiter.async_acquire()
+                if (limiter := rate_limiter_of(self)) is not None:
+                    await limiter.async_acquire()
                 request = await self._achat_request(messages, call)
                 client = await self._aready(request.model)
                 async with aclosing(client.chat_stream(request)) as lines:

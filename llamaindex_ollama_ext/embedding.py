@@ -8,6 +8,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.callbacks.base import CallbackManager
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from llamaindex_ollama_ext._core import rate_limiter_of
 from llamaindex_ollama_ext._embedding_events import count_for_event, progress, reported
 from llamaindex_ollama_ext._vector_cache import VectorCache, filled, missing
 from ollama_transport import (
@@ -162,8 +163,12 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
 
     def to_payload(self) -> dict[str, Any]:
         """Return what traces show of the model; nothing of it is secret."""
-        name = self._name()
-        return {**super().to_payload(), **({"model_name": name} if name else {})}
+        # Nothing of `super()`: LlamaIndex has this hook from 0.14.23 on.
+        return {
+            "class_name": self.class_name(),
+            "model_name": self._name() or self.model_name,
+            "embed_batch_size": self.embed_batch_size,
+        }
 
     @property
     def usage_total(self) -> Usage:
@@ -355,12 +360,12 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
         return VectorCache(self.embeddings_cache)
 
     def _wait_for_rate(self) -> None:
-        if self.rate_limiter is not None:
-            self.rate_limiter.acquire()
+        if (limiter := rate_limiter_of(self)) is not None:
+            limiter.acquire()
 
     async def _await_for_rate(self) -> None:
-        if self.rate_limiter is not None:
-            await self.rate_limiter.async_acquire()
+        if (limiter := rate_limiter_of(self)) is not None:
+            await limiter.async_acquire()
 
     def _request(self, texts: Sequence[str]) -> EmbedRequest:
         return EmbedRequest(

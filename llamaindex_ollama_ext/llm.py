@@ -198,8 +198,13 @@ class Ollama(LLMFields, StructuredOutputs):
 
     def to_payload(self) -> dict[str, Any]:
         """Return what traces show of the model; nothing of it is secret."""
-        # Later versions of LlamaIndex ask for these two.
-        return {**super().to_payload(), "model": self.model, "temperature": self.temperature}
+        # Nothing of `super()`: LlamaIndex has this hook from 0.14.23 on.
+        return {
+            "class_name": self.class_name(),
+            **self.metadata.model_dump(),
+            "model": self.model,
+            "temperature": self.temperature,
+        }
 
     def _ready(self, model: str | None) -> Client:
         # Before the call: a model that calls no tools is then known when the call fails for it.

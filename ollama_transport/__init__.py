@@ -36,6 +36,7 @@ from ollama_transport.errors import (
     UnsupportedContentError,
     UnsupportedOptionError,
 )
+from ollama_transport.lazy import lazy_name
 from ollama_transport.settings import (
     Endpoint,
     KeepAlive,
@@ -157,9 +158,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # The clients bring httpx, 40 ms of import that a program pays at its first call instead.
     if name in ("AsyncClient", "Client"):
-        from ollama_transport import client
-
-        return getattr(client, name)
+        return lazy_name("ollama_transport.client", name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -7,8 +7,9 @@
 The models ``demo`` and ``demo-embed`` follow rules; no neural network is involved.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from ollama_transport.lazy import lazy_name
 
 if TYPE_CHECKING:
     from ollama_ext.embedded._engine import Answer, Engine, Message, Prompt, ToolCall
@@ -54,7 +55,7 @@ if not TYPE_CHECKING:
         if name not in _HOME_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         try:
-            module = import_module(f"{__name__}.{_HOME_OF[name]}")
+            return lazy_name(f"{__name__}.{_HOME_OF[name]}", name)
         except ModuleNotFoundError as error:
             if (error.name or "").split(".")[0] not in ("starlette", "uvicorn"):
                 raise
@@ -63,7 +64,6 @@ if not TYPE_CHECKING:
                 'pip install "ollama-ext[embedded]"',
                 name=error.name,
             ) from error
-        return getattr(module, name)
 
 
 def __dir__() -> list[str]:

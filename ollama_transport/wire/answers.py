@@ -9,11 +9,13 @@ from typing import Any, Self
 from pydantic import (
     BaseModel,
     ConfigDict,
-    ModelWrapValidatorHandler,
     PrivateAttr,
     ValidationError,
     model_validator,
 )
+
+# pydantic exports this from its root only since 2.10.4.
+from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from ollama_transport.errors import ProtocolError
 from ollama_transport.wire.messages import (

@@ -18,6 +18,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMes
 from langgraph.graph import START, MessagesState, StateGraph
 from pydantic import BaseModel
 from running import Run
+from versions import needs
 
 from langchain_ollama_ext import ChatOllama
 from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama
@@ -95,6 +96,7 @@ def test_a_known_profile_chooses_the_server_s_own_way(run: Run, server: Embedded
     call(run, model, "close")
 
 
+@needs("langchain-core", "1.4", "there is no stream_events")
 @pytest.mark.parametrize("model", _ROUTES, indirect=True)
 def test_event_streaming_runs_every_tool(run: Run, model: ChatOllama) -> None:
     """stream_events(version="v3") of an agent runs both calls and ends with the answer (c2)."""
@@ -151,6 +153,7 @@ def test_settings_of_middleware_reach_the_server(run: Run) -> None:
     assert body(network)["options"] == {"temperature": 0.25, "num_ctx": 99}
 
 
+@needs("langchain", "1.4", "the middleware does not ask is_retryable")
 def test_only_what_may_succeed_is_tried_again(run: Run) -> None:
     """Retry middleware asks a busy server again, and not for a missing model (c6)."""
     again = ModelRetryMiddleware(max_retries=2, on_failure="error", initial_delay=0, jitter=False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from chat_ways import model_on, whole
-from core_ways import call
+from core_ways import call, fields_of
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.load import dumpd, dumps, load
@@ -76,7 +76,8 @@ def test_traces_know_the_call_and_no_secret(run: Run) -> None:
     assert told["metadata"]["ls_model_name"] == "n"
     assert told["metadata"]["ls_temperature"] == 0.7
     assert told["metadata"]["ls_provider"] == "ollama"
-    assert set(told["metadata"]["lc_versions"]) >= {"langchain-core", "ollama-ext"}
+    if hasattr(model, "_add_version"):  # core keeps versions from 1.5 on
+        assert set(told["metadata"]["lc_versions"]) >= {"langchain-core", "ollama-ext"}
     assert "sesame" not in repr(told)
 
 
@@ -99,7 +100,7 @@ def test_no_secret_is_shown() -> None:
             str(model),
             dumps(model),
             str(model.model_dump()),
-            str(model.asdict()),
+            str(fields_of(model)),
         ]
         shown.append(pickle.dumps(model).decode("latin-1"))
         shown.append(repr(model.bind(temperature=1)))
@@ -121,7 +122,7 @@ def test_a_model_comes_back_from_its_serialised_form(monkeypatch: pytest.MonkeyP
     model = ChatOllama(model="m", temperature=0, timeout=(1, 2), keep_alive="5m", api_key="k")
     value = json.loads(json.dumps(dumpd(model)))
     again = load(value, allowed_objects=[ChatOllama], valid_namespaces=["langchain_ollama_ext"])
-    assert again.asdict() == model.asdict()
+    assert fields_of(again) == fields_of(model)
     assert again.server_settings().timeouts == model.server_settings().timeouts
     again = load(
         value,

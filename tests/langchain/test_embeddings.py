@@ -4,11 +4,11 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import core_family as core
 import httpx
 import pytest
 from core_ways import call
 from faked import Network
-from langchain_core import exceptions as core
 from recorded import recording
 from running import Run
 

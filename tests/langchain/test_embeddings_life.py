@@ -8,11 +8,11 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import core_family as core
 import httpx
 import pytest
 from core_ways import call
 from faked import Network
-from langchain_core import exceptions as core
 from running import Run
 
 from langchain_ollama_ext import OllamaEmbeddings

@@ -4,12 +4,12 @@ import inspect
 import pickle
 from typing import Any
 
+import core_family as core
 import httpx
 import pytest
 from chat_ways import line, model_on, raw_stream, whole
 from core_ways import call, pieces
 from faked import status as _status
-from langchain_core import exceptions as core
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.outputs import LLMResult
 from running import Run

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import core_family as core
 import pytest
 from core_ways import call, pieces
-from langchain_core import exceptions as core
 from llm_ways import Listener, answer, bodies, played
 from recorded import recording
 from running import Run

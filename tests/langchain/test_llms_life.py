@@ -7,11 +7,11 @@ import pickle
 from collections.abc import Iterator
 from typing import Any
 
+import core_family as core
 import httpx
 import pytest
-from core_ways import call, pieces
+from core_ways import call, fields_of, pieces
 from faked import status
-from langchain_core import exceptions as core
 from langchain_core.load import dumps, loads
 from langchain_core.runnables import ConfigurableField
 from llm_ways import Listener, bodies, played
@@ -165,7 +165,7 @@ def test_dumps_come_back_without_secrets() -> None:
 def test_no_secret_is_shown(given: dict[str, Any]) -> None:
     """repr, str, dumps and the cache's key hide what authenticates (c13)."""
     llm = OllamaLLM(model="m", **given)
-    assert "hush" not in f"{llm!r} {llm} {dumps(llm)} {llm.asdict()} {llm.model_dump_json()}"
+    assert "hush" not in f"{llm!r} {llm} {dumps(llm)} {fields_of(llm)} {llm.model_dump_json()}"
 
 
 def test_settings_of_the_server_per_call(server: EmbeddedOllama, llm: OllamaLLM, run: Run) -> None:

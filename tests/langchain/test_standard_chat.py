@@ -9,6 +9,7 @@ from langchain_core.load import load
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
 from langchain_tests.unit_tests import chat_models as suite
+from versions import is_older
 
 from langchain_ollama_ext import ChatOllama
 from ollama_ext.embedded import EmbeddedOllama
@@ -59,6 +60,10 @@ class _Integration(ChatModelIntegrationTests):
     @pytest.fixture(autouse=True)
     def _use_server(self, server: EmbeddedOllama, request: pytest.FixtureRequest) -> None:
         self.server = server
+        if request.node.name.startswith(("test_stream[", "test_astream[")) and is_older(
+            "langchain-tests", "1.1.9"
+        ):
+            pytest.skip("langchain-tests before 1.1.9 refuses an answer with its reasoning")
         self.plays_cassette = request.node.get_closest_marker("vcr") is not None
 
     @property

@@ -8,6 +8,7 @@ from core_ways import call, pieces
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk
 from running import Run
+from versions import needs
 
 from langchain_ollama_ext import ChatOllama
 from ollama_ext.embedded import EmbeddedOllama, Gate, Reply
@@ -15,6 +16,8 @@ from ollama_transport import StreamTruncatedError
 
 # stream_events(version="v3") is in beta in langchain-core, of which it warns.
 pytestmark = pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
+
+_EVENTS = needs("langchain-core", "1.4", "there is no stream_events")
 
 _MIXED: list[dict[str, Any]] = [
     {"thinking": "h"},
@@ -53,6 +56,7 @@ def test_parallel_calls_stay_apart_in_a_stream(run: Run, place: str, version: st
     assert joined.text == "Let me"
 
 
+@_EVENTS
 @pytest.mark.parametrize("place", _PLACEMENTS)
 def test_parallel_calls_stay_apart_in_events(run: Run, place: str) -> None:
     """stream_events(version="v3") gives two calls, reasoning, text, usage and metadata (c2)."""
@@ -83,6 +87,7 @@ def _event_output(run: Run, model: BaseChatModel) -> AIMessage:
     return found
 
 
+@_EVENTS
 def test_events_begin_with_the_model(run: Run) -> None:
     """The event that opens a message names provider and model."""
     model, _ = model_on(streamed({"content": "a"}))
@@ -119,13 +124,22 @@ def _with_logprobs() -> Any:
 
 
 def test_logprobs_of_every_token_survive(run: Run) -> None:
-    """Log probabilities of all tokens are there, in a stream and in events, as plain JSON (c22)."""
+    """Log probabilities of all tokens are there, in a stream, as plain JSON (c22)."""
     model, _ = model_on(_with_logprobs())
     joined = _joined(pieces(run, model, "x", logprobs=True))
+    _check_logprobs(joined)
+
+
+@_EVENTS
+def test_logprobs_of_every_token_survive_in_events(run: Run) -> None:
+    """Log probabilities are in the message of events, as plain JSON (c22)."""
     model, _ = model_on(_with_logprobs())
-    for message in (joined, _event_output(run, model)):
-        assert [one["logprob"] for one in message.response_metadata["logprobs"]] == [-0.5, -0.5]
-        assert all(type(one) is dict for one in message.response_metadata["logprobs"])
+    _check_logprobs(_event_output(run, model))
+
+
+def _check_logprobs(message: AIMessage) -> None:
+    assert [one["logprob"] for one in message.response_metadata["logprobs"]] == [-0.5, -0.5]
+    assert all(type(one) is dict for one in message.response_metadata["logprobs"])
 
 
 def test_a_stream_without_its_end_is_an_error(run: Run) -> None:

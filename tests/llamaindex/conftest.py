@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from typing import Any
 
 import httpx
@@ -11,6 +12,9 @@ from running import Run
 
 from llamaindex_ollama_ext import Ollama
 from ollama_ext.embedded import EmbeddedOllama
+
+# Of [test]; the matrix of .ci/run has [test-llamaindex] alone.
+collect_ignore = [] if find_spec("chromadb") else ["test_vector_stores.py"]
 
 
 @pytest.fixture(params=["whole", "streamed"])

@@ -16,6 +16,7 @@ from llama_index.core.llms import ChatMessage, MessageRole
 from llama_index.core.tools import FunctionTool
 from llama_ways import chat_reply
 from pydantic import BaseModel
+from versions import needs
 
 from llamaindex_ollama_ext import Ollama
 from ollama_ext.embedded import EmbeddedOllama, Reply
@@ -198,6 +199,7 @@ async def test_agents_hand_off(server: EmbeddedOllama, llm: Ollama) -> None:
     assert offered == [["get_weather", "handoff"], ["add", "handoff"], ["add", "handoff"]]
 
 
+@needs("llama-index-core", "0.14.8", "a ReAct agent fails on an answer with its reasoning")
 async def test_a_react_agent_thinks_acts_and_answers(llm: Ollama) -> None:
     """An agent that works by text alone calls its tool and answers from the observation."""
     agent = ReActAgent(tools=[get_weather], llm=llm)
@@ -206,6 +208,7 @@ async def test_a_react_agent_thinks_acts_and_answers(llm: Ollama) -> None:
     assert "It rains in Paris" in done.answer
 
 
+@needs("llama-index-core", "0.14.8", "a ReAct agent fails on an answer with its reasoning")
 async def test_a_react_agent_serves_a_model_without_tools(
     server: EmbeddedOllama, llm: Ollama
 ) -> None:
@@ -282,6 +285,7 @@ async def test_a_workflow_answers_with_an_object(server: EmbeddedOllama, llm: Ol
     assert "It rains." in str(bodies[-1]["messages"])
 
 
+@needs("llama-index-core", "0.14.13", "there is no early_stopping_method")
 async def test_an_agent_that_runs_too_long_is_asked_to_answer(
     server: EmbeddedOllama, llm: Ollama
 ) -> None:

@@ -18,6 +18,7 @@ from llama_index.core.storage.kvstore import SimpleKVStore
 from llama_index_instrumentation import get_dispatcher
 from pydantic import PrivateAttr
 from running import Run
+from versions import needs
 
 import llamaindex_ollama_ext._embedding_events as events_module
 from llamaindex_ollama_ext import OllamaEmbedding
@@ -228,6 +229,7 @@ class Limiter:
         self.acquired += 1
 
 
+@needs("llama-index-core", "0.14.16", "models have no rate_limiter")
 def test_the_rate_limiter_is_asked_once_a_request(embedder: Any, network: Vectors) -> None:
     """Each request costs one place; what the cache knows costs none."""
     limiter = Limiter()

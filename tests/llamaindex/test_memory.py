@@ -21,7 +21,6 @@ from llama_index.core.memory import (
     VectorMemory,
     VectorMemoryBlock,
 )
-from llama_index.vector_stores.chroma import ChromaVectorStore
 from llama_ways import chat_reply
 from running import Run
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -164,10 +163,11 @@ async def test_a_memory_finds_what_was_said_long_ago(
     server: EmbeddedOllama, database: AsyncEngine, tmp_path: Path
 ) -> None:
     """A block of vectors keeps what left the memory, and finds the exchange that is asked about."""
+    chroma = pytest.importorskip("llama_index.vector_stores.chroma")
     async with embedding_at(server.url) as model:
         block = VectorMemoryBlock(
             name="past",
-            vector_store=ChromaVectorStore.from_params("memory", persist_dir=str(tmp_path)),
+            vector_store=chroma.ChromaVectorStore.from_params("memory", persist_dir=str(tmp_path)),
             embed_model=model,
             similarity_top_k=1,
             priority=0,

@@ -25,6 +25,7 @@ from llama_index.core.base.llms.types import (
     VideoBlock,
 )
 from llama_index.core.schema import ImageDocument
+from versions import needs
 
 from llamaindex_ollama_ext._blocks import media_blocks
 from llamaindex_ollama_ext._media import load_media
@@ -86,7 +87,6 @@ def test_every_role_is_mapped() -> None:
         ([ThinkingBlock(), TextBlock(text="z")], {"content": "z"}),
         ([ImageBlock(image=PNG)], {"content": "", "images": [PNG]}),
         ([ImageBlock(image=PNG_64.encode())], {"content": "", "images": [PNG]}),
-        ([ImageBlock(image=BytesIO(PNG))], {"content": "", "images": [PNG]}),
         (
             [ImageBlock(url=f"data:image/png;base64,{PNG_64}")],
             {"content": "", "images": [PNG]},
@@ -130,13 +130,15 @@ def test_an_image_from_a_path(tmp_path: Path) -> None:
     assert on_the_wire(ChatMessage(blocks=[ImageBlock(path=file)]))[0]["images"] == [PNG]
 
 
-def test_an_image_stream_can_be_sent_twice() -> None:
+@needs("llama-index-core", "0.14.8", "an ImageBlock takes no stream")
+@pytest.mark.parametrize("place", [0, 3])
+def test_an_image_stream_can_be_sent_twice(place: int) -> None:
     """D14: a stream is read from its beginning and left where it stood."""
     stream = BytesIO(PNG)
-    stream.seek(3)
+    stream.seek(place)
     message = ChatMessage(blocks=[ImageBlock(image=stream)])
     assert [on_the_wire(message)[0]["images"] for _ in range(2)] == [[PNG], [PNG]]
-    assert stream.tell() == 3
+    assert stream.tell() == place
 
 
 def test_image_documents_of_older_histories() -> None:

@@ -20,6 +20,7 @@ from llama_index_instrumentation import get_dispatcher
 from llama_ways import Played, Way, chat_lines
 from pydantic import PrivateAttr
 from structured_ways import CANADA, JSON, PROMPT, Country, predict, said
+from versions import needs
 
 from llamaindex_ollama_ext import Ollama
 from ollama_ext.embedded import EmbeddedOllama, Gate, Reply
@@ -104,6 +105,7 @@ class Limiter:
         self.acquired += 1
 
 
+@needs("llama-index-core", "0.14.16", "models have no rate_limiter")
 def test_the_rate_limiter_is_asked_once(ollama: Make, way: Way) -> None:
     """A structured call is one call."""
     limiter = Limiter()

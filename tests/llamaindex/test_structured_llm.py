@@ -14,6 +14,7 @@ from llama_index.core.program.utils import FlexibleModel
 from llama_index.core.prompts import PromptTemplate
 from llama_ways import Way, chat_lines
 from pydantic import BaseModel
+from versions import needs
 
 from llamaindex_ollama_ext import Ollama
 from ollama_ext.embedded import EmbeddedOllama, Reply
@@ -139,6 +140,7 @@ def test_programs_of_core_bring_the_object(
     assert [count.completion_token_count for count in counter.llm_token_counts] == [3, 3]
 
 
+@needs("llama-index-core", "0.14.22", "text programs do not stream")
 def test_a_text_program_streams(server: EmbeddedOllama) -> None:
     """Core's text program reads the growing text of this model."""
     lines = chat_lines({"content": JSON[:20]}, {"content": JSON[20:]})

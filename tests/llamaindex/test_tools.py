@@ -20,6 +20,7 @@ from llama_index.core.tools import FunctionTool
 from llama_ways import Played, Way, answer, chat_reply
 from pydantic import BaseModel
 from running import Run
+from versions import needs
 
 from llamaindex_ollama_ext import Ollama
 from ollama_ext.embedded import EmbeddedOllama
@@ -272,6 +273,7 @@ def test_predict_and_call_with_a_tool_that_fails(
         assert "no weather in" in str(run(method(tools, "Call broken for Rome.", **arguments)))
 
 
+@needs("llama-index-core", "0.14.8", "a ReAct agent fails on an answer with its reasoning")
 # LlamaIndex's workflows look at every attribute of an agent, pydantic's old ones too.
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
 def test_a_model_without_tools_reasons_in_text(server: EmbeddedOllama, run: Run) -> None:

@@ -28,3 +28,8 @@ def pieces(
 async def _gather(stream: Any, found: list[Any]) -> None:
     async for piece in stream:
         found.append(piece)
+
+
+def fields_of(model: Any) -> Any:
+    """Return what identifies a model to LangChain; its method was called dict before core 1.5."""
+    return model.asdict() if hasattr(model, "asdict") else model.dict()
