@@ -24,6 +24,7 @@ from ollama_transport.errors import (
 )
 from ollama_transport.net.errors import reading
 from ollama_transport.net.pool import Pool, acquire
+from ollama_transport.net.redirects import advice
 from ollama_transport.settings.client_settings import (
     Api,
     ClientKwargs,
@@ -224,10 +225,7 @@ class BaseClient(Generic[H]):
         )
         if isinstance(error, ModelNotFoundError):
             self.memory.forget(call.model)
-        if response.history:
-            # After 301 and 302 httpx sends GET: what is refused then is not what was asked.
-            final = f"{response.url.scheme}://{response.url.netloc.decode().rpartition('@')[2]}"
-            error.args = (f"{error.args[0]} It was redirected there: set base_url to {final}.",)
+        error.args = (f"{error.args[0]} {advice(response, call.path)}".rstrip(),)
         return error
 
     def whole_answer(self, call: Call[T], data: bytes) -> T:

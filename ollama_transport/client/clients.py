@@ -17,6 +17,7 @@ from ollama_transport.client.base import BaseClient
 from ollama_transport.client.endpoints import AsyncEndpoints, Endpoints
 from ollama_transport.errors import ModelNotFoundError, OllamaError
 from ollama_transport.net.errors import opening, reading
+from ollama_transport.net.redirects import asend, send
 from ollama_transport.wire.body import encode_body
 from ollama_transport.wire.calls import Call
 
@@ -128,8 +129,8 @@ class Client(BaseClient[httpx.Client], Endpoints):
         http = self._http()
         with opening(call.method, self.url(call)):
             data = content if call.upload is None else _Pieces(call.upload)
-            request = self.request(http, call, data)
-            response = http.send(request, stream=True)
+            # In no variable: error trackers write down those of each frame.
+            response = send(http, self.request(http, call, data))
             if response.is_success:
                 return response
             with closing(response):
@@ -289,8 +290,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
         http = await self._http()
         with opening(call.method, self.url(call)):
             data = content if call.upload is None else _AsyncPieces(call.upload)
-            request = self.request(http, call, data)
-            response = await http.send(request, stream=True)
+            response = await asend(http, self.request(http, call, data))
             if response.is_success:
                 return response
             async with aclosing(response):

@@ -19,23 +19,23 @@ from ollama_transport.accounting.ledger import UsageLedger
 from ollama_transport.client.pair import Clients, Recipe
 from ollama_transport.errors import ConfigError
 from ollama_transport.settings.client_settings import (
-    SECRET_KWARGS,
     Api,
     ClientKwargs,
     Settings,
-    is_secret_header,
     make_settings,
     split_credentials,
 )
 from ollama_transport.settings.host import DEFAULT_TIMEOUTS, Timeouts
 from ollama_transport.settings.options import unknown_name
 from ollama_transport.settings.retry import DEFAULT_MAX_RETRIES, DEFAULT_MAX_WAIT_S, RetryPolicy
+from ollama_transport.settings.secrets import is_secret_header, public_kwargs
 from ollama_transport.wire.hooks import OnPull, OnToken
 from ollama_transport.wire.requests import UnsupportedOptions
 
 if TYPE_CHECKING:
     from ollama_transport.client.clients import AsyncClient, Client
 
+_KWARGS = ("client_kwargs", "sync_client_kwargs", "async_client_kwargs")
 _OF_OWN_CLIENTS = (
     "ledger",
     "budget",
@@ -300,17 +300,16 @@ class ServerFields(BaseModel):
     def __getstate__(self) -> dict[Any, Any]:
         state: dict[Any, Any] = dict(super().__getstate__())
         fields = state["__dict__"]
+        # llama-index leaves out, with a word, what cannot be pickled.
+        kwargs = {name: fields[name] for name in _KWARGS if name in fields}
+        public = {name: public_kwargs(given) for name, given in kwargs.items()}
         lost = bool(self.api_key or self.credentials or self.secret_headers or self.secrets_lost)
         state["__dict__"] = fields | {
             "api_key": None,
             "credentials": None,
             "secret_headers": {},
-            "secrets_lost": lost,
-            **{
-                name: {k: v for k, v in fields[name].items() if k not in SECRET_KWARGS}
-                for name in ("client_kwargs", "sync_client_kwargs", "async_client_kwargs")
-                if name in fields  # llama-index leaves out, with a word, what cannot be pickled
-            },
+            "secrets_lost": lost or any(len(public[name]) < len(kwargs[name]) for name in kwargs),
+            **public,
         }
         return state
 
@@ -378,6 +377,6 @@ def plain_kwargs(value: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of httpx arguments may be written down: plain values, and no secrets."""
     return {
         name: item
-        for name, item in value.items()
-        if name not in SECRET_KWARGS and isinstance(item, str | int | float | bool | None)
+        for name, item in public_kwargs(value).items()
+        if isinstance(item, str | int | float | bool | None)
     }

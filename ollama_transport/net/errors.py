@@ -13,6 +13,7 @@ from ollama_transport.errors import (
     ProtocolError,
     StreamError,
 )
+from ollama_transport.settings.secrets import disarm, hide, secrets_of
 from ollama_transport.wire.calls import truncated
 
 _PHASES: dict[type[httpx.TimeoutException], str] = {
@@ -47,6 +48,26 @@ class Received(Protocol):
 @contextmanager
 def opening(method: str, url: str) -> Iterator[None]:
     """Map what fails before the answer's first byte; a plain context manager, for async as well."""
+    with _disarming(), _opening(method, url):
+        yield
+
+
+@contextmanager
+def _disarming() -> Iterator[None]:
+    """Leave no live request, and so no key, in the chain of an error of ours."""
+    try:
+        yield
+    except OllamaError as error:
+        # Python sets the context to what was being handled, whatever an error is raised from.
+        for cause in (error.__cause__, error.__context__):
+            if isinstance(cause, _HTTPX_ERRORS):
+                error.args = tuple(hide(part, secrets_of(cause)) for part in error.args)
+                disarm(cause)
+        raise
+
+
+@contextmanager
+def _opening(method: str, url: str) -> Iterator[None]:
     try:
         yield
     except _HTTPX_ERRORS as error:
@@ -64,6 +85,12 @@ def reading(method: str, url: str, reader: Received | None = None) -> Iterator[N
 
     A connection that breaks after the last line of a stream has done its work: no error.
     """
+    with _disarming(), _reading(method, url, reader):
+        yield
+
+
+@contextmanager
+def _reading(method: str, url: str, reader: Received | None) -> Iterator[None]:
     try:
         yield
     except httpx.TimeoutException as error:

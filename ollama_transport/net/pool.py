@@ -20,6 +20,7 @@ from ollama_transport.concurrency.forks import Lock
 from ollama_transport.errors import ConfigError
 from ollama_transport.net.connections import AsyncTransport, Transport
 from ollama_transport.settings.client_settings import ClientKwargs, Config, Settings
+from ollama_transport.settings.secrets import hide_in_logs
 
 H = TypeVar("H", httpx.Client, httpx.AsyncClient)
 
@@ -50,6 +51,7 @@ class Pool:
     def __init__(self, settings: Settings, config: Config, client_kwargs: ClientKwargs) -> None:
         self._arguments = _httpx_arguments(settings, config)
         self._kwargs = client_kwargs
+        hide_in_logs(client_kwargs.parameter_names())
         self._lock = Lock()
         self._owners: weakref.WeakSet[object] = weakref.WeakSet()
         self._sync: httpx.Client | None = None

@@ -22,28 +22,17 @@ from ollama_transport.settings.host import (
     parse_host,
 )
 from ollama_transport.settings.retry import RetryPolicy
+from ollama_transport.settings.secrets import is_secret_header, public_kwargs
 from ollama_transport.settings.values import check_mapping
 from ollama_transport.version import __version__
 
 Api = Literal["auto", "native", "openai"]
 Secret = str | SecretStr
 
-# Every gateway has a name of its own: one header too many kept from dumps is the smaller harm.
-_SECRET = re.compile(
-    "auth|cookie|credential|jwt|key|passw|secret|session|signature|token", re.IGNORECASE
-)
-SECRET_KWARGS = frozenset({"auth", "cert", "cookies", "headers", "mounts", "proxy"})
-"""Arguments of httpx that may hold a secret."""
-
 logger = logging.getLogger("ollama_transport")
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
-
-
-def is_secret_header(name: str) -> bool:
-    """Tell whether a header may let somebody in, by its name."""
-    return _SECRET.search(name) is not None
 
 
 def reveal(secret: Secret | None) -> str | None:
@@ -316,8 +305,21 @@ class ClientKwargs:
             for n, value in part.items()
         }
 
+    def parameter_names(self) -> set[str]:
+        """Return the names of the query parameters that every request has."""
+        given = [
+            part["params"]
+            for part in (self.both, self.sync, self.asynchronous)
+            if part.get("params")
+        ]
+        if not given:
+            return set()
+        import httpx  # here: settings are made without it
+
+        return {name for params in given for name in httpx.QueryParams(params)}
+
     def without_secrets(self) -> "ClientKwargs":
         """Return what may travel in a pickle; itself when that is all."""
         parts = (self.both, self.sync, self.asynchronous)
-        kept = [{n: v for n, v in part.items() if n not in SECRET_KWARGS} for part in parts]
+        kept = [public_kwargs(part) for part in parts]
         return self if kept == list(parts) else ClientKwargs(*kept)

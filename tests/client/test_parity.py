@@ -27,6 +27,7 @@ SUBSTITUTIONS = [
     ("aclosing", "closing"),
     ("aiter(", "iter("),
     ("aiter_bytes", "iter_bytes"),
+    ("asend(http", "send(http"),
     ("aread", "read"),
     ("arelease", "release"),
     ("aclose", "close"),

@@ -13,11 +13,8 @@ from pydantic import SecretStr
 from running import Run
 
 from ollama_transport import ConfigError
-from ollama_transport.settings.client_settings import (
-    _tell_key_unsent,
-    is_secret_header,
-    make_settings,
-)
+from ollama_transport.settings.client_settings import _tell_key_unsent, make_settings
+from ollama_transport.settings.secrets import is_secret_header
 
 KEY = "sk-9f3a77"
 

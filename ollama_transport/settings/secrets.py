@@ -1,0 +1,97 @@
+"""Which names and texts are secret, and how they are kept out of what people read and store."""
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+# Every gateway has a name of its own: one header too many kept from dumps is the smaller harm.
+_SECRET = re.compile(
+    "auth|cookie|credential|jwt|key|passw|secret|session|signature|token", re.IGNORECASE
+)
+SECRET_KWARGS = frozenset({"auth", "cert", "cookies", "headers", "mounts", "params", "proxy"})
+"""Arguments of httpx that may hold a secret."""
+
+HIDDEN = "***"
+_SHORTEST_HIDDEN = 3
+"""A shorter text stands in too many others."""
+
+
+def is_secret_header(name: str) -> bool:
+    """Tell whether a header may let somebody in, by its name."""
+    return _SECRET.search(name) is not None
+
+
+def public_kwargs(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments of httpx without those that may hold a secret."""
+    return {name: value for name, value in kwargs.items() if name not in SECRET_KWARGS}
+
+
+def hide(text: str, secrets: Iterable[str]) -> str:
+    """Return a text with ``***`` where a secret stood."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= _SHORTEST_HIDDEN:
+            text = text.replace(secret, HIDDEN)
+    return text
+
+
+def disarm(error: BaseException) -> None:
+    """Take out of an error of httpx all but its class and its words; secrets leave the words.
+
+    Such an error holds the live request: its headers, its URL with a key in the query, and frames
+    with both in their variables. Python makes it the context of what is raised for it, whatever
+    that is raised from, so it is not enough to leave it out of the cause.
+    """
+    error.args = tuple(hide(str(part), secrets_of(error)) for part in error.args[:1])
+    error.__dict__.clear()
+    error.__traceback__ = error.__cause__ = error.__context__ = None
+    if hasattr(type(error), "request"):
+        error.request = None  # type: ignore[attr-defined]  # asked for, it is then a RuntimeError
+
+
+def secrets_of(error: BaseException) -> set[str]:
+    """Return the texts that let the request of an error of httpx in; none where it has none."""
+    request = getattr(error, "_request", None)
+    if request is None:
+        return set()
+    headers = [value for name, value in request.headers.items() if is_secret_header(name)]
+    # "Bearer KEY": a text may have the key alone.
+    words = [word for value in headers for word in value.split()[1:]]
+    query = [value for _, value in request.url.params.multi_items()]
+    userinfo = [request.url.username, request.url.password]
+    return {text for text in (*headers, *words, *query, *userinfo) if text}
+
+
+class _UrlFilter(logging.Filter):
+    """Hide the values of a client's own query parameters in the lines that httpx logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let each record through, with its URLs changed."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(self._shown(argument) for argument in record.args)
+        return True
+
+    def _shown(self, argument: object) -> object:
+        params = getattr(argument, "params", None)
+        if params is None or self.names.isdisjoint(params):
+            return argument
+        pairs = [(n, HIDDEN if n in self.names else v) for n, v in params.multi_items()]
+        return argument.copy_with(params=pairs)  # type: ignore[attr-defined]  # an httpx.URL
+
+
+_URLS = _UrlFilter()
+
+
+def hide_in_logs(names: Iterable[str]) -> None:
+    """Hide the values of these query parameters in what httpx logs, from now on.
+
+    httpx tells the whole URL of each request on its logger, at level INFO.
+    """
+    _URLS.names |= set(names)
+    if _URLS.names:
+        # Adding it twice does nothing.
+        logging.getLogger("httpx").addFilter(_URLS)
