@@ -6,9 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from ollama_transport.embedded import EmbeddedOllama, Reply, Request
 from running import Run
 
+from ollama_ext.embedded import EmbeddedOllama, Reply, Request
 from ollama_transport import ChatRequest, Message, RequestRejectedError
 
 ASKED = ChatRequest("demo", [Message("user", "Hello")])
