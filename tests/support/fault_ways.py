@@ -105,6 +105,7 @@ def _text(answer: Any) -> str:
 
 
 Result = tuple[Any, BaseException | None]
+Between = Callable[[], None] | None
 
 
 async def _settled(awaited: Awaitable[Any]) -> Result:
@@ -134,26 +135,36 @@ def in_time(work: Callable[[], Any], seconds: float = DEADLINE_S) -> Any:
     return value
 
 
-def results_of(way: Way, model: Any, count: int = 2) -> list[Result]:
+def results_of(way: Way, model: Any, count: int = 2, between: Between = None) -> list[Result]:
     """Ask a model so often, one after the other; close it, and return the results.
 
+    ``between`` is called before each call but the first.
     Awaited calls share one event loop, in which no task may be left.
     """
     if not way.is_async:
-        return _blocking(way, model, count)
-    return asyncio.run(_awaited(way, model, count))
+        return _blocking(way, model, count, between)
+    return asyncio.run(_awaited(way, model, count, between))
 
 
-def _blocking(way: Way, model: Any, count: int) -> list[Result]:
+def _blocking(way: Way, model: Any, count: int, between: Between) -> list[Result]:
+    results: list[Result] = []
     try:
-        return [_done(lambda: way.ask(model)) for _ in range(count)]
+        for _ in range(count):
+            if between is not None and results:
+                between()
+            results.append(_done(lambda: way.ask(model)))
     finally:
         model.close()
+    return results
 
 
-async def _awaited(way: Way, model: Any, count: int) -> list[Result]:
+async def _awaited(way: Way, model: Any, count: int, between: Between) -> list[Result]:
+    results: list[Result] = []
     try:
-        results = [await _settled(way.aask(model)) for _ in range(count)]
+        for _ in range(count):
+            if between is not None and results:
+                between()
+            results.append(await _settled(way.aask(model)))
     finally:
         await model.aclose()
     await _nothing_left()

@@ -246,6 +246,9 @@ def _requests(connection: socket.socket, number: int) -> Iterator[Asked]:
             if not (more := connection.recv(65536)):
                 return
             data += more
+            if not data[:1].isalpha():
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+                return
         head, _, data = data.partition(b"\r\n\r\n")
         line, *fields = head.decode("latin-1").split("\r\n")
         headers = {
