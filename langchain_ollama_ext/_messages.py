@@ -7,7 +7,7 @@
 | ToolMessage, FunctionMessage | tool, with the name of the tool and the id of the call |
 | an Anthropic tool_result in a human message | a tool message before the rest of it |
 | reasoning, in blocks or additional_kwargs | thinking |
-| a tool call whose arguments are no JSON | text, since the server takes objects only |
+| a tool call whose arguments are no JSON | text with the reason; a call where it has a result |
 | ``name`` | sent along; Ollama's own wire ignores it |
 | RemoveMessage | refused: it is an instruction to a graph |
 """
@@ -22,6 +22,7 @@ from langchain_core.messages import (
     ChatMessage,
     FunctionMessage,
     HumanMessage,
+    InvalidToolCall,
     SystemMessage,
     ToolMessage,
 )
@@ -29,6 +30,7 @@ from langchain_core.messages import (
 from langchain_ollama_ext._blocks import Block, Content, read_content, thoughts_of
 from langchain_ollama_ext._media import NO_MEDIA, Fetched
 from ollama_transport import Message, ToolCall, UnsupportedContentError
+from ollama_transport.conversation import ready_history
 
 _ROLES = {"developer": "system", "human": "user", "ai": "assistant", "model": "assistant"}
 _PART_SEPARATOR = "\n"
@@ -43,15 +45,12 @@ def read_messages(messages: Sequence[BaseMessage], fetched: Fetched = NO_MEDIA) 
         UnsupportedContentError: for a message or a block that cannot be sent.
     """
     # Results carry the id alone, and many models' templates show the name alone.
-    names = _call_names(messages)
-    return [part for message in messages for part in _read_message(message, fetched, names)]
+    return ready_history([part for message in messages for part in _read_message(message, fetched)])
 
 
-def _read_message(
-    message: BaseMessage, fetched: Fetched, names: Mapping[str, str]
-) -> Iterable[Message]:
+def _read_message(message: BaseMessage, fetched: Fetched) -> Iterable[Message]:
     if isinstance(message, ToolMessage):
-        return [_tool_message(message, fetched, names)]
+        return [_tool_message(message, fetched)]
     content = read_content(message.content, fetched)
     if isinstance(message, AIMessage):
         return [_assistant_message(message, content)]
@@ -59,7 +58,7 @@ def _read_message(
         text = content.text(_PART_SEPARATOR)
         return [Message("tool", text, images=content.media, tool_name=message.name)]
     said = _said(message, _role(message), content)
-    results = [_result_message(block, fetched, names) for block in content.results]
+    results = [_result_message(block, fetched) for block in content.results]
     return [*results, *said] if results else said
 
 
@@ -102,15 +101,15 @@ def _extra(message: BaseMessage) -> dict[str, Any]:
 
 def _assistant_message(message: AIMessage, content: Content) -> Message:
     calls = [_call(call["name"], call["args"], call["id"]) for call in message.tool_calls]
-    texts = [*content.texts, *(_invalid_text(call) for call in message.invalid_tool_calls)]
-    # Where the field has calls, those in blocks are the same ones once more.
-    if not calls and not message.invalid_tool_calls:
-        calls, more = _block_calls([*content.calls, *_legacy_calls(message)])
-        texts += more
+    calls += [_invalid_call(call) for call in message.invalid_tool_calls]
+    # Where the fields have calls, those in blocks are the same ones once more.
+    if not calls:
+        blocks = [*content.calls, *_legacy_calls(message)]
+        calls = [_call(*_call_parts(block)) for block in blocks]
     return Message(
         "assistant",
         # Blocks of an answer are pieces of one text, unlike the parts of a question.
-        Content(texts).text(""),
+        content.text(""),
         thinking=_thinking(message, content),
         images=content.media,
         tool_calls=tuple(calls),
@@ -129,27 +128,25 @@ def _thinking(message: AIMessage, content: Content) -> str:
     return ""
 
 
-def _call(name: str, arguments: Mapping[str, Any], identity: str | None) -> ToolCall:
+def _call(name: str, arguments: Mapping[str, Any] | str, identity: str | None) -> ToolCall:
     return ToolCall(name, arguments, id=identity if identity else None)
+
+
+def _invalid_call(call: InvalidToolCall) -> ToolCall:
+    # None in each field is what core allows.
+    name, arguments = call["name"], call["args"]
+    return ToolCall(
+        "" if name is None else name,
+        "" if arguments is None else arguments,
+        id=call["id"] if call["id"] else None,
+        error=call["error"],
+    )
 
 
 def _legacy_calls(message: AIMessage) -> list[Block]:
     """Return the one call of OpenAI's function calling before there were tools."""
     call = message.additional_kwargs.get("function_call")
     return [call] if isinstance(call, Mapping) else []
-
-
-def _block_calls(blocks: Iterable[Block]) -> tuple[list[ToolCall], list[str]]:
-    """Return the calls that only blocks hold, and text for those that cannot be sent as calls."""
-    calls: list[ToolCall] = []
-    texts: list[str] = []
-    for block in blocks:
-        name, arguments, identity = _call_parts(block)
-        if isinstance(arguments, Mapping):
-            calls.append(_call(name, arguments, identity))
-        else:
-            texts.append(_invalid_text({"name": name, "args": arguments}))
-    return calls, texts
 
 
 def _call_parts(block: Block) -> tuple[str, Any, str | None]:
@@ -159,26 +156,10 @@ def _call_parts(block: Block) -> tuple[str, Any, str | None]:
     keys = ("args", "input", "arguments")
     arguments: Any = next((inner[key] for key in keys if inner.get(key) is not None), {})
     identity = next((inner[k] for k in ("call_id", "id", "toolUseId") if inner.get(k)), None)
-    return str(inner.get("name", "")), _as_object(arguments), identity
+    return str(inner.get("name", "")), arguments, identity
 
 
-def _as_object(arguments: Any) -> Any:
-    if not isinstance(arguments, str):
-        return arguments
-    try:
-        parsed = json.loads(arguments) if arguments else {}
-    except ValueError:
-        return arguments
-    return parsed if isinstance(parsed, dict) else arguments
-
-
-def _invalid_text(call: Mapping[str, Any]) -> str:
-    """Return a call that could not be made as text, so that the model sees what it wrote."""
-    error = f" ({call['error']})" if call.get("error") else ""
-    return f"\nInvalid call of the tool {call['name']}{error}: {call['args']}"
-
-
-def _tool_message(message: ToolMessage, fetched: Fetched, names: Mapping[str, str]) -> Message:
+def _tool_message(message: ToolMessage, fetched: Fetched) -> Message:
     content = read_content(message.content, fetched)
     # Some frameworks leave it empty, which the server would take for an id.
     identity = message.tool_call_id if message.tool_call_id else None
@@ -186,12 +167,12 @@ def _tool_message(message: ToolMessage, fetched: Fetched, names: Mapping[str, st
         "tool",
         _marked(content.text(_PART_SEPARATOR), failed=message.status == "error"),
         images=content.media,
-        tool_name=message.name if message.name else names.get(message.tool_call_id),
+        tool_name=message.name if message.name else None,
         tool_call_id=identity,
     )
 
 
-def _result_message(block: Block, fetched: Fetched, names: Mapping[str, str]) -> Message:
+def _result_message(block: Block, fetched: Fetched) -> Message:
     """Return a result that stands as a block in a human message, as Anthropic writes it."""
     wrapped = ("toolResult", "functionResponse", "function_response")
     inner = next((block[key] for key in wrapped if key in block), block)
@@ -207,7 +188,7 @@ def _result_message(block: Block, fetched: Fetched, names: Mapping[str, str]) ->
             failed=inner.get("is_error") is True or inner.get("status") == "error",
         ),
         images=content.media,
-        tool_name=name if name else names.get(identity if identity else ""),
+        tool_name=name if name else None,
         tool_call_id=identity,
     )
 
@@ -215,19 +196,3 @@ def _result_message(block: Block, fetched: Fetched, names: Mapping[str, str]) ->
 def _marked(text: str, *, failed: bool) -> str:
     """Return a result that says it is an error, for which the wire has no field."""
     return f"Error: {text}" if failed and not text.lstrip().lower().startswith("error") else text
-
-
-def _call_names(messages: Sequence[BaseMessage]) -> dict[str, str]:
-    """Return the tools' names by the ids of the calls in the history."""
-    names: dict[str, str] = {}
-    for message in messages:
-        if not isinstance(message, AIMessage):
-            continue
-        for call in (*message.tool_calls, *message.invalid_tool_calls):
-            if call["id"] and call["name"]:
-                names[call["id"]] = call["name"]
-        for block in message.content if isinstance(message.content, list) else ():
-            if isinstance(block, dict) and block.get("type") in ("tool_use", "function_call"):
-                name, _, identity = _call_parts(block)
-                names.setdefault(identity if identity else "", name)
-    return names

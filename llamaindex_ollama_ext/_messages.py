@@ -2,8 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import count, groupby
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -17,6 +15,7 @@ from llama_index.core.base.llms.types import (
 from llamaindex_ollama_ext._blocks import Media, check_blocks, flat, text_of, thinking_of
 from llamaindex_ollama_ext._core import BaseContentBlock
 from ollama_transport import ConfigError, Message, ToolCall, UnsupportedContentError
+from ollama_transport.conversation import ready_history
 
 _ROLES = {
     MessageRole.SYSTEM: "system",
@@ -52,7 +51,7 @@ def to_messages(messages: Sequence[ChatMessage], media: Media) -> list[Message]:
     Raises:
         UnsupportedContentError: for a block or a role that cannot be sent.
     """
-    return _label_results([_to_message(message, media) for message in messages])
+    return ready_history([_to_message(message, media) for message in messages])
 
 
 def _to_message(message: ChatMessage, media: Media) -> Message:
@@ -135,81 +134,3 @@ def _parsed(arguments: Mapping[str, Any] | str) -> Any:
         return json.loads(arguments)
     except ValueError:
         return arguments
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """Be a call in the history, by its place among all of them."""
-
-    place: int
-    call: ToolCall
-
-
-def _label_results(messages: Sequence[Message]) -> list[Message]:
-    """Name the results of tools after the calls they answer, and put them in call order.
-
-    Agents add results as they come and link them by id alone; a model without ids in its template
-    goes by name and order.
-    """
-    labelled: list[Message] = []
-    by_id: dict[str, _Asked] = {}
-    latest: list[_Asked] = []
-    places = count()
-    for role, run in groupby(messages, key=lambda message: message.role):
-        group = list(run)
-        for message in group:
-            if message.tool_calls:
-                latest = [_Asked(next(places), call) for call in message.tool_calls]
-                by_id.update({one.call.id: one for one in latest if one.call.id is not None})
-        labelled.extend(_in_call_order(group, by_id, latest) if role == "tool" else group)
-    return labelled
-
-
-def _in_call_order(
-    results: Sequence[Message], by_id: Mapping[str, _Asked], latest: Sequence[_Asked]
-) -> list[Message]:
-    by_name = _unnamed(latest)
-    found = [_find(result, by_id, by_name) for result in results]
-    if len(results) == len(latest) and not any(_is_linked(result) for result in results):
-        found = list(latest)
-    # The place is the call's among all calls: templates without ids go by the order alone.
-    named = [_named(result, call) for result, call in zip(results, found, strict=True)]
-    places = [call.place for call in found if call is not None]
-    if len(places) < len(results):
-        return named  # a result of unknown origin stays where the caller put it
-    return [result for _, result in sorted(zip(places, named, strict=True), key=lambda p: p[0])]
-
-
-def _is_linked(result: Message) -> bool:
-    return result.tool_call_id is not None or result.tool_name is not None
-
-
-def _unnamed(latest: Sequence[_Asked]) -> dict[str, list[_Asked]]:
-    """Return the calls without ids by the tool's name, those of one tool in their order."""
-    found: dict[str, list[_Asked]] = {}
-    for asked in latest:
-        if asked.call.id is None:
-            found.setdefault(asked.call.name, []).append(asked)
-    return found
-
-
-def _find(
-    result: Message, by_id: Mapping[str, _Asked], by_name: Mapping[str, list[_Asked]]
-) -> _Asked | None:
-    if result.tool_call_id is None:
-        return None
-    if result.tool_call_id in by_id:
-        return by_id[result.tool_call_id]
-    # llama-index-llms-ollama gives calls no id and links results by the tool's name: the first of
-    # them then is that of the tool's first call.
-    left = by_name.get(result.tool_call_id)
-    if not left:
-        return None
-    return left.pop(0) if len(left) > 1 else left[0]
-
-
-def _named(result: Message, asked: _Asked | None) -> Message:
-    # A name that the caller gave stands.
-    if asked is None or result.tool_name is not None:
-        return result
-    return replace(result, tool_name=asked.call.name)

@@ -14,13 +14,15 @@ class ToolCall:
     """Be a model's wish to call a tool.
 
     ``arguments`` is an object; a string where a server sent text that is no JSON object, kept as
-    it came. ``id`` is None where the server sends none; ``index`` is the place in the answer.
+    it came. ``id`` is None where the server sends none; ``index`` is the place in the answer;
+    ``error`` says why the arguments could not be read, where that is known. It is not sent.
     """
 
     name: str
     arguments: Mapping[str, Any] | str = field(default_factory=dict)
     id: str | None = None
     index: int | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
