@@ -18,7 +18,7 @@ from ollama_transport import ChatLine
 _MAX_SHOWN = 500
 _MAX_FAULTS = 5
 _MAX_STARTS = 20
-_FENCED = re.compile(r"```\w*\s*\n?(.*?)```", re.DOTALL)
+_FENCED = re.compile(r"```\w*+(.*?)```", re.DOTALL)
 _THOUGHT = "</think>"
 
 
@@ -50,7 +50,7 @@ def candidates(text: str) -> Iterator[str]:
         bare = bare.partition(_THOUGHT)[2].strip()
         yield bare
     for fenced in _FENCED.finditer(bare):
-        yield fenced.group(1)
+        yield fenced.group(1).strip()
     decoder = json.JSONDecoder()
     # Words hold few brackets; a model that lost itself writes thousands.
     for match in islice(re.finditer(r"[{\[]", bare), _MAX_STARTS):

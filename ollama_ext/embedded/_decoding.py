@@ -20,6 +20,8 @@ _KINDS = {
     dict: "object",
 }
 _SPACES = " \t\r\n"
+# Ends at the end as well, and gives nothing back: each character is looked at once.
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _NAMED = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\b": r"\b", "\f": r"\f"}
 # What Python says, and how Go says the same.
 _OUTSIDE = (
@@ -82,7 +84,7 @@ def _syntax_text(text: str, error: json.JSONDecodeError) -> str:
 
 def _after_element(before: str) -> str:
     # Brackets inside of texts do not count.
-    bare = re.sub(r'"(?:[^"\\]|\\.)*"', "", before)
+    bare = _STRING.sub("", before)
     depth = 0
     for char in reversed(bare):
         depth += (char in "]}") - (char in "[{")

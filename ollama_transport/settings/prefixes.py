@@ -63,11 +63,11 @@ _TABLE: tuple[tuple[str, Prefixes], ...] = (
         _published("intfloat/multilingual-e5-large-instruct", query=_WEB_SEARCH + " "),
     ),
     (
-        "bge-(?:small|base|large)-(?:[a-z0-9.-]+-)?en",
+        "bge-(?:small|base|large)-(?:[a-z0-9.-]{1,40}-)?en",
         _published("BAAI/bge-base-en-v1.5", query=_PASSAGES),
     ),
     (
-        "bge-(?:small|base|large)-(?:[a-z0-9.-]+-)?zh",
+        "bge-(?:small|base|large)-(?:[a-z0-9.-]{1,40}-)?zh",
         _published("BAAI/bge-base-zh-v1.5", query=_PASSAGES_ZH),
     ),
     # Ollama's own "bge-large" is the English one, as its tag "335m-en-v1.5-fp16" tells.

@@ -11,9 +11,10 @@ from ollama_transport.settings.options import Think
 
 KeepAlive = float | str | timedelta
 
-_NUMBER = re.compile(r"^[+-]?\d+(?:\.\d+)?$")
+_NUMBER = re.compile(r"^[+-]?\d{1,18}(?:\.\d{1,18})?$")
+_AMOUNT = r"(?:\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})"
 # Both signs for micro, as in Go's own parser.
-_DURATION = re.compile(r"^[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$")
+_DURATION = re.compile(rf"^[+-]?(?:{_AMOUNT}(?:ns|us|µs|μs|ms|s|m|h))+$")
 _LEVELS = ("low", "medium", "high", "max")
 
 

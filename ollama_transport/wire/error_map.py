@@ -24,10 +24,23 @@ from ollama_transport.errors import (
 SHOWN_CHARACTERS = 500
 """So much of a body that is no JSON is shown."""
 
+MAX_ERROR_CHARACTERS = 16 * 1024
+"""So much of a server's text is kept as ``error``; no pattern sees more (``body`` is whole)."""
+
+_MAX_NESTED = 8
+"""So often is JSON unpacked that stands in the text of other JSON; the engine's stands once."""
+
+_MAX_FAULTS = 20
+"""So many of the faults that FastAPI finds in a request are told."""
+
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
 
+# No gap in a pattern is without bounds: a hostile text must cost time in proportion to its length.
 # The endpoints quote in two ways (wire reference 7.2), vLLM in a third.
-_NOT_FOUND = re.compile(r"""\b[Mm]odel ['"`](?P<model>[^'"`]*)['"`] (?:not found|does not exist)""")
+_NOT_FOUND = re.compile(
+    r"""\b[Mm]odel ['"`](?P<model>[^'"`]{0,512})['"`] """
+    r"(?:not found|does not exist)"
+)
 _UNSUPPORTED = re.compile(
     r"does not support "
     r"(?P<what>tools|insert|thinking|chat|generate|vision|embeddings?|image|audio)\b"
@@ -40,31 +53,36 @@ _OVERFLOW = re.compile(
     r"too large to process. increase the physical batch size",
 )
 _OVERFLOW_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
+
+
+def _counting(words: str) -> re.Pattern[str]:
+    """Return a pattern from a server's words, where <P> and <N> stand for prompt and context."""
+    # Of digits without end, Python makes no number (and no server has such a context).
+    for letter, name in (("<P>", "prompt"), ("<N>", "length")):
+        words = words.replace(letter, rf"(?P<{name}>\d{{1,15}})(?!\d)")
+    return re.compile(words)
+
+
 _COUNTS = (
-    re.compile(
-        # llama.cpp, and so Ollama (wire reference 7.3)
-        r"\((?P<prompt>\d+) tokens\) exceeds the available context size \((?P<length>\d+) tokens\)"
+    # llama.cpp, and so Ollama (wire reference 7.3)
+    _counting(r"\(<P> tokens\) exceeds the available context size \(<N> tokens\)"),
+    # vLLM, and what follows OpenAI's words
+    _counting(
+        r"maximum context length is <N> tokens.{0,300}?"
+        r"(?:prompt contains (?:at least )?|\()<P> (?:input|in (?:the|your)) "
     ),
-    re.compile(
-        # vLLM, and what follows OpenAI's words
-        r"maximum context length is (?P<length>\d+) tokens.*?"
-        r"(?:prompt contains (?:at least )?|\()(?P<prompt>\d+) (?:input|in (?:the|your)) "
+    _counting(
+        r"maximum context length is <N> tokens\D{1,300}(?:requested|has|resulted in) <P>",
     ),
-    re.compile(
-        r"maximum context length is (?P<length>\d+) tokens"
-        r"\D+(?:requested|has|resulted in) (?P<prompt>\d+)"
-    ),
-    re.compile(r"maximum context length is (?P<length>\d+)"),
+    _counting(r"maximum context length is <N>"),
     # newer vLLM
-    re.compile(r"passed (?P<prompt>\d+) input tokens.*?context length is only (?P<length>\d+)"),
-    re.compile(
-        r"length (?P<prompt>\d+)\) is longer than the maximum model length of (?P<length>\d+)"
-    ),
+    _counting(r"passed <P> input tokens.{0,300}?context length is only <N>"),
+    _counting(r"length <P>\) is longer than the maximum model length of <N>"),
     # llama-cpp-python
-    re.compile(r"tokens \((?P<prompt>\d+)\) exceed context window of (?P<length>\d+)"),
+    _counting(r"tokens \(<P>\) exceed context window of <N>"),
     # LM Studio
-    re.compile(r"with context length of only (?P<length>\d+)"),
-    re.compile(r"\((?P<prompt>\d+) tokens\) is too large to process\D+(?P<length>\d+)"),
+    _counting(r"with context length of only <N>"),
+    _counting(r"\(<P> tokens\) is too large to process\D{1,300}<N>"),
 )
 # These are faults of the request, although the server answers 500 (wire reference 3.6, 3.9 and 6).
 _CALLER_FAULTS_500 = re.compile(
@@ -81,27 +99,45 @@ def error_text(body: bytes) -> tuple[str, dict[str, Any]]:
     """
     text = body.decode("utf-8", "replace").strip()
     facts: dict[str, Any] = {}
-    # The engine's JSON is text inside the server's (wire reference 7.3): as deep as it goes.
-    while (inner := _json_object(text)) is not None:
+    # The engine's JSON is text inside the server's (wire reference 7.3).
+    for _ in range(_MAX_NESTED):
+        inner = _json_object(text)
+        if inner is None:
+            break
         facts = {**facts, **inner}
         error = inner.get("error", inner.get("message", inner.get("detail")))
         if isinstance(error, dict):
             facts = {**facts, **error}
-            error = error.get("message", json.dumps(error))
+            error = error.get("message", _json_text(error))
         elif isinstance(error, list):
-            error = "; ".join(_fault(entry) for entry in error)
+            error = "; ".join(_fault(entry) for entry in error[:_MAX_FAULTS])
         if not isinstance(error, str):
             return (text[:SHOWN_CHARACTERS], facts)
         text = error.strip()
-    return (text if facts else _cut(text), facts)
+    return (_cut(text, MAX_ERROR_CHARACTERS if facts else SHOWN_CHARACTERS), facts)
 
 
 def _fault(entry: object) -> str:
     """Return one of FastAPI's faults of a request: the field, and what is wrong with it."""
     if not isinstance(entry, dict) or "msg" not in entry:
-        return json.dumps(entry)
-    where = ".".join(str(part) for part in entry.get("loc", ()))
-    return f"{where}: {entry['msg']}" if where else str(entry["msg"])
+        return _json_text(entry)
+    loc = entry.get("loc")
+    # FastAPI writes a list of names and places; other servers may write anything.
+    parts = loc if isinstance(loc, list) else [] if loc is None else [loc]
+    where = ".".join(_plain(part) for part in parts)
+    return f"{where}: {_plain(entry['msg'])}" if where else _plain(entry["msg"])
+
+
+def _plain(value: object) -> str:
+    return value if isinstance(value, str) else _json_text(value)
+
+
+def _json_text(value: object) -> str:
+    try:
+        return json.dumps(value)
+    except RecursionError:
+        # It came as JSON, but from a shallower place of our own stack.
+        return f"JSON nested too deeply ({type(value).__name__})"
 
 
 def _json_object(text: str) -> dict[str, Any] | None:
@@ -114,10 +150,10 @@ def _json_object(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _cut(text: str) -> str:
-    if len(text) <= SHOWN_CHARACTERS:
+def _cut(text: str, most: int = SHOWN_CHARACTERS) -> str:
+    if len(text) <= most:
         return text
-    return f"{text[:SHOWN_CHARACTERS]}… ({len(text)} characters)"
+    return f"{text[:most]}… ({len(text)} characters)"
 
 
 def status_error(
@@ -172,12 +208,16 @@ def _classify(
     if status in BUSY_STATUSES:
         return ServerBusyError, _busy_hint(status)
     # By text before the other 5xx, since faults of the caller come as 500, too (3.6 and 6).
-    by_text = _classify_text(text, {str(facts.get(key)) for key in ("code", "type")}, model)
+    by_text = _classify_text(text, _codes(facts), model)
     if by_text is not None:
         return by_text
     if status >= 500:
         return ServerError, _server_hint(text)
     return RequestRejectedError, _rejected_hint(status, text)
+
+
+def _codes(facts: Mapping[str, Any]) -> set[str]:
+    return {code for key in ("code", "type") if isinstance(code := facts.get(key), str)}
 
 
 def _classify_text(
@@ -317,13 +357,17 @@ def _rejected_hint(status: int, text: str) -> str:
 def overflow_counts(text: str, facts: Mapping[str, Any]) -> tuple[int | None, int | None]:
     """Return the prompt's tokens and the context's, each None where the server did not say."""
     prompt, length = facts.get("n_prompt_tokens"), facts.get("n_ctx")
-    if isinstance(prompt, int) and isinstance(length, int):
+    if _is_count(prompt) and _is_count(length):
         return prompt, length
     for pattern in _COUNTS:
         if match := pattern.search(text):
             found = match.groupdict()
             return _number(found.get("prompt")), _number(found.get("length"))
     return None, None
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _number(text: str | None) -> int | None:
