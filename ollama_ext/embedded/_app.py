@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ollama_ext.embedded import _anthropic, _catalog, _chat, _embed, _openai, _transfers
+from ollama_ext.embedded import _catalog, _chat, _embed, _openai, _transfers
 from ollama_ext.embedded._backend import Backend
 from ollama_ext.embedded._failures import WireError, error_body
 from ollama_ext.embedded._player import Cutter, Scripts, play
@@ -50,7 +50,6 @@ _TABLE: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "/v1/embeddings", _openai.embeddings),
     ("GET", "/v1/models", _openai.models),
     ("GET", "/v1/models/{model}", _openai.model),
-    ("POST", "/v1/messages", _anthropic.messages),
 )
 
 

@@ -1,19 +1,10 @@
-"""What the server says when it refuses: one exception, and its three envelopes."""
+"""What the server says when it refuses: one exception, and its two envelopes."""
 
 import json
-import secrets
 
 from ollama_ext.embedded._wire import dump_json
 
 _OPENAI_TYPES = {400: "invalid_request_error", 404: "not_found_error"}
-_ANTHROPIC_TYPES = {
-    400: "invalid_request_error",
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    429: "rate_limit_error",
-    503: "overloaded_error",
-}
 
 # The two spaces are Ollama's own.
 SERVER_BUSY = "server busy, please try again.  maximum pending requests exceeded"
@@ -47,16 +38,13 @@ class WireError(Exception):
 
 
 def error_body(path: str, status: int, text: str, *, newline: bool = False) -> bytes:
-    """Write the error envelope of a path: native, OpenAI's or Anthropic's (wire reference 10)."""
+    """Write the error envelope of a path: native or OpenAI's (wire reference 10)."""
     # The compatible layer writes with an encoder that ends in a newline; the early checks do not.
     end = b"\n" if newline and path.startswith("/v1/") else b""
     return dump_json(_envelope(path, status, text)) + end
 
 
 def _envelope(path: str, status: int, text: str) -> dict[str, object]:
-    if path.startswith("/v1/messages"):
-        inner = {"type": _ANTHROPIC_TYPES.get(status, "api_error"), "message": text}
-        return {"type": "error", "error": inner, "request_id": f"req_{secrets.token_hex(12)}"}
     if path.startswith("/v1/"):
         kind = _OPENAI_TYPES.get(status, "api_error")
         return {"error": {"message": text, "type": kind, "param": None, "code": None}}

@@ -202,48 +202,6 @@ def test_completion_without_a_prompt(target):
     assert answer["choices"] == [{"text": "", "index": 0, "finish_reason": "load"}]
 
 
-def test_case_107_messages_without_max_tokens(target):
-    """Anthropic's dialect asks for max_tokens, in its own envelope."""
-    response = target.post("/v1/messages", {"model": "@plain", "messages": HI})
-    assert response.status_code == 400
-    answer = response.json()
-    assert list(answer) == ["type", "error", "request_id"]
-    text = "max_tokens is required and must be positive"
-    assert answer["error"] == {"type": "invalid_request_error", "message": text}
-
-
-def test_messages(target):
-    """A message comes whole, with its stop reason and usage."""
-    body = {"model": "@plain", "messages": HI, "max_tokens": 3}
-    answer = target.post("/v1/messages", body).json()
-    assert answer["content"][0]["type"] == "text"
-    assert answer["stop_reason"] == "max_tokens"
-    assert answer["usage"]["output_tokens"] == 3
-
-
-def test_messages_stream_of_tools(server, http):
-    """A streamed message opens and closes each block, and ends with the stop reason."""
-    tool = {
-        "name": "get_weather",
-        "description": "Weather of a city",
-        "input_schema": TOOL["function"]["parameters"],
-    }
-    body = {"model": "demo", "messages": PARIS, "max_tokens": 90, "stream": True, "tools": [tool]}
-    body["thinking"] = {"type": "disabled"}
-    text = http.post("/v1/messages", json=body).text
-    events = [json.loads(line[6:]) for line in text.split("\n") if line.startswith("data: ")]
-    assert [event["type"] for event in events] == [
-        "message_start",
-        "content_block_start",
-        "content_block_delta",
-        "content_block_stop",
-        "message_delta",
-        "message_stop",
-    ]
-    assert json.loads(events[2]["delta"]["partial_json"]) == {"city": "Paris"}
-    assert events[4]["delta"]["stop_reason"] == "tool_use"
-
-
 def test_models(target):
     """Models are listed with a tag, and one echoes the asked id."""
     listed = target.http.get("/v1/models").json()

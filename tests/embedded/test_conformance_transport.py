@@ -315,7 +315,5 @@ def test_case_81_queue_full():
         assert openai.status_code == 503
         wanted = {"message": busy, "type": "api_error", "param": None, "code": None}
         assert openai.json() == {"error": wanted}
-        anthropic = http.post("/v1/messages", json={**body, "max_tokens": 5})
-        assert anthropic.json()["error"] == {"type": "overloaded_error", "message": busy}
         gate.set()
         loading.join()
