@@ -4,7 +4,8 @@
 >>> with EmbeddedOllama() as server:
 ...     base_url = server.url
 
-The models ``demo`` and ``demo-embed`` follow rules; no neural network is involved.
+The models ``demo`` and ``demo-embed`` follow rules; no neural network is involved. With the extra
+``local`` a `GgufModel` is a real one, which llama.cpp runs.
 """
 
 from typing import TYPE_CHECKING
@@ -14,7 +15,12 @@ from ollama_transport.lazy import lazy_name
 if TYPE_CHECKING:
     from ollama_ext.embedded._engine import Answer, Engine, Message, Prompt, ToolCall
     from ollama_ext.embedded._gates import Gate
-    from ollama_ext.embedded._models import EmbeddedModel, conformance_models, demo_models
+    from ollama_ext.embedded._models import (
+        EmbeddedModel,
+        GgufModel,
+        conformance_models,
+        demo_models,
+    )
     from ollama_ext.embedded._recorder import Request
     from ollama_ext.embedded._replies import Reply
     from ollama_ext.embedded._server import EmbeddedOllama, serve
@@ -25,6 +31,7 @@ __all__ = [
     "EmbeddedOllama",
     "Engine",
     "Gate",
+    "GgufModel",
     "Message",
     "Prompt",
     "Reply",
@@ -38,7 +45,7 @@ __all__ = [
 _HOMES = {
     "_engine": ("Answer", "Engine", "Message", "Prompt", "ToolCall"),
     "_gates": ("Gate",),
-    "_models": ("EmbeddedModel", "conformance_models", "demo_models"),
+    "_models": ("EmbeddedModel", "GgufModel", "conformance_models", "demo_models"),
     "_recorder": ("Request",),
     "_replies": ("Reply",),
     "_server": ("EmbeddedOllama", "serve"),

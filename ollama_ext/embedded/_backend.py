@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ollama_ext.embedded._engine import Message, Prompt, ToolCall
 from ollama_ext.embedded._failures import WireError, no_multimodal
-from ollama_ext.embedded._generation import Run, check_format
+from ollama_ext.embedded._generation import Completion, Run, check_format
 from ollama_ext.embedded._loader import Loader
 from ollama_ext.embedded._options import (
     DEFAULT_NUM_KEEP,
@@ -126,8 +126,12 @@ def chat_run(backend: Backend, fields: Fields, asked: str, installed: Installed)
     tools: Sequence[Mapping[str, object]] = fields["tools"]
     options = _options(fields, installed)
     window = _window(fields, options, installed)
+    if installed.model.weights is not None:
+        # Only the engine can count its tokens, so it is the engine that fits them in.
+        whole_one = Fitted(messages, 0)
+        return _run(backend, fields, asked, installed, options, window, whole_one, None, tools)
     fitted, refusal = _fit(lambda: fit_chat(messages, tools, window), messages, tools)
-    return _run(backend, fields, asked, installed, options, fitted, refusal, tools)
+    return _run(backend, fields, asked, installed, options, window, fitted, refusal, tools)
 
 
 def completion_run(backend: Backend, fields: Fields, asked: str, installed: Installed) -> Run:
@@ -136,11 +140,15 @@ def completion_run(backend: Backend, fields: Fields, asked: str, installed: Inst
     Raises:
         WireError: 500, for an option of a wrong type.
     """
-    messages = _completion_messages(backend, fields, installed)
     options = _options(fields, installed)
     window = _window(fields, options, installed)
+    if installed.model.weights is not None:
+        turn = Fitted(_turn(fields, installed), 0)
+        run = _run(backend, fields, asked, installed, options, window, turn, None, ())
+        return replace(run, completion=Completion(fields["raw"], tuple(fields["context"])))
+    messages = _completion_messages(backend, fields, installed)
     fitted, refusal = _fit(lambda: fit_completion(messages, window), messages, ())
-    return _run(backend, fields, asked, installed, options, fitted, refusal, ())
+    return _run(backend, fields, asked, installed, options, window, fitted, refusal, ())
 
 
 def _fit(fit: Any, messages: Sequence[Message], tools: Any) -> tuple[Fitted, WireError | None]:
@@ -157,6 +165,7 @@ def _run(
     asked: str,
     installed: Installed,
     options: dict[str, object],
+    window: Window,
     fitted: Fitted,
     refusal: WireError | None,
     tools: Sequence[Mapping[str, object]],
@@ -185,7 +194,7 @@ def _run(
         installed=installed,
         prompt=prompt,
         prompt_tokens=fitted.tokens,
-        num_ctx=_num_ctx(options, installed),
+        window=window,
         keep_ns=fields["keep_alive"],
         top_logprobs=fields["top_logprobs"] if fields["logprobs"] else None,
         token_delay_s=backend.token_delay_s,
@@ -249,15 +258,18 @@ def _call(function: Fields) -> ToolCall:
 def _completion_messages(
     backend: Backend, fields: Fields, installed: Installed
 ) -> tuple[Message, ...]:
-    user = Message("user", plain_prompt(fields["prompt"]), images=tuple(fields["images"]))
-    # A raw prompt is the whole prompt: no system text, no template.
-    if fields["raw"]:
-        return (user,)
-    system = fields["system"] if fields["system"] else installed.model.system
+    plain = {**fields, "prompt": plain_prompt(fields["prompt"])}
+    *before, user = _turn(plain, installed)
     # Earlier turns come as token ids, and are read back into text.
     earlier = plain_prompt(backend.vocabulary.decode(fields["context"]))
-    before = [Message("system", system)] if system else []
     return (*before, *([Message("user", earlier)] if earlier else []), user)
+
+
+def _turn(fields: Fields, installed: Installed) -> tuple[Message, ...]:
+    user = Message("user", fields["prompt"], images=tuple(fields["images"]))
+    system = fields["system"] if fields["system"] else installed.model.system
+    # A raw prompt is the whole prompt: no system text, no template.
+    return (user,) if fields["raw"] or not system else (Message("system", system), user)
 
 
 def plain_prompt(text: str) -> str:

@@ -10,6 +10,7 @@ from ollama_ext.embedded._backend import VERSION, Fields
 from ollama_ext.embedded._chat import backend_of
 from ollama_ext.embedded._decoding import decode_body
 from ollama_ext.embedded._failures import WireError
+from ollama_ext.embedded._gguf import read_gguf
 from ollama_ext.embedded._models import EmbeddedModel
 from ollama_ext.embedded._names import parse_name
 from ollama_ext.embedded._requests import COPY, DELETE, SHOW
@@ -19,6 +20,7 @@ from ollama_ext.embedded._wire import local_timestamp
 
 # Ollama takes the form with a hyphen too, the one of its file names.
 _DIGEST = re.compile(r"sha256[:-][0-9a-f]{64}\Z")
+_Tensors = tuple[tuple[str, str, tuple[int, ...]], ...]
 _DEFAULT_TEMPLATE = "{{ .Prompt }}"
 
 
@@ -58,15 +60,15 @@ def _listed(installed: Installed) -> Fields:
 
 
 def _details(installed: Installed) -> Fields:
-    family = installed.model.family
+    family, weights = installed.model.family, installed.model.weights
     return {
         "parent_model": installed.parent,
         "format": "gguf",
         "family": family,
         "families": [family],
-        # There are no weights, and the numbers say so.
-        "parameter_size": "0",
-        "quantization_level": "F32",
+        # Rules have no weights, and the numbers say so.
+        "parameter_size": "0" if weights is None else weights.parameter_size,
+        "quantization_level": "F32" if weights is None else weights.quantization,
     }
 
 
@@ -115,7 +117,7 @@ def _shown(installed: Installed, *, verbose: bool) -> Fields:
     return shown | {
         "details": _details(installed),
         "model_info": _model_info(model, verbose=verbose),
-        "tensors": [{"name": "rules", "type": "F32", "shape": [model.dimensions]}],
+        "tensors": _tensors(model),
         "capabilities": list(model.capabilities),
         "modified_at": local_timestamp(installed.modified_ns),
     }
@@ -141,8 +143,16 @@ def _modelfile(installed: Installed, template: str) -> str:
     return head + "".join(f"PARAMETER {n} {v}\n" for n, v in _parameters(installed.model))
 
 
+def _tensors(model: EmbeddedModel) -> list[Fields]:
+    rules: _Tensors = (("rules", "F32", (model.dimensions,)),)
+    tensors = rules if model.weights is None else model.weights.tensors
+    return [{"name": name, "type": kind, "shape": shape} for name, kind, shape in tensors]
+
+
 def _model_info(model: EmbeddedModel, *, verbose: bool) -> Fields:
-    family = model.family
+    family, weights = model.family, model.weights
+    if weights is not None:
+        return (read_gguf(weights.path, arrays=True) if verbose else weights).info()
     return {
         "general.architecture": family,
         "general.description": model.about,

@@ -71,7 +71,7 @@ async def generate(request: Request) -> Response:
         return _rendered(run, {"response": ""})
     if fields["stream"] is False:
         delta = await collect(deltas(run, backend.loader))
-        context = _context(backend, run, fields, delta.thinking + delta.content)
+        context = _context(backend, run, fields, delta.thinking + delta.content, delta)
         return json_response(_generate_line(run, delta, context))
     return await stream_response(native_lines(_generate_lines(run, backend, fields)), NDJSON)
 
@@ -159,11 +159,13 @@ async def _generate_lines(run: Run, backend: Backend, fields: Fields) -> AsyncGe
 
 
 def _context(
-    backend: Backend, run: Run, fields: Fields, said: str, last: Delta | None = None
+    backend: Backend, run: Run, fields: Fields, said: str, last: Delta
 ) -> list[int] | None:
     # Only the last line has it, and a raw prompt never does.
-    if fields["raw"] or (last is not None and last.end is None):
+    if fields["raw"] or last.end is None:
         return None
+    if run.installed.model.weights is not None:
+        return last.end.context
     return backend.vocabulary.encode(render(run.prompt.messages) + said)
 
 

@@ -12,7 +12,8 @@ from ollama_ext.embedded._backend import Backend, Fields
 from ollama_ext.embedded._chat import backend_of
 from ollama_ext.embedded._decoding import decode_body
 from ollama_ext.embedded._demo_embed import embed_text, shorten
-from ollama_ext.embedded._failures import NO_EMBEDDINGS, WireError
+from ollama_ext.embedded._failures import NO_EMBEDDINGS, TOO_LONG, WireError
+from ollama_ext.embedded._llama_embed import embed_weights
 from ollama_ext.embedded._options import merge_options, whole
 from ollama_ext.embedded._prompts import tokens_of
 from ollama_ext.embedded._requests import EMBED, EMBEDDINGS
@@ -21,7 +22,6 @@ from ollama_ext.embedded._store import Installed
 from ollama_ext.embedded._wire import float32
 
 _NOT_FOUND = 'model "{}" not found, try pulling it first'
-_TOO_LONG = "the input length exceeds the context length"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ async def embeddings(request: Request) -> Response:
     try:
         found = await embed_texts(backend_of(request), legacy, texts)
     except WireError as error:
-        raise (WireError(500, error.text) if error.text == _TOO_LONG else error) from error
+        raise (WireError(500, error.text) if error.text == TOO_LONG else error) from error
     return json_response({"embedding": found.vectors[0] if found.vectors else []})
 
 
@@ -101,20 +101,30 @@ async def embed_texts(backend: Backend, fields: Fields, texts: Sequence[str]) ->
     reference, installed = backend.store.resolve(fields["model"], _NOT_FOUND)
     limit = _limit(fields, installed)
     began = time.perf_counter_ns()
-    async with backend.loader.use(installed, limit, fields["keep_alive"]) as load_ns:
+    async with backend.loader.use(installed, limit, fields["keep_alive"]) as held:
         # Found out by the engine, after the load: there is no capability check (5.1).
         if "embedding" not in installed.model.capabilities:
             raise WireError(501, NO_EMBEDDINGS)
-        cut = [_fitting(text, limit, fields["truncate"]) for text in texts]
-        size = installed.model.dimensions
-        vectors: list[list[float]] = []
-        for text in cut:
-            vectors.append(_vector(text, size, fields["dimensions"]))
-            # A big batch must not hold up other requests, nor a client that left.
-            await asyncio.sleep(0)
-        tokens = sum(len(tokens_of(text)) for text in cut)
+        if held.runner is not None:
+            truncate = fields["truncate"] is not False
+            found, tokens = await embed_weights(held.runner, texts, truncate=truncate)
+        else:
+            found, tokens = await _embed_rules(texts, installed, limit, fields["truncate"])
+        vectors = [_sized(vector, fields["dimensions"]) for vector in found]
         took = max(time.perf_counter_ns() - began, 1)
-        return Embedded(reference.asked, vectors, tokens, load_ns, took)
+        return Embedded(reference.asked, vectors, tokens, held.load_ns, took)
+
+
+async def _embed_rules(
+    texts: Sequence[str], installed: Installed, limit: int, truncate: object
+) -> tuple[list[list[float]], int]:
+    cut = [_fitting(text, limit, truncate) for text in texts]
+    vectors = []
+    for text in cut:
+        vectors.append(embed_text(text, installed.model.dimensions))
+        # A big batch must not hold up other requests, nor a client that left.
+        await asyncio.sleep(0)
+    return vectors, sum(len(tokens_of(text)) for text in cut)
 
 
 def _limit(fields: Fields, installed: Installed) -> int:
@@ -128,13 +138,12 @@ def _fitting(text: str, limit: int, truncate: object) -> str:
     if len(tokens) <= limit:
         return text
     if truncate is False:
-        raise WireError(400, _TOO_LONG)
+        raise WireError(400, TOO_LONG)
     return "".join(tokens[:limit])
 
 
-def _vector(text: str, size: int, dimensions: int) -> list[float]:
-    vector = embed_text(text, size)
+def _sized(vector: list[float], dimensions: int) -> list[float]:
     # Any other number is ignored, as Ollama does.
-    if 0 < dimensions < size:
+    if 0 < dimensions < len(vector):
         vector = shorten(vector, dimensions)
     return [float32(value) for value in vector]

@@ -9,6 +9,7 @@ _OPENAI_TYPES = {400: "invalid_request_error", 404: "not_found_error"}
 # The two spaces are Ollama's own.
 SERVER_BUSY = "server busy, please try again.  maximum pending requests exceeded"
 NO_EMBEDDINGS = "This server does not support embeddings. Start it with `--embeddings`"
+TOO_LONG = "the input length exceeds the context length"
 PROMPT_TOO_LONG = (
     "the prompt is longer than the context length currently available to this model; "
     "shorten the prompt or raise num_ctx"

@@ -13,13 +13,26 @@ from ollama_ext.embedded._engine import Answer, Prompt, ToolCall
 from ollama_ext.embedded._failures import WireError
 from ollama_ext.embedded._loader import Loader
 from ollama_ext.embedded._options import whole
-from ollama_ext.embedded._prompts import tokens_of
+from ollama_ext.embedded._prompts import Window, tokens_of
 from ollama_ext.embedded._store import Installed
 from ollama_ext.embedded._wire import dump_json, through_float64
 
 _RENDERED_ID = string.ascii_lowercase + string.digits
 _NATIVE_ID = string.ascii_letters + string.digits
 _FORMAT_EXPECTED = 'expected "json" or a valid JSON Schema object'
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What ``/api/generate`` asks for beside a prompt.
+
+    Attributes:
+        raw: Whether the prompt is the whole prompt.
+        context: Token ids of the turns before.
+    """
+
+    raw: bool = False
+    context: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,30 +44,39 @@ class Run:
         installed: The model.
         prompt: What the engine gets.
         prompt_tokens: Tokens of the rendered prompt.
-        num_ctx: Context length in tokens.
+        window: How long the prompt may be; a model of rules is given one that fits already.
         keep_ns: keep_alive in nanoseconds; None leaves it.
         top_logprobs: Alternatives for each token; None for no logprobs at all.
         token_delay_s: Pause before each token, in seconds.
         refusal: What the engine says instead of an answer, once the model is loaded.
+        completion: The rest of a ``/api/generate`` request; None for a chat.
     """
 
     asked: str
     installed: Installed
     prompt: Prompt
     prompt_tokens: int
-    num_ctx: int
+    window: Window
     keep_ns: int | None
     top_logprobs: int | None = None
     token_delay_s: float = 0.0
     refusal: WireError | None = None
+    completion: Completion | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The last delta's own part: why it ended, and the counts and times (3.2)."""
+    """The last delta's own part: why it ended, and the counts and times (3.2).
+
+    Attributes:
+        reason: ``done_reason``.
+        metrics: Counts of tokens, and durations in nanoseconds.
+        context: Token ids of the prompt and the answer, where the engine tells them.
+    """
 
     reason: str
     metrics: dict[str, int]
+    context: list[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +100,18 @@ async def deltas(run: Run, loader: Loader) -> AsyncGenerator[Delta]:
     """
     began = time.perf_counter_ns()
     # The model is held until the stream is closed, by its end or by the client leaving.
-    async with loader.use(run.installed, run.num_ctx, run.keep_ns) as load_ns:
+    async with loader.use(run.installed, run.window.num_ctx, run.keep_ns) as held:
         if run.refusal is not None:
             # What only the engine finds out comes after the load, with its late content type.
             raise run.refusal
+        if held.runner is not None:
+            # Imported here: a server of rules never needs it.
+            from ollama_ext.embedded._llama_run import run_weights
+
+            async with aclosing(run_weights(run, held.runner, held.load_ns, began)) as said:
+                async for delta in said:
+                    yield delta
+            return
         loaded = time.perf_counter_ns()
         answer = _ask(run)
         evaluated = time.perf_counter_ns()
@@ -96,7 +126,7 @@ async def deltas(run: Run, loader: Loader) -> AsyncGenerator[Delta]:
         now = time.perf_counter_ns()
         metrics = {
             "total_duration": max(now - began, 1),
-            "load_duration": load_ns,
+            "load_duration": held.load_ns,
             "prompt_eval_count": run.prompt_tokens,
             "prompt_eval_duration": max(evaluated - loaded, 1),
             "eval_count": pieces.count,
@@ -129,7 +159,7 @@ class _Pieces:
         self._answer = answer
         limit = whole(run.prompt.options, "num_predict", -1)
         # 0 means "unset" on chat (wire reference 14).
-        self._limit = limit if limit > 0 else 10 * run.num_ctx
+        self._limit = limit if limit > 0 else 10 * run.window.num_ctx
         # An iterable may be endless on purpose, so num_predict does not end it.
         self._endless = not isinstance(answer.content, str)
         self.count = 0

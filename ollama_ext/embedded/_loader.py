@@ -1,16 +1,22 @@
 """Loading models: the wait for the first token, the queue, keep_alive (wire reference 3.5, 7.2)."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ollama_ext.embedded._failures import SERVER_BUSY, WireError
 from ollama_ext.embedded._gates import Gate
+from ollama_ext.embedded._llama import Runner, RunnerSettings
 from ollama_ext.embedded._store import Installed, Loaded, expiry
 from ollama_ext.embedded._wire import now_ns
 
 DEFAULT_KEEP_NS = 300 * 10**9
+# Longer than this is for ever, and needs no timer.
+_TIMED_NS = 365 * 24 * 3600 * 10**9
+# The timer's clock is not the one of ``expires_at``: it comes after it for sure.
+_LATER_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +27,8 @@ class LoadRules:
         load_s: Seconds a load takes.
         load_gate: Holds every load until it is set; None for no hold.
         max_queue: Requests that may wait for a load beside the one that loads.
-        num_parallel: Requests one model serves at a time; None for any number.
+        num_parallel: Requests one model serves at a time; None for any number with models of rules,
+            and for one with models of weights, as Ollama has it.
     """
 
     load_s: float = 0.0
@@ -39,8 +46,21 @@ class LoadRules:
             raise TypeError("load_gate= takes an ollama_ext.embedded.Gate, which is an Event")
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A model that is held for one request.
+
+    Attributes:
+        load_ns: How long its load took, in nanoseconds, waiting included.
+        runner: What runs its weights; None for a model of rules.
+    """
+
+    load_ns: int
+    runner: Runner | None
+
+
 class Loader:
-    """The models in memory; used by the server's own event loop alone."""
+    """The models in memory; used by the server's own event loop alone, but for ``reset``."""
 
     def __init__(self, rules: LoadRules) -> None:
         self._rules = rules
@@ -48,40 +68,52 @@ class Loader:
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._lock = asyncio.Lock()
         self._pending = 0
+        # How many requests hold a model; one that is held never goes.
+        self._held: Counter[str] = Counter()
+        self._idle: dict[str, asyncio.Event] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     def reset(self) -> None:
-        """Unload everything."""
+        """Unload everything; requests that run on weights break off."""
         # A new dict: the server's thread may be walking over the old one.
-        self._loaded = {}
+        before, self._loaded = self._loaded, {}
+        for loaded in before.values():
+            _stop(loaded)
 
     def unload(self, installed: Installed) -> None:
-        """Take a model out of memory, if it is there."""
-        self._loaded.pop(installed.name.key, None)
+        """Take a model out of memory, if it is there; one that answers goes after its answer."""
+        key = installed.name.key
+        loaded = self._loaded.get(key)
+        if loaded is not None and loaded.runner is not None and self._held[key]:
+            self._loaded[key] = replace(loaded, keep_ns=0)
+        elif loaded is not None:
+            _stop(self._loaded.pop(key))
 
     async def running(self) -> list[Loaded]:
         """Return what is in memory, latest expiry first; waits while a model is starting."""
         # The lock is held while a model loads: that is why ps blocks then (wire reference 5.4).
         async with self._lock:
-            now = now_ns()
-            self._loaded = {k: item for k, item in self._loaded.items() if item.expires_ns > now}
+            self._drop_expired()
             return sorted(self._loaded.values(), key=lambda item: -item.expires_ns)
 
     @asynccontextmanager
     async def use(
         self, installed: Installed, num_ctx: int, keep_ns: int | None
-    ) -> AsyncIterator[int]:
-        """Hold a model for one request, loading it when needed; yields the load time in ns.
+    ) -> AsyncIterator[Held]:
+        """Hold a model for one request, loading it when needed.
 
         Raises:
-            WireError: 503, when too many requests wait for a load already.
+            WireError: 503, when too many requests wait for a load already; 500, when it cannot be
+                loaded.
         """
         # Waiting in the queue counts as loading, as it does for a client of Ollama.
         began = asyncio.get_running_loop().time()
-        await self._ensure(installed, num_ctx, keep_ns)
+        runner = await self._ensure(installed, num_ctx, keep_ns)
         took = int((asyncio.get_running_loop().time() - began) * 10**9)
+        self._held[installed.name.key] += 1
         try:
             async with self._slot(installed):
-                yield max(took, 1)
+                yield Held(max(took, 1), runner)
         finally:
             self._release(installed, keep_ns)
 
@@ -91,19 +123,48 @@ class Loader:
         return self._slots.setdefault(installed.name.key, free)
 
     def _release(self, installed: Installed, keep_ns: int | None) -> None:
-        loaded = self._loaded.get(installed.name.key)
+        key = installed.name.key
+        self._held[key] -= 1
+        if not self._held[key] and key in self._idle:
+            self._idle[key].set()
+        loaded = self._loaded.get(key)
         if loaded is None:
             return
-        touched = loaded.touched(keep_ns)
+        touched = self._loaded[key] = loaded.touched(keep_ns)
         # keep_alive 0 with messages: it goes after its answer.
         if touched.keep_ns == 0:
             self.unload(installed)
-        else:
-            self._loaded[installed.name.key] = touched
+        self._set_timer()
 
-    async def _ensure(self, installed: Installed, num_ctx: int, keep_ns: int | None) -> None:
-        if self._ready(installed, num_ctx):
-            return
+    def _set_timer(self) -> None:
+        # Weights are given back on time, and not only once somebody looks.
+        if self._timer is not None:
+            self._timer.cancel()
+        ends = [
+            loaded.expires_ns
+            for key, loaded in self._loaded.items()
+            if loaded.runner is not None and not self._held[key] and loaded.keep_ns < _TIMED_NS
+        ]
+        if ends:
+            left = max(min(ends) - now_ns(), 0) / 10**9 + _LATER_S
+            self._timer = asyncio.get_running_loop().call_later(left, self._on_time)
+
+    def _on_time(self) -> None:
+        self._drop_expired()
+        self._set_timer()
+
+    def _drop_expired(self) -> None:
+        now = now_ns()
+        for key, loaded in list(self._loaded.items()):
+            if loaded.expires_ns <= now and not self._held[key]:
+                _stop(self._loaded.pop(key))
+
+    async def _ensure(
+        self, installed: Installed, num_ctx: int, keep_ns: int | None
+    ) -> Runner | None:
+        ready = self._ready(installed, num_ctx)
+        if ready is not None:
+            return ready.runner
         # One request loads, max_queue may wait for it, the next is refused at once.
         if self._pending > self._rules.max_queue:
             raise WireError(503, SERVER_BUSY)
@@ -111,20 +172,57 @@ class Loader:
         try:
             # Whoever waited finds the model loaded by the one before.
             async with self._lock:
-                if not self._ready(installed, num_ctx):
-                    await self._load()
-                    keep = DEFAULT_KEEP_NS if keep_ns is None else keep_ns
-                    loaded = Loaded(installed, num_ctx, keep, expiry(keep))
-                    self._loaded[installed.name.key] = loaded
+                ready = self._ready(installed, num_ctx)
+                if ready is None:
+                    ready = await self._reload(installed, num_ctx, keep_ns)
+                return ready.runner
         finally:
             self._pending -= 1
 
-    def _ready(self, installed: Installed, num_ctx: int) -> bool:
-        loaded = self._loaded.get(installed.name.key)
-        return loaded is not None and loaded.num_ctx == num_ctx and loaded.expires_ns > now_ns()
+    async def _reload(self, installed: Installed, num_ctx: int, keep_ns: int | None) -> Loaded:
+        key = installed.name.key
+        before = self._loaded.get(key)
+        if before is not None and before.runner is not None and before.runner.alive:
+            # Another context is another load; who is being answered is answered first.
+            await self._until_idle(key)
+        if before is not None:
+            _stop(before)
+        runner = await self._load(installed, num_ctx)
+        keep = DEFAULT_KEEP_NS if keep_ns is None else keep_ns
+        self._loaded[key] = Loaded(installed, num_ctx, keep, expiry(keep), runner)
+        return self._loaded[key]
 
-    async def _load(self) -> None:
+    async def _until_idle(self, key: str) -> None:
+        while self._held[key]:
+            self._idle[key] = asyncio.Event()
+            await self._idle[key].wait()
+
+    def _ready(self, installed: Installed, num_ctx: int) -> Loaded | None:
+        loaded = self._loaded.get(installed.name.key)
+        if loaded is None or loaded.num_ctx != num_ctx:
+            return None
+        # The same name may be another model since.
+        if loaded.installed.model.weights != installed.model.weights:
+            return None
+        if loaded.runner is not None and not loaded.runner.alive:
+            return None
+        held = self._held[installed.name.key] > 0
+        return loaded if held or loaded.expires_ns > now_ns() else None
+
+    async def _load(self, installed: Installed, num_ctx: int) -> Runner | None:
         if self._rules.load_s > 0:
             await asyncio.sleep(self._rules.load_s)
         if self._rules.load_gate is not None:
             await self._rules.load_gate.passed()
+        weights = installed.model.weights
+        if weights is None:
+            return None
+        parallel = 1 if self._rules.num_parallel is None else self._rules.num_parallel
+        return await Runner.start(
+            RunnerSettings(str(weights.path), num_ctx, parallel, installed.model.embeds_only)
+        )
+
+
+def _stop(loaded: Loaded) -> None:
+    if loaded.runner is not None:
+        loaded.runner.stop()

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, get_args
 
 from ollama_ext.embedded._engine import Engine
+from ollama_ext.embedded._gguf import Gguf, read_gguf
+from ollama_ext.embedded._llama import MISSING, has_llama
 from ollama_ext.embedded._names import parse_name
 
 CAPABILITIES = frozenset({"completion", "tools", "insert", "vision", "embedding", "thinking"})
@@ -42,6 +45,8 @@ class EmbeddedModel:
         engine: What answers; None is the rule-based demo.
         family: The architecture that ``/api/show`` names.
         description: What ``/api/show`` says the model is; "" says it is the demo.
+        weights: The file of a model that llama.cpp runs; None for a model of rules. `GgufModel`
+            fills it in.
 
     Raises:
         TypeError: For an engine that cannot be called.
@@ -60,10 +65,10 @@ class EmbeddedModel:
     engine: Engine | None = None
     family: str = "demo"
     description: str = ""
+    weights: Gguf | None = None
 
     def __post_init__(self) -> None:
-        if not parse_name(self.name).valid:
-            raise ValueError(f'{self.name!r} is no model name: write it like "tiny" or "tiny:1b"')
+        _check_name(self.name)
         # A single text would be taken letter by letter.
         given: object = self.capabilities
         if isinstance(given, str) or not _FIXTURE_CAPABILITIES.issuperset(self.capabilities):
@@ -92,6 +97,75 @@ class EmbeddedModel:
     def native_route(self) -> bool:
         """Whether it behaves as Ollama's native route, the one that places tool calls last."""
         return self.tool_call_placement == "final"
+
+
+@dataclass(frozen=True, slots=True)
+class GgufModel:
+    """Declare a model of weights: any GGUF file that llama.cpp runs, for chat or for embedding.
+
+    It needs the extra ``local``. The file is read when the server starts, and loaded by the first
+    request, into a process of its own::
+
+        EmbeddedOllama(models=[GgufModel("smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")])
+
+    What it can do is read off the file: its chat template tells of tools and thinking, a kind of
+    pooling of embedding.
+
+    Args:
+        name: Its name; without a tag it is ``name:latest``.
+        path: The GGUF file.
+        parameters: Modelfile parameters, such as ``{"num_ctx": 2048, "temperature": 0}``.
+        system: The Modelfile's system text; "" for none.
+
+    Raises:
+        ValueError: For a name no request could ask for.
+    """
+
+    name: str
+    path: str | Path
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    system: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+
+    def open(self) -> EmbeddedModel:
+        """Return the model that the file holds.
+
+        Raises:
+            ImportError: When llama.cpp is not installed.
+            OSError: When the file cannot be opened.
+            ValueError: When it is no GGUF file.
+        """
+        if not has_llama():
+            raise ImportError(MISSING, name="xllamacpp")
+        return weights_model(self.name, read_gguf(self.path), self.parameters, self.system)
+
+
+def weights_model(
+    name: str, weights: Gguf, parameters: Mapping[str, object] | None = None, system: str = ""
+) -> EmbeddedModel:
+    """Return a model that llama.cpp runs.
+
+    Raises:
+        ValueError: For a name no request could ask for.
+    """
+    return EmbeddedModel(
+        name,
+        weights.capabilities,
+        context_length=weights.context_length,
+        parameters={} if parameters is None else parameters,
+        template=weights.template,
+        system=system,
+        dimensions=weights.dimensions,
+        family=weights.architecture,
+        weights=weights,
+    )
+
+
+def _check_name(name: str) -> None:
+    if not parse_name(name).valid:
+        raise ValueError(f'{name!r} is no model name: write it like "tiny" or "tiny:1b"')
 
 
 def demo_models() -> tuple[EmbeddedModel, ...]:

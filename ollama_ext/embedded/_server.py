@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import uvicorn
 
@@ -14,7 +14,12 @@ from ollama_ext.embedded._app import Application, build_endpoints
 from ollama_ext.embedded._backend import Backend, Vocabulary
 from ollama_ext.embedded._gates import Gate
 from ollama_ext.embedded._loader import Loader, LoadRules
-from ollama_ext.embedded._models import EmbeddedModel, conformance_models, demo_models
+from ollama_ext.embedded._models import (
+    EmbeddedModel,
+    GgufModel,
+    conformance_models,
+    demo_models,
+)
 from ollama_ext.embedded._player import Scripts
 from ollama_ext.embedded._recorder import DEFAULT_WAIT_S, Recorder, Request
 from ollama_ext.embedded._replies import Reply
@@ -23,7 +28,7 @@ from ollama_ext.embedded._uvicorn import Server, bind, run
 
 
 class EmbeddedOllama:
-    """An Ollama double for tests and demos: the same wire, rule-based models, scripted answers.
+    """An Ollama double for tests and demos: the same wire, models of rules or of weights, scripts.
 
     Use it as a context manager, or call ``start`` and ``stop``. Nothing is opened before that.
     Several can run at once. It begins with the models ``demo``, ``demo-rendered``,
@@ -33,7 +38,7 @@ class EmbeddedOllama:
             httpx.post(f"{server.url}/api/chat", json={"model": "demo", "messages": [...]})
 
     Args:
-        models: More models, over those of the same name.
+        models: More models, over those of the same name; a `GgufModel` is run by llama.cpp.
         pullable: Models that ``/api/pull`` can add.
         demo: False leaves the demo models out.
         fixtures: True adds ``conformance_models()``.
@@ -43,17 +48,18 @@ class EmbeddedOllama:
         load_s: Seconds the first request for a model waits while it "loads".
         load_gate: Holds every load until it is set.
         max_queue: How many requests may wait for a load; the next one gets 503.
-        num_parallel: How many requests one model serves at a time; None for any number.
+        num_parallel: How many requests one model serves at a time. None is any number with models
+            of rules, and one with models of weights, each of which needs memory of its own.
         token_delay_s: Pause before each token of an answer, in seconds.
 
     Raises:
-        TypeError: for models that are no `EmbeddedModel`.
+        TypeError: For models that are no `EmbeddedModel` and no `GgufModel`.
         ValueError: for a number out of its range.
     """
 
     def __init__(
         self,
-        models: Iterable[EmbeddedModel] = (),
+        models: Iterable[EmbeddedModel | GgufModel] = (),
         *,
         pullable: Iterable[EmbeddedModel] = (),
         demo: bool = True,
@@ -71,8 +77,12 @@ class EmbeddedOllama:
             raise ValueError("port is 0 to 65535, and token_delay_s is not negative")
         sets = (demo_models() if demo else (), conformance_models() if fixtures else ())
         # The user's models come last and win over those of the same name.
-        installed = [*sets[0], *sets[1], *_checked_models("models", models)]
-        self._store = ModelStore(installed, _checked_models("pullable", pullable))
+        given = _checked_models("models", models, EmbeddedModel | GgufModel)
+        ready = [model for model in given if isinstance(model, EmbeddedModel)]
+        offered = _checked_models("pullable", pullable, EmbeddedModel)
+        self._store = ModelStore([*sets[0], *sets[1], *ready], offered)
+        # Their files are read at the start, not here.
+        self._files = [model for model in given if isinstance(model, GgufModel)]
         self._rules = LoadRules(load_s, load_gate, max_queue, num_parallel)
         # These outlive a stop, so that a test can read them after its with.
         self._recorder = Recorder()
@@ -121,7 +131,9 @@ class EmbeddedOllama:
         """Bind the port and serve in a thread; returns once requests can come.
 
         Raises:
-            OSError: When the port is taken.
+            ImportError: When a model of weights needs llama.cpp, which is not installed.
+            OSError: When the port is taken, or a model's file cannot be opened.
+            ValueError: When a model's file is no GGUF file.
             RuntimeError: When it runs already.
         """
         listening = self._listen()
@@ -144,6 +156,7 @@ class EmbeddedOllama:
         if server is not None and thread is not None:
             server.leave()
             thread.join()
+            self._loader.reset()
 
     def serve_forever(self, announce: Callable[[str], None] | None = None) -> None:
         """Serve on this thread until Ctrl-C; for a command line.
@@ -164,10 +177,13 @@ class EmbeddedOllama:
             # Closed by the run already, unless announce failed.
             listening.close()
             self._address = None
+            self._loader.reset()
 
     def _listen(self) -> socket.socket:
         if self._address is not None:
             raise RuntimeError("the embedded server runs already")
+        self._store.begin_with([file.open() for file in self._files])
+        self._files = []
         listening = bind(self._host, self._port)
         self._address = listening.getsockname()[:2]
         return listening
@@ -276,9 +292,9 @@ class EmbeddedOllama:
         self._loader.reset()
 
 
-def _checked_models(name: str, models: object) -> list[EmbeddedModel]:
+def _checked_models(name: str, models: object, kind: Any) -> list[Any]:
     given = list(models) if isinstance(models, Iterable) else []
-    if not isinstance(models, Iterable) or not all(isinstance(m, EmbeddedModel) for m in given):
+    if not isinstance(models, Iterable) or not all(isinstance(m, kind) for m in given):
         raise TypeError(f'{name}= takes a list of models: {name}=[EmbeddedModel("tiny")]')
     return given
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ollama_ext.embedded._failures import WireError
+from ollama_ext.embedded._llama import Runner
 from ollama_ext.embedded._models import EmbeddedModel
 from ollama_ext.embedded._names import ModelName, ModelReference, parse_name, parse_reference
 from ollama_ext.embedded._wire import FOREVER_NS, now_ns
@@ -32,19 +33,22 @@ class Installed:
     def digest(self) -> str:
         """A stable sha256 in bare hex, different for different models."""
         model = self.model
-        parts = (self.name.key, model.capabilities, model.template, model.system)
+        parts = (self.name.key, model.capabilities, model.template, model.system, self.layer)
         told = repr((*parts, sorted(model.parameters.items())))
         return hashlib.sha256(told.encode()).hexdigest()
 
     @property
     def layer(self) -> str:
-        """The digest of its one layer of "weights"."""
-        return "sha256:" + hashlib.sha256(self.model.about.encode()).hexdigest()
+        """The digest of its one layer: its weights, or what stands for them."""
+        weights = self.model.weights
+        told = self.model.about if weights is None else f"{weights.path} {weights.size}"
+        return "sha256:" + hashlib.sha256(told.encode()).hexdigest()
 
     @property
     def size(self) -> int:
-        """Its size in bytes: the length of its description, since there are no weights."""
-        return len(self.model.about)
+        """Its size in bytes; without weights the length of its description."""
+        weights = self.model.weights
+        return len(self.model.about) if weights is None else weights.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +60,14 @@ class Loaded:
         num_ctx: The context it was loaded with, in tokens.
         keep_ns: How long it stays after its last request, in nanoseconds.
         expires_ns: When it goes, in nanoseconds since 1970.
+        runner: What runs its weights; None for a model of rules.
     """
 
     installed: Installed
     num_ctx: int
     keep_ns: int
     expires_ns: int
+    runner: Runner | None = None
 
     def touched(self, keep_ns: int | None) -> "Loaded":
         """Return it after a request, its time beginning anew."""
@@ -91,6 +97,13 @@ class ModelStore:
         self._installed: dict[str, Installed] = {}
         self.blobs: dict[str, bytes] = {}
         self.reset()
+
+    def begin_with(self, models: Iterable[EmbeddedModel]) -> None:
+        """Add models to those it begins with, over those of the same name."""
+        added = tuple(models)
+        self._begin += added
+        for model in added:
+            self.add(parse_name(model.name), model)
 
     def reset(self) -> None:
         """Go back to the models it began with, and forget the blobs."""
