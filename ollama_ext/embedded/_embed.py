@@ -110,7 +110,11 @@ async def embed_texts(backend: Backend, fields: Fields, texts: Sequence[str]) ->
             found, tokens = await embed_weights(held.runner, texts, truncate=truncate)
         else:
             found, tokens = await _embed_rules(texts, installed, limit, fields["truncate"])
-        vectors = [_sized(vector, fields["dimensions"]) for vector in found]
+        vectors = []
+        for vector in found:
+            vectors.append(_sized(vector, fields["dimensions"]))
+            # A big batch must not hold up other requests, nor a client that left.
+            await asyncio.sleep(0)
         took = max(time.perf_counter_ns() - began, 1)
         return Embedded(reference.asked, vectors, tokens, held.load_ns, took)
 
@@ -122,7 +126,6 @@ async def _embed_rules(
     vectors = []
     for text in cut:
         vectors.append(embed_text(text, installed.model.dimensions))
-        # A big batch must not hold up other requests, nor a client that left.
         await asyncio.sleep(0)
     return vectors, sum(len(tokens_of(text)) for text in cut)
 

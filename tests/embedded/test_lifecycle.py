@@ -190,9 +190,11 @@ def test_a_big_batch_holds_nobody_up():
     texts = [" ".join(f"word{i}x{n}" for i in range(300)) for n in range(300)]
     with EmbeddedOllama() as server, ThreadPoolExecutor(1) as pool:
         embed = {"model": "demo-embed", "input": texts}
-        batch = pool.submit(httpx.post, f"{server.url}/api/embed", json=embed, trust_env=False)
+        batch = pool.submit(
+            httpx.post, f"{server.url}/api/embed", json=embed, trust_env=False, timeout=60
+        )
         assert server.wait_for_requests(1)
-        httpx.get(f"{server.url}/api/version", trust_env=False)
+        httpx.get(f"{server.url}/api/version", trust_env=False, timeout=60)
         first, second = server.requests
         assert (first.outcome, second.outcome) == ("pending", "complete")
         assert len(batch.result().json()["embeddings"]) == 300

