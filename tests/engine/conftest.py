@@ -43,3 +43,9 @@ def smollm2() -> Iterator[EmbeddedOllama]:
     (path,) = [file.locate() for file in files if file.suffix == ".gguf"]
     with EmbeddedOllama([GgufModel("smollm2", path, GREEDY)], demo=False) as server:
         yield server
+
+
+@pytest.fixture(params=["native", "openai"])
+def engine_url(request: pytest.FixtureRequest, engine: EmbeddedOllama) -> str:
+    """Return the engine's base URL, of the native and of the OpenAI-compatible wire."""
+    return engine.url if request.param == "native" else f"{engine.url}/v1"

@@ -1,4 +1,4 @@
-"""Both frameworks on a real llama.cpp engine, over the OpenAI-compatible wire.
+"""Both frameworks on a real llama.cpp engine, over both wires.
 
 What the tiny model says is learned by heart (tests/models/README.md); everything else is real.
 """
@@ -47,7 +47,7 @@ def test_langchain_chat_has_text_usage_and_reason(engine_url: str) -> None:
     assert answer.usage_metadata is not None
     assert (answer.usage_metadata["input_tokens"], answer.usage_metadata["output_tokens"]) == (
         10,
-        10,
+        11,
     )
     assert answer.response_metadata["done_reason"] == "stop"
 
@@ -71,7 +71,7 @@ async def test_langchain_is_the_same_from_asyncio(engine_url: str) -> None:
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
 def test_langchain_calls_a_tool(engine_url: str, stream: bool) -> None:
     """A forced tool is called once, with arguments of the schema's shape."""
-    with ChatOllama(model="tiny-tools", base_url=engine_url, **OPTIONS) as model:
+    with ChatOllama(model="tiny-chat", base_url=engine_url, **OPTIONS) as model:
         bound = model.bind_tools([get_current_weather], tool_choice="get_current_weather")
         if stream:
             chunks = list(bound.stream(WEATHER))
@@ -84,7 +84,7 @@ def test_langchain_calls_a_tool(engine_url: str, stream: bool) -> None:
 
 
 def test_langchain_fills_a_schema(engine_url: str) -> None:
-    """Structured output comes back as the object, although this server knows an old form only."""
+    """Structured output comes back as the object."""
     with ChatOllama(model="tiny-chat", base_url=engine_url, **OPTIONS) as model:
         found = model.with_structured_output(Country).invoke("Tell me about Canada.")
     assert found == Country(name="Canada", capital="Ottawa", languages=["English", "French"])
@@ -113,7 +113,7 @@ def test_llamaindex_chat_has_text_and_usage(engine_url: str) -> None:
     with Ollama(model="tiny-chat", base_url=engine_url, **OPTIONS) as llm:
         answer = llm.chat([ChatMessage(role="user", content="Hello!")])
     assert answer.message.content == HELLO
-    assert answer.raw["usage"]["completion_tokens"] == 10
+    assert answer.raw["usage"]["completion_tokens"] == 11
 
 
 async def test_llamaindex_streams_from_asyncio(engine_url: str) -> None:
@@ -129,7 +129,7 @@ def test_llamaindex_calls_a_tool(engine_url: str) -> None:
     from llama_index.core.tools import FunctionTool
 
     tool = FunctionTool.from_defaults(get_current_weather)
-    with Ollama(model="tiny-tools", base_url=engine_url, **OPTIONS) as llm:
+    with Ollama(model="tiny-chat", base_url=engine_url, **OPTIONS) as llm:
         answer = llm.chat_with_tools([tool], user_msg=WEATHER, tool_required=True)
         calls = llm.get_tool_calls_from_response(answer)
     assert [call.tool_name for call in calls] == ["get_current_weather"]
@@ -162,7 +162,7 @@ def test_the_transport_completes_and_lists(engine_url: str) -> None:
         )
         names = [model.name for model in client.list()]
     assert answer.text.startswith(HELLO)
-    assert {"tiny-chat", "tiny-tools", "tiny-embed"} <= set(names)
+    assert {"tiny-chat:latest", "tiny-embed:latest"} <= set(names)
 
 
 def test_a_prompt_that_is_too_long_is_an_overflow(engine_url: str) -> None:
