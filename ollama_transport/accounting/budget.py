@@ -1,10 +1,12 @@
 """A limit on what may be used, checked before a request is sent."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ollama_transport.accounting.ledger import ModelTotals, Price, UsageLedger
-from ollama_transport.accounting.meters import CallRecord, worst_case_tokens
+from ollama_transport.accounting.meters import CallRecord
+from ollama_transport.accounting.worst_case import WorstCase, worst_case
 from ollama_transport.concurrency.forks import Lock
 from ollama_transport.errors import BudgetExceededError, ConfigError
 from ollama_transport.wire.calls import Call
@@ -15,13 +17,19 @@ class Budget:
 
     ``max_cost`` is in the currency of the prices, ``max_tokens`` counts prompts and completions,
     ``max_requests`` the calls sent. None is no limit. What is in flight is not counted yet, so
-    calls under way can overshoot by what they cost. With ``reserve=True`` the worst case of each
-    is held up front, which needs ``num_predict`` on every call: the answer cannot overshoot then.
-    How long a prompt is only the server knows; a token each three bytes is held for it, which is
-    more than most texts have.
+    calls under way can overshoot by what they cost.
+
+    With ``reserve=True`` it cannot be overshot: while a call is under way, the most that it can
+    cost is held for it. That is ``num_ctx`` tokens of prompt (template, system message, tools and
+    images all have to fit in there) and ``num_predict`` of answer, so each call has to set both.
+    ``context_length`` (tokens) stands for ``num_ctx`` where a call sets none, and has to be the
+    server's own or more: an OpenAI-compatible server takes no ``num_ctx``. What is not used is
+    free again when the call ends. A vision model has a context of 2048 at least, whatever
+    ``num_ctx`` says: give that or more. Texts to embed need neither.
 
     Raises:
-        ConfigError: without any limit, for one below 0, and for ``max_cost`` without prices.
+        ConfigError: without any limit, for one below 0, for ``max_cost`` without prices, and for
+            a ``context_length`` below 1.
     """
 
     def __init__(
@@ -32,6 +40,7 @@ class Budget:
         max_requests: int | None = None,
         prices: Mapping[str, Price] | None = None,
         reserve: bool = False,
+        context_length: int | None = None,
     ) -> None:
         limits = {"max_cost": max_cost, "max_tokens": max_tokens, "max_requests": max_requests}
         if all(limit is None for limit in limits.values()):
@@ -41,13 +50,17 @@ class Budget:
                 raise ConfigError(f"{name}={limit}: give 0 or more.")
         if max_cost is not None and not prices:
             raise ConfigError("max_cost needs prices: give prices={'model': Price(...)}.")
+        if context_length is not None and context_length < 1:
+            raise ConfigError(f"context_length={context_length}: give tokens, 1 or more.")
         self._limits = limits
         self._ledger = UsageLedger(prices)
         self._reserve = reserve
+        self._context_length = context_length
         self._lock = Lock()
         self._spent = ModelTotals()
         self._started = 0
-        self._held: dict[int, list[tuple[int, float]]] = {}
+        self._held: dict[int, list[WorstCase]] = {}
+        self._reserved = (0, 0.0)
 
     @property
     def spent(self) -> ModelTotals:
@@ -61,41 +74,42 @@ class Budget:
         Raises:
             BudgetExceededError: when a limit is reached, or would be by the worst case of this
                 call where it is held up front.
-            ConfigError: for a call without ``num_predict`` where its worst case is to be held, and
-                for a model without a price where the cost is limited.
+            ConfigError: for a call whose worst case is to be held and is not known (see the class),
+                and for a model without a price where the cost is limited.
         """
         self._check_price(call)
-        tokens, cost = self._worst_case(call)
+        most = worst_case(call, self._context_length) if self._reserve else (0, 0)
+        tokens, cost = sum(most), self._cost(call, most)
         with self._lock:
             self._check("max_requests", self._started, 1)
-            self._check("max_tokens", self._spent.total_tokens + self._sum_held(0), tokens)
-            self._check("max_cost", self._spent.cost + self._sum_held(1), cost)
+            self._check("max_tokens", self._spent.total_tokens + self._reserved[0], tokens)
+            self._check("max_cost", self._spent.cost + self._reserved[1], cost)
             self._started += 1
-            self._held.setdefault(id(call), []).append((tokens, cost))
+            self._held.setdefault(id(call), []).append(most)
+            self._reserve_more(tokens, cost)
 
     def end(self, call: Call[Any], record: CallRecord, /) -> None:
         """Take what a call has cost out of the budget."""
-        entry = self._ledger.entry(record) if record.sent else ModelTotals()
         with self._lock:
             self._started -= int(not record.sent)
             held = self._held[id(call)]
-            held.pop()
+            most = held.pop()
             if not held:
                 del self._held[id(call)]
+            self._reserve_more(-sum(most), -self._cost(call, most))
+            if self._reserve:
+                record = _bounded(record, most)
+            entry = self._ledger.entry(record) if record.sent else ModelTotals()
             self._spent = self._spent.plus(entry)
 
-    def _worst_case(self, call: Call[Any]) -> tuple[int, float]:
-        if not self._reserve:
-            return 0, 0.0
-        tokens = worst_case_tokens(call)
-        if tokens is None:
-            raise ConfigError(
-                "a budget with reserve=True holds the worst case of each call: set num_predict."
-            )
-        price = self._ledger.price(call.model if call.model is not None else "")
-        return tokens, price.of(0, tokens) if price.completion > price.prompt else price.of(
-            tokens, 0
+    def _reserve_more(self, tokens: int, cost: float) -> None:
+        # From nothing again whenever nothing is held: sums of fractions would drift.
+        self._reserved = (
+            (self._reserved[0] + tokens, self._reserved[1] + cost) if self._held else (0, 0.0)
         )
+
+    def _cost(self, call: Call[Any], most: WorstCase) -> float:
+        return self._ledger.price(call.model if call.model is not None else "").of(*most)
 
     def _check_price(self, call: Call[Any]) -> None:
         model = call.model if call.model is not None else ""
@@ -105,9 +119,6 @@ class Budget:
                 f"max_cost limits calls of {model!r}, which has no price: add it to prices, "
                 "as Price() where it costs nothing."
             )
-
-    def _sum_held(self, place: int) -> float:
-        return sum(entry[place] for entries in self._held.values() for entry in entries)
 
     def _check(self, name: str, used: float, wanted: float) -> None:
         limit = self._limits[name]
@@ -126,3 +137,15 @@ class Budget:
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("a budget cannot be pickled: two processes could not share it.")
+
+
+def _bounded(record: CallRecord, most: WorstCase) -> CallRecord:
+    """Return a record whose estimate is not above what the call can have cost."""
+    usage = record.usage
+    if usage is None or not usage.estimated:
+        return record
+    counts = (usage.prompt_tokens, usage.completion_tokens)
+    prompt, said = (
+        None if n is None else min(n, bound) for n, bound in zip(counts, most, strict=True)
+    )
+    return replace(record, usage=replace(usage, prompt_tokens=prompt, completion_tokens=said))

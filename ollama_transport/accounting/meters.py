@@ -1,7 +1,7 @@
 """One place where every call begins and ends: who counts, bounds or traces calls stands here."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -14,8 +14,6 @@ from ollama_transport.wire.hooks import OnToken
 from ollama_transport.wire.usage import Usage
 
 T = TypeVar("T")
-
-_BYTES_PER_TOKEN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,19 +123,3 @@ def _tell(on_token: OnToken, line: Any) -> None:
     for name, is_thinking in (("thinking", True), ("text", False)):
         if text := getattr(line, name, ""):
             on_token(text, is_thinking)
-
-
-def worst_case_tokens(call: Call[Any]) -> int | None:
-    """Return the most tokens that a call can cost; None when nothing bounds its answer.
-
-    Only the server can count the prompt: taken is a token each three bytes, which is more than
-    most texts have, in any script.
-    """
-    prompt = -(-len(prompt_text(call.body).encode("utf-8", "replace")) // _BYTES_PER_TOKEN)
-    if call.capability == "embedding":
-        return prompt
-    body = call.body if call.body is not None else {}
-    options = body.get("options")
-    limit = options.get("num_predict") if isinstance(options, Mapping) else None
-    limit = body.get("max_tokens", limit)
-    return limit + prompt if isinstance(limit, int) and limit >= 0 else None

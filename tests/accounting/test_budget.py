@@ -115,7 +115,7 @@ def test_a_reserving_budget_holds_what_is_in_flight(server: EmbeddedOllama) -> N
     gate = Gate()
     server.script("POST", "/api/chat", Reply.json(ENDED, gate=gate))
     budget = Budget(max_tokens=60, reserve=True)
-    request = ChatRequest("demo", HELLO.messages, options={"num_predict": 40})
+    request = ChatRequest("demo", HELLO.messages, options={"num_predict": 30, "num_ctx": 10})
     with Client(server.url, meters=[budget]) as client:
         first = threading.Thread(target=client.chat, args=(request,))
         first.start()
@@ -138,12 +138,14 @@ ENDED = {
 }
 
 
-@pytest.mark.parametrize("options", [{}, {"num_predict": -1}])
+@pytest.mark.parametrize("options", [{}, {"num_predict": -1}, {"num_predict": 0}])
 def test_what_has_no_end_cannot_be_reserved(run: Run, options: dict[str, Any]) -> None:
     """The worst case of an answer without a limit is not known."""
     network = Network(ANSWER)
     client = run.client(transport=network, meters=[Budget(max_tokens=9000, reserve=True)])
-    error = run.thrown(client.chat, ChatRequest("m", HELLO.messages, options=options))
+    error = run.thrown(
+        client.chat, ChatRequest("m", HELLO.messages, options={"num_ctx": 99, **options})
+    )
     assert isinstance(error, ConfigError)
     assert "num_predict" in str(error)
     assert network.requests == []
