@@ -65,9 +65,9 @@ def _has_images(body: Mapping[str, Any]) -> bool:
 
 
 def _answers(body: Mapping[str, Any]) -> int:
-    """Return how many answers a server of the OpenAI kind makes of one prompt."""
-    asked = [body.get(name) for name in ("n", "best_of")]
-    return max([1, *(count for count in asked if isinstance(count, int))])
+    """Return how many answers some servers of the OpenAI kind make, to keep the best."""
+    asked = body.get("best_of")
+    return max(1, asked) if isinstance(asked, int) else 1
 
 
 def _embedding(body: Mapping[str, Any], context: int | None) -> int:
