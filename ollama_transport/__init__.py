@@ -36,7 +36,7 @@ from ollama_transport.errors import (
     UnsupportedContentError,
     UnsupportedOptionError,
 )
-from ollama_transport.lazy import lazy_name
+from ollama_transport.lazy import lazy_name as _lazy_name
 from ollama_transport.settings import (
     Endpoint,
     KeepAlive,
@@ -158,7 +158,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # The clients bring httpx, 40 ms of import that a program pays at its first call instead.
     if name in ("AsyncClient", "Client"):
-        return lazy_name("ollama_transport.client", name)
+        return _lazy_name("ollama_transport.client", name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

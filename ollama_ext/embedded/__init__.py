@@ -10,8 +10,6 @@ The models ``demo`` and ``demo-embed`` follow rules; no neural network is involv
 
 from typing import TYPE_CHECKING
 
-from ollama_transport.lazy import lazy_name
-
 if TYPE_CHECKING:
     from ollama_ext.embedded._engine import Answer, Engine, Message, Prompt, ToolCall
     from ollama_ext.embedded._gates import Gate
@@ -61,6 +59,8 @@ if not TYPE_CHECKING:
         # has the package, and must not pay for a web server there.
         if name not in _HOME_OF:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from ollama_transport.lazy import lazy_name
+
         try:
             return lazy_name(f"{__name__}.{_HOME_OF[name]}", name)
         except ModuleNotFoundError as error:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from importlib.metadata import entry_points
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -23,12 +24,14 @@ from ollama_ext.embedded import (
     Gate,
     Prompt,
     Reply,
+    _embed,
     conformance_models,
     demo_models,
 )
 from ollama_ext.embedded._uvicorn import bind
 
 pytest_plugins = ["pytester"]
+DEADLINE_S = 60
 HI = [{"role": "user", "content": "Hello"}]
 WHOLE = {"model": "demo", "messages": HI, "stream": False}
 
@@ -185,19 +188,26 @@ def test_twenty_clients_at_once():
         assert len(server.requests) == 20
 
 
-def test_a_big_batch_holds_nobody_up():
-    """While many texts are embedded, other requests are answered."""
-    texts = [" ".join(f"word{i}x{n}" for i in range(300)) for n in range(300)]
+def test_a_big_batch_holds_nobody_up(monkeypatch):
+    """Between two texts of a batch other requests are answered."""
+    embedding, answered = threading.Event(), threading.Event()
+
+    async def sleep(seconds):
+        # Where the batch gives way it stays until the other request was answered.
+        embedding.set()
+        await asyncio.to_thread(answered.wait, DEADLINE_S)
+
+    monkeypatch.setattr(_embed, "asyncio", SimpleNamespace(sleep=sleep))
     with EmbeddedOllama() as server, ThreadPoolExecutor(1) as pool:
-        embed = {"model": "demo-embed", "input": texts}
-        batch = pool.submit(
-            httpx.post, f"{server.url}/api/embed", json=embed, trust_env=False, timeout=60
-        )
-        assert server.wait_for_requests(1)
-        httpx.get(f"{server.url}/api/version", trust_env=False, timeout=60)
+        how = {"trust_env": False, "timeout": DEADLINE_S}
+        embed = {"model": "demo-embed", "input": ["a", "b", "c"]}
+        batch = pool.submit(httpx.post, f"{server.url}/api/embed", json=embed, **how)
+        assert embedding.wait(DEADLINE_S)
+        httpx.get(f"{server.url}/api/version", **how)
         first, second = server.requests
+        answered.set()
         assert (first.outcome, second.outcome) == ("pending", "complete")
-        assert len(batch.result().json()["embeddings"]) == 300
+        assert len(batch.result().json()["embeddings"]) == 3
 
 
 async def test_from_an_event_loop():
@@ -320,14 +330,27 @@ def test_missing_dependency():
     assert done.stderr.rstrip().split("\n")[-1].startswith("ImportError")
 
 
-def test_plugin_is_light():
-    """Loading the pytest plugin does not load the web server."""
-    code = (
-        "import sys, ollama_ext.embedded.pytest_plugin\n"
-        "print([m for m in ('starlette', 'uvicorn') if m in sys.modules])"
+_PLUGIN = "ollama_ext.embedded.pytest_plugin"
+
+
+def test_plugin_is_light(pytester, monkeypatch):
+    """A test run that does not ask for the fixture loads nothing of ours but the plugin itself."""
+    pytester.makepyfile(
+        f"""
+        import sys
+
+        def test_modules():
+            homes = ("ollama_transport", "langchain_ollama_ext", "llamaindex_ollama_ext")
+            mine = [name for name in sys.modules if name.partition(".")[0] in homes]
+            assert mine == []
+            packages = ["ollama_ext", "ollama_ext.embedded", {_PLUGIN!r}]
+            assert sorted(name for name in sys.modules if "ollama_ext" in name) == packages
+            assert not {{"pydantic", "httpx", "starlette", "uvicorn"}} & sys.modules.keys()
+        """
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    # Plugins of others may load what they like: of those, the entry points are left out here.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.runpytest_subprocess("-p", _PLUGIN).assert_outcomes(passed=1)
 
 
 def test_fixture(pytester):
@@ -344,11 +367,10 @@ def test_fixture(pytester):
             assert ollama_server.requests == []
         """
     )
-    name = "ollama_ext.embedded.pytest_plugin"
-    options = ["-p", "no:cacheprovider", "-p", "no:asyncio"]
     # Where the distribution is installed its entry point loads the plugin already.
-    is_loaded = any(point.value == name for point in entry_points(group="pytest11"))
-    result = pytester.runpytest_subprocess(*options, *([] if is_loaded else ["-p", name]))
+    is_loaded = any(point.value == _PLUGIN for point in entry_points(group="pytest11"))
+    options = ["-p", "no:cacheprovider", "-p", "no:asyncio"]
+    result = pytester.runpytest_subprocess(*options, *([] if is_loaded else ["-p", _PLUGIN]))
     result.assert_outcomes(passed=2)
 
 

@@ -250,6 +250,7 @@ def structured_now(messages: list[ChatMessage]) -> dict[str, Any]:
     return {"city": "Paris", "rain": "rain" in str(messages[-1].content)}
 
 
+@needs("llama-index-core", "0.14.24", "a workflow does not show the object")
 @pytest.mark.parametrize("make", [structured_now, structured_later])
 @pytest.mark.parametrize("flow", [False, True], ids=["agent", "workflow"])
 async def test_a_function_makes_the_object(llm: Ollama, make: Any, flow: bool) -> None:

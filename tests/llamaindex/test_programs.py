@@ -19,6 +19,7 @@ from llama_ways import Played, Way, answer
 from pydantic import BaseModel, PrivateAttr
 from recorded import recording
 from running import Run
+from versions import needs
 
 from llamaindex_ollama_ext import Ollama
 from ollama_ext.embedded import EmbeddedOllama
@@ -71,6 +72,7 @@ def test_words_instead_of_a_call_are_an_error(ollama: Make, run: Run) -> None:
         called(run, program(llm, tool_required=False), land="Canada")
 
 
+@needs("llama-index-core", "0.14.20", "a program hides what the class refused")
 @pytest.mark.parametrize("required", [True, False])
 def test_arguments_that_do_not_fit_are_an_error(ollama: Make, run: Run, required: bool) -> None:
     """A call that the class refuses is an error that says what is missing."""
@@ -80,6 +82,7 @@ def test_arguments_that_do_not_fit_are_an_error(ollama: Make, run: Run, required
         called(run, program(llm, tool_required=required), land="Canada")
 
 
+@needs("llama-index-core", "0.14.16", "a program forces its tool whatever tool_choice says")
 @pytest.mark.parametrize("choice", ["Country", "auto", None])
 def test_a_programs_tool_choice_is_forwarded(ollama: Make, run: Run, choice: str | None) -> None:
     """D9: tool_choice reaches the request: a name forces that call, "auto" leaves it free."""
@@ -143,6 +146,7 @@ def tool_calls(*cities: str) -> dict[str, Any]:
     return {"content": "", "tool_calls": made}
 
 
+@needs("llama-index-core", "0.14.25", "the record of a call has no arguments")
 def test_predict_and_call_makes_parallel_calls(ollama: Make, run: Run) -> None:
     """All calls are made when that is allowed, their outputs in the model's order."""
     llm = ollama(Played(answer(tool_calls("Rome", "Oslo"), streams=False)))

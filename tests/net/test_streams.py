@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import select
 import socket
 import ssl
 import threading
@@ -175,7 +176,13 @@ def test_a_peer_that_is_gone_is_told_while_writing(ends: Ends) -> None:
 @pytest.mark.parametrize("tls", ["plain"], indirect=True)
 def test_a_peer_that_leaves_while_it_reads_nothing_is_told(ends: Ends) -> None:
     """Who waits to send on learns that there is nobody to send to."""
-    leaving = threading.Timer(SHORT_S, reset, args=(ends.peer,))
+
+    def leave() -> None:
+        # Not before the first bytes are there: the rest does not fit on the way.
+        select.select([ends.peer], [], [], LONG_S)
+        reset(ends.peer)
+
+    leaving = threading.Thread(target=leave)
     leaving.start()
     with pytest.raises(httpcore.WriteError):
         ends.write(b"x" * 50_000_000)

@@ -19,9 +19,11 @@ CLOSED = "127.0.0.1:1"
 TIMEOUT_S = 30.0
 PATIENCE_S = 2.0
 _ROOT = Path(__file__).parents[2]
-# The child makes the terminal its own, so that Ctrl-C typed there reaches it as a signal.
+# The child makes the terminal its own, so that Ctrl-C typed there reaches it as a signal. Under
+# `nohup` or behind `&` of a script it would inherit that SIGINT is ignored.
 _CHILD = (
-    "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "import fcntl, signal, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "signal.signal(signal.SIGINT, signal.default_int_handler); "
     "from ollama_ext.cli import main; main()"
 )
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|[\x01\x02]")
@@ -84,11 +86,11 @@ class Terminal:
         """Everything that was written so far, without colours and cursor movements."""
         return _ESCAPES.sub("", self.raw).replace("\r\n", "\n")
 
-    def expect(self, wanted: str) -> str:
+    def expect(self, wanted: str, deadline: float | None = None) -> str:
         """Read until a text comes after the last one expected, and return what came with it."""
-        deadline = time.monotonic() + TIMEOUT_S
+        deadline = time.monotonic() + TIMEOUT_S if deadline is None else deadline
         while (place := self.text.find(wanted, self._seen)) < 0:
-            if not self._read(deadline - time.monotonic()):
+            if not self._read_until(deadline):
                 raise AssertionError(f"{wanted!r} is not in {self.text[self._seen :]!r}")
         start, self._seen = self._seen, place + len(wanted)
         return self.text[start : self._seen]
@@ -106,13 +108,13 @@ class Terminal:
 
         A prompt that is just going to wait for the next key notices the first one only then.
         """
-        for _ in range(int(TIMEOUT_S / PATIENCE_S)):
+        deadline = time.monotonic() + TIMEOUT_S
+        while self.text.find(until, self._seen) < 0 and time.monotonic() < deadline:
             self.type("\x03")
-            while self.text.find(until, self._seen) < 0 and self._read(PATIENCE_S):
+            again = min(deadline, time.monotonic() + PATIENCE_S)
+            while self.text.find(until, self._seen) < 0 and self._read_until(again):
                 pass
-            if self.text.find(until, self._seen) >= 0:
-                break
-        self.expect(until)
+        self.expect(until, deadline)
 
     def interrupted(self) -> int:
         """Press Ctrl-C, read to the end and return the exit code."""
@@ -120,14 +122,18 @@ class Terminal:
         return self.end()
 
     def end(self) -> int:
-        """Read to the end and return the exit code."""
-        while self._read(TIMEOUT_S):
+        """Read to the end and return the exit code; raise TimeoutExpired if it goes on."""
+        deadline = time.monotonic() + TIMEOUT_S
+        while self._read_until(deadline):
             pass
-        return self.process.wait(TIMEOUT_S)
+        return self.process.wait(max(0.1, deadline - time.monotonic()))
 
-    def _read(self, patience_s: float) -> bool:
-        """Read once; False when nothing came in that time, or at the end of the output."""
-        ready, _, _ = select.select([self._master], [], [], max(0.0, patience_s))
+    def _read_until(self, deadline: float) -> bool:
+        """Read once; False when nothing came by then, or at the end of the output."""
+        patience_s = deadline - time.monotonic()
+        if patience_s <= 0:
+            return False
+        ready, _, _ = select.select([self._master], [], [], patience_s)
         if not ready:
             return False
         try:
