@@ -22,6 +22,7 @@ from ollama_transport.errors import (
     StatusError,
     StreamError,
 )
+from ollama_transport.net.connections import ONCE_EXTENSION
 from ollama_transport.net.errors import reading
 from ollama_transport.net.pool import Pool, acquire
 from ollama_transport.net.redirects import advice
@@ -211,7 +212,10 @@ class BaseClient(Generic[H]):
         if "authorization" in http.headers and not self._settings.authenticates:
             # What the caller's own httpx client sends goes before what the environment says.
             headers.pop("authorization", None)
-        return http.build_request(call.method, self.url(call), headers=headers, content=content)
+        extensions = None if call.repeatable else {ONCE_EXTENSION: True}
+        return http.build_request(
+            call.method, self.url(call), headers=headers, content=content, extensions=extensions
+        )
 
     def refusal(self, call: Call[Any], response: httpx.Response, body: bytes) -> StatusError:
         """Return (not raise) the error for an answer that is none."""

@@ -20,6 +20,12 @@ from ollama_transport.net.streams import LoopStream, SocketStream
 JOINED_BYTES = 16 * 1024
 """A request up to so long goes out in one piece."""
 
+ONCE_EXTENSION = "ollama_transport.once"
+"""Name of the extension of a request that must not arrive twice."""
+
+# How a request on a kept connection fails that the server has closed; not one that waits too long.
+_LOST = (httpcore.ConnectionNotAvailable, httpcore.NetworkError, httpcore.RemoteProtocolError)
+
 S = TypeVar("S", SocketStream, LoopStream)
 
 
@@ -84,6 +90,23 @@ class _Standing(Generic[S]):
                 raise httpcore.ConnectionNotAvailable
             self._standing = "active"
 
+    def _may_go_again(
+        self, request: httpcore.Request, exchange: Exchange, error: Exception
+    ) -> bool:
+        """Tell whether a request that a kept connection failed may go out on a new one.
+
+        A server may close a connection at rest just when the next request is on its way. Any byte
+        of an answer proves that this one was at work.
+        """
+        if self._standing != "active" or not exchange.is_unanswered:
+            return False
+        unsent = isinstance(error, httpcore.ConnectionNotAvailable)
+        return unsent or not request.extensions.get(ONCE_EXTENSION, False)
+
+    def _check_active(self) -> None:
+        if self._standing != "active":
+            raise httpcore.ReadError("the connection was closed while it was opened")
+
     def _where(self) -> tuple[str, int, ssl.SSLContext | None]:
         if self._tls is not None:
             self._tls.set_alpn_protocols(["http/1.1"])
@@ -124,24 +147,36 @@ class Connection(_Standing[SocketStream], httpcore.ConnectionInterface):
         self, request: httpcore.Request, timeouts: dict[str, float | None]
     ) -> tuple[SocketStream, Head]:
         if self._stream is not None:
-            # What comes while a connection rests answers no request: the socket is given up.
-            with contextlib.suppress(httpcore.ConnectionNotAvailable):
-                return self._stream, self._exchange(request, self._stream, timeouts)
+            exchange = Exchange(request.method)
+            try:
+                return self._stream, self._exchange(request, exchange, self._stream, timeouts)
+            except _LOST as error:
+                if not self._may_go_again(request, exchange, error):
+                    raise
             self._stream.close()
             self._stream.wait_closed()
         self._stream = SocketStream.open(*self._where(), timeouts.get("connect"))
-        return self._stream, self._exchange(request, self._stream, timeouts)
+        self._check_active()
+        exchange = Exchange(request.method)
+        return self._stream, self._exchange(request, exchange, self._stream, timeouts)
 
     def _exchange(
-        self, request: httpcore.Request, stream: SocketStream, timeouts: dict[str, float | None]
+        self,
+        request: httpcore.Request,
+        exchange: Exchange,
+        stream: SocketStream,
+        timeouts: dict[str, float | None],
     ) -> Head:
-        exchange = Exchange(request.method)
         # A server may refuse a request before it has read all of it: its answer tells why.
         with contextlib.suppress(httpcore.WriteError):
             self._send(request, exchange, stream, timeouts.get("write"))
-        head = None
+        wait_s = timeouts.get("read")
+        until = None if wait_s is None else time.monotonic() + wait_s
+        head = exchange.receive(stream.read(wait_s))
+        # Informational answers and pieces of a head do not make the wait for the answer longer.
         while head is None:
-            head = exchange.receive(stream.read(timeouts.get("read")))
+            left_s = None if until is None else max(0.0, until - time.monotonic())
+            head = exchange.receive(stream.read(left_s))
         return head
 
     def _send(
@@ -192,6 +227,7 @@ class _Content:
                 body.end()
             elif content := body.feed(data):
                 yield content
+        body.end()
 
     def close(self) -> None:
         """Give the connection back, or close it when there is more to come: the server stops."""
@@ -249,24 +285,36 @@ class AsyncConnection(_Standing[LoopStream], httpcore.AsyncConnectionInterface):
         self, request: httpcore.Request, timeouts: dict[str, float | None]
     ) -> tuple[LoopStream, Head]:
         if self._stream is not None:
-            # What comes while a connection rests answers no request: the socket is given up.
-            with contextlib.suppress(httpcore.ConnectionNotAvailable):
-                return self._stream, await self._exchange(request, self._stream, timeouts)
+            exchange = Exchange(request.method)
+            try:
+                return self._stream, await self._exchange(request, exchange, self._stream, timeouts)
+            except _LOST as error:
+                if not self._may_go_again(request, exchange, error):
+                    raise
             self._stream.close()
             await self._stream.wait_closed()
         self._stream = await LoopStream.open(*self._where(), timeouts.get("connect"))
-        return self._stream, await self._exchange(request, self._stream, timeouts)
+        self._check_active()
+        exchange = Exchange(request.method)
+        return self._stream, await self._exchange(request, exchange, self._stream, timeouts)
 
     async def _exchange(
-        self, request: httpcore.Request, stream: LoopStream, timeouts: dict[str, float | None]
+        self,
+        request: httpcore.Request,
+        exchange: Exchange,
+        stream: LoopStream,
+        timeouts: dict[str, float | None],
     ) -> Head:
-        exchange = Exchange(request.method)
         # A server may refuse a request before it has read all of it: its answer tells why.
         with contextlib.suppress(httpcore.WriteError):
             await self._send(request, exchange, stream, timeouts.get("write"))
-        head = None
+        wait_s = timeouts.get("read")
+        until = None if wait_s is None else time.monotonic() + wait_s
+        head = exchange.receive(await stream.read(wait_s))
+        # Informational answers and pieces of a head do not make the wait for the answer longer.
         while head is None:
-            head = exchange.receive(await stream.read(timeouts.get("read")))
+            left_s = None if until is None else max(0.0, until - time.monotonic())
+            head = exchange.receive(await stream.read(left_s))
         return head
 
     async def _send(
@@ -317,6 +365,7 @@ class _AsyncContent:
                 body.end()
             elif content := body.feed(data):
                 yield content
+        body.end()
 
     async def aclose(self) -> None:
         """Give the connection back, or close it when there is more to come: the server stops."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+import h11
 import httpx
 
 from ollama_transport.errors import (
@@ -13,6 +14,7 @@ from ollama_transport.errors import (
     ProtocolError,
     StreamError,
 )
+from ollama_transport.net.http11 import MalformedAnswer
 from ollama_transport.settings.secrets import disarm, hide, secrets_of
 from ollama_transport.wire.calls import truncated
 
@@ -98,6 +100,8 @@ def _reading(method: str, url: str, reader: Received | None) -> Iterator[None]:
     except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
         # Headers came, so the server was at work: this is no failure to connect.
         if reader is None or not reader.complete:
+            if _is_malformed(error):
+                raise _malformed(error, method, url) from error
             raise truncated(() if reader is None else reader.received, url=url) from error
     except _HTTPX_ERRORS as error:
         raise _opening_error(error, method, url) from error
@@ -105,6 +109,25 @@ def _reading(method: str, url: str, reader: Received | None) -> Iterator[None]:
         if not error.url:
             _locate(error, method, url)
         raise
+
+
+def _is_malformed(error: Exception) -> bool:
+    """Tell whether an answer is no HTTP: httpx has one class for that and for one that was cut."""
+    below = error.__cause__
+    if below is None or isinstance(below, MalformedAnswer):
+        return below is not None
+    # Below httpx's own transports h11 reads; its texts for a cut begin so.
+    return isinstance(below.__context__, h11.RemoteProtocolError) and not str(error).startswith(
+        "peer "
+    )
+
+
+def _malformed(error: Exception, method: str, url: str) -> ProtocolError:
+    return ProtocolError(
+        f"the answer to {method} {url} is not valid HTTP: {error}. Is base_url the address of an "
+        "Ollama or OpenAI-compatible server? A proxy before it may have damaged the answer.",
+        url=url,
+    )
 
 
 def _locate(error: ProtocolError | StreamError, method: str, url: str) -> None:
@@ -119,6 +142,8 @@ def _opening_error(error: Exception, method: str, url: str) -> OllamaError:
         return OllamaConnectionError(
             f"no server answers at {url} ({error}). {_connect_hint(str(error))}", url=url
         )
+    if _is_malformed(error):
+        return _malformed(error, method, url)
     if isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError):
         return OllamaConnectionError(
             f"the server at {url} closed the connection before it answered {method} ({error}). "

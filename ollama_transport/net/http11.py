@@ -18,8 +18,11 @@ MAX_HEAD_BYTES = 100 * 1024
 MAX_TRAILER_BYTES = 16 * 1024
 """Longest line between two chunks, and most that may follow the last one."""
 
-# Strictly: int() takes signs, underscores and blanks as well.
-_SIZE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[^\r\n]*)?")
+MAX_EARLY_ANSWERS = 64
+"""Most informational answers (100 Continue, 103 Early Hints) before the answer itself."""
+
+# Strictly: int() takes signs, underscores and blanks as well. Extensions are those of h11.
+_SIZE = re.compile(rb"([0-9A-Fa-f]{1,20})(?:;[^\n]{0,%d})?[ \t]*" % MAX_TRAILER_BYTES)
 _CRLF = b"\r\n"
 
 
@@ -27,7 +30,7 @@ class Body(Protocol):
     """Be the memory of one body: bytes of any size in, its content out."""
 
     finished: bool
-    """True when the body has come whole."""
+    """True when nothing more is to be read: the body has come whole, or `end` raises."""
 
     has_surplus: bool
     """True when more came than the body has: nothing else can be read from the connection."""
@@ -36,15 +39,20 @@ class Body(Protocol):
         """Take bytes and return the content in them.
 
         Raises:
-            httpcore.RemoteProtocolError: when they are no such body.
+            MalformedAnswer: when they are no such body; `end` raises it when content came before.
         """
 
     def end(self) -> None:
-        """Take the end of the connection.
+        """Take the end of the connection, or of the body.
 
         Raises:
+            MalformedAnswer: when the body broke behind the content that the last feed returned.
             httpcore.RemoteProtocolError: when something is missing.
         """
+
+
+class MalformedAnswer(httpcore.RemoteProtocolError):
+    """What came is no HTTP; an answer that was cut is a RemoteProtocolError of its parent's."""
 
 
 class Sized:
@@ -96,8 +104,9 @@ class Chunked:
         self._rest = b""
         self._missing = 0
         self._is_between = True
-        self._line = self._size_line
-        self._trailer_bytes = 0
+        self._step = self._size_line
+        self._trailers: _Trailers | None = None
+        self._failure: MalformedAnswer | None = None
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes and return the content in them."""
@@ -106,12 +115,23 @@ class Chunked:
             end = data.find(_CRLF)
             size = _SIZE.fullmatch(data, 0, end)
             # The chunk of no content is the last one, and what follows it has rules of its own.
-            if size and 0 < int(size[1], 16) == len(data) - end - 4:
+            if size and end <= MAX_TRAILER_BYTES and 0 < int(size[1], 16) == len(data) - end - 4:
                 return data[end + 2 : -2]
-        return b"".join(self._pieces(data))
+        pieces: list[bytes] = []
+        try:
+            pieces.extend(self._pieces(data))
+        except MalformedAnswer as error:
+            # What came before it is handed on, however the bytes were cut.
+            self.finished = self.has_surplus = True
+            self._failure = error
+            if not pieces:
+                raise
+        return b"".join(pieces)
 
     def end(self) -> None:
-        """Take the end of the connection."""
+        """Take the end of the connection, or of the body."""
+        if self._failure is not None:
+            raise self._failure
         if not self.finished:
             raise httpcore.RemoteProtocolError(
                 "the connection was closed before the last chunk of the body"
@@ -125,35 +145,72 @@ class Chunked:
                 self._missing -= len(content)
                 at += len(content)
                 yield content
-            elif (end := data.find(_CRLF, at)) >= 0:
-                self._line(data[at:end])
-                at = end + 2
+            elif (end := self._step(data, at)) > at:
+                at = end
             else:
                 break
         self._rest = data[at:]
         self.has_surplus = self.finished and bool(self._rest)
-        if not self.finished and len(self._rest) > MAX_TRAILER_BYTES:
-            self._line(self._rest)
 
-    def _size_line(self, line: bytes) -> None:
-        size = _SIZE.fullmatch(line)
+    # Each step returns where the next one begins, or where it began itself: it needs more bytes.
+
+    def _size_line(self, data: bytes, at: int) -> int:
+        end = data.find(_CRLF, at, at + MAX_TRAILER_BYTES + 2)
+        if end < 0 and len(data) - at < MAX_TRAILER_BYTES + 2:
+            return at
+        size = _SIZE.fullmatch(data, at, end) if end >= 0 else None
         if size is None:
-            raise httpcore.RemoteProtocolError(f"no size of a chunk, but {line[:80]!r}")
+            raise MalformedAnswer(f"bad chunk size: {data[at : at + 80]!r}")
         self._missing = int(size[1], 16)
         self._is_between = False
-        self._line = self._line_after_chunk if self._missing else self._trailer
+        self._step = self._line_end if self._missing else self._after_last
+        return end + 2
 
-    def _line_after_chunk(self, line: bytes) -> None:
-        if line:
-            raise httpcore.RemoteProtocolError(f"no line end after a chunk, but {line[:80]!r}")
-        self._is_between = True
-        self._line = self._size_line
+    def _line_end(self, data: bytes, at: int) -> int:
+        if data.startswith(_CRLF, at):
+            self._is_between = True
+            self._step = self._size_line
+            return at + 2
+        if data[at:] == b"\r":
+            return at
+        raise MalformedAnswer(f"no line end after a chunk: {data[at : at + 80]!r}")
 
-    def _trailer(self, line: bytes) -> None:
-        self._trailer_bytes += len(line)
-        if self._trailer_bytes > MAX_TRAILER_BYTES:
-            raise httpcore.RemoteProtocolError(f"no end after the last chunk, but {line[:80]!r}")
-        self.finished = not line
+    def _after_last(self, data: bytes, at: int) -> int:
+        if self._trailers is None:
+            if data.startswith(_CRLF, at):
+                self.finished = True
+                return at + 2
+            if data[at:] == b"\r":
+                return at
+            self._trailers = _Trailers()
+        surplus = self._trailers.feed(data[at:])
+        self.finished = surplus is not None
+        return len(data) - (0 if surplus is None else len(surplus))
+
+
+class _Trailers:
+    """Check the fields behind the last chunk: seldom any, so h11 does it at its own price."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_TRAILER_BYTES)
+        self._h11.send(h11.Request(method="GET", target="/", headers=[("Host", "h")]))
+        self._h11.send(h11.EndOfMessage())
+        self._h11.receive_data(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+        self._h11.next_event()
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Take bytes; return those behind the end, None when that has not come."""
+        try:
+            self._h11.receive_data(data)
+            is_over = isinstance(self._h11.next_event(), h11.EndOfMessage)
+        except h11.RemoteProtocolError as error:
+            raise MalformedAnswer(f"bad trailers: {error}") from error
+        surplus, _ = self._h11.trailing_data if is_over else (b"", False)
+        self._bytes += len(data) - len(surplus)
+        if self._bytes > MAX_TRAILER_BYTES:
+            raise MalformedAnswer(f"trailers of more than {MAX_TRAILER_BYTES} bytes")
+        return surplus if is_over else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +240,13 @@ class Exchange:
     def __init__(self, method: bytes) -> None:
         self._method = method
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+        self._received_bytes = 0
+        self._early_answers = 0
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Tell whether not one byte has come."""
+        return not self._received_bytes
 
     def request(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
         """Return the head of the request as bytes."""
@@ -210,18 +274,30 @@ class Exchange:
         """Take bytes, b"" for the end of the connection; return the head when it is whole."""
         if not data:
             raise httpcore.RemoteProtocolError("Server disconnected without sending a response.")
+        self._received_bytes += len(data)
         try:
             self._h11.receive_data(data)
             event = self._h11.next_event()
             while isinstance(event, h11.InformationalResponse):
+                self._count_early_answer()
                 event = self._h11.next_event()
         except h11.RemoteProtocolError as error:
-            raise httpcore.RemoteProtocolError(str(error)) from error
-        return self._head(event) if isinstance(event, h11.Response) else None
-
-    def _head(self, event: h11.Response) -> Head:
-        body = body_of(self._method, event.status_code, dict(event.headers))
+            raise MalformedAnswer(f"malformed head: {error}") from error
         first, _ = self._h11.trailing_data
+        # h11 limits heads that are not whole yet, so that its verdict depends on how they are cut.
+        if self._received_bytes - len(first) > MAX_HEAD_BYTES:
+            raise MalformedAnswer(f"malformed head: longer than {MAX_HEAD_BYTES} bytes")
+        return self._head(event, first) if isinstance(event, h11.Response) else None
+
+    def _count_early_answer(self) -> None:
+        self._early_answers += 1
+        if self._early_answers > MAX_EARLY_ANSWERS:
+            raise MalformedAnswer(
+                f"malformed head: more than {MAX_EARLY_ANSWERS} informational answers before it"
+            )
+
+    def _head(self, event: h11.Response, first: bytes) -> Head:
+        body = body_of(self._method, event.status_code, dict(event.headers))
         return Head(
             event.status_code,
             event.headers.raw_items(),
@@ -237,7 +313,13 @@ class Exchange:
 
 
 def body_of(method: bytes, status: int, headers: dict[bytes, bytes]) -> Body:
-    """Return what reads a body (RFC 9112, section 6.3); h11 has checked the headers."""
+    """Return what reads a body (RFC 9112, section 6.3); h11 has checked each header by itself.
+
+    Raises:
+        httpcore.RemoteProtocolError: for two ways of telling the length, which may disagree.
+    """
+    if b"content-length" in headers and b"transfer-encoding" in headers:
+        raise MalformedAnswer("malformed head: both Content-Length and Transfer-Encoding")
     if method == b"HEAD" or status in (204, 304):
         return Sized(0)
     if b"transfer-encoding" in headers:
