@@ -22,10 +22,10 @@ from ollama_transport.errors import (
     StatusError,
     StreamError,
 )
-from ollama_transport.net.connections import ONCE_EXTENSION
 from ollama_transport.net.errors import reading
 from ollama_transport.net.pool import Pool, acquire
 from ollama_transport.net.redirects import advice
+from ollama_transport.net.standing import ONCE_EXTENSION
 from ollama_transport.settings.client_settings import (
     Api,
     ClientKwargs,

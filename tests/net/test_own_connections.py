@@ -140,7 +140,7 @@ def test_a_connection_rests_so_long_and_no_longer(
 ) -> None:
     """After its time it is closed, though the server would keep it."""
     now = [1000.0]
-    monkeypatch.setattr("ollama_transport.net.connections.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("ollama_transport.net.standing.time.monotonic", lambda: now[0])
 
     def talk(listener: Listener) -> None:
         connection = listener.accept()
