@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from langchain_ollama_ext._media import NO_MEDIA, Fetched, media_of
+from langchain_ollama_ext._media import NO_MEDIA, media_of
 from ollama_transport import UnsupportedContentError
+from ollama_transport.conversation import Fetched
 
 Block = Mapping[str, Any]
 

@@ -14,6 +14,7 @@ from ollama_transport import (
     ServerFields,
     Think,
 )
+from ollama_transport.conversation import FetchFields
 from ollama_transport.settings import (
     check_format,
     check_think,
@@ -190,17 +191,5 @@ class ModelFields(ServerFields, _Options):
         return self.reasoning
 
 
-class ChatFields(ModelFields):
+class ChatFields(ModelFields, FetchFields):
     """Hold the fields of ChatOllama that are not langchain-core's own."""
-
-    fetch_image_urls: bool = Field(
-        default=False,
-        description="Whether http(s) addresses of images in messages are downloaded and sent "
-        "along. Off by default: who writes the messages would choose what this machine fetches.",
-    )
-    fetch_max_bytes: int = Field(
-        default=20 * 1024 * 1024, ge=1, description="Largest image to download, in bytes."
-    )
-    fetch_timeout_s: float = Field(
-        default=20.0, gt=0, description="Longest time for the download of an image, in seconds."
-    )

@@ -1,19 +1,14 @@
 """Images and audio in messages: found in every provider's way of writing, never taken from disk.
 
-Addresses are followed only where the caller allowed it, by `fetch_images` and `afetch_images`,
-before the messages are mapped; the mapping itself does no I/O.
+Addresses are followed only where the caller allowed it, before the messages are mapped; the
+mapping itself does no I/O.
 """
 
-import asyncio
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ollama_transport import UnsupportedContentError
-
-Fetched = Mapping[str, bytes]
-"""Images by the address they came from."""
+from ollama_transport.conversation import Fetched, data_of, is_address
 
 NO_MEDIA: Fetched = {}
 
@@ -107,22 +102,9 @@ def _data(kind: str, block: Mapping[str, Any], fetched: Fetched) -> bytes | str:
         return value
     # The rest is text: an address, a data URI, or base64, which the transport checks. No path
     # is tried, since whoever writes the message would choose which file of ours is sent.
-    if _is_address(value):
+    if is_address(value):
         return _fetched(value, fetched)
-    return _base64(value) if value.startswith("data:") else value
-
-
-def _is_address(value: str) -> bool:
-    return value[:8].lower().startswith(("http://", "https://"))
-
-
-def _base64(uri: str) -> str:
-    head, comma, data = uri.partition(",")
-    if not comma or not head.endswith(";base64"):
-        raise UnsupportedContentError(
-            f"the data URI {uri[:40]!r}… is not base64: write data:image/png;base64,…"
-        )
-    return data
+    return data_of(value) if value.startswith("data:") else value
 
 
 def _fetched(url: str, fetched: Fetched) -> bytes:
@@ -151,114 +133,4 @@ def _addresses(block: Mapping[str, Any]) -> list[str]:
     if kind not in _IMAGE_KINDS and not (kind in _MEDIA_KINDS and _is_playable(block)):
         return []
     value = next(_values(block), None)
-    return [value] if isinstance(value, str) and _is_address(value) else []
-
-
-@dataclass(frozen=True, slots=True)
-class FetchLimits:
-    """Bound a download: size in bytes, time in seconds for each image."""
-
-    max_bytes: int
-    timeout_s: float
-
-
-def fetch_images(urls: Sequence[str], limits: FetchLimits) -> dict[str, bytes]:
-    """Download images, one after the other.
-
-    No key or header of the model's server goes along.
-
-    Raises:
-        UnsupportedContentError: when one cannot be had, is no image, or exceeds a limit.
-    """
-    import httpx  # loaded already wherever a request has been made; not wanted by the import
-
-    images = {}
-    with httpx.Client(**_client_arguments(limits)) as http:
-        # One after the other: a conversation seldom has many.
-        for url in urls:
-            download = _Download(url, limits)
-            try:
-                with http.stream("GET", url) as response:
-                    download.begin(response.status_code, response.headers)
-                    for piece in response.iter_bytes():
-                        download.take(piece)
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                raise download.failed(_reason(error)) from error
-            images[url] = bytes(download.data)
-    return images
-
-
-async def afetch_images(urls: Sequence[str], limits: FetchLimits) -> dict[str, bytes]:
-    """Download images at the same time; as `fetch_images`."""
-    import httpx  # as above
-
-    async def fetch(http: httpx.AsyncClient, url: str) -> bytes:
-        download = _Download(url, limits)
-        try:
-            async with http.stream("GET", url) as response:
-                download.begin(response.status_code, response.headers)
-                async for piece in response.aiter_bytes():
-                    download.take(piece)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise download.failed(_reason(error)) from error
-        return bytes(download.data)
-
-    async with httpx.AsyncClient(**_client_arguments(limits)) as http:
-        tasks = [asyncio.ensure_future(fetch(http, url)) for url in urls]
-        try:
-            return dict(zip(urls, await asyncio.gather(*tasks), strict=True))
-        finally:
-            # The others are of no use once one has failed, and must not outlive the client.
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _reason(error: Exception) -> str:
-    # The timeouts of httpx's async client have no text of their own.
-    said = str(error)
-    return said if said else type(error).__name__
-
-
-def _client_arguments(limits: FetchLimits) -> dict[str, Any]:
-    from ollama_transport.net import ssl_context
-
-    return {
-        "timeout": limits.timeout_s,
-        "follow_redirects": True,
-        "verify": ssl_context(),
-    }
-
-
-class _Download:
-    """Hold one image as it comes, within its limits."""
-
-    def __init__(self, url: str, limits: FetchLimits) -> None:
-        self.data = bytearray()
-        self._url = url
-        self._limits = limits
-        self._deadline = time.monotonic() + limits.timeout_s
-
-    def begin(self, status: int, headers: Mapping[str, str]) -> None:
-        """Take the head of the answer."""
-        # Redirects were followed: what is left is a failure.
-        if status != 200:
-            raise self.failed(f"the server there answered {status}")
-        kind = headers.get("content-type", "")
-        if not kind.startswith(("image/", "application/octet-stream")):
-            raise self.failed(f"that is {kind if kind else 'of no stated type'}, no image")
-
-    def take(self, piece: bytes) -> None:
-        """Take the next bytes."""
-        self.data += piece
-        if len(self.data) > self._limits.max_bytes:
-            raise self.failed(f"it is larger than fetch_max_bytes={self._limits.max_bytes}")
-        # httpx bounds each wait, not their sum: a server that drips would hold us for ever.
-        if time.monotonic() > self._deadline:
-            raise self.failed(f"it took longer than fetch_timeout_s={self._limits.timeout_s:g}")
-
-    def failed(self, why: str) -> UnsupportedContentError:
-        """Return (not raise) the error for this image."""
-        return UnsupportedContentError(
-            f"the image at {self._url[:200]} was not fetched: {why}. Pass its bytes instead."
-        )
+    return [value] if isinstance(value, str) and is_address(value) else []

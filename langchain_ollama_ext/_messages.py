@@ -28,9 +28,9 @@ from langchain_core.messages import (
 )
 
 from langchain_ollama_ext._blocks import Block, Content, read_content, thoughts_of
-from langchain_ollama_ext._media import NO_MEDIA, Fetched
+from langchain_ollama_ext._media import NO_MEDIA
 from ollama_transport import Message, ToolCall, UnsupportedContentError
-from ollama_transport.conversation import ready_history
+from ollama_transport.conversation import Fetched, ready_history
 
 _ROLES = {"developer": "system", "human": "user", "ai": "assistant", "model": "assistant"}
 _PART_SEPARATOR = "\n"

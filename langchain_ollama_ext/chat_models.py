@@ -13,13 +13,7 @@ from langchain_core.runnables import Runnable
 from pydantic import ConfigDict, model_validator
 
 from langchain_ollama_ext._errors import langchain_errors
-from langchain_ollama_ext._media import (
-    NO_MEDIA,
-    FetchLimits,
-    afetch_images,
-    fetch_images,
-    image_addresses,
-)
+from langchain_ollama_ext._media import image_addresses
 from langchain_ollama_ext._messages import read_messages
 from langchain_ollama_ext._params import (
     ChatCall,
@@ -39,6 +33,7 @@ from ollama_transport import (
     ConfigError,
     ShowAnswer,
 )
+from ollama_transport.conversation import afetch_media, fetch_media
 from ollama_transport.settings import set_options
 
 if TYPE_CHECKING:  # loads httpx, which the first call does anyway
@@ -269,7 +264,7 @@ class ChatOllama(SerializedFields, TokenCounting):
     ) -> tuple[ChatRequest, "Client"]:
         call = self._call(messages, stop, arguments)
         urls = self._image_addresses(messages)
-        fetched = fetch_images(urls, self._fetch_limits()) if urls else NO_MEDIA
+        fetched = fetch_media(urls, self.fetch_limits)
         return call.with_messages(read_messages(messages, fetched)), self._sync_client(call)
 
     async def _aprepare(
@@ -280,7 +275,7 @@ class ChatOllama(SerializedFields, TokenCounting):
     ) -> tuple[ChatRequest, "AsyncClient"]:
         call = self._call(messages, stop, arguments)
         urls = self._image_addresses(messages)
-        fetched = await afetch_images(urls, self._fetch_limits()) if urls else NO_MEDIA
+        fetched = await afetch_media(urls, self.fetch_limits)
         return call.with_messages(read_messages(messages, fetched)), self._async_client(call)
 
     def _call(
@@ -298,9 +293,6 @@ class ChatOllama(SerializedFields, TokenCounting):
         if not self.fetch_image_urls:
             return []
         return image_addresses(message.content for message in messages)
-
-    def _fetch_limits(self) -> FetchLimits:
-        return FetchLimits(self.fetch_max_bytes, self.fetch_timeout_s)
 
     def _sync_client(self, call: ChatCall) -> "Client":
         # The model's own clients, one for each way to the server, so that connections are kept.

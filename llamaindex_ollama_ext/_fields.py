@@ -15,6 +15,7 @@ from ollama_transport import (
     ServerFields,
     Think,
 )
+from ollama_transport.conversation import FetchFields
 from ollama_transport.settings import keep_alive as checked_keep_alive
 from ollama_transport.settings import set_options, without_obsolete
 
@@ -25,7 +26,7 @@ SERVER_DECIDES = -1
 """The context window that sends nothing."""
 
 
-class LLMFields(ServerFields, SamplingOptions):
+class LLMFields(ServerFields, SamplingOptions, FetchFields):
     """Hold the fields of `Ollama`: those of llama-index-llms-ollama, and ours."""
 
     model: str | None = Field(
@@ -38,6 +39,11 @@ class LLMFields(ServerFields, SamplingOptions):
         default=SERVER_DECIDES,
         description="Tokens of prompt and answer, sent as num_ctx. -1 or None sends nothing: the "
         "server then takes the Modelfile's num_ctx, or its own default.",
+    )
+    fetch_image_urls: bool = Field(
+        default=True,
+        description="Whether http(s) addresses of images and sounds in messages are downloaded "
+        "and sent along, as LlamaIndex does. Set False where strangers write the messages.",
     )
     prompt_key: str = Field(default="prompt", description="Not used; kept for old configurations.")
     json_mode: bool = Field(default=False, description="Have every answer be a JSON object.")

@@ -1,57 +1,66 @@
 """The data of images and sounds: at hand, from a path of the caller's, or from the web.
 
-Addresses are fetched in async code without blocking the loop, and once for a block's life: the
-history of a chat is sent again with every turn. Nothing of the Ollama server's credentials goes
-along.
+An address is fetched once in a block's life, since the history of a chat is sent again with every
+turn.
 """
 
 import asyncio
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import IOBase
 from pathlib import Path
-from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
 
-import httpx
-from llama_index.core.base.llms.types import AudioBlock, ImageBlock
+from llama_index.core.base.llms.types import ImageBlock
 
 from llamaindex_ollama_ext._blocks import Media, MediaBlock
 from ollama_transport import UnsupportedContentError
-from ollama_transport.net import ssl_context
+from ollama_transport.conversation import (
+    FetchLimits,
+    afetch_media,
+    data_of,
+    fetch_media,
+    is_address,
+)
 
-FETCH_TIMEOUT_S = 60.0
-MAX_BYTES = 64 * 1024 * 1024
-"""Longest image or sound that is fetched."""
-
-# A client for each fetch: addresses are many and seldom the same, and none may see our headers.
-_HOW: dict[str, Any] = {"timeout": FETCH_TIMEOUT_S, "follow_redirects": True}
 _FETCHED: dict[tuple[int, str], bytes] = {}
 
 
-def load_media(blocks: Sequence[MediaBlock]) -> Media:
+def load_media(blocks: Sequence[MediaBlock], limits: FetchLimits | None) -> Media:
     """Return the data of images and sounds, by the ``id`` of their blocks.
 
+    ``limits`` bounds what is fetched from addresses; None fetches nothing.
+
     Raises:
-        UnsupportedContentError: for an address that cannot be fetched, a block without data, or a
-            file that cannot be read.
+        UnsupportedContentError: for an address that is not or cannot be fetched, a block without
+            data, or a file that cannot be read.
     """
     # Blocks of pydantic cannot be keys, and equal ones need not be the same image for ever.
     found = {id(block): _at_hand(block) for block in blocks}
-    missing = [block for block in blocks if found[id(block)] is None]
-    return {**_present(found), **{id(block): _load(block) for block in missing}}
+    missing = _addresses(blocks, found, limits)
+    fetched = {} if limits is None else fetch_media(list(missing.values()), limits)
+    files = {key: _read_file(path) for key, path in _paths(blocks, found).items()}
+    return {**_present(found), **files, **_kept(blocks, missing, fetched)}
 
 
-async def aload_media(blocks: Sequence[MediaBlock]) -> Media:
-    """Do as `load_media`, the addresses all at once."""
+async def aload_media(blocks: Sequence[MediaBlock], limits: FetchLimits | None) -> Media:
+    """Same as `load_media`, without blocking the event loop."""
     found = {id(block): _at_hand(block) for block in blocks}
-    missing = [block for block in blocks if found[id(block)] is None]
-    loaded = await asyncio.gather(*(_aload(block) for block in missing))
-    return {**_present(found), **{id(b): data for b, data in zip(missing, loaded, strict=True)}}
+    missing = _addresses(blocks, found, limits)
+    fetched = {} if limits is None else await afetch_media(list(missing.values()), limits)
+    paths = _paths(blocks, found)
+    files = {key: await asyncio.to_thread(_read_file, path) for key, path in paths.items()}
+    return {**_present(found), **files, **_kept(blocks, missing, fetched)}
 
 
-def _present(found: dict[int, bytes | str | None]) -> dict[int, bytes | str]:
+def _present(found: Mapping[int, bytes | str | None]) -> dict[int, bytes | str]:
     return {key: data for key, data in found.items() if data is not None}
+
+
+def _paths(
+    blocks: Sequence[MediaBlock], found: Mapping[int, bytes | str | None]
+) -> dict[int, Path]:
+    missing = [block for block in blocks if found[id(block)] is None]
+    return {id(block): Path(block.path) for block in missing if block.path is not None}
 
 
 def _at_hand(block: MediaBlock) -> bytes | str | None:
@@ -63,7 +72,7 @@ def _at_hand(block: MediaBlock) -> bytes | str | None:
         return data.decode() if data.isascii() else data
     url = _url(block)
     if block.path is None and url.startswith("data:"):
-        return _data_url(url)
+        return data_of(url)
     return None if block.path is not None else _FETCHED.get((id(block), url))
 
 
@@ -76,62 +85,37 @@ def _read_stream(stream: IOBase) -> bytes:
     return bytes(data)
 
 
-def _data_url(url: str) -> bytes | str:
-    head, _, data = url.partition(",")
-    # Base64 goes to the server as it stands, without being decoded and encoded again.
-    return data if head.endswith(";base64") else unquote_to_bytes(data)
-
-
 def _url(block: MediaBlock) -> str:
     return "" if block.url is None else str(block.url)
 
 
-def _load(block: MediaBlock) -> bytes:
-    if block.path is not None:
-        return _read_file(Path(block.path))
-    url = _checked_url(block)
-    try:
-        with httpx.Client(**_HOW, verify=ssl_context()) as http, http.stream("GET", url) as answer:
-            body = bytearray()
-            for piece in _checked(answer, url).iter_bytes():
-                body += _within_limit(piece, len(body), url)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _unreachable(url, error) from error
-    return _keep(block, url, bytes(body))
+def _addresses(
+    blocks: Sequence[MediaBlock],
+    found: Mapping[int, bytes | str | None],
+    limits: FetchLimits | None,
+) -> dict[int, str]:
+    """Return the addresses to fetch, by the ``id`` of their blocks."""
+    missing = [block for block in blocks if found[id(block)] is None and block.path is None]
+    return {id(block): _checked_url(block, limits) for block in missing}
 
 
-async def _aload(block: MediaBlock) -> bytes:
-    if block.path is not None:
-        return await asyncio.to_thread(_read_file, Path(block.path))
-    url = _checked_url(block)
-    try:
-        async with (
-            httpx.AsyncClient(**_HOW, verify=ssl_context()) as http,
-            http.stream("GET", url) as answer,
-        ):
-            body = bytearray()
-            async for piece in _checked(answer, url).aiter_bytes():
-                body += _within_limit(piece, len(body), url)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _unreachable(url, error) from error
-    return _keep(block, url, bytes(body))
-
-
-def _checked_url(block: MediaBlock) -> str:
+def _checked_url(block: MediaBlock, limits: FetchLimits | None) -> str:
     url = _url(block)
-    # No file: and the like: a message may come from anywhere, this machine's files do not.
-    scheme = urlsplit(url).scheme
-    if scheme in ("http", "https"):
-        return url
-    kind = "sound" if isinstance(block, AudioBlock) else "image"
     if not url:
         raise UnsupportedContentError(
             f"a message has an {type(block).__name__} with nothing in it: give bytes, path or url."
         )
-    raise UnsupportedContentError(
-        f"the {kind} at {url[:80]!r} is not fetched: give an http(s) address or a data URL, or the "
-        "file as `path`."
-    )
+    # No file: and the like: a message may come from anywhere, this machine's files do not.
+    if not is_address(url):
+        raise UnsupportedContentError(
+            f"{url[:80]!r} is not fetched: give an http(s) address or a data URL, or the file as "
+            "`path`."
+        )
+    if limits is None:
+        raise UnsupportedContentError(
+            f"{url[:200]} is an address, and fetch_image_urls is False: pass bytes or base64."
+        )
+    return url
 
 
 def _read_file(path: Path) -> bytes:
@@ -141,31 +125,15 @@ def _read_file(path: Path) -> bytes:
         raise UnsupportedContentError(f"the file of a message cannot be read: {error}.") from error
 
 
-def _checked(response: httpx.Response, url: str) -> httpx.Response:
-    if response.is_success:
-        return response
-    raise UnsupportedContentError(
-        f"what a message names at {url} cannot be fetched: its server answered "
-        f"{response.status_code}. Fetch it yourself and give the bytes."
-    )
-
-
-def _within_limit(piece: bytes, so_far: int, url: str) -> bytes:
-    # While it comes, since a server need not say beforehand how much it is going to send.
-    if so_far + len(piece) <= MAX_BYTES:
-        return piece
-    raise UnsupportedContentError(f"what a message names at {url} is over {MAX_BYTES} bytes long.")
-
-
-def _unreachable(url: str, error: Exception) -> UnsupportedContentError:
-    return UnsupportedContentError(
-        f"what a message names at {url} cannot be fetched: {type(error).__name__}: {error}."
-    )
-
-
-def _keep(block: MediaBlock, url: str, data: bytes) -> bytes:
-    key = (id(block), url)
-    _FETCHED[key] = data
-    # At the end of the process there is nothing left to tidy up.
-    weakref.finalize(block, _FETCHED.pop, key, None).atexit = False
-    return data
+def _kept(
+    blocks: Sequence[MediaBlock], missing: Mapping[int, str], fetched: Mapping[str, bytes]
+) -> dict[int, bytes]:
+    """Return what was fetched by the ``id`` of its block, and keep it as long as the block."""
+    kept = {}
+    for block in blocks:
+        if id(block) in missing:
+            url = missing[id(block)]
+            kept[id(block)] = _FETCHED[id(block), url] = fetched[url]
+            # At the end of the process there is nothing left to tidy up.
+            weakref.finalize(block, _FETCHED.pop, (id(block), url), None).atexit = False
+    return kept

@@ -49,6 +49,7 @@ from ollama_transport import (
     KeepAlive,
     Think,
 )
+from ollama_transport.conversation import FetchLimits
 
 
 class Ollama(LLMFields, StructuredOutputs):
@@ -279,11 +280,14 @@ class Ollama(LLMFields, StructuredOutputs):
         request = await self._acompletion_request(prompt, formatted, kwargs)
         return self._acompletion_stream(request)
 
+    def _fetches(self) -> FetchLimits | None:
+        return self.fetch_limits if self.fetch_image_urls else None
+
     def _chat_request(self, messages: Sequence[ChatMessage], call: dict[str, Any]) -> ChatRequest:
         # The arguments first: nothing is fetched for a call that cannot be made.
         fields = chat_fields(self._defaults(), call)
         check_messages(messages)
-        media = load_media(media_blocks(messages))
+        media = load_media(media_blocks(messages), self._fetches())
         return ChatRequest(messages=to_messages(messages, media), **fields)
 
     async def _achat_request(
@@ -291,7 +295,7 @@ class Ollama(LLMFields, StructuredOutputs):
     ) -> ChatRequest:
         fields = chat_fields(self._defaults(), call)
         check_messages(messages)
-        media = await aload_media(media_blocks(messages))
+        media = await aload_media(media_blocks(messages), self._fetches())
         return ChatRequest(messages=to_messages(messages, media), **fields)
 
     def _chat_stream(self, request: ChatRequest) -> ChatResponseGen:
@@ -313,7 +317,7 @@ class Ollama(LLMFields, StructuredOutputs):
     ) -> GenerateRequest:
         fields = self._completion_fields(prompt, formatted, call)
         blocks = image_blocks(fields.pop("images"))
-        media = load_media(blocks)
+        media = load_media(blocks, self._fetches())
         return GenerateRequest(images=[media[id(block)] for block in blocks], **fields)
 
     async def _acompletion_request(
@@ -321,7 +325,7 @@ class Ollama(LLMFields, StructuredOutputs):
     ) -> GenerateRequest:
         fields = self._completion_fields(prompt, formatted, call)
         blocks = image_blocks(fields.pop("images"))
-        media = await aload_media(blocks)
+        media = await aload_media(blocks, self._fetches())
         return GenerateRequest(images=[media[id(block)] for block in blocks], **fields)
 
     def _completion_fields(

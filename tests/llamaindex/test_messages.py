@@ -31,15 +31,18 @@ from llamaindex_ollama_ext._blocks import media_blocks
 from llamaindex_ollama_ext._media import load_media
 from llamaindex_ollama_ext._messages import to_messages
 from ollama_transport import Message, UnsupportedContentError
+from ollama_transport.conversation import FetchLimits
 from ollama_transport.wire.native.messages import write_message
 
 PNG = b"\x89PNG\r\n\x1a\n and so on"
 PNG_64 = base64.b64encode(PNG).decode()
 WAV = b"RIFF\x00\x00\x00\x00WAVEfmt "
 
+LIMITS = FetchLimits(max_bytes=1_000_000, timeout_s=5)
+
 
 def sent(*messages: ChatMessage) -> list[Message]:
-    return to_messages(messages, load_media(media_blocks(messages)))
+    return to_messages(messages, load_media(media_blocks(messages), LIMITS))
 
 
 def on_the_wire(*messages: ChatMessage) -> list[dict[str, Any]]:

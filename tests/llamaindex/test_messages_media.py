@@ -13,6 +13,7 @@ from llama_ways import Way
 from llamaindex_ollama_ext import Ollama, _media
 from ollama_ext.embedded import EmbeddedOllama, Gate, Reply
 from ollama_transport import UnsupportedContentError
+from ollama_transport.conversation import FetchLimits
 
 Make = Callable[..., Ollama]
 PNG = b"\x89PNG\r\n\x1a\n and so on"
@@ -68,7 +69,7 @@ def test_what_was_fetched_goes_with_the_message(server: EmbeddedOllama) -> None:
     """D14: the data is kept for the life of the block, and no longer."""
     server.script("GET", "/cat.png", Reply.raw(PNG))
     block = picture(server)
-    assert _media.load_media([block]) == {id(block): PNG}
+    assert _media.load_media([block], FetchLimits(1000, 5)) == {id(block): PNG}
     key = (id(block), str(block.url))
     assert key in _media._FETCHED
     del block
@@ -80,18 +81,20 @@ def test_what_was_fetched_goes_with_the_message(server: EmbeddedOllama) -> None:
     ("reply", "words"),
     [
         (Reply.error(404, "no cat"), "answered 404"),
-        (Reply.hang_up(), "cannot be fetched"),
-        (Reply.raw(chunks=[b"x" * 11] * 2), "over 20 bytes"),
+        (Reply.hang_up(), "was not fetched"),
+        (Reply.raw(chunks=[b"x" * 11] * 2), "larger than fetch_max_bytes=20"),
     ],
 )
 def test_what_cannot_be_fetched_is_named(
-    server: EmbeddedOllama, way: Way, reply: Reply, words: str, monkeypatch: pytest.MonkeyPatch
+    server: EmbeddedOllama, way: Way, reply: Reply, words: str
 ) -> None:
     """D14: an image that does not come is an error that names the address; nothing is sent."""
-    monkeypatch.setattr(_media, "MAX_BYTES", 20)
     server.script("GET", "/cat.png", reply)
     with pytest.raises(UnsupportedContentError, match=words) as caught:
-        way.chat(Ollama("demo-vision", server.url), [ChatMessage(blocks=[picture(server)])])
+        way.chat(
+            Ollama("demo-vision", server.url, fetch_max_bytes=20),
+            [ChatMessage(blocks=[picture(server)])],
+        )
     assert "/cat.png" in str(caught.value)
     assert asked(server, "/api/chat") == []
 

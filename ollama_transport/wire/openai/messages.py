@@ -7,20 +7,11 @@ from typing import Any
 
 from ollama_transport.errors import UnsupportedContentError
 from ollama_transport.wire.body import Base64, image_data
+from ollama_transport.wire.media_types import mime_of_bytes
 from ollama_transport.wire.messages import Message, ToolCall
 
-_STARTS = (
-    (b"\x89PNG", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"GIF8", "image/gif"),
-    (b"ID3", "audio/mp3"),
-    (b"\xff\xfb", "audio/mp3"),
-    (b"\xff\xf3", "audio/mp3"),
-    (b"\xff\xf2", "audio/mp3"),
-)
-_RIFF_KINDS = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
 _HEAD_CHARACTERS = 16
-"""So much base64 holds the twelve bytes by which every kind is known."""
+"""Characters of base64 that hold the twelve bytes by which every kind is known."""
 
 
 def write_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
@@ -98,7 +89,7 @@ def media_part(media: bytes | str) -> dict[str, Any]:
             data URI names it; and for text that is no base64.
     """
     data = image_data(media).data
-    mime = _mime_of(data)
+    mime = mime_of_bytes(_head(data))
     mime = _declared(media) if mime is None else mime
     if mime is None:
         raise UnsupportedContentError(
@@ -115,13 +106,6 @@ def media_part(media: bytes | str) -> dict[str, Any]:
 def _head(data: bytes) -> bytes:
     whole = min(_HEAD_CHARACTERS, len(data) // 4 * 4)
     return b64decode(data[:whole])
-
-
-def _mime_of(data: bytes) -> str | None:
-    head = _head(data)
-    if head.startswith(b"RIFF"):
-        return _RIFF_KINDS.get(head[8:12])
-    return next((mime for start, mime in _STARTS if head.startswith(start)), None)
 
 
 def _declared(media: bytes | str) -> str | None:

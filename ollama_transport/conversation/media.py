@@ -1,0 +1,189 @@
+"""Images and sounds that messages name by address: one fetcher, within named limits.
+
+Whoever writes a message chooses what this machine fetches. Therefore only http(s) is followed,
+only images and audio are taken, size and time are bounded, nothing of the model server's
+credentials goes along, and a public address cannot lead to a private one by a redirect.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes, urljoin, urlsplit
+
+from pydantic import BaseModel, Field
+
+from ollama_transport.concurrency.tasks import map_tasks
+from ollama_transport.errors import UnsupportedContentError
+from ollama_transport.wire.media_types import mime_of_bytes
+
+if TYPE_CHECKING:
+    import httpx
+
+MAX_REDIRECTS = 5
+"""Redirects that are followed for one address."""
+
+FETCHES_AT_ONCE = 4
+"""Downloads of one conversation that run at the same time."""
+
+_UNSTATED = ("", "application/octet-stream", "binary/octet-stream")
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLimits:
+    """The bounds of a download: size in bytes, time in seconds for each address."""
+
+    max_bytes: int
+    timeout_s: float
+
+
+class FetchFields(BaseModel):
+    """Fields of a model class that say whether and how addresses in messages are fetched."""
+
+    fetch_image_urls: bool = Field(
+        default=False,
+        description="Whether http(s) addresses of images and sounds in messages are downloaded "
+        "and sent along. Whoever writes the messages then chooses what this machine fetches.",
+    )
+    fetch_max_bytes: int = Field(
+        default=20 * 1024 * 1024, ge=1, description="Largest image to download, in bytes."
+    )
+    fetch_timeout_s: float = Field(
+        default=20.0, gt=0, description="Longest time for the download of an image, in seconds."
+    )
+
+    @property
+    def fetch_limits(self) -> FetchLimits:
+        """Return the bounds of a download."""
+        return FetchLimits(self.fetch_max_bytes, self.fetch_timeout_s)
+
+
+def fetch_media(urls: Sequence[str], limits: FetchLimits) -> dict[str, bytes]:
+    """Return images and sounds by their addresses.
+
+    Same as `afetch_media`, in a thread with an event loop of its own, so that the deadline holds
+    whatever the other server does, and a caller on an event loop can use it.
+
+    Raises:
+        UnsupportedContentError: for an address that cannot be had, is neither image nor audio, or
+            exceeds a limit.
+    """
+    if not urls:
+        return {}
+    with ThreadPoolExecutor(1, thread_name_prefix="ollama-ext-fetch") as thread:
+        return thread.submit(lambda: asyncio.run(afetch_media(urls, limits))).result()
+
+
+async def afetch_media(urls: Sequence[str], limits: FetchLimits) -> dict[str, bytes]:
+    """Return images and sounds by their addresses, a few at a time.
+
+    Raises:
+        UnsupportedContentError: see `fetch_media`.
+    """
+    # Here: an import of the adapters need not load httpx.
+    import httpx
+
+    from ollama_transport.net.pool import ssl_context
+
+    if not urls:
+        return {}
+    # A client for each call: addresses are many and seldom the same, and none sees our headers.
+    async with httpx.AsyncClient(timeout=limits.timeout_s, verify=ssl_context()) as http:
+
+        async def fetch(url: str) -> bytes:
+            try:
+                async with asyncio.timeout(limits.timeout_s):
+                    return await _fetch(http, url, limits)
+            except TimeoutError:
+                why = f"it took longer than fetch_timeout_s={limits.timeout_s:g}"
+            except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+                why = str(error) if str(error) else type(error).__name__
+            # Outside, since the cause holds a live request and says nothing more.
+            raise refused(url, why)
+
+        unique = list(dict.fromkeys(urls))
+        found = await map_tasks(fetch, unique, FETCHES_AT_ONCE)
+    return dict(zip(unique, found, strict=True))
+
+
+async def _fetch(http: "httpx.AsyncClient", url: str, limits: FetchLimits) -> bytes:
+    may_be_private = await _is_private(url)
+    at = url
+    for _ in range(MAX_REDIRECTS + 1):
+        async with http.stream("GET", at) as response:
+            if not response.has_redirect_location:
+                return await _read(response, url, limits)
+            at = urljoin(at, response.headers["location"])
+        if not is_address(at):
+            raise refused(url, f"it leads to {shown(at)}, which is no http(s) address")
+        if not may_be_private and await _is_private(at):
+            raise refused(url, f"it leads to {shown(at)}, inside a private network")
+    raise refused(url, f"it was redirected more than {MAX_REDIRECTS} times")
+
+
+async def _read(response: "httpx.Response", url: str, limits: FetchLimits) -> bytes:
+    if response.status_code != 200:
+        raise refused(url, f"the server there answered {response.status_code}")
+    data = bytearray()
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not kind.startswith(("image/", "audio/")) and kind not in _UNSTATED:
+        raise refused(url, f"it is {kind}, which is neither image nor audio")
+    async for piece in response.aiter_bytes():
+        data += piece
+        # While it comes, since a server need not say beforehand how much it is going to send.
+        if len(data) > limits.max_bytes:
+            raise refused(url, f"it is larger than fetch_max_bytes={limits.max_bytes}")
+    if kind in _UNSTATED and mime_of_bytes(bytes(data[:16])) is None:
+        raise refused(url, "its server states no type, and it begins like no image or audio")
+    return bytes(data)
+
+
+async def _is_private(url: str) -> bool:
+    """Tell whether an address is, or resolves to, one outside the public internet."""
+    host = urlsplit(url).hostname
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return False  # the request itself says that the name leads nowhere
+    addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+    return any(not address.is_global for address in addresses)
+
+
+def is_address(value: str) -> bool:
+    """Tell whether a text is an http(s) address."""
+    return value[:8].lower().startswith(("http://", "https://"))
+
+
+def shown(url: str) -> str:
+    """Return an address for a message: without credentials and query, of bounded length."""
+    parts = urlsplit(url[:2000])
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:200]
+
+
+def refused(url: str, why: str) -> UnsupportedContentError:
+    """Return (not raise) the error for an address that is not sent."""
+    return UnsupportedContentError(
+        f"{shown(url)} was not fetched: {why}. Download it yourself and pass its bytes."
+    )
+
+
+def data_of(uri: str) -> bytes | str:
+    """Return the content of a data URI: bytes, or the URI itself where that is base64 already.
+
+    Raises:
+        UnsupportedContentError: for a data URI without a comma.
+    """
+    head, comma, data = uri.partition(",")
+    if not comma:
+        raise UnsupportedContentError(
+            f"the data URI {uri[:40]!r} holds no data: write data:image/png;base64,…"
+        )
+    # Kept whole: the wire takes its head off, and reads the type where no byte tells it.
+    return uri if head.lower().endswith(";base64") else unquote_to_bytes(data)
+
+
+Fetched = Mapping[str, bytes]
+"""Images and sounds by the address they came from."""
