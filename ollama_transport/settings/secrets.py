@@ -2,6 +2,7 @@
 
 import logging
 import re
+from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ SECRET_KWARGS = frozenset({"auth", "cert", "cookies", "headers", "mounts", "para
 """Arguments of httpx that may hold a secret."""
 
 HIDDEN = "***"
+_WORD = re.compile(r"[^\s;,=]{3,}")
+_SCHEMES = frozenset({"Basic", "Bearer", "Digest", "Token"})
 _SHORTEST_HIDDEN = 3
 """A shorter text stands in too many others."""
 
@@ -55,11 +58,23 @@ def secrets_of(error: BaseException) -> set[str]:
     if request is None:
         return set()
     headers = [value for name, value in request.headers.items() if is_secret_header(name)]
-    # "Bearer KEY": a text may have the key alone.
-    words = [word for value in headers for word in value.split()[1:]]
+    # "Bearer KEY", "sid=KEY; path=/": a text may have the key alone.
+    words = [word for value in headers for word in _WORD.findall(value) if word not in _SCHEMES]
+    words += [word for value in headers for word in _basic(value)]
     query = [value for _, value in request.url.params.multi_items()]
     userinfo = [request.url.username, request.url.password]
     return {text for text in (*headers, *words, *query, *userinfo) if text}
+
+
+def _basic(value: str) -> list[str]:
+    """Return user and password out of a header of Basic auth; nothing for others."""
+    scheme, _, encoded = value.partition(" ")
+    if scheme.lower() != "basic":
+        return []
+    try:
+        return b64decode(encoded).decode("utf-8", "replace").split(":", 1)
+    except ValueError:
+        return []
 
 
 class _UrlFilter(logging.Filter):
