@@ -25,7 +25,7 @@ from ollama_transport.errors import (
 from ollama_transport.net.errors import reading
 from ollama_transport.net.pool import Pool, acquire
 from ollama_transport.net.redirects import advice
-from ollama_transport.net.standing import ONCE_EXTENSION
+from ollama_transport.net.standing import BODY_EXTENSION, ONCE_EXTENSION
 from ollama_transport.settings.client_settings import (
     Api,
     ClientKwargs,
@@ -251,6 +251,12 @@ class BaseClient(Generic[H]):
         if call.reader is None:
             raise ConfigError(f"{call.path} does not stream: send the call instead.")
         return call.reader()
+
+    def give_up(self, response: httpx.Response) -> None:
+        """Have the connection of an answer closed that does not end where it should."""
+        body = response.extensions.get(BODY_EXTENSION)
+        if body is not None:  # of our own connections
+            body.has_surplus = True
 
     def pool(self) -> Pool:
         """Return the connections, shared with clients of equal settings; made on first need."""

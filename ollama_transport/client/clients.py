@@ -70,6 +70,9 @@ class Client(BaseClient[httpx.Client], Endpoints):
                                 if call.count is not None and self.wants_count(call, line):
                                     line = self._counted(call, line, reader.received)
                                 yield account.noted(line)
+                            if reader.has_surplus:
+                                self.give_up(response)
+                                break
                         for line in reader.finish():
                             if self.wants_count(call, line):
                                 line = self._counted(call, line, reader.received)
@@ -231,6 +234,9 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
                                 if call.count is not None and self.wants_count(call, line):
                                     line = await self._counted(call, line, reader.received)
                                 yield account.noted(line)
+                            if reader.has_surplus:
+                                self.give_up(response)
+                                break
                         for line in reader.finish():
                             if self.wants_count(call, line):
                                 line = await self._counted(call, line, reader.received)

@@ -14,7 +14,7 @@ import httpcore
 import httpx
 
 from ollama_transport.net.http11 import Exchange, Head
-from ollama_transport.net.standing import Standing
+from ollama_transport.net.standing import BODY_EXTENSION, Standing
 from ollama_transport.net.streams import LoopStream, SocketStream
 
 JOINED_BYTES = 16 * 1024
@@ -51,7 +51,10 @@ class Connection(Standing[SocketStream], httpcore.ConnectionInterface):
             raise
         content = _Content(self, stream, head, timeouts.get("read"))
         return httpcore.Response(
-            head.status, headers=head.headers, content=content, extensions=head.extensions
+            head.status,
+            headers=head.headers,
+            content=content,
+            extensions={**head.extensions, BODY_EXTENSION: head.body},
         )
 
     def _answered(
@@ -189,7 +192,10 @@ class AsyncConnection(Standing[LoopStream], httpcore.AsyncConnectionInterface):
             raise
         content = _AsyncContent(self, stream, head, timeouts.get("read"))
         return httpcore.Response(
-            head.status, headers=head.headers, content=content, extensions=head.extensions
+            head.status,
+            headers=head.headers,
+            content=content,
+            extensions={**head.extensions, BODY_EXTENSION: head.body},
         )
 
     async def _answered(

@@ -10,6 +10,9 @@ import httpcore
 from ollama_transport.net.http11 import Exchange
 from ollama_transport.net.streams import LoopStream, SocketStream
 
+BODY_EXTENSION = "ollama_transport.body"
+"""Name of the extension of a response that holds its `Body`."""
+
 ONCE_EXTENSION = "ollama_transport.once"
 """Name of the extension of a request that must not arrive twice."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from ollama_transport.errors import OllamaError, ProtocolError, StreamTruncatedError
-from ollama_transport.wire.decoders import Decoder, FailureLast, NDJSONDecoder
+from ollama_transport.wire.decoders import FailureLast, NDJSONDecoder
 from ollama_transport.wire.error_map import stream_failure
 
 T = TypeVar("T")
@@ -14,6 +14,10 @@ T = TypeVar("T")
 
 class Reader(Protocol[T]):
     """Be the memory of one stream: bytes in, typed lines out; made anew for each stream."""
+
+    @property
+    def has_surplus(self) -> bool:
+        """Tell whether more came than the answer has; it is no part of any line."""
 
     def feed(self, data: bytes) -> list[T]:
         """Take bytes of any size and return the lines completed by them."""
@@ -106,17 +110,26 @@ class LineReader(Generic[T]):
     ) -> None:
         self._read = read
         self._is_last = is_last
-        self._decoder: Decoder = NDJSONDecoder()
+        self.has_surplus = False
+        self._decoder = NDJSONDecoder()
         self._received: list[T] = []
         self._complete = False
         self._order = FailureLast()
 
     def feed(self, data: bytes) -> list[T]:
         """Take bytes of any size and return the lines completed by them."""
-        return self._order.each(self._decoder.feed(data), self._take)
+        if self._complete:
+            self.has_surplus = self.has_surplus or bool(data.strip())
+            return []
+        lines = self._order.each(self._decoder.feed(data), self._take)
+        if self.complete:
+            self.has_surplus = self._order.is_pending or self._decoder.has_rest
+        return lines
 
     def finish(self) -> list[T]:
         """Take the end of the stream and return what it completes."""
+        if self._complete:
+            return []
         self.feed(b"")  # a failure that was held back is no cut
         try:
             objects = self._decoder.finish()
@@ -126,7 +139,7 @@ class LineReader(Generic[T]):
             # The rest of a line: the connection was cut inside it.
             raise truncated(self.received) from error
         lines = self._order.each(objects, self._take)
-        if not self._complete:
+        if not self.complete:
             raise truncated(self.received)
         return lines
 
@@ -141,6 +154,8 @@ class LineReader(Generic[T]):
         return self._complete
 
     def _take(self, raw: dict[str, Any]) -> T:
+        if self._complete:
+            raise ProtocolError("a line came after the last one")  # held back, and never raised
         # After the first line the status is 200 whatever happens (wire reference 7.4).
         if raw.get("error") is not None:
             raise stream_failure(raw, received=self.received)
@@ -182,6 +197,11 @@ class _ShapedReader(Generic[T]):
     def received(self) -> tuple[Any, ...]:
         """Return the lines that came so far, as they came."""
         return self._reader.received
+
+    @property
+    def has_surplus(self) -> bool:
+        """Tell whether more came than the answer has."""
+        return self._reader.has_surplus
 
     @property
     def complete(self) -> bool:

@@ -111,6 +111,10 @@ class _EstimatingReader(Generic[Line]):
         return self._reader.received
 
     @property
+    def has_surplus(self) -> bool:
+        return self._reader.has_surplus
+
+    @property
     def complete(self) -> bool:
         return self._reader.complete
 

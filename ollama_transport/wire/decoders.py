@@ -58,6 +58,11 @@ class NDJSONDecoder:
         lines = (line for line in self._lines.feed(data) if line and not line.isspace())
         return self._order.each(lines, parse_object)
 
+    @property
+    def has_rest(self) -> bool:
+        """Tell whether more came than the objects that were returned."""
+        return self._order.is_pending or self._lines.has_rest
+
     def finish(self) -> list[dict[str, Any]]:
         """Return the object of a last line without a newline, if that is one."""
         rest = self._lines.take()
@@ -69,7 +74,7 @@ class SSEDecoder:
 
     Lines end in LF, CRLF or CR; comments and other fields than ``data`` are passed over, but for
     errors: a field ``error`` and a bare JSON object are read as well. ``data: [DONE]`` sets
-    ``finished`` and yields nothing (wire reference 10.1).
+    ``finished`` and yields nothing (wire reference 10.1); what follows it sets ``has_rest``.
 
     Raises:
         ProtocolError: as NDJSONDecoder; the limit holds for a line and for an event's data.
@@ -77,6 +82,7 @@ class SSEDecoder:
 
     def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
         self.finished = False
+        self.has_rest = False
         self._lines = _Lines(max_line_bytes)
         self._order = FailureLast()
         self._data = _Lines(max_line_bytes)
@@ -97,7 +103,9 @@ class SSEDecoder:
 
     def _events(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         for line in lines:
-            if line.startswith(b"data:"):
+            if self.finished:
+                self.has_rest = self.has_rest or bool(line.strip())
+            elif line.startswith(b"data:"):
                 # One space after the colon is syntax; any other belongs to the data.
                 self._add(line[5:].removeprefix(b" "))
             elif line.startswith(b"error:"):
@@ -149,6 +157,11 @@ class _Lines:
                 f"a line of the answer is longer than {self._max} bytes; it starts {start!r}",
                 line=start,
             )
+
+    @property
+    def has_rest(self) -> bool:
+        """Tell whether an unfinished line is kept that is not blank."""
+        return any(piece.strip() for piece in self._pieces)
 
     def take(self) -> bytes:
         """Return what is kept, and keep nothing."""

@@ -39,6 +39,7 @@ class EventReader(ABC, Generic[Line]):
     """
 
     def __init__(self) -> None:
+        self.has_surplus = False
         self._decoder = SSEDecoder()
         self._received: list[Line] = []
         self._usage: Usage | None = None
@@ -63,13 +64,18 @@ class EventReader(ABC, Generic[Line]):
         """Take bytes of any size and return the lines completed by them."""
         # Whatever follows [DONE] is no part of the answer.
         if self._is_over:
+            self.has_surplus = self.has_surplus or bool(data.strip())
             return []
         lines = self._take_all(self._decoder.feed(data))
-        is_over = self._decoder.finished and not self._order.is_pending
-        return lines + self._close() if is_over else lines
+        if not self._decoder.finished or self._order.is_pending:
+            return lines
+        self.has_surplus = self._decoder.has_rest
+        return lines + self._close()
 
     def finish(self) -> list[Line]:
         """Take the end of the stream and return what it completes."""
+        if self._is_over:
+            return []
         self.feed(b"")  # a failure that was held back is no cut
         try:
             objects = self._decoder.finish()
