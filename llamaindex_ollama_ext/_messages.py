@@ -132,5 +132,5 @@ def _parsed(arguments: Mapping[str, Any] | str) -> Any:
         return arguments
     try:
         return json.loads(arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         return arguments

@@ -129,11 +129,25 @@ class ErrorResponse:
         return json.loads(self.text)
 
 
+MAX_WAIT_DIGITS = 15
+"""A ``Retry-After`` of more digits is none: no clock reads it."""
+
+_SHOWN_CHARACTERS = 80
+
+
+def brief(value: object) -> str:
+    """Return the beginning of a value of a server's as Python writes it."""
+    try:
+        return repr(value)[:_SHOWN_CHARACTERS]
+    except RecursionError:
+        return f"a {type(value).__name__} nested too deeply"
+
+
 def _http_date(text: str) -> datetime | None:
     try:
         found = parsedate_to_datetime(text)
-    except ValueError:
-        return None
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None  # what Python raises depends on which part is odd
     # A zone of -0000 gives a time without one; HTTP dates are GMT.
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
@@ -187,14 +201,15 @@ class StatusError(OllamaError):
         A date there is counted from the answer's own ``Date``, or else from now.
         """
         text = self.headers.get("retry-after", "")
-        try:
-            # Seconds, or else a date (RFC 9110, 10.2.3).
-            return max(0.0, float(text))
-        except ValueError:
-            until, sent = _http_date(text), _http_date(self.headers.get("date", ""))
+        # Seconds, or else a date (RFC 9110, 10.2.3); some servers send parts of seconds.
+        whole, _, part = text.strip().partition(".")
+        if (whole + part).isascii() and (whole + part).isdigit():
+            return float(text) if len(text) <= MAX_WAIT_DIGITS else None
+        until = _http_date(text)
         if until is None:
             return None
-        return max(0.0, (until - (sent or datetime.now(UTC))).total_seconds())
+        sent = _http_date(self.headers.get("date", ""))
+        return max(0.0, (until - (datetime.now(UTC) if sent is None else sent)).total_seconds())
 
 
 class AuthenticationError(StatusError):

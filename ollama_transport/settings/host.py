@@ -30,6 +30,8 @@ ACCEPTED_HOSTS = (
 
 Wire = Literal["native", "openai"]
 
+_MAX_NAME, _MAX_LABEL = 253, 63  # RFC 1035, section 2.3.4
+_MAX_PORT_DIGITS = 20  # leading zeros included; Python reads no number of thousands
 _SCHEMES = {"http": 80, "https": 443}
 # Else `http:/host` would be a host named http, with a path.
 _LACKS_COLON_SLASHES = re.compile(r"^https?(?::/|//)", re.IGNORECASE)
@@ -132,9 +134,14 @@ def _split_port(text: str, whole: str) -> tuple[str, int | None]:
     if not port:
         return host, None
     # Ollama would take its default port in silence here (wire reference 8.4).
-    if not (port.isascii() and port.isdigit() and 0 < int(port) <= 65535):
+    if not _is_port(port):
         raise _not_understood(whole, "port", port)
     return host, int(port)
+
+
+def _is_port(text: str) -> bool:
+    is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_PORT_DIGITS
+    return is_number and 0 < int(text) <= 65535
 
 
 def _connectable(host: str, whole: str) -> str:
@@ -144,8 +151,23 @@ def _connectable(host: str, whole: str) -> str:
         raise _not_understood(whole, "host", host)
     if host.startswith("["):
         return _connectable_ipv6(host, whole)
+    _check_name(host, whole)
     # A server may listen there, but Windows cannot connect to it (wire reference 8.4).
     return DEFAULT_HOST if host == "0.0.0.0" else host.lower()
+
+
+def _check_name(host: str, whole: str) -> None:
+    """Refuse what cannot be looked up: names are made of labels of 1 to 63 characters."""
+    labels = host.removesuffix(".").split(".")
+    if len(host) > _MAX_NAME or not all(0 < len(label) <= _MAX_LABEL for label in labels):
+        raise _not_understood(whole, "host", host)
+    if host.lower().startswith("xn--"):
+        import idna  # httpx's own; only names in another alphabet need it
+
+        try:
+            idna.decode(host)  # httpx reads it so with each request
+        except UnicodeError as error:
+            raise _not_understood(whole, "host", host) from error
 
 
 def _connectable_ipv6(host: str, whole: str) -> str:
@@ -186,7 +208,7 @@ def endpoint_from_env(environ: Mapping[str, str]) -> Endpoint:
         ConfigError: for either, when it cannot be understood.
     """
     port = environ.get("OLLAMA_PORT", "").strip().strip("\"'").strip()
-    if port and not (port.isascii() and port.isdigit() and 0 < int(port) <= 65535):
+    if port and not _is_port(port):
         raise ConfigError(f"OLLAMA_PORT is {port!r}: give a number from 1 to 65535.")
     return parse_host(environ.get("OLLAMA_HOST", ""), default_port=int(port) if port else None)
 

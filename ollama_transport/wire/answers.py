@@ -1,6 +1,5 @@
 """What servers answer, typed; the object as it came is kept in ``raw``, so nothing is lost."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,7 +16,8 @@ from pydantic import (
 # pydantic exports this from its root only since 2.10.4.
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
-from ollama_transport.errors import ProtocolError
+from ollama_transport.errors import ProtocolError, brief
+from ollama_transport.wire.checks import check_context, check_logprobs, whole_number
 from ollama_transport.wire.messages import (
     Message,
     ToolCall,
@@ -78,10 +78,10 @@ class ChatLine:
             _text(raw, "model"),
             created_at,
             done,
-            raw.get("done_reason"),
+            _reason(raw),
             # Metrics stand on the last line alone (wire reference 3.2).
             Usage.from_native(raw) if done else None,
-            raw.get("logprobs"),
+            check_logprobs(raw.get("logprobs")),
             (),
             raw,
         )
@@ -118,10 +118,10 @@ class GenerateLine:
             model=_text(raw, "model"),
             created_at=_text(raw, "created_at"),
             done=done,
-            done_reason=raw.get("done_reason"),
-            context=raw.get("context"),
+            done_reason=_reason(raw),
+            context=check_context(raw.get("context")),
             usage=Usage.from_native(raw) if done else None,
-            logprobs=raw.get("logprobs"),
+            logprobs=check_logprobs(raw.get("logprobs")),
             raw=raw,
         )
 
@@ -156,6 +156,11 @@ def _vectors(value: object) -> list[list[float]]:
     if not isinstance(value, list) or not all(isinstance(vector, list) for vector in value):
         raise ProtocolError("the answer holds no list of vectors under `embeddings`")
     return value
+
+
+def _reason(raw: Mapping[str, Any]) -> str | None:
+    value = raw.get("done_reason")
+    return value if isinstance(value, str) else None
 
 
 def _text(raw: Mapping[str, Any], key: str) -> str:
@@ -201,7 +206,7 @@ class Answer(BaseModel):
 
 
 def _start(raw: Mapping[str, Any]) -> bytes:
-    return json.dumps(raw)[:80].encode()
+    return brief(dict(raw)).encode("utf-8", "replace")
 
 
 class ModelDetails(Answer):
@@ -333,15 +338,15 @@ class ShowAnswer(Answer):
         # Text in columns, its lines in random order (wire reference 9).
         for line in (self.parameters or "").splitlines():
             name, _, value = line.partition(" ")
-            if name == "num_ctx" and value.strip().isdigit():
-                return int(value)
+            if name == "num_ctx" and (count := whole_number(value.strip())) is not None:
+                return count
         return None
 
     def _architecture_fact(self, name: str) -> int | None:
         facts = self.model_info if self.model_info is not None else {}
         # The keys begin with the architecture, as in llama.context_length (wire reference 9).
         value = facts.get(f"{facts.get('general.architecture')}.{name}")
-        return value if isinstance(value, int) else None
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 class Version(Answer):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from ollama_transport.errors import ProtocolError
+from ollama_transport.errors import ProtocolError, brief
 from ollama_transport.wire.answers import ChatLine, Embeddings, GenerateLine
 from ollama_transport.wire.calls import Call, Reader
 from ollama_transport.wire.messages import ToolCall, ToolCallDelta
@@ -172,7 +172,7 @@ def read_count(raw: Mapping[str, Any]) -> int:
         return count
     if isinstance(tokens, list):
         return len(tokens)
-    raise ProtocolError(f"the server's count of tokens is none: {dict(raw)!r:.80}")
+    raise ProtocolError(f"the server's count of tokens is none: {brief(raw)}")
 
 
 Count = Callable[[Sequence[Any]], Counting]

@@ -147,7 +147,7 @@ class CallShaper:
     def _call(self, created_at: str, head: "Head") -> ToolCall | None:
         try:
             whole = json.loads(self._text)
-        except ValueError:
+        except (ValueError, RecursionError):
             if head.end is None or head.name is None:
                 return None
             # The answer was cut inside the arguments: they are kept as the text they are.

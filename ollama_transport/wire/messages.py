@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ollama_transport.errors import ProtocolError
+from ollama_transport.errors import ProtocolError, brief
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +72,21 @@ def read_message(raw: object) -> Message:
     if raw is None:
         return Message("assistant")
     if not isinstance(raw, Mapping):
-        raise ProtocolError(f"the answer's message is no object: {raw!r:.80}")
-    role = raw.get("role") or "assistant"  # some servers send an empty role: it means this one
+        raise ProtocolError(f"the answer's message is no object: {brief(raw)}")
+    role = raw.get("role")
     content = raw.get("content")
     # Nearly every line of a stream is this: looking for what else there could be takes longer.
-    if len(raw) == 2 and isinstance(content, str) and "role" in raw:
+    if len(raw) == 2 and isinstance(content, str) and isinstance(role, str) and role:
         return Message(role, content)
     return Message(
-        role=role,
+        # Some servers send an empty role: it means this one.
+        role=text_of(raw, "role") or "assistant",
         content=text_of(raw, "content"),
         thinking=text_of(raw, "thinking"),
         images=_images(raw.get("images")),
         tool_calls=read_tool_calls(raw.get("tool_calls")),
-        tool_name=raw.get("tool_name"),
-        tool_call_id=raw.get("tool_call_id"),
+        tool_name=_text_or_none(raw.get("tool_name")),
+        tool_call_id=_text_or_none(raw.get("tool_call_id")),
         extra={} if raw.keys() <= _KNOWN else {k: v for k, v in raw.items() if k not in _KNOWN},
     )
 
@@ -101,12 +102,20 @@ def text_of(raw: Mapping[str, Any], key: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise ProtocolError(f"the answer's {key} is no text: {value!r:.80}")
+        raise ProtocolError(f"the answer's {key} is no text: {brief(value)}")
     return value
 
 
 def _images(value: object) -> tuple[str, ...]:
-    return tuple(value) if isinstance(value, list) else ()
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(image, str) for image in value):
+        raise ProtocolError(f"the answer's images are no list of base64: {brief(value)}")
+    return tuple(value)
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def read_tool_calls(raw: object) -> tuple[ToolCall, ...]:
@@ -118,7 +127,7 @@ def read_tool_calls(raw: object) -> tuple[ToolCall, ...]:
     if raw is None:
         return ()
     if not isinstance(raw, list):
-        raise ProtocolError(f"the answer's tool_calls are no list: {raw!r:.80}")
+        raise ProtocolError(f"the answer's tool_calls are no list: {brief(raw)}")
     return tuple(_read_tool_call(call) for call in raw)
 
 
@@ -128,7 +137,9 @@ def made_id(salt: str, index: int | None, name: str) -> str:
     Made of the answer's own time, so that calls of one conversation differ while a replayed
     answer gives the same id again.
     """
-    digest = hashlib.blake2b(f"{salt}|{index}|{name}".encode(), digest_size=8)
+    digest = hashlib.blake2b(
+        f"{salt}|{index}|{name}".encode("utf-8", "surrogatepass"), digest_size=8
+    )
     return f"call_{digest.hexdigest()}"
 
 
@@ -147,19 +158,31 @@ def _with_id(call: ToolCall, place: int, salt: str) -> ToolCall:
 def _read_tool_call(raw: object) -> ToolCall:
     function = raw.get("function") if isinstance(raw, Mapping) else None
     if not isinstance(raw, Mapping) or not isinstance(function, Mapping):
-        raise ProtocolError(f"the answer's tool call has no function: {raw!r:.80}")
-    identity = raw.get("id")
+        raise ProtocolError(f"the answer's tool call has no function: {brief(raw)}")
+    # Inside of the function on Ollama's wire (wire reference 3.4), beside it on others.
+    index = function.get("index", raw.get("index"))
     return ToolCall(
-        name=str(function.get("name", "")),
+        name=text_of(function, "name"),
         arguments=_read_arguments(function.get("arguments")),
         # Left out when it is empty (wire reference 3.4); what passes answers on may write it.
-        id=identity if identity else None,
-        # Inside of the function on Ollama's wire (wire reference 3.4), beside it on others.
-        index=function.get("index", raw.get("index")),
+        id=_text_or_none(raw.get("id")),
+        index=index if isinstance(index, int) and not isinstance(index, bool) else None,
     )
 
 
 def _read_arguments(value: object) -> Mapping[str, Any] | str:
     if value is None:
         return {}
-    return value if isinstance(value, Mapping | str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, Mapping | str) else json_text(value)
+
+
+def json_text(value: object) -> str:
+    """Return a server's value as JSON.
+
+    Raises:
+        ProtocolError: when it is nested too deeply to be written again.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError as error:
+        raise ProtocolError(f"the answer holds {brief(value)}") from error

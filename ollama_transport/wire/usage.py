@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _NS_PER_S = 1e9
+MAX_COUNT = 2**63 - 1
+"""No server counts further (wire reference 1.17): a larger number is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,10 @@ class Usage:
 
 def _count(raw: Mapping[str, Any], key: str) -> int | None:
     value = raw.get(key)
-    # For Python a bool is an int, too.
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    # For Python a bool is an int, too; Go's numbers have 64 bits, and what has more is no count.
+    if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_COUNT:
+        return None
+    return value
 
 
 def _seconds(raw: Mapping[str, Any], key: str) -> float | None:

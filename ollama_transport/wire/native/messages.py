@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ollama_transport.errors import ProtocolError, UnsupportedContentError
+from ollama_transport.errors import ProtocolError, UnsupportedContentError, brief
 from ollama_transport.wire.body import image_data, without_none
 from ollama_transport.wire.decoders import parse_object
 from ollama_transport.wire.messages import Message, ToolCall
@@ -32,7 +32,7 @@ def _content(message: Message) -> str:
     if content is None or isinstance(content, str):
         return content if content is not None else ""
     raise UnsupportedContentError(
-        f"the content of a message of role {message.role!r} is {content!r:.80}: Ollama takes text "
+        f"the content of a message of role {message.role!r} is {brief(content)}: Ollama takes text "
         "there; bytes or base64 of images and sounds go into `images`."
     )
 

@@ -12,9 +12,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from ollama_transport.errors import ProtocolError
+from ollama_transport.errors import ProtocolError, brief
 from ollama_transport.wire.answers import ChatLine, Embeddings, GenerateLine
 from ollama_transport.wire.calls import truncated
+from ollama_transport.wire.checks import check_logprobs
 from ollama_transport.wire.messages import Message, ToolCall, ToolCallDelta, text_of
 from ollama_transport.wire.openai.tools import read_calls
 from ollama_transport.wire.usage import Usage
@@ -73,7 +74,7 @@ def chat_line(
         ProtocolError: when the part is no object, or its texts are none.
     """
     if part is not None and not isinstance(part, Mapping):
-        raise ProtocolError(f"the answer's message is no object: {part!r:.80}")
+        raise ProtocolError(f"the answer's message is no object: {brief(part)}")
     said = {} if part is None else part
     role = said.get("role")
     return ChatLine(
@@ -124,7 +125,7 @@ def first_choice(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if choices is None:
         return None
     if not isinstance(choices, list) or not all(isinstance(entry, Mapping) for entry in choices):
-        raise ProtocolError(f"the answer's choices are no list of objects: {choices!r:.80}")
+        raise ProtocolError(f"the answer's choices are no list of objects: {brief(choices)}")
     # Not every server numbers the only choice there is; an event of usage has none.
     return next((entry for entry in choices if entry.get("index") in (0, None)), None)
 
@@ -133,7 +134,7 @@ def _only_choice(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     choice = first_choice(raw)
     if choice is None:
         raise ProtocolError(
-            f"the answer holds no choice: is that an OpenAI-compatible server? {dict(raw)!r:.80}"
+            f"the answer holds no choice: is that an OpenAI-compatible server? {brief(raw)}"
         )
     return choice
 
@@ -164,9 +165,7 @@ def read_logprobs(choice: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | No
     if not isinstance(given, Mapping):
         return None
     content = given.get("content")
-    if isinstance(content, list):
-        return content
-    return _old_logprobs(given)
+    return check_logprobs(content if isinstance(content, list) else _old_logprobs(given))
 
 
 def _old_logprobs(given: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
@@ -218,7 +217,7 @@ def read_embeddings(raw: Mapping[str, Any], expected: int) -> Embeddings:
     if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
         raise ProtocolError("the answer holds no list of vectors under `data`")
     # The API numbers them, and so promises no order.
-    placed = {entry.get("index", place): entry for place, entry in enumerate(entries)}
+    placed = {_place(entry.get("index", at)): entry for at, entry in enumerate(entries)}
     if len(entries) != expected or placed.keys() != set(range(expected)):
         raise ProtocolError(
             f"the server sent {len(entries)} vectors with the indexes {list(placed)!r:.80} for "
@@ -234,12 +233,16 @@ def read_embeddings(raw: Mapping[str, Any], expected: int) -> Embeddings:
     )
 
 
+def _place(index: object) -> int | None:
+    return index if isinstance(index, int) and not isinstance(index, bool) else None
+
+
 def _vector(value: object) -> list[float]:
     if isinstance(value, str):
         return _floats(value)
     if isinstance(value, list):
         return value
-    raise ProtocolError(f"the answer holds no vector but {value!r:.80}")
+    raise ProtocolError(f"the answer holds no vector but {brief(value)}")
 
 
 def _floats(text: str) -> list[float]:
@@ -248,7 +251,7 @@ def _floats(text: str) -> list[float]:
         return _unpack(b64decode(text, validate=True))
     except (binascii.Error, struct.error, ValueError) as error:
         # numpy's word for a length that is no multiple of four is ValueError, struct's its own.
-        raise ProtocolError(f"the answer holds no vector but {text!r:.80}") from error
+        raise ProtocolError(f"the answer holds no vector but {brief(text)}") from error
 
 
 def _unpack(data: bytes) -> list[float]:

@@ -113,10 +113,9 @@ class EventReader(ABC, Generic[Line]):
             self._raw_usage = {"usage": raw["usage"]}
 
     def _note_end(self, raw: Mapping[str, Any], choice: Mapping[str, Any]) -> None:
-        self._hides_failure = raw.get("model") == "" and "" in (
-            choice.get("text"),
-            (choice.get("delta") or {}).get("content"),  # null and absent alike
-        )
+        delta = choice.get("delta")
+        said = delta.get("content") if isinstance(delta, Mapping) else None
+        self._hides_failure = raw.get("model") == "" and "" in (choice.get("text"), said)
         # The first reason stands; what comes behind it, such as the usage, has none.
         if self._reason is None:
             self._end = raw

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ollama_transport.errors import ProtocolError
-from ollama_transport.wire.messages import ToolCall, ToolCallDelta, with_ids
+from ollama_transport.errors import ProtocolError, brief
+from ollama_transport.wire.messages import ToolCall, ToolCallDelta, json_text, with_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ def read_arguments(text: str) -> Mapping[str, Any] | str:
     try:
         # Models write line ends into strings as they are: not JSON to the letter, but plain.
         value = json.loads(text, strict=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
     return value if isinstance(value, dict) else text
 
@@ -161,7 +161,7 @@ def _entries(raw: object) -> list[Any]:
     if raw is None:
         return []
     if not isinstance(raw, list):
-        raise ProtocolError(f"the answer's tool_calls are no list: {raw!r:.80}")
+        raise ProtocolError(f"the answer's tool_calls are no list: {brief(raw)}")
     return raw
 
 
@@ -169,7 +169,7 @@ def _piece(raw: object) -> _Piece:
     function = raw.get("function") if isinstance(raw, Mapping) else None
     function = {} if function is None else function
     if not isinstance(raw, Mapping) or not isinstance(function, Mapping):
-        raise ProtocolError(f"the answer's tool call is no object: {raw!r:.80}")
+        raise ProtocolError(f"the answer's tool call is no object: {brief(raw)}")
     index, identity, name = raw.get("index"), raw.get("id"), function.get("name")
     return _Piece(
         index=index if isinstance(index, int) and not isinstance(index, bool) else None,
@@ -183,7 +183,7 @@ def _arguments_text(value: object) -> str:
     """Return arguments as text; some servers send the object itself."""
     if value is None or isinstance(value, str):
         return value if value is not None else ""
-    return json.dumps(value, ensure_ascii=False)
+    return json_text(value)
 
 
 def _opens(text: str) -> bool:
