@@ -11,7 +11,7 @@ PAGE = (ROOT / "SECURITY.md").read_text()
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)
 
 
-def tests_in(path: Path) -> set[str]:
+def names_in(path: Path) -> set[str]:
     nodes = ast.walk(ast.parse(path.read_text()))
     return {n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
 
@@ -19,7 +19,7 @@ def tests_in(path: Path) -> set[str]:
 @pytest.mark.parametrize(("file", "name"), NAMED)
 def test_each_test_that_is_named_exists(file: str, name: str) -> None:
     """A test that was renamed or removed is missed here."""
-    assert name in tests_in(ROOT / file)
+    assert name in names_in(ROOT / file)
 
 
 def test_each_claim_names_its_test() -> None:
