@@ -1,0 +1,96 @@
+"""docs/performance.md: the tables, the plot, and the machine that they come from."""
+
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from benchmarks.cases import Row
+from benchmarks.not_yet import NOT_YET
+from benchmarks.results import Results, is_reached, measure_of
+from benchmarks.table import table
+
+PACKAGES = (
+    "ollama-ext", "langchain-core", "langchain-ollama", "langchain-openai", "llama-index-core",
+    "llama-index-llms-ollama", "llama-index-embeddings-ollama", "httpx", "pydantic", "orjson",
+)  # fmt: skip
+TEXT = """# Performance
+
+Written by `python -m benchmarks`; CONTRIBUTING.md tells how to run it. Each row does the same work
+with ours, with the peer, and with what cannot be beaten: the framework fed from memory, or httpx
+with nothing above it. The server is a process of its own with answers made beforehand, so that
+only the client is measured. Ratios are medians over interleaved rounds of one run; figures of
+different runs, or machines, are not compared. Where a row has several values they are in the order
+of its name. "first token" is what each adds to raw httpx.
+
+![Ours as a part of the peer]({plot})
+
+{counts}## Time
+
+{times}
+{missed}
+## The machine
+
+{machine}
+"""
+COUNTS = """## Instructions
+
+Counted by callgrind; they hardly depend on what else the machine does.
+
+{}
+
+"""
+
+
+def write(rows: Sequence[Row], results: Results, folder: Path, counted: bool) -> Path:
+    """Write the page and its plot into a folder, and return the page's path."""
+    from benchmarks.plot import draw
+
+    folder.mkdir(exist_ok=True)
+    draw(rows, results, folder / "performance.svg", counted)
+    counts = COUNTS.format(table(rows, results, instructions=True)) if counted else ""
+    page = folder / "performance.md"
+    page.write_text(
+        TEXT.format(
+            plot="performance.svg",
+            counts=counts,
+            times=table(rows, results, instructions=False),
+            missed=_missed(rows, results, counted),
+            machine=machine(),
+        )
+    )
+    return page
+
+
+def _missed(rows: Sequence[Row], results: Results, counted: bool) -> str:
+    missed = []
+    for row in rows:
+        variants, measure = results.get(row.key, []), measure_of(row, counted)
+        if variants and is_reached(row, variants, measure) is False:
+            missed.append(f"- {row.title}: {row.goal.text}. {NOT_YET.get(row.key, '')}".rstrip())
+    return "\n".join(["\n## Goals that are not reached\n", *missed, ""]) if missed else ""
+
+
+def machine() -> str:
+    """Return the machine and the versions that figures depend on, as a list."""
+    lines = [
+        f"- {_processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}",
+        f"- Python {platform.python_version()}",
+        f"- {', '.join(filter(None, map(_named, PACKAGES)))}",
+    ]
+    return "\n".join(lines)
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown processor"
+
+
+def _named(package: str) -> str | None:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return None
