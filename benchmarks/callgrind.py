@@ -21,6 +21,8 @@ CODE = bytes.fromhex("4889f8 31d2 48c1c703 48c1c70d 48c1c73d 48c1c733 4887db 488
 # callgrind.h: the tool's requests are numbered from 'C' << 24 | 'T' << 16.
 _BASE = ord("C") << 24 | ord("T") << 16
 DUMP, ZERO, START, STOP = _BASE, _BASE + 1, _BASE + 4, _BASE + 5
+# A count below zero is written as a number of 64 bits.
+LOST = 1 << 63
 TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
 
 
@@ -65,8 +67,8 @@ class Counter:
         self._ask(START)
         self._ask(ZERO)
 
-    def stop(self) -> int:
-        """Return what was counted since `start`."""
+    def stop(self) -> int | None:
+        """Return what was counted since `start`; None where callgrind lost count (it is rare)."""
         self._ask(DUMP)
         self._ask(STOP)
         # Dumps are named out.1, out.2, …; each is read and removed at once.
@@ -75,7 +77,8 @@ class Counter:
         dump.unlink()
         if total is None:
             raise RuntimeError("callgrind's dump has no total: this version writes another format.")
-        return int(total[1])
+        count = int(total[1])
+        return count if count < LOST else None
 
     def _ask(self, request: int) -> None:
         arguments = (ctypes.c_int64 * 6)(request)

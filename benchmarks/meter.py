@@ -75,15 +75,23 @@ def _warm_up(cases: Mapping[str, Case], runner: asyncio.Runner) -> None:
 
 def _once(case: Case, runner: asyncio.Runner, figures: Figures, counter: Counter | None) -> None:
     gc.collect()
-    if counter is not None:
+    if counter is None:
+        _time(case, runner, figures)
+        return
+    count = None
+    while count is None:
         counter.start()
         result = call(case, runner)
-        figures.instructions.append(counter.stop() / case.units)
-    else:
-        wall, cpu = time.perf_counter(), cpu_s()
-        result = call(case, runner)
-        figures.cpu.append((cpu_s() - cpu) / case.units)
-        figures.wall.append((time.perf_counter() - wall) / case.units)
+        count = counter.stop()
+        clear_away(case, result, runner)
+    figures.instructions.append(count / case.units)
+
+
+def _time(case: Case, runner: asyncio.Runner, figures: Figures) -> None:
+    wall, cpu = time.perf_counter(), cpu_s()
+    result = call(case, runner)
+    figures.cpu.append((cpu_s() - cpu) / case.units)
+    figures.wall.append((time.perf_counter() - wall) / case.units)
     clear_away(case, result, runner)
 
 

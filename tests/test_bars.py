@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ["ollama_transport", "langchain_ollama_ext", "llamaindex_ollama_ext", "ollama_ext"]
+PACKAGES = [
+    "ollama_transport",
+    "langchain_ollama_ext",
+    "llamaindex_ollama_ext",
+    "ollama_ext",
+    "benchmarks",
+]
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 MEDIAN, P95, LONGEST, FILE_LINES = 8, 40, 60, 400
