@@ -1,43 +1,38 @@
 """Vectors of texts by an Ollama server, for the vector stores and retrievers of LangChain."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Literal
 
 from langchain_core.embeddings import Embeddings
-from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr
+from pydantic import ConfigDict, Field, PrivateAttr
 
-from langchain_ollama_ext._concurrency import fan_out, map_threads
 from langchain_ollama_ext._errors import langchain_errors
 from langchain_ollama_ext._obsolete import ObsoleteOptions
 from ollama_transport import (
     AsyncClient,
     Client,
     ConfigError,
-    ContextOverflowError,
     EmbedRequest,
-    KeepAlive,
-    OllamaError,
-    OverflowPolicy,
-    RequestRejectedError,
     SamplingOptions,
-    ServerError,
     ServerFields,
     ShowAnswer,
-    UnsupportedCapabilityError,
     Usage,
 )
 from ollama_transport import Embeddings as Vectors
 from ollama_transport.accounting import UsageTotal
-from ollama_transport.concurrency import map_tasks
-from ollama_transport.settings import keep_alive as checked_keep_alive
+from ollama_transport.concurrency import map_tasks, map_threads
+from ollama_transport.conversation import (
+    Batch,
+    EmbeddingFields,
+    alocating,
+    batches,
+    check_text,
+    check_texts,
+    locating,
+)
 from ollama_transport.settings import resolve_prefixes, set_options
 
-_SUSPECTS = 4
-"""So many texts of a refused batch, the longest first, are tried alone to name the one."""
 
-
-class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embeddings):
+class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteOptions, Embeddings):
     """Turn texts into vectors, one for each text and in the order of the texts.
 
     Vectors are lists of Python floats, of L2 norm 1 (wire reference 5.1), all of one length. An
@@ -71,39 +66,7 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
         description="Name of the embedding model, such as nomic-embed-text. None takes the first "
         "of the server's list that can embed, looked up at the first call.",
     )
-    dimensions: int | None = Field(
-        default=None,
-        ge=1,
-        description="Length to cut the vectors to; they are normalised again. None, and a number "
-        "above the model's own, leave it as it is (wire reference 5.1).",
-    )
-    keep_alive: Annotated[KeepAlive | None, BeforeValidator(checked_keep_alive)] = Field(
-        default=None,
-        description='How long the model stays in memory: seconds, or "5m"; negative is for ever, '
-        "0 unloads at once. None leaves it to the server (5 minutes).",
-    )
-    truncate: bool | None = Field(
-        default=None,
-        description="Whether the server may cut texts that are too long. None leaves that to "
-        "`on_context_overflow`.",
-    )
-    on_context_overflow: OverflowPolicy = Field(
-        default="warn",
-        description='A text too long for the model: "warn" warns and has its batch cut by the '
-        'server, "error" raises, "truncate" cuts in silence.',
-    )
     batch_size: int = Field(default=64, ge=1, description="Most texts in one request.")
-    query_prefix: str | None = Field(
-        default=None, description='Put before a query; "" is none. None: see `prefixes`.'
-    )
-    document_prefix: str | None = Field(
-        default=None, description='Put before each document; "" is none. None: see `prefixes`.'
-    )
-    prefixes: Literal["auto"] | None = Field(
-        default=None,
-        description='"auto" takes the prefixes that the model\'s makers publish, where none is '
-        "given; None takes none.",
-    )
     on_progress: Callable[[int, int], object] | None = Field(
         default=None,
         repr=False,
@@ -136,32 +99,50 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Return the vectors of texts to be found; [] for none, without a request."""
         with langchain_errors():
+            check_texts(texts)
             # The server would load the model for an empty list, and answer with no vectors.
-            if not checked_texts(texts):
+            if not texts:
                 return []
             client = self._ready_client()
-            plan = self._plan(texts)
-            parts = map_threads(
-                lambda batch: self._embed(client, batch),
-                plan.batches,
-                fan_out(self.max_concurrency),
-                plan.progress,
-            )
+
+            def embed(part: Sequence[str]) -> list[list[float]]:
+                return self._vectors(client.embed(self._request(part)))
+
+            def embed_batch(batch: Batch) -> list[list[float]]:
+                with failures.of(batch):
+                    return embed(batch.texts)
+
+            with locating(embed) as failures:
+                parts = map_threads(
+                    embed_batch,
+                    self._batches(texts),
+                    self.requests_at_once,
+                    _Progress(self.on_progress),
+                )
             return [vector for part in parts for vector in part]
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """Return the vectors of texts to be found; [] for none, without a request."""
         with langchain_errors():
-            if not checked_texts(texts):
+            check_texts(texts)
+            if not texts:
                 return []
             client = await self._aready_client()
-            plan = self._plan(texts)
-            parts = await map_tasks(
-                lambda batch: self._aembed(client, batch),
-                plan.batches,
-                fan_out(self.max_concurrency),
-                plan.progress,
-            )
+
+            async def embed(part: Sequence[str]) -> list[list[float]]:
+                return self._vectors(await client.embed(self._request(part)))
+
+            async def embed_batch(batch: Batch) -> list[list[float]]:
+                with failures.of(batch):
+                    return await embed(batch.texts)
+
+            async with alocating(embed) as failures:
+                parts = await map_tasks(
+                    embed_batch,
+                    self._batches(texts),
+                    self.requests_at_once,
+                    _Progress(self.on_progress),
+                )
             return [vector for part in parts for vector in part]
 
     def embed_query(self, text: str) -> list[float]:
@@ -179,52 +160,13 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
             request = self._request([self._query(text)])
             return self._vectors(await client.embed(request))[0]
 
-    def _embed(self, client: Client, batch: "Batch") -> list[list[float]]:
-        try:
-            return self._vectors(client.embed(self._request(batch.texts)))
-        except OllamaError as error:
-            # Asked now: without the place a user would search thousands of texts by hand.
-            locate(error, batch, self._refused_alone(client, batch, error))
-            raise
-
-    async def _aembed(self, client: AsyncClient, batch: "Batch") -> list[list[float]]:
-        try:
-            return self._vectors(await client.embed(self._request(batch.texts)))
-        except OllamaError as error:
-            locate(error, batch, await self._arefused_alone(client, batch, error))
-            raise
-
-    def _refused_alone(self, client: Client, batch: "Batch", error: OllamaError) -> int | None:
-        # The longest text is nearly always the one, so this is mostly a single small request.
-        for place in suspects(batch, error):
-            try:
-                client.embed(self._request([batch.texts[place]]))
-            except ContextOverflowError:
-                return place
-        return None
-
-    async def _arefused_alone(
-        self, client: AsyncClient, batch: "Batch", error: OllamaError
-    ) -> int | None:
-        for place in suspects(batch, error):
-            try:
-                await client.embed(self._request([batch.texts[place]]))
-            except ContextOverflowError:
-                return place
-        return None
-
-    def _plan(self, texts: Sequence[str]) -> "Plan":
+    def _batches(self, texts: Sequence[str]) -> list[Batch]:
         # Prefixes count towards the length of a text, so they are put on before anything is sent.
         _, prefix = self._prefixes()
-        return Plan(
-            batches=batches([prefix + text for text in texts], self.batch_size),
-            total=len(texts),
-            on_progress=self.on_progress,
-        )
+        return batches([prefix + text for text in texts], self.batch_size)
 
     def _query(self, text: str) -> str:
-        if not isinstance(text, str):
-            raise ConfigError(f"a query is a text, not {type(text).__name__}.")
+        check_text("a query", text)
         prefix, _ = self._prefixes()
         return prefix + text
 
@@ -275,89 +217,17 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, ObsoleteOptions, Embedding
         return client
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Hold the texts of one request; ``start`` is the place of the first of ``total`` texts."""
+class _Progress:
+    """Count the texts of one call that are done, and report them."""
 
-    start: int
-    texts: Sequence[str]
-    total: int
-
-
-class Plan:
-    """Hold one call's batches, and count its texts that are done."""
-
-    def __init__(
-        self,
-        batches: Sequence[Batch],
-        total: int,
-        on_progress: Callable[[int, int], object] | None,
-    ) -> None:
-        self.batches = batches
-        self._total = total
-        self._on_progress = on_progress
+    def __init__(self, report: Callable[[int, int], object] | None) -> None:
+        self._report = report
         self._done = 0
 
-    def progress(self, batch: Batch) -> None:
-        """Count a batch as done and tell who wants to know."""
+    def __call__(self, batch: Batch) -> None:
         self._done += len(batch.texts)
-        if self._on_progress is not None:
-            self._on_progress(self._done, self._total)
-
-
-def checked_texts(texts: Sequence[str]) -> Sequence[str]:
-    """Return the texts.
-
-    Raises:
-        ConfigError: for a single text, and for what is no text, naming its place.
-    """
-    if isinstance(texts, str):
-        raise ConfigError("embed_documents takes a list of texts; embed_query takes a single one.")
-    for place, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ConfigError(f"texts[{place}] is no text but {type(text).__name__}.")
-    return texts
-
-
-def batches(texts: Sequence[str], size: int) -> list[Batch]:
-    """Return texts in batches of at most ``size``, in their order."""
-    return [
-        Batch(start, texts[start : start + size], len(texts))
-        for start in range(0, len(texts), size)
-    ]
-
-
-def suspects(batch: Batch, error: OllamaError) -> list[int]:
-    """Return the places of the texts to try alone, the likeliest first; [] when that is needless.
-
-    The server refuses a whole batch for one text and does not say which (wire reference 5.1).
-    """
-    if not isinstance(error, ContextOverflowError) or len(batch.texts) == 1:
-        return []
-    places = range(len(batch.texts))
-    return sorted(places, key=lambda place: -len(batch.texts[place].encode()))[:_SUSPECTS]
-
-
-def locate(error: OllamaError, batch: Batch, place: int | None) -> None:
-    """Let an error about texts say which ones of the list it is about, where that is news."""
-    where = _place(error, batch, place)
-    # The error itself is changed: a new one would lose its class, its status and its body.
-    if where:
-        error.args = (f"{where} of {batch.total}: {error}",)
-
-
-def _place(error: OllamaError, batch: Batch, place: int | None) -> str:
-    if not isinstance(error, RequestRejectedError | ServerError):
-        return ""
-    # That is about the model, whichever texts were in the batch.
-    if isinstance(error, UnsupportedCapabilityError) or batch.total == 1:
-        return ""
-    known = 0 if len(batch.texts) == 1 else place
-    if known is not None:
-        return f"texts[{batch.start + known}]"
-    if len(batch.texts) == batch.total:
-        return ""
-    return f"in texts[{batch.start}] to texts[{batch.start + len(batch.texts) - 1}]"
+        if self._report is not None:
+            self._report(self._done, batch.total)
 
 
 def check_can_embed(model: str, answer: ShowAnswer) -> None:

@@ -25,14 +25,13 @@ from langchain_ollama_ext._completions import (
     result_of,
     with_prompt,
 )
-from langchain_ollama_ext._concurrency import fan_out, map_threads
 from langchain_ollama_ext._errors import langchain_errors
 from langchain_ollama_ext._params import SERVER_ARGUMENTS, known_arguments, obeying, settings_with
 from langchain_ollama_ext._serialized import stamp_version
 from langchain_ollama_ext._stream import PROVIDER
 from langchain_ollama_ext._tokens import TextCounting
 from ollama_transport import GenerateRequest, ServerFields
-from ollama_transport.concurrency import map_tasks
+from ollama_transport.concurrency import map_tasks, map_threads
 
 _Managers = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
 
@@ -132,7 +131,7 @@ class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
         **kwargs: Any,
     ) -> list[str]:
         """Return the completions of inputs, in their order, made side by side in threads."""
-        limited = _limited(config, fan_out(self.max_concurrency))
+        limited = _limited(config, self.requests_at_once)
         # Not BaseLLM's: it waits for the slowest of each group, and fails all for one.
         return Runnable.batch(self, inputs, limited, return_exceptions=return_exceptions, **kwargs)
 
@@ -145,7 +144,7 @@ class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
         **kwargs: Any,
     ) -> list[str]:
         """Return the completions of inputs, in their order, made side by side."""
-        limited = _limited(config, fan_out(self.max_concurrency))
+        limited = _limited(config, self.requests_at_once)
         return await Runnable.abatch(
             self, inputs, limited, return_exceptions=return_exceptions, **kwargs
         )
@@ -207,7 +206,7 @@ class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
             answers = map_threads(
                 lambda prompt: client.generate(with_prompt(request, prompt)),
                 prompts,
-                fan_out(self.max_concurrency),
+                self.requests_at_once,
             )
             return result_of(answers)
 
@@ -231,7 +230,7 @@ class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
             answers = await map_tasks(
                 lambda prompt: client.generate(with_prompt(request, prompt)),
                 prompts,
-                fan_out(self.max_concurrency),
+                self.requests_at_once,
             )
             return result_of(answers)
 

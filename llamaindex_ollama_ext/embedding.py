@@ -1,7 +1,7 @@
 """Embeddings of texts by an Ollama server, for indexes and pipelines of LlamaIndex."""
 
 import json
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal, Self
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
@@ -16,23 +16,29 @@ from ollama_transport import (
     Embeddings,
     EmbedRequest,
     KeepAlive,
-    OverflowPolicy,
     SamplingOptions,
     ServerFields,
     Usage,
 )
 from ollama_transport.accounting import UsageTotal
+from ollama_transport.client import REQUESTS_AT_ONCE
 from ollama_transport.concurrency import map_tasks
+from ollama_transport.conversation import (
+    Batch,
+    EmbeddingFields,
+    alocating,
+    batches,
+    check_text,
+    check_texts,
+    locating,
+    placing,
+)
 from ollama_transport.settings import check_options, resolve_prefixes, set_options, without_obsolete
-from ollama_transport.settings import keep_alive as checked_keep_alive
-
-DEFAULT_REQUESTS_AT_ONCE = 4
-"""So many requests of a batch are under way where max_concurrency and num_workers are not set."""
 
 Kind = Literal["query", "text"]
 
 
-class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
+class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedding):
     """Embed texts with a model of an Ollama server (wire reference 5.1).
 
     >>> embed_model = OllamaEmbedding("nomic-embed-text", prefixes="auto")
@@ -66,42 +72,11 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
     text_instruction: str | None = Field(
         default=None, description="Put before a text, with one space between; both are stripped."
     )
-    query_prefix: str | None = Field(
-        default=None, description='Put before a query as it stands; "" is none at all.'
-    )
-    document_prefix: str | None = Field(
-        default=None, description='Put before a text as it stands; "" is none at all.'
-    )
-    prefixes: Literal["auto"] | None = Field(
-        default=None,
-        description='"auto" takes the prefixes that the makers of the model published, where no '
-        "prefix or instruction is given; None takes none.",
-    )
-    keep_alive: KeepAlive | None = Field(
-        default=None,
-        description='How long the model stays loaded: seconds, "5m", -1 for ever, 0 not at all; '
-        "None leaves it to the server.",
-    )
-    dimensions: int | None = Field(
-        default=None,
-        ge=1,
-        description="Cut vectors to so many numbers and normalise them again; None is all.",
-    )
-    truncate: bool | None = Field(
-        default=None,
-        description="False refuses a text that does not fit, True cuts it in silence; None goes "
-        "by on_context_overflow.",
-    )
-    on_context_overflow: OverflowPolicy = Field(
-        default="warn",
-        description='A text that does not fit: "warn" and let the server cut it, raise an '
-        '"error", or "truncate" it in silence.',
-    )
     num_workers: int | None = Field(
         default=None,
         ge=1,
         description="Most requests that one asynchronous batch has under way, where "
-        f"max_concurrency is not set; None is {DEFAULT_REQUESTS_AT_ONCE}. A bound for all calls "
+        f"max_concurrency is not set; None is {REQUESTS_AT_ONCE}. A bound for all calls "
         "together is max_concurrency.",
     )
 
@@ -139,11 +114,6 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
         """Return the name under which dumps and `load_embed_model` know this class."""
         return "OllamaExtEmbedding"
 
-    @field_validator("keep_alive")
-    @classmethod
-    def _check_keep_alive(cls, value: KeepAlive | None) -> float | str | None:
-        return checked_keep_alive(value)
-
     @field_validator("ollama_additional_kwargs")
     @classmethod
     def _check_options(cls, value: dict[str, Any]) -> dict[str, Any]:
@@ -158,7 +128,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
         return self
 
     def _at_once(self) -> int:
-        limits = (self.max_concurrency, self.num_workers, DEFAULT_REQUESTS_AT_ONCE)
+        limits = (self.max_concurrency, self.num_workers, REQUESTS_AT_ONCE)
         return next(limit for limit in limits if limit is not None)
 
     def to_payload(self) -> dict[str, Any]:
@@ -181,6 +151,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
 
     def get_query_embedding(self, query: str) -> Embedding:
         """Return the vector of a query, from the cache if it is there."""
+        check_text("a query", query)
         with reported(self.callback_manager, self.to_payload(), [query]) as report:
             self.sync_client().resolve_model(self.model_name, "embedding")
             key = self._key("query", query)
@@ -194,6 +165,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
 
     async def aget_query_embedding(self, query: str) -> Embedding:
         """Return the vector of a query, from the cache if it is there."""
+        check_text("a query", query)
         with reported(self.callback_manager, self.to_payload(), [query]) as report:
             await self.async_client().resolve_model(self.model_name, "embedding")
             key = self._key("query", query)
@@ -207,11 +179,13 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
 
     def get_text_embedding(self, text: str) -> Embedding:
         """Return the vector of a text, from the cache if it is there."""
+        check_text("a document", text)
         # By the hook for one text, which subclasses may have made their own.
         return self._text_batch([text], lambda texts: [self._get_text_embedding(texts[0])])[0]
 
     async def aget_text_embedding(self, text: str) -> Embedding:
         """Return the vector of a text, from the cache if it is there."""
+        check_text("a document", text)
 
         async def embed(texts: list[str]) -> list[Embedding]:
             return [await self._aget_text_embedding(texts[0])]
@@ -225,11 +199,13 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
         **kwargs: Any,  # noqa: ARG002 - pipelines of core pass on whatever they were run with
     ) -> list[Embedding]:
         """Return the vectors of texts, in their order; `embed_batch_size` of them a request."""
+        check_texts(texts)
         vectors: list[Embedding] = []
         with progress(texts, show=show_progress) as done:
-            for batch in self._batches(texts):
-                vectors += self._text_batch(batch, self._get_text_embeddings)
-                done(batch)
+            for batch in batches(texts, self.embed_batch_size):
+                with locating(self._embed_some) as failures, failures.of(batch):
+                    vectors += self._text_batch(list(batch.texts), self._get_text_embeddings)
+                done(batch.texts)
         return vectors
 
     async def aget_text_embedding_batch(
@@ -244,12 +220,20 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
         turn: a query that comes in between is not kept waiting. The first failure is raised at
         once and stops the others.
         """
+        check_texts(texts)
 
-        async def embed(batch: list[str]) -> list[Embedding]:
-            return await self._atext_batch(batch, self._aget_text_embeddings)
+        async def embed(batch: Batch) -> list[Embedding]:
+            with failures.of(batch):
+                return await self._atext_batch(list(batch.texts), self._aget_text_embeddings)
 
         with progress(texts, show=show_progress) as done:
-            parts = await map_tasks(embed, list(self._batches(texts)), self._at_once(), done)
+            async with alocating(self._aembed_some) as failures:
+                parts = await map_tasks(
+                    embed,
+                    batches(texts, self.embed_batch_size),
+                    self._at_once(),
+                    lambda batch: done(batch.texts),
+                )
         return [vector for part in parts for vector in part]
 
     def get_general_text_embedding(self, texts: str) -> Embedding:
@@ -262,12 +246,14 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
 
     def get_general_text_embeddings(self, texts: list[str]) -> list[Embedding]:
         """Return the vectors of texts as they stand, by one request; none for no texts."""
+        check_texts(texts)
         if not texts:
             return []
         return self._counted(self.sync_client().embed(self._request(texts)))
 
     async def aget_general_text_embeddings(self, texts: list[str]) -> list[Embedding]:
         """Return the vectors of texts as they stand, by one request; none for no texts."""
+        check_texts(texts)
         if not texts:
             return []
         return self._counted(await self.async_client().embed(self._request(texts)))
@@ -305,9 +291,11 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
             prefixes=self.prefixes,
         )
 
-    def _batches(self, texts: Sequence[str]) -> Iterator[list[str]]:
-        size = self.embed_batch_size
-        return (list(texts[at : at + size]) for at in range(0, len(texts), size))
+    def _embed_some(self, texts: Sequence[str]) -> list[Embedding]:
+        return self._get_text_embeddings(list(texts))
+
+    async def _aembed_some(self, texts: Sequence[str]) -> list[Embedding]:
+        return await self._aget_text_embeddings(list(texts))
 
     def _text_batch(
         self, texts: list[str], embed: Callable[[list[str]], list[Embedding]]
@@ -319,7 +307,8 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
             fresh: list[Embedding] = []
             if gaps := missing(found):
                 self._wait_for_rate()
-                fresh = embed([texts[place] for place in gaps])
+                with placing(gaps):
+                    fresh = embed([texts[place] for place in gaps])
                 self._cache().keep([keys[place] for place in gaps], fresh)
             report.vectors = vectors = filled(found, fresh)
         return vectors
@@ -334,7 +323,8 @@ class OllamaEmbedding(ServerFields, SamplingOptions, BaseEmbedding):
             fresh: list[Embedding] = []
             if gaps := missing(found):
                 await self._await_for_rate()
-                fresh = await embed([texts[place] for place in gaps])
+                with placing(gaps):
+                    fresh = await embed([texts[place] for place in gaps])
                 await self._cache().akeep([keys[place] for place in gaps], fresh)
             report.vectors = vectors = filled(found, fresh)
         return vectors

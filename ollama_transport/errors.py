@@ -43,7 +43,14 @@ def _restore(
 
 
 class OllamaError(Exception):
-    """Be the root of every error that this package raises."""
+    """The root of every error that this package raises.
+
+    ``text_index`` is the place of the text that an embedding failed for, in the list that was
+    given; None where the failure is about no text, or the text is not known.
+    """
+
+    # Set once the error is made, so that every class keeps its own constructor.
+    text_index: int | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exception's own way calls the constructor with args alone, which ours would refuse.

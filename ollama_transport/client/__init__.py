@@ -2,13 +2,21 @@
 
 from typing import TYPE_CHECKING
 
-from ollama_transport.client.fields import ServerFields, plain_kwargs
+from ollama_transport.client.fields import REQUESTS_AT_ONCE, ServerFields, plain_kwargs
 from ollama_transport.client.listing import aget_models, get_models
 
 if TYPE_CHECKING:
     from ollama_transport.client.clients import AsyncClient, Client
 
-__all__ = ["AsyncClient", "Client", "ServerFields", "aget_models", "get_models", "plain_kwargs"]
+__all__ = [
+    "REQUESTS_AT_ONCE",
+    "AsyncClient",
+    "Client",
+    "ServerFields",
+    "aget_models",
+    "get_models",
+    "plain_kwargs",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from ollama_transport.client.clients import AsyncClient, Client
 
 _KWARGS = ("client_kwargs", "sync_client_kwargs", "async_client_kwargs")
+REQUESTS_AT_ONCE = 4
+"""Requests of one call that are under way at a time, where `max_concurrency` is not set."""
+
 _OF_OWN_CLIENTS = (
     "ledger",
     "budget",
@@ -212,6 +215,11 @@ class ServerFields(BaseModel):
     @field_serializer("client_kwargs", "sync_client_kwargs", "async_client_kwargs")
     def _plain_kwargs(self, value: dict[str, Any]) -> dict[str, Any]:
         return plain_kwargs(value)
+
+    @property
+    def requests_at_once(self) -> int:
+        """Return how many requests of one call may be under way at a time."""
+        return REQUESTS_AT_ONCE if self.max_concurrency is None else self.max_concurrency
 
     def server_settings(self) -> Settings:
         """Return the checked settings of the clients.

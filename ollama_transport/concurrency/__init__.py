@@ -2,5 +2,6 @@
 
 from ollama_transport.concurrency.forks import Lock
 from ollama_transport.concurrency.tasks import map_tasks
+from ollama_transport.concurrency.threads import map_threads
 
-__all__ = ["Lock", "map_tasks"]
+__all__ = ["Lock", "map_tasks", "map_threads"]

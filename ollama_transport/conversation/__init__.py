@@ -1,5 +1,15 @@
 """What both adapters need of a conversation, done once on the transport's own types."""
 
+from ollama_transport.conversation.embedding import (
+    Batch,
+    alocating,
+    batches,
+    check_text,
+    check_texts,
+    locating,
+    placing,
+)
+from ollama_transport.conversation.embedding_fields import EmbeddingFields
 from ollama_transport.conversation.history import ready_history
 from ollama_transport.conversation.media import (
     Fetched,
@@ -13,13 +23,21 @@ from ollama_transport.conversation.media import (
 )
 
 __all__ = [
+    "Batch",
+    "EmbeddingFields",
     "FetchFields",
     "FetchLimits",
     "Fetched",
     "afetch_media",
+    "alocating",
+    "batches",
+    "check_text",
+    "check_texts",
     "data_of",
     "fetch_media",
     "is_address",
+    "locating",
+    "placing",
     "ready_history",
     "refused",
 ]

@@ -242,15 +242,16 @@ def test_a_single_long_query_is_no_list(run: Run) -> None:
 
 
 def test_a_failure_names_its_batch(server: EmbeddedOllama, run: Run) -> None:
-    """Where the server fails at a batch, the message tells the places of its texts."""
+    """Where the server fails at every text of a batch, the message tells their places."""
     server.script(
         "POST",
         "/api/embed",
         Reply.json({"embeddings": [[1.0], [1.0]]}),
-        Reply.error(500, "embed boom"),
+        *[Reply.error(500, "embed boom")] * 4,
     )
     model = OllamaEmbeddings(model="m", base_url=server.url, batch_size=2, max_concurrency=1)
     with pytest.raises(ServerError, match=r"^in texts\[2\] to texts\[3\] of 7: .*embed boom"):
         call(run, model, "embed_documents", _WORDS)
     run(model.aclose())
-    assert len(server.requests) == 2
+    # Each text fails alone as well, so none of them is the reason.
+    assert len(server.requests) == 5

@@ -1,0 +1,40 @@
+"""Many blocking calls at once, in a bounded number of threads."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextvars import copy_context
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def map_threads(
+    function: Callable[[T], R],
+    items: Sequence[T],
+    limit: int,
+    done: Callable[[T], object] | None = None,
+) -> list[R]:
+    """Return the results for items, in their order, from at most ``limit`` threads.
+
+    Threads see the context variables of the caller, tracing among them. ``done`` is called in the
+    caller's thread with each item that is finished. The first failure is raised once the calls
+    under way have ended; those that had not begun are dropped.
+    """
+    # One after the other needs no thread, and stops at the first failure.
+    if len(items) < 2 or limit == 1:
+        return [_and_tell(function(item), item, done) for item in items]
+    pool = ThreadPoolExecutor(max_workers=min(limit, len(items)))
+    try:
+        futures = {pool.submit(copy_context().run, function, item): item for item in items}
+        for future in as_completed(futures):
+            _and_tell(future.result(), futures[future], done)
+        return [future.result() for future in futures]
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _and_tell(result: R, item: T, done: Callable[[T], object] | None) -> R:
+    if done is not None:
+        done(item)
+    return result
