@@ -39,6 +39,16 @@ PROBE = Timeouts(connect_s=2, read_s=10, write_s=10)
 
 # Ollama's registry says so of a model that it does not have (wire reference 5.5).
 _NOT_IN_REGISTRY = "file does not exist"
+_WRONG_NAME = ". The name or its tag may be wrong: ollama.com/library lists what there is."
+# What a caller of the library sets in code, and a caller of a command by an option or a variable.
+_WORDS = (
+    ("set base_url or OLLAMA_HOST", "give --host or set OLLAMA_HOST"),
+    ("set base_url to", "give --host"),
+    ("base_url", "--host"),
+    ("Set `api_key` or OLLAMA_API_KEY", "Set OLLAMA_API_KEY"),
+    ("raise the timeout", "raise --timeout"),
+    ("client_kwargs={'verify': ssl_context}", "SSL_CERT_FILE=its-file"),
+)
 
 P = ParamSpec("P")
 
@@ -190,7 +200,11 @@ def exit_code(error: OllamaError) -> int:
 def explain(error: OllamaError) -> str:
     """Return what went wrong in the words of a command, where the library's own are for code."""
     if isinstance(error, StreamFailedError):
-        return f"{error.url} failed: {error.error}"
+        hint = _WRONG_NAME if _NOT_IN_REGISTRY in error.error else ""
+        return f"{error.url} failed: {error.error}{hint}"
     if isinstance(error, StreamTruncatedError):
         return f"the answer of {error.url} broke off: the server or the connection is gone."
-    return str(error)
+    text = str(error)
+    for ours, here in _WORDS:
+        text = text.replace(ours, here)
+    return text

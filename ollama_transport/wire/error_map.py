@@ -20,6 +20,7 @@ from ollama_transport.errors import (
     StreamFailedError,
     UnsupportedCapabilityError,
 )
+from ollama_transport.wire.pages import is_page, page_text
 
 SHOWN_CHARACTERS = 500
 """So much of a body that is no JSON is shown."""
@@ -95,7 +96,7 @@ def error_text(body: bytes) -> tuple[str, dict[str, Any]]:
 
     Reads ``{"error": "text"}``, the OpenAI envelope, vLLM's ``{"object": "error", "message": …}``,
     FastAPI's ``{"detail": …}``, and JSON nested in a string (wire reference 7.3); what is no JSON
-    is returned as text, cut at 500 characters.
+    is returned as text, cut at 500 characters, and of a page of HTML the words on one line.
     """
     text = body.decode("utf-8", "replace").strip()
     facts: dict[str, Any] = {}
@@ -114,6 +115,8 @@ def error_text(body: bytes) -> tuple[str, dict[str, Any]]:
         if not isinstance(error, str):
             return (text[:SHOWN_CHARACTERS], facts)
         text = error.strip()
+    if not facts and is_page(text):
+        text = page_text(text)
     return (_cut(text, MAX_ERROR_CHARACTERS if facts else SHOWN_CHARACTERS), facts)
 
 
@@ -206,7 +209,7 @@ def _classify(
     if status in (401, 403):
         return AuthenticationError, _auth_hint(status, text, facts)
     if status in BUSY_STATUSES:
-        return ServerBusyError, _busy_hint(status)
+        return ServerBusyError, _busy_hint(status, from_server=bool(facts))
     # By text before the other 5xx, since faults of the caller come as 500, too (3.6 and 6).
     by_text = _classify_text(text, _codes(facts), model)
     if by_text is not None:
@@ -325,8 +328,9 @@ def _auth_hint(status: int, text: str, facts: Mapping[str, Any]) -> str:
     return "Set `api_key` or OLLAMA_API_KEY; for a cloud model, run `ollama signin` on the server."
 
 
-def _busy_hint(status: int) -> str:
-    if status == 503:
+def _busy_hint(status: int, *, from_server: bool) -> str:
+    # A server answers in JSON; a page, or nothing at all, is a proxy's.
+    if status == 503 and from_server:
         return "Try again later, or raise OLLAMA_MAX_QUEUE on the server."
     if status == 429:
         # The queue of a server of one's own answers 503: this is a limit of use (8.2).

@@ -180,6 +180,24 @@ def test_unknown_model_is_four(ext: Ext, server: EmbeddedOllama, arguments: list
     assert "ollama pull nope" in found.err
 
 
+def test_a_missing_server_is_told_in_the_words_of_a_command(ext: Ext) -> None:
+    """The way out is an option or a variable, and not an argument of the library."""
+    found = ext("models", host=CLOSED)
+    assert found.code == 3
+    assert "give --host or set OLLAMA_HOST" in found.err
+    assert "base_url" not in found.err
+
+
+def test_a_proxys_page_is_a_line(ext: Ext, server: EmbeddedOllama) -> None:
+    """The page of a proxy that reaches no server is shown as one line, without its tags."""
+    page = "<html>\n<title>503 Down</title>\n<body><h1>503 Down</h1>\n</body></html>"
+    server.script("GET", "/api/tags", Reply.text(page, status=503), repeat=True)
+    found = ext("models", host=server.url)
+    assert found.code == 1
+    assert "answered 503: 503 Down." in found.err
+    assert found.err.count("\n") == 1
+
+
 def test_wrong_key_is_five(ext: Ext, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that wants another key exits with 5, and the message names the variable."""
     monkeypatch.setenv("OLLAMA_API_KEY", "wrong")

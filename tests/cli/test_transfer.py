@@ -61,6 +61,7 @@ def test_pull_of_an_unknown_model_is_four(ext: Ext, server: EmbeddedOllama) -> N
     assert (found.code, found.out) == (4, "")
     assert "file does not exist" in found.err
     assert "received" not in found.err
+    assert "The name or its tag may be wrong" in found.err
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])

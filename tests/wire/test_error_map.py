@@ -297,11 +297,11 @@ def test_every_envelope_gives_its_text(body: bytes, text: str) -> None:
 
 
 def test_a_proxys_page_is_shown_and_cut() -> None:
-    """A body that is no JSON is shown up to 500 characters, and kept whole."""
+    """The words of a page are shown up to 500 characters, and the page is kept whole."""
     page = b"<html>" + b"x" * 600 + b"</html>"
     error = refused(502, page)
     assert type(error) is ServerBusyError
-    assert error.error == "<html>" + "x" * 494 + "… (613 characters)"
+    assert error.error == "x" * 500 + "… (600 characters)"
     assert error.error in str(error)
     assert error.body == page.decode()
 
