@@ -61,7 +61,11 @@ def create(
     model: Annotated[str, typer.Argument(help="Name of the new model.")],
     base: Annotated[
         str | None,
-        typer.Option("--from", help="Make it of this model.", autocompletion=complete_model),
+        typer.Option(
+            "--from",
+            help="Make it of this model, or of this file that ends in .gguf.",
+            autocompletion=complete_model,
+        ),
     ] = None,
     gguf: Annotated[
         Path | None,
@@ -78,6 +82,8 @@ def create(
     json: JsonLines = False,
 ) -> None:
     """Make a model of another one, or of a GGUF file."""
+    if gguf is None and base is not None and base.lower().endswith(".gguf"):
+        gguf, base = _file(base), None
     if (base is None) == (gguf is None):
         raise ConfigError("a model is made of one thing: give --from or --gguf.")
     settings = parameters(parameter if parameter is not None else [])
@@ -93,6 +99,12 @@ def create(
             quantize=quantize,
         )
         _follow(client.create_stream(request), json, f"{model} is made")
+
+
+def _file(path: str) -> Path:
+    if not Path(path).is_file():
+        raise ConfigError(f"--from {path}: there is no such file.")
+    return Path(path)
 
 
 def _upload(client: Client, gguf: Path) -> dict[str, str]:

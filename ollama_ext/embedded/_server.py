@@ -307,21 +307,25 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 11434,
     *,
+    models: Iterable[EmbeddedModel | GgufModel] = (),
     token_delay_s: float = 0.0,
     announce: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve the demo models until Ctrl-C; blocks.
+    """Serve the demo models, and more, until Ctrl-C; blocks.
 
     Args:
         host: The address to listen on.
         port: The port; 11434 is Ollama's own.
+        models: More models, over those of the same name.
         token_delay_s: Pause before each token of an answer, in seconds.
         announce: Called with the base URL once clients can connect.
 
     Raises:
-        OSError: When the port is taken.
+        ImportError: When a model of weights needs llama.cpp, which is not installed.
+        OSError: When the port is taken, or a model's file cannot be opened.
+        ValueError: When a model's file is no GGUF file.
     """
-    server = EmbeddedOllama(host=host, port=port, token_delay_s=token_delay_s)
+    server = EmbeddedOllama(models, host=host, port=port, token_delay_s=token_delay_s)
     # uvicorn raises the Ctrl-C again once it has stopped.
     with contextlib.suppress(KeyboardInterrupt):
         server.serve_forever(announce)

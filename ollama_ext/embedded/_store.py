@@ -1,8 +1,12 @@
 """The models of one server: what is installed, what is loaded, and its blobs."""
 
 import hashlib
+import shutil
+import weakref
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import mkdtemp
 
 from ollama_ext.embedded._failures import WireError
 from ollama_ext.embedded._llama import Runner
@@ -96,6 +100,7 @@ class ModelStore:
         self._pullable = {parse_name(model.name).key: model for model in pullable}
         self._installed: dict[str, Installed] = {}
         self.blobs: dict[str, bytes] = {}
+        self._folder: Path | None = None
         self.reset()
 
     def begin_with(self, models: Iterable[EmbeddedModel]) -> None:
@@ -112,6 +117,16 @@ class ModelStore:
         # New dicts, whole at once: the server's thread never sees a list half filled.
         self.blobs = {}
         self._installed = {name.key: Installed(name, model, now_ns()) for name, model in begun}
+
+    def blob_file(self, digest: str) -> Path:
+        """Return a file with a blob's bytes; it is there as long as this store."""
+        if self._folder is None:
+            self._folder = Path(mkdtemp(prefix="embedded-ollama-"))
+            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        path = self._folder / digest.replace(":", "-")
+        if not path.exists():
+            path.write_bytes(self.blobs[digest])
+        return path
 
     def add(self, name: ModelName, model: EmbeddedModel, *, parent: str = "") -> Installed:
         """Install a model under a name, over what had that name."""

@@ -10,7 +10,9 @@ from ollama_ext.embedded._backend import Backend, Fields
 from ollama_ext.embedded._chat import backend_of
 from ollama_ext.embedded._decoding import decode_body
 from ollama_ext.embedded._failures import WireError
-from ollama_ext.embedded._models import EmbeddedModel
+from ollama_ext.embedded._gguf import read_gguf
+from ollama_ext.embedded._llama import has_llama
+from ollama_ext.embedded._models import EmbeddedModel, weights_model
 from ollama_ext.embedded._names import ModelName, parse_name
 from ollama_ext.embedded._requests import CREATE, PULL, WEB_FETCH, WEB_SEARCH
 from ollama_ext.embedded._responses import (
@@ -122,17 +124,21 @@ def _from_files(backend: Backend, name: ModelName, files: Mapping[str, str]) -> 
         if digest not in backend.store.blobs:
             path = f"blobs/{digest.replace(':', '-')}"
             raise WireError(500, f"open {path}: no such file or directory", early=False)
-    # Enough to hold the header of a GGUF; blobs may be gigabytes.
-    data = b"".join(backend.store.blobs[digest][:4096] for digest in files.values())
-    # Four letters are all that is read of a GGUF, beside its architecture.
-    if not data.startswith(b"GGUF"):
-        raise WireError(400, "unknown type", early=False)
-    if b"bert" in data:
-        return EmbeddedModel(name.model, ("embedding",), family="bert")
-    return EmbeddedModel(name.model, ("completion",), family="llama", tool_call_placement="own")
+    # Of several files one is the model, and the others are its projector or its parts.
+    if len(files) != 1:
+        raise WireError(400, "only one GGUF file is supported", early=False)
+    try:
+        weights = read_gguf(backend.store.blob_file(*files.values()))
+    except ValueError as error:
+        raise WireError(400, "unknown type", early=False) from error
+    model = weights_model(name.model, weights)
+    # Without llama.cpp a model of rules stands for it, which can do the same.
+    return model if has_llama() else replace(model, weights=None, tool_call_placement="own")
 
 
 def _changed(model: EmbeddedModel, fields: Fields) -> EmbeddedModel:
+    if model.weights is not None:
+        _check_weights(fields)
     template = fields["template"] if fields["template"] else model.template
     capabilities = model.capabilities
     # That is how Ollama finds the capability too.
@@ -145,6 +151,16 @@ def _changed(model: EmbeddedModel, fields: Fields) -> EmbeddedModel:
         system=fields["system"] if fields["system"] else model.system,
         parameters={**model.parameters, **(fields["parameters"] or {})},
     )
+
+
+def _check_weights(fields: Fields) -> None:
+    # Ollama's own words for weights that are quantised already.
+    if fields["quantize"]:
+        raise WireError(400, "quantization is only supported for F16 and F32 models", early=False)
+    for field in ("template", "adapters"):
+        if fields[field]:
+            text = f"{field} is not supported: llama.cpp runs the file as it is"
+            raise WireError(400, text, early=False)
 
 
 async def _play(lines: Iterator[Fields], fields: Fields) -> Response:
