@@ -5,25 +5,29 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.rule import Rule
 from rich.status import Status
 from rich.text import Text
 
-from ollama_ext.cli._app import Target, command
+from ollama_ext.cli._app import INTERRUPTED, Target, command
 from ollama_ext.cli._demo_server import Place, find_places
 from ollama_ext.cli._manage import Json
 from ollama_ext.cli._models import complete_model
 from ollama_ext.cli._output import clean, number, out, print_json, waiting
 from ollama_ext.cli._passages import Passage, read_passages, text_files
-from ollama_transport.accounting.ledger import ModelTotals
+from ollama_transport.accounting.ledger import ModelTotals, UsageLedger
+from ollama_transport.accounting.meters import CallRecord
 from ollama_transport.errors import ConfigError
 from ollama_transport.settings.host import TimeoutLike
+from ollama_transport.wire.calls import Call
 
 QUESTION = "When was the lighthouse of Skerry Point built?"
 PASSAGE_CHARACTERS = 400
+MAX_TOKENS = 256
+"""Where an answer is cut: a small model may repeat itself for minutes."""
 SHOWN_CHARACTERS = 60
 
 
@@ -49,11 +53,29 @@ class Source:
 
 @dataclass(frozen=True)
 class Answer:
-    """Be an answer, its sources (the most similar first), and what it cost, embedding included."""
+    """Hold an answer, its sources (the most similar first), and what it cost, embedding included.
+
+    ``cut`` tells that the answer had come to `MAX_TOKENS`.
+    """
 
     text: str
     sources: list[Source]
     totals: ModelTotals
+    cut: bool = False
+
+
+class DemoLedger(UsageLedger):
+    """Count what an answer costs, and note whether it was cut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cut = False
+
+    def end(self, call: Call[Any], record: CallRecord, /) -> None:
+        """Add a call to the totals."""
+        super().end(call, record)
+        said = None if record.usage is None else record.usage.completion_tokens
+        self.cut = self.cut or (said is not None and said >= MAX_TOKENS)
 
 
 Show = Callable[[str], None]
@@ -90,7 +112,9 @@ def demo(
 ) -> None:
     """Answer a question over documents through LangChain and through LlamaIndex.
 
-    Without an Ollama, or without models there, an embedded server answers by rules.
+    Without an Ollama, or without models there, a small language model answers that pip installed
+    (SmolLM2-135M, with the extra local), or an embedded server does by rules. Ctrl-C ends the
+    answer of one framework and goes on to the other.
     """
     passages = load_passages(documents if documents is not None else [])
     with ExitStack() as stack:
@@ -98,9 +122,17 @@ def demo(
         task = Task(question, passages, chat, embed, target.timeouts)
         if not json:
             _print_task(task)
-        answers = {name: _answer(task, name, load, json) for name, load in FRAMEWORKS.items()}
-    if json:
-        print_json(_as_json(task, answers))
+        if json:
+            answers = {name: _loaded(name, load)(task, _hide) for name, load in FRAMEWORKS.items()}
+            print_json(_as_json(task, answers))
+            return
+        whole = [_show(task, name, load) for name, load in FRAMEWORKS.items()]
+    if not all(whole):
+        raise typer.Exit(INTERRUPTED)
+
+
+def _hide(_piece: str) -> None:
+    pass
 
 
 def load_passages(documents: list[Path]) -> list[Passage]:
@@ -139,18 +171,23 @@ FRAMEWORKS: dict[str, Callable[[], Answering]] = {
 }
 
 
-def _answer(task: Task, name: str, load: Callable[[], Answering], quiet: bool) -> Answer:
-    if quiet:
-        return _loaded(name, load)(task, lambda _: None)
+def _show(task: Task, name: str, load: Callable[[], Answering]) -> bool:
+    """Show one framework's answer as it comes; False when Ctrl-C ended it."""
     out.print(Rule(Text(name, "bold"), align="left"))
     with waiting(f"loading {name} …", out):
         answering = _loaded(name, load)
-    with Stream() as stream:
-        answer = answering(task, stream.show)
+    try:
+        with Stream() as stream:
+            answer = answering(task, stream.show)
+    except KeyboardInterrupt:
+        out.say("\n(interrupted)\n", "dim")
+        return False
     out.say("\n" if answer.text else "(the model said nothing)\n")
+    if answer.cut:
+        out.say(f"(cut after {MAX_TOKENS} tokens)\n", "dim")
     _print_sources(answer.sources)
     out.say(f"{_cost(answer.totals)}\n", "dim")
-    return answer
+    return True
 
 
 def _loaded(name: str, load: Callable[[], Answering]) -> Answering:
@@ -220,6 +257,7 @@ def _as_json(task: Task, answers: dict[str, Answer]) -> object:
             {
                 "framework": name,
                 "text": answer.text,
+                "cut": answer.cut,
                 "sources": [asdict(source) for source in answer.sources],
                 "requests": answer.totals.requests,
                 "prompt_tokens": answer.totals.prompt_tokens,

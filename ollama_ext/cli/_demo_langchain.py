@@ -7,8 +7,7 @@ from langchain_core.runnables import Runnable
 from langchain_core.vectorstores import InMemoryVectorStore
 
 from langchain_ollama_ext import ChatOllama, OllamaEmbeddings
-from ollama_ext.cli._demo import Answer, Show, Source, Task
-from ollama_transport.accounting.ledger import UsageLedger
+from ollama_ext.cli._demo import MAX_TOKENS, Answer, DemoLedger, Show, Source, Task
 
 PROMPT = ChatPromptTemplate.from_messages(
     [
@@ -20,14 +19,18 @@ PROMPT = ChatPromptTemplate.from_messages(
 
 def answer(task: Task, show: Show) -> Answer:
     """Answer by a LangChain chain; ``show`` is given the pieces as they come."""
-    ledger = UsageLedger()
+    ledger = DemoLedger()
     chat, embed = task.chat, task.embed
     with (
         OllamaEmbeddings(
             model=embed.model, base_url=embed.base_url, timeout=task.timeout, ledger=ledger
         ) as embeddings,
         ChatOllama(
-            model=chat.model, base_url=chat.base_url, timeout=task.timeout, ledger=ledger
+            model=chat.model,
+            base_url=chat.base_url,
+            timeout=task.timeout,
+            ledger=ledger,
+            num_predict=MAX_TOKENS,
         ) as model,
     ):
         store = InMemoryVectorStore(embeddings)
@@ -40,7 +43,7 @@ def answer(task: Task, show: Show) -> Answer:
             text += piece
             show(piece)
     sources = [Source(d.metadata["source"], d.page_content, score) for d, score in found]
-    return Answer(text, sources, ledger.snapshot().total)
+    return Answer(text, sources, ledger.snapshot().total, ledger.cut)
 
 
 def _documents(task: Task) -> list[Document]:

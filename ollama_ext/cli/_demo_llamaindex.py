@@ -6,20 +6,23 @@ from llama_index.core import VectorStoreIndex
 from llama_index.core.schema import TextNode
 
 from llamaindex_ollama_ext import Ollama, OllamaEmbedding
-from ollama_ext.cli._demo import Answer, Show, Source, Task
-from ollama_transport.accounting.ledger import UsageLedger
+from ollama_ext.cli._demo import MAX_TOKENS, Answer, DemoLedger, Show, Source, Task
 
 
 def answer(task: Task, show: Show) -> Answer:
     """Answer by a LlamaIndex query engine; ``show`` is given the pieces as they come."""
-    ledger = UsageLedger()
+    ledger = DemoLedger()
     chat, embed = task.chat, task.embed
     with (
         OllamaEmbedding(
             model_name=embed.model, base_url=embed.base_url, timeout=task.timeout, ledger=ledger
         ) as embedding,
         Ollama(
-            model=chat.model, base_url=chat.base_url, timeout=task.timeout, ledger=ledger
+            model=chat.model,
+            base_url=chat.base_url,
+            timeout=task.timeout,
+            ledger=ledger,
+            num_predict=MAX_TOKENS,
         ) as llm,
     ):
         index = VectorStoreIndex(_nodes(task), embed_model=embedding)
@@ -30,7 +33,7 @@ def answer(task: Task, show: Show) -> Answer:
             text += piece
             show(piece)
     sources = [_source(found) for found in response.source_nodes]
-    return Answer(text, sources, ledger.snapshot().total)
+    return Answer(text, sources, ledger.snapshot().total, ledger.cut)
 
 
 def _nodes(task: Task) -> list[TextNode]:

