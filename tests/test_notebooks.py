@@ -58,6 +58,8 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (folder / "kernel.json").write_text(json.dumps(spec))
     for name, value in {
         "JUPYTER_PATH": str(tmp_path),
+        # llama-index imports it where it is installed, for tests of the peers alone.
+        "PYTHONWARNINGS": "ignore:`langchain-community` is being sunset",
         "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"),
         "IPYTHONDIR": str(tmp_path / "ipython"),
         "OLLAMA_HOST": CLOSED,
