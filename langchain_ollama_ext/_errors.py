@@ -148,7 +148,7 @@ def _twin_class(error: ours.OllamaError) -> type[ours.OllamaError] | None:
 
 @contextmanager
 def langchain_errors() -> Generator[None]:
-    """Raise errors of the transport as their LangChain twins, the original being the cause.
+    """Raise errors of the transport as their LangChain twins, with the cause of the original.
 
     For blocking and asynchronous code alike; other exceptions pass.
     """
@@ -158,4 +158,5 @@ def langchain_errors() -> Generator[None]:
         twin = langchain_error(error)
         if twin is error:
             raise
-        raise twin from error
+        # One traceback and not two: the original is the twin's parent and says the same.
+        raise twin.with_traceback(error.__traceback__) from error.__cause__

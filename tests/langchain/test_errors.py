@@ -2,6 +2,7 @@
 
 import inspect
 import pickle
+import traceback
 from typing import Any
 
 import core_family as core
@@ -86,7 +87,7 @@ def test_failures(
     error = caught.value
     assert isinstance(error, family)
     assert error.is_retryable is again
-    assert isinstance(error.__cause__, own)
+    assert not isinstance(error.__cause__, own)  # it would say the same once more
     copied = pickle.loads(pickle.dumps(error))
     assert (type(copied), str(copied)) == (type(error), str(error))
     assert copied.__dict__ == error.__dict__
@@ -157,3 +158,16 @@ def test_a_model_that_cannot_think_names_the_setting(run: Run) -> None:
     model, _ = model_on("errors/no-thinking", reasoning=True)
     with pytest.raises(ours.UnsupportedCapabilityError, match="reasoning"):
         call(run, model, "invoke", "x")
+
+
+@pytest.mark.parametrize("ask", _ASKS)
+def test_a_missing_server_is_told_once(run: Run, ask: str) -> None:
+    """The traceback is one, it tells the reason of the network, and ends with what to do."""
+    model, _ = model_on(httpx.ConnectError("refused by nobody"), max_retries=0)
+    with pytest.raises(ours.OllamaConnectionError) as caught:
+        _ASKS[ask](run, model)
+    lines = "".join(traceback.format_exception(caught.value)).splitlines()
+    assert sum("no server answers" in line for line in lines) == 1
+    assert lines[0] == "httpx.ConnectError: refused by nobody"
+    assert lines[-1].endswith("Else set base_url or OLLAMA_HOST.")
+    assert sum(line.startswith("Traceback") for line in lines) == 1
