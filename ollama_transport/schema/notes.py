@@ -62,7 +62,7 @@ def notes(layer: Mapping[str, Any], words: Words) -> list[str]:
     """
     return [
         note
-        for key, value in sorted(_modern(layer).items(), key=_rank)
+        for key, value in sorted(modern(layer).items(), key=_rank)
         if key not in _STRUCTURE and key not in _BOOKKEEPING and not key.startswith("x-")
         if (note := _note(key, value, words))
     ]
@@ -73,17 +73,18 @@ def _rank(item: tuple[str, Any]) -> int:
     return _ORDER.get(item[0], len(_ORDER))
 
 
-def _modern(layer: Mapping[str, Any]) -> dict[str, Any]:
+def modern(layer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a schema with draft 4's exclusive bounds as the numbers that they are since."""
     # Draft 4, which pydantic 1 and OpenAPI 3.0 write, says "minimum: 0, exclusiveMinimum: true".
-    modern = dict(layer)
+    dated = dict(layer)
     for bound, exclusive in (
         ("minimum", "exclusiveMinimum"),
         ("maximum", "exclusiveMaximum"),
     ):
-        if isinstance(modern.get(exclusive), bool) and bound in modern:
-            strict = modern.pop(exclusive)
-            modern |= {exclusive: modern.pop(bound)} if strict else {}
-    return modern
+        if isinstance(dated.get(exclusive), bool) and bound in dated:
+            strict = dated.pop(exclusive)
+            dated |= {exclusive: dated.pop(bound)} if strict else {}
+    return dated
 
 
 def _note(key: str, value: Any, words: Words) -> str:

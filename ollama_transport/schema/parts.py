@@ -124,7 +124,7 @@ def gather(part: Part, found: Found) -> None:
 
 
 def _gather_ref(ref: Any, walk: Walk, found: Found) -> None:
-    target = _resolve(ref, walk.root)
+    target = resolve(ref, walk.root)
     if not walk.is_over(ref):
         gather(Part(target, walk.into(ref)), found)
         return
@@ -160,8 +160,12 @@ def _is_null(schema: Any) -> bool:
     )
 
 
-def _resolve(ref: Any, root: Mapping[str, Any]) -> Any:
-    """Return what a local JSON pointer names: "#", "#/$defs/Name" or "#/properties/a/items"."""
+def resolve(ref: Any, root: Mapping[str, Any]) -> Any:
+    """Return what a local JSON pointer names: "#", "#/$defs/Name" or "#/properties/a/items".
+
+    Raises:
+        ConfigError: when there is no such place.
+    """
     found: Any = root
     steps = unquote(ref[1:]).split("/")[1:] if isinstance(ref, str) and ref[:1] == "#" else None
     if steps is None or (ref != "#" and not steps):

@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ollama_transport.errors import ConfigError
+from ollama_transport.schema.grammar import grammar_safe
+from ollama_transport.schema.grammar_tools import fit_parameters, hoisted, tool_name
 from ollama_transport.wire.answers import ChatLine
 from ollama_transport.wire.messages import ToolCall, ToolCallDelta, made_id
 from ollama_transport.wire.requests import ChatRequest, NamedTool
@@ -45,53 +47,40 @@ def forced_names(request: ChatRequest) -> list[str]:
     return names if request.format is not None and choice != "none" else []
 
 
-def tool_name(tool: Mapping[str, Any]) -> str:
-    """Return the name of an OpenAI-style tool.
-
-    Raises:
-        ConfigError: when it has none.
-    """
-    function = tool.get("function")
-    name = function.get("name") if isinstance(function, Mapping) else None
-    if not isinstance(name, str) or not name:
-        raise ConfigError(
-            f"a tool is {{'type': 'function', 'function': {{'name': …}}}}, not {tool!r:.120}"
-        )
-    return name
-
-
 def call_format(
     tools: Sequence[Mapping[str, Any]],
     names: Sequence[str],
     answer: str | Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Return the schema of one call of one of the named tools.
+    """Return the schema of one call of one of the named tools, fit for the engine's grammar.
 
     ``answer`` is the caller's own ``format``: a final answer of that shape is allowed as well.
+
+    Raises:
+        ConfigError: naming tool and field, as grammar_safe.
     """
-    shapes: list[Mapping[str, Any]] = [_call_shape(t) for t in tools if tool_name(t) in names]
-    # References count from the root, so definitions stay there.
-    defined: dict[str, Any] = {}
+    # Not the flat schemas of `tools`: a grammar holds what they have in words only.
+    shapes = [_call_shape(tool) for tool in tools if tool_name(tool) in names]
     if isinstance(answer, Mapping):
-        defined = {name: answer[name] for name in ("$defs", "definitions") if name in answer}
-        shapes.append({name: part for name, part in answer.items() if name not in defined})
+        shapes.append(grammar_safe(answer))
     elif answer is not None:
         # "json" is any object.
         shapes.append({"type": "object"})
-    return dict(shapes[0]) if len(shapes) == 1 else {"anyOf": shapes, **defined}
+    if len(shapes) == 1:
+        return shapes[0]
+    bare, defined = hoisted(shapes)
+    return {"anyOf": bare, **({"$defs": defined} if defined else {})}
 
 
 def _call_shape(tool: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = tool["function"].get("parameters")
+    (arguments,), defined = hoisted([fit_parameters(tool)])
     return {
         "type": "object",
-        "properties": {
-            "name": {"const": tool_name(tool)},
-            "arguments": parameters if parameters else {"type": "object", "properties": {}},
-        },
+        "properties": {"name": {"const": tool_name(tool)}, "arguments": arguments},
         "required": ["name", "arguments"],
         # Else the model could write keys of its own after the arguments.
         "additionalProperties": False,
+        **({"$defs": defined} if defined else {}),
     }
 
 

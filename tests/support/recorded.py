@@ -55,10 +55,26 @@ def recording(name: str) -> Recording:
 
 
 def all_names() -> list[str]:
-    """Return the name of every recording on disk."""
-    return sorted(
-        path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.json")
+    """Return the name of every recording on disk, but for those of grammars.
+
+    The schemas of those are not what the client sends any more: tests.schema has them.
+    """
+    paths = (path.relative_to(FOLDER).with_suffix("").as_posix() for path in FOLDER.rglob("*.json"))
+    return sorted(name for name in paths if not name.startswith("grammars/"))
+
+
+def grammar_names() -> list[str]:
+    """Return the names of the recordings of schemas, without their folder."""
+    return sorted(path.stem for path in (FOLDER / "grammars").glob("*.json"))
+
+
+def grammar_schema(name: str) -> dict[str, Any]:
+    """Return the schema that a recording of a grammar asked for, on either wire."""
+    body = recording(f"grammars/{name}").body
+    schema = (
+        body["format"] if "format" in body else body["response_format"]["json_schema"]["schema"]
     )
+    return dict(schema)
 
 
 def _bytes(chunk: Mapping[str, str]) -> bytes:

@@ -13,7 +13,10 @@ from langchain_ollama_ext import ChatOllama
 from ollama_transport import ChatRequest, EmbedRequest, GenerateRequest, Message, Usage, UsageLedger
 
 URL = "http://127.0.0.1:1/v1"
-TOOL = {"type": "function", "function": {"name": "t", "parameters": {"type": "object"}}}
+TOOL = {
+    "type": "function",
+    "function": {"name": "t", "parameters": {"type": "object", "properties": {}}},
+}
 HELLO = ChatRequest("m", [Message("user", "Hello, world")])
 ANSWER = {"message": {"role": "assistant", "content": "Good day"}, "finish_reason": "stop"}
 TOLD = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}

@@ -22,8 +22,14 @@ from ollama_transport.wire.openai import calls as openai
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
 HELLO = (Message("user", "Hello"),)
-WEATHER = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
-TIME = {"type": "function", "function": {"name": "time", "parameters": {"type": "object"}}}
+WEATHER = {
+    "type": "function",
+    "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}},
+}
+TIME = {
+    "type": "function",
+    "function": {"name": "time", "parameters": {"type": "object", "properties": {}}},
+}
 
 
 def sent(call: Call[Any], *, stream: bool = False) -> Any:
@@ -158,9 +164,65 @@ def test_json_and_schemas_are_response_formats() -> None:
     assert chat(format="json")["response_format"] == {"type": "json_object"}
     assert chat(format=schema)["response_format"] == {
         "type": "json_schema",
-        "json_schema": {"name": "A_city_", "schema": schema, "strict": True},
+        "json_schema": {"name": "A_city_", "schema": schema},
     }
     assert chat(format={"title": "城"})["response_format"]["json_schema"]["name"] == "answer"
+
+
+CLOSED = {
+    "type": "object",
+    "properties": {"a": {"type": "string"}},
+    "required": ["a"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        (CLOSED, True),
+        ({**CLOSED, "strict": False}, False),
+        ({**CLOSED, "required": []}, None),
+        ({**CLOSED, "required": [], "strict": True}, True),
+        ({**CLOSED, "properties": {"a": {"type": "object"}}}, None),
+        ({**CLOSED, "properties": {"a": {"items": {"oneOf": []}}}}, None),
+        ({"anyOf": [CLOSED]}, None),
+        ({"type": "object", "properties": {"a": {"type": "string"}}}, None),
+    ],
+)
+def test_strict_is_sent_with_strict_schemas_or_when_the_caller_says_so(
+    schema: Any, strict: bool | None
+) -> None:
+    """OpenAI's API refuses `strict: true` with a schema that is not strict by its rules."""
+    sent = chat(format=schema)["response_format"]["json_schema"]
+    assert sent.get("strict") == strict
+    assert "strict" not in sent["schema"]
+
+
+def test_schemas_and_tools_are_sent_as_a_grammar_takes_them() -> None:
+    """What llama.cpp's grammar refuses is rewritten; what it only drops is left to others."""
+    given = {"type": "object", "properties": {"a": {"pattern": r"^\d$"}, "b": {"multipleOf": 5}}}
+    fit = {"type": "object", "properties": {"a": {"pattern": "^[0-9]$"}, "b": {"multipleOf": 5}}}
+    tool = {"type": "function", "function": {"name": "t", "parameters": given}}
+    body = chat(format=given, tools=[tool])
+    assert body["response_format"]["json_schema"]["schema"] == fit
+    assert body["tools"][0]["function"]["parameters"] == fit
+
+
+@pytest.mark.parametrize("parameters", [None, {}, {"type": "object"}])
+def test_a_tool_without_arguments_has_an_empty_object_of_them(parameters: Any) -> None:
+    """Some servers refuse a tool whose parameters have no properties."""
+    tool = {"type": "function", "function": {"name": "t", "parameters": parameters}}
+    sent = chat(tools=[tool])["tools"][0]["function"]["parameters"]
+    assert sent == {"type": "object", "properties": {}}
+
+
+def test_an_error_of_a_tools_schema_names_tool_and_field() -> None:
+    """A bare 400 of the server would name neither."""
+    parameters = {"type": "object", "properties": {"when": {"type": "datetime"}}}
+    tool = {"type": "function", "function": {"name": "book", "parameters": parameters}}
+    with pytest.raises(ConfigError, match=r"'book'.*when has the type 'datetime'"):
+        chat(tools=[tool])
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ollama_transport.errors import ConfigError
+from ollama_transport.schema.grammar import grammar_safe
 from ollama_transport.schema.tools import flatten_tool
 from ollama_transport.wire.answers import (
     Answer,
@@ -49,7 +50,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
     names = forced_names(request)
     shared = _shared(request)
     if names:
-        shared["format"] = call_format(tools, names, request.format)
+        shared["format"] = call_format(request.tools, names, request.format)
     body = {
         "model": _asked(request.model),
         "messages": [write_message(message) for message in request.messages],
@@ -286,7 +287,7 @@ def web_fetch(url: str, *, cloud: bool) -> Call[FetchAnswer]:
 
 def _shared(request: ChatRequest | GenerateRequest) -> dict[str, Any]:
     return {
-        "format": request.format,
+        "format": _format(request.format),
         "options": dict(request.options) if request.options else None,
         "think": request.think,
         "keep_alive": request.keep_alive,
@@ -296,6 +297,10 @@ def _shared(request: ChatRequest | GenerateRequest) -> dict[str, Any]:
         "top_logprobs": request.top_logprobs,
         **request.extra,
     }
+
+
+def _format(given: str | Mapping[str, Any] | None) -> str | dict[str, Any] | None:
+    return grammar_safe(given) if isinstance(given, Mapping) else given
 
 
 def _truncate(request: ChatRequest | GenerateRequest | EmbedRequest) -> bool | None:

@@ -9,11 +9,14 @@ from dataclasses import replace
 from typing import Any
 
 from ollama_transport.errors import ConfigError, OllamaError, StatusError
+from ollama_transport.schema.grammar import grammar_safe
+from ollama_transport.schema.grammar_tools import fit_tool, tool_name
+from ollama_transport.schema.strict import is_strict
 from ollama_transport.wire.answers import ChatLine, Embeddings, GenerateLine, ModelList
 from ollama_transport.wire.body import without_none
 from ollama_transport.wire.calls import Call, Shaper, shaped, shaping
 from ollama_transport.wire.counting import estimating
-from ollama_transport.wire.forced import FirstCallShaper, forced_names, tool_name
+from ollama_transport.wire.forced import FirstCallShaper, forced_names
 from ollama_transport.wire.openai.answers import read_chat, read_embeddings, read_text
 from ollama_transport.wire.openai.messages import write_messages
 from ollama_transport.wire.openai.options import reasoning_effort, refuse, write_options
@@ -47,7 +50,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
     body = {
         "model": _asked(request.model),
         "messages": write_messages(request.messages),
-        "tools": list(request.tools) if request.tools else None,
+        "tools": [fit_tool(tool) for tool in request.tools] if request.tools else None,
         "tool_choice": _tool_choice(request),
         "parallel_tool_calls": request.parallel_tool_calls,
         "response_format": _response_format(request.format),
@@ -188,7 +191,7 @@ def _spoken_otherwise(request: ChatRequest) -> Callable[[OllamaError], Call[Chat
         text = error.error if isinstance(error, StatusError) else ""
         if "response_format" in text and isinstance(request.format, Mapping):
             # llama-cpp-python knows `json_object` alone, with the schema beside it.
-            older = {"type": "json_object", "schema": request.format}
+            older = {"type": "json_object", "schema": _safe_format(request.format)}
             return chat(
                 replace(request, format=None, extra={**request.extra, "response_format": older})
             )
@@ -208,9 +211,16 @@ def _response_format(given: str | Mapping[str, Any] | None) -> dict[str, Any] | 
         return None
     if isinstance(given, str):
         return {"type": "json_object"}
-    # OpenAI's own API holds to the schema only if it is strict; others pass over the word.
-    schema = {"name": _schema_name(given), "schema": given, "strict": True}
-    return {"type": "json_schema", "json_schema": schema}
+    said = given.get("strict")
+    # OpenAI refuses "strict" with a schema that is not; others pass over the word.
+    strict = said if isinstance(said, bool) else True if is_strict(given) else None
+    described = {"name": _schema_name(given), "schema": _safe_format(given), "strict": strict}
+    return {"type": "json_schema", "json_schema": without_none(described)}
+
+
+def _safe_format(given: Mapping[str, Any]) -> dict[str, Any]:
+    # What the grammar of llama.cpp only drops stays: other engines hold it.
+    return grammar_safe(given, keep_ignored=True)
 
 
 def _schema_name(schema: Mapping[str, Any]) -> str:

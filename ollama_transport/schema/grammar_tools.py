@@ -1,0 +1,86 @@
+"""The parameters of tools as the engine's grammar takes them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ollama_transport.errors import ConfigError
+from ollama_transport.schema.grammar import grammar_safe
+
+_CONTAINERS = ("$defs", "definitions")
+
+
+def tool_name(tool: Mapping[str, Any]) -> str:
+    """Return the name of an OpenAI-style tool.
+
+    Raises:
+        ConfigError: when it has none.
+    """
+    function = tool.get("function")
+    name = function.get("name") if isinstance(function, Mapping) else None
+    if not isinstance(name, str) or not name:
+        raise ConfigError(
+            f"a tool is {{'type': 'function', 'function': {{'name': …}}}}, not {tool!r:.120}"
+        )
+    return name
+
+
+def fit_parameters(tool: Mapping[str, Any], *, keep_ignored: bool = False) -> dict[str, Any]:
+    """Return the full schema of a tool's arguments, fit for the grammar; an object without any.
+
+    Raises:
+        ConfigError: naming tool and field, as grammar_safe.
+    """
+    given = tool["function"].get("parameters")
+    try:
+        if given is not None and not isinstance(given, Mapping):
+            raise ConfigError(
+                f"its parameters are {given!r:.200}: give a JSON schema of an object."
+            )
+        fit = grammar_safe(given if given else {"type": "object"}, keep_ignored=keep_ignored)
+    except ConfigError as error:
+        raise ConfigError(f"the tool {tool_name(tool)!r}: {error}") from error
+    # Without properties the grammar takes any object, and some servers refuse the tool.
+    bare = set(fit) <= {"type", "title", "description", "required"}
+    return {**fit, "properties": {}} if bare else fit
+
+
+def fit_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a function tool whose parameters the grammar takes, for a server that has tools.
+
+    What the grammar would only drop stays, for other engines hold it.
+
+    Raises:
+        ConfigError: naming tool and field, as grammar_safe.
+    """
+    tool_name(tool)
+    function = {**tool["function"], "parameters": fit_parameters(tool, keep_ignored=True)}
+    return {**tool, "function": function}
+
+
+def hoisted(shapes: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return schemas without their definitions, and all of these, to stand at one root.
+
+    References count from the root. Where more than one schema has definitions, their names get
+    the number of the schema in front.
+    """
+    bare: list[dict[str, Any]] = []
+    gathered: dict[str, Any] = {}
+    several = sum(any(key in shape for key in _CONTAINERS) for shape in shapes) > 1
+    for at, shape in enumerate(shapes):
+        prefix = f"#/$defs/{at}-" if several else "#/$defs/"
+        moved = _referring(shape, prefix)
+        defined = {n: one for key in _CONTAINERS for n, one in moved.pop(key, {}).items()}
+        gathered |= {f"{prefix.rpartition('/')[2]}{name}": one for name, one in defined.items()}
+        bare.append(moved)
+    return bare, gathered
+
+
+def _referring(schema: Any, prefix: str) -> Any:
+    """Return a schema whose references lead below ``prefix``."""
+    if isinstance(schema, list):
+        return [_referring(one, prefix) for one in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    moved = {key: _referring(value, prefix) for key, value in schema.items()}
+    ref = moved.get("$ref")
+    return {**moved, "$ref": prefix + ref.rpartition("/")[2]} if isinstance(ref, str) else moved
