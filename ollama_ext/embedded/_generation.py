@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ollama_ext.embedded._engine import Answer, Prompt, ToolCall
 from ollama_ext.embedded._failures import WireError
+from ollama_ext.embedded._grammar import check_grammar
 from ollama_ext.embedded._loader import Loader
 from ollama_ext.embedded._options import whole
 from ollama_ext.embedded._prompts import Window, tokens_of
@@ -242,10 +243,13 @@ def check_format(value: object) -> object:
     """Return a request's format, None for "".
 
     Raises:
-        WireError: **500**, for anything but ``"json"`` or an object (wire reference 3.6).
+        WireError: **500**, for anything but ``"json"`` or an object (wire reference 3.6), 400 for
+            a schema that the engine's grammar refuses.
     """
     if value is None or value == "":
         return None
+    if isinstance(value, dict):
+        check_grammar(value)
     if value == "json" or isinstance(value, dict):
         return value
     quoted = dump_json(dump_json(value).decode()).decode()
