@@ -1,20 +1,25 @@
-"""The server under test: our double, or a real Ollama.
+"""The server under test: our double by rules and with models of weights, or a real Ollama.
 
-``OLLAMA_EXT_REAL_HOST=http://host:port`` points the conformance cases at a real Ollama.
-``OLLAMA_EXT_REAL_MODELS`` is then a JSON object from the fixture models of the wire reference
-(section 11) to models that server has; the default names the tiny models of the recordings. Cases
-whose fixture model is not mapped, and cases that need a scripted failure, are skipped there.
+``OLLAMA_EXT_REAL_HOST`` points the conformance cases at a real Ollama; it takes any form of host
+that ``OLLAMA_HOST`` takes. ``OLLAMA_EXT_REAL_MODELS`` is then a JSON object from the fixture models
+of the wire reference (section 11) to models that server has; the default names the tiny models of
+the recordings, which CONTRIBUTING.md says how to make. Cases whose fixture model is not mapped, and
+cases that need a scripted failure, are skipped there.
 """
 
 import json
 import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from ollama_ext.embedded import EmbeddedOllama
+from ollama_ext.embedded import EmbeddedOllama, GgufModel
+from ollama_transport.settings.host import parse_host
 
 _TINY = {
     "native": "tiny-native",
@@ -23,6 +28,7 @@ _TINY = {
     "builtin": "tiny-think",
     "embed": "tiny-embed",
 }
+_FILES = Path(__file__).parents[1] / "models"
 REAL_HOST = os.environ.get("OLLAMA_EXT_REAL_HOST", "")
 REAL_MODELS: dict[str, str] = json.loads(
     os.environ.get("OLLAMA_EXT_REAL_MODELS", json.dumps(_TINY))
@@ -32,18 +38,20 @@ REAL_MODELS: dict[str, str] = json.loads(
 class Target:
     """A server that the conformance cases talk to."""
 
-    def __init__(self, url: str, *, real: bool) -> None:
+    def __init__(self, url: str, models: dict[str, str] | None = None) -> None:
         self.url = url
-        self.real = real
+        # Where weights answer, nobody decides what they say.
+        self.real = models is not None
+        self._models = {} if models is None else models
         self.http = httpx.Client(base_url=url, timeout=300, trust_env=False)
 
     def model(self, name: str) -> str:
         """Return the name this server knows a fixture model by; skip when it has none."""
         if not self.real:
             return name
-        if name not in REAL_MODELS:
-            pytest.skip(f"the real server has no model for the fixture {name!r}")
-        return REAL_MODELS[name]
+        if name not in self._models:
+            pytest.skip(f"this server has no model for the fixture {name!r}")
+        return self._models[name]
 
     def fit(self, value: Any) -> Any:
         """Replace ``@name`` by the model's name and ``@@name`` by its name with a tag."""
@@ -88,21 +96,35 @@ class Target:
             pytest.skip(f"{self.model(name)} has no {capability}")
 
     def only_ours(self, why: str) -> None:
-        """Skip on a real server."""
+        """Skip where weights answer."""
         if self.real:
-            pytest.skip(f"not on a real server: {why}")
+            pytest.skip(f"only on the double by rules: {why}")
 
 
-@pytest.fixture(scope="module")
-def target() -> Iterator[Target]:
+def _weights() -> list[GgufModel]:
+    # The native route alone: llama.cpp runs no Go templates, which the other fixtures are made of.
+    greedy = {"temperature": 0, "num_ctx": 2048}
+    return [
+        GgufModel("native", _FILES / "tiny-think.gguf", greedy),
+        GgufModel("plain", _FILES / "tiny-plain.gguf", greedy),
+        GgufModel("embed", _FILES / "tiny-embed.gguf"),
+    ]
+
+
+@pytest.fixture(scope="module", params=["real"] if REAL_HOST else ["rules", "weights"])
+def target(request: pytest.FixtureRequest) -> Iterator[Target]:
     """The server of the conformance cases."""
-    if REAL_HOST:
-        found = Target(REAL_HOST.rstrip("/"), real=True)
-        yield found
-        found.http.close()
-        return
-    with EmbeddedOllama(fixtures=True) as server:
-        found = Target(server.url, real=False)
+    with ExitStack() as stack:
+        if request.param == "real":
+            found = Target(parse_host(REAL_HOST).url, REAL_MODELS)
+        elif request.param == "rules":
+            found = Target(stack.enter_context(EmbeddedOllama(fixtures=True)).url)
+        else:
+            if find_spec("xllamacpp") is None:
+                pytest.skip('the engine is an extra: pip install ".[local]" installs it')
+            weights = _weights()
+            server = stack.enter_context(EmbeddedOllama(weights, demo=False))
+            found = Target(server.url, {model.name: model.name for model in weights})
         yield found
         found.http.close()
 
