@@ -55,10 +55,18 @@ class Way:
             return model.get_text_embedding_batch(TEXTS)
         if self.form == "whole":
             return _text(model.invoke("hi") if self._is_langchain else model.chat(_messages()))
-        with closing(
-            model.stream("hi") if self._is_langchain else model.stream_chat(_messages())
-        ) as parts:
+        with closing(self.stream_of(model)) as parts:
             return self._joined(list(parts))
+
+    def stream_of(self, model: Any) -> Any:
+        """Return a model's stream, blocking."""
+        return model.stream("hi") if self._is_langchain else model.stream_chat(_messages())
+
+    async def astream_of(self, model: Any) -> Any:
+        """Return a model's stream, awaited."""
+        if self._is_langchain:
+            return model.astream("hi")
+        return await model.astream_chat(_messages())
 
     async def aask(self, model: Any) -> Any:
         """Return what the model says, awaited."""
@@ -70,10 +78,7 @@ class Way:
             return _text(
                 await (model.ainvoke("hi") if self._is_langchain else model.achat(_messages()))
             )
-        stream = (
-            model.astream("hi") if self._is_langchain else await model.astream_chat(_messages())
-        )
-        async with aclosing(stream) as parts:
+        async with aclosing(await self.astream_of(model)) as parts:
             return self._joined([part async for part in parts])
 
     @property
@@ -167,11 +172,12 @@ async def _awaited(way: Way, model: Any, count: int, between: Between) -> list[R
             results.append(await _settled(way.aask(model)))
     finally:
         await model.aclose()
-    await _nothing_left()
+    await nothing_left()
     return results
 
 
-async def _nothing_left() -> None:
+async def nothing_left() -> None:
+    """Check that the running task is the only one of its loop."""
     # Generators of httpx that an error left behind are closed by the loop in its next turns.
     for _ in range(50):
         left = asyncio.all_tasks() - {asyncio.current_task()}
