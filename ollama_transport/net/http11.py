@@ -242,6 +242,7 @@ class Exchange:
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
         self._received_bytes = 0
         self._early_answers = 0
+        self._first = b""
 
     @property
     def is_unanswered(self) -> bool:
@@ -273,7 +274,9 @@ class Exchange:
     def receive(self, data: bytes) -> Head | None:
         """Take bytes, b"" for the end of the connection; return the head when it is whole."""
         if not data:
+            self._check_protocol()
             raise httpcore.RemoteProtocolError("Server disconnected without sending a response.")
+        self._first = self._first or data[:80]
         self._received_bytes += len(data)
         try:
             self._h11.receive_data(data)
@@ -288,6 +291,11 @@ class Exchange:
         if self._received_bytes - len(first) > MAX_HEAD_BYTES:
             raise MalformedAnswer(f"malformed head: longer than {MAX_HEAD_BYTES} bytes")
         return self._head(event, first) if isinstance(event, h11.Response) else None
+
+    def _check_protocol(self) -> None:
+        """Tell a banner of another protocol from the start of a head."""
+        if self._first[:5] != b"HTTP/"[: len(self._first)]:
+            raise MalformedAnswer(f"malformed head: {self._first!r} is no HTTP")
 
     def _count_early_answer(self) -> None:
         self._early_answers += 1

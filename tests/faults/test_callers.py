@@ -346,20 +346,18 @@ def ran(script: str, *arguments: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-@pytest.mark.parametrize("wire", ["", "/v1"])
-def test_a_fork_has_connections_of_its_own(server: RawServer, kind: str, wire: str) -> None:
+def test_a_fork_has_connections_of_its_own(server: RawServer, kind: str) -> None:
     """Parent and child ask at once on models that both had used, and both are answered."""
-    code, complaints = ran(FORKS, server.url + wire, kind)
+    code, complaints = ran(FORKS, server.url, kind)
     assert code == 0, complaints
     server.wait_until_left()
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-@pytest.mark.parametrize("wire", ["", "/v1"])
-def test_a_process_may_exit_with_open_streams(server: RawServer, kind: str, wire: str) -> None:
+def test_a_process_may_exit_with_open_streams(server: RawServer, kind: str) -> None:
     """It ends by itself, no socket is left to the collector, and the server sees it leave."""
     server.play(held, held)
-    code, complaints = ran(EXITS, server.url + wire, kind)
+    code, complaints = ran(EXITS, server.url, kind)
     assert code == 0, complaints
     assert "ResourceWarning" not in complaints
     assert "never" not in complaints

@@ -65,6 +65,17 @@ def test_a_server_that_is_killed_and_comes_back(way: Way, server: RawServer) -> 
 
 
 @ways
+def test_a_server_that_is_restarted_between_two_calls(way: Way, server: RawServer) -> None:
+    """The connection of the first call is dead: the second opens another, without a retry."""
+
+    def restart() -> None:
+        server.kill()
+        server.start()
+
+    all_right(way, results_of(way, way.model(server.url), 3, restart))
+
+
+@ways
 def test_an_address_of_ipv6(way: Way) -> None:
     """Brackets in base_url work as names do."""
     with contextlib.ExitStack() as stack:
