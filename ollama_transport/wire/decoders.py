@@ -20,6 +20,7 @@ SHOWN_BYTES = 80
 """So much of a line that cannot be read is shown."""
 
 _LF = b"\n"
+_FIELDS = (b":", b"event", b"id", b"retry")
 _read_value = json.JSONDecoder().raw_decode
 
 
@@ -75,6 +76,7 @@ class SSEDecoder:
     Lines end in LF, CRLF or CR; comments and other fields than ``data`` are passed over, but for
     errors: a field ``error`` and a bare JSON object are read as well. ``data: [DONE]`` sets
     ``finished`` and yields nothing (wire reference 10.1); what follows it sets ``has_rest``.
+    ``stray`` is the start of the first line that is no field, when no data came: a page, say.
 
     Raises:
         ProtocolError: as NDJSONDecoder; the limit holds for a line and for an event's data.
@@ -87,7 +89,14 @@ class SSEDecoder:
         self._order = FailureLast()
         self._data = _Lines(max_line_bytes)
         self._has_data = False
+        self._has_had_data = False
         self._after_cr = False
+        self._stray = b""
+
+    @property
+    def stray(self) -> bytes:
+        """Return the start of an answer that is no stream of events; empty when it is one."""
+        return b"" if self._has_had_data else self._stray
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """Take bytes of any size and return the objects of the events completed by them."""
@@ -120,10 +129,12 @@ class SSEDecoder:
                     self.finished = True
                 elif data.strip():
                     yield data
+            elif line and not self._stray and not line.startswith(_FIELDS):
+                self._stray = line[:SHOWN_BYTES]
 
     def _add(self, data: bytes) -> None:
         self._data.hold(_LF + data if self._has_data else data)
-        self._has_data = True
+        self._has_data = self._has_had_data = True
 
 
 class _Lines:

@@ -180,7 +180,6 @@ STATUSES = [
         error(b"500 Internal Server Error", "boom"),
         everywhere(Gives("ServerError", "boom")),
         settings=ONCE_MORE,
-        requests=1,
     ),
     Fault(
         "404 for a model",
@@ -228,7 +227,7 @@ REDIRECTS = [
         "endless redirects",
         "redirects to itself again and again",
         moved(b"307 Temporary Redirect"),
-        everywhere(BAD),
+        everywhere(Gives("RequestRejectedError", "redirected there")),
         then=(moved(b"307 Temporary Redirect"),) * 20,
     ),
     Fault(
@@ -328,4 +327,89 @@ CONTENTS = [
     Fault("no vectors", "sends no vectors", changed(_no_vectors), {"embedded": BAD}),
 ]
 
-ANSWERS = [*STATUSES, *REDIRECTS, *CODINGS, *CONTENTS]
+_LOST = Gives("RequestRejectedError", "redirected there")
+
+REDIRECTS += [
+    *(
+        Fault(
+            f"{line.decode()}, {where} origin",
+            "moves the endpoint, so that a POST becomes a GET",
+            moved(line, to),
+            everywhere(_LOST),
+        )
+        for line in (b"301 Moved Permanently", b"302 Found", b"303 See Other")
+        for where, to in (
+            ("same", "{path}?again"),
+            ("other", "http://localhost:{port}{path}?again"),
+        )
+    ),
+]
+
+STATUSES += [
+    Fault(
+        "429 and a date beyond time",
+        "asks to come again in the year 99999999999",
+        error(
+            b"429 Too Many Requests",
+            "slow down",
+            b"Retry-After: Mon, 01 Jan 99999999999 00:00:00 GMT",
+        ),
+        everywhere(ANSWER),
+        settings=ONCE_MORE,
+    ),
+    Fault(
+        "422 with odd details",
+        "names a fault at a place that is no list",
+        status(b"422 Unprocessable Content", b'{"detail":[{"msg":"bad","loc":5}]}'),
+        everywhere(Gives("RequestRejectedError", "bad")),
+    ),
+    Fault(
+        "400 with endless counts",
+        "tells that the context is 5,000 digits long",
+        error(b"400 Bad Request", "maximum context length is " + "9" * 5000 + " tokens"),
+        everywhere(Gives("ContextOverflowError")),
+        settings={"on_context_overflow": "error"},
+    ),
+    Fault(
+        "hostile error text",
+        "repeats half of a known text 20,000 times",
+        error(b"400 Bad Request", "maximum context length is 1 tokens ( " * 20_000),
+        everywhere(Gives("ContextOverflowError")),
+        settings={"on_context_overflow": "error"},
+    ),
+]
+
+
+def _vector(number: str) -> Steps:
+    return replaced(b"0.8", number.encode())
+
+
+CONTENTS += [
+    Fault("NaN in a vector", "sends NaN", _vector("NaN"), {"embedded": BAD}),
+    Fault("infinity in a vector", "sends Infinity", _vector("Infinity"), {"embedded": BAD}),
+    Fault(
+        "400 digits in a vector",
+        "sends an integer of 400 digits",
+        _vector("9" * 400),
+        {"embedded": BAD},
+    ),
+    Fault(
+        "5,000 digits as a count",
+        "counts tokens with 5,000 digits",
+        *in_text(b":9,", b":" + b"9" * 5000 + b",", BAD),
+    ),
+    Fault(
+        "400 digits as a count",
+        "counts tokens with 400 digits",
+        *in_text(b":9,", b":" + b"9" * 400 + b",", ANSWER),
+    ),
+    Fault("page with 200", "answers with the login page of a proxy", ok(PAGE), everywhere(BAD)),
+    Fault("list with 200", "answers with a JSON list", ok(b"[]\n"), everywhere(BAD)),
+    Fault("nested too deep", "answers with 100,000 brackets", ok(b"[" * 100_000), everywhere(BAD)),
+    Fault(
+        "lines after the end",
+        "goes on after the last line of a stream",
+        _after_the_end,
+        {"streamed": ANSWER},
+    ),
+]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from raw_server import Asked, Step
+from raw_server import Asked, End, Step
 from recorded import recording
 
 TEXT = "Hello! How can I help you today?"
@@ -123,7 +123,9 @@ def framed(answer: Right, *fields: bytes) -> list[Step]:
 def otherwise(asked: Asked) -> list[Step]:
     """Answer rightly whatever is asked."""
     if asked.path == "/api/show":
-        return [sized(recording("show/tiny-chat").data, b"Content-Type: application/json")]
+        # Closed behind it, so that the request that a fault is played for has a new connection.
+        shown = recording("show/tiny-chat").data
+        return [sized(shown, b"Content-Type: application/json", b"Connection: close"), End.CLOSE]
     if asked.path == "/api/version":
         return [sized(b'{"version":"0.33.0"}', b"Content-Type: application/json")]
     if asked.path in _EMBEDDINGS or (asked.path, True) in _CHATS:

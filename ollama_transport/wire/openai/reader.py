@@ -35,7 +35,7 @@ class EventReader(ABC, Generic[Line]):
             with it; from `finish`, for the empty chunk by which Ollama hides a failure (wire
             reference 10).
         StreamTruncatedError: from `finish`, when neither a reason nor ``[DONE]`` came.
-        ProtocolError: for bytes that are no events of JSON.
+        ProtocolError: for bytes that are no events of JSON, such as a proxy's page.
     """
 
     def __init__(self) -> None:
@@ -83,6 +83,10 @@ class EventReader(ABC, Generic[Line]):
             # The rest of an event: the connection was cut inside it.
             raise truncated(self.received) from error
         lines = self._take_all(objects)
+        if start := self._decoder.stray:
+            raise ProtocolError(
+                f"the answer is no stream of events; it starts {start!r}", line=start
+            )
         if not self._decoder.finished and self._reason is None:
             why = _hidden_failure if self._hides_failure else truncated
             raise why(self.received)
