@@ -4,6 +4,7 @@ import asyncio
 import cProfile
 import io
 import pstats
+import time
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def profile(name: str, variant: Variant, folder: Path) -> None:
 
 
 def _profiled(case: Case, runner: asyncio.Runner) -> str:
-    profiler, out = cProfile.Profile(), io.StringIO()
+    profiler, out = cProfile.Profile(time.process_time), io.StringIO()
     for _ in range(case.warm_ups):
         run(case, runner)
     run(case, runner, profiler)

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from ollama_transport.errors import ConfigError
 from ollama_transport.schema.grammar import grammar_safe
-from ollama_transport.schema.tools import flatten_tool
+from ollama_transport.schema.remembered import flattened_tool
 from ollama_transport.wire.answers import (
     Answer,
     ChatLine,
@@ -46,7 +46,8 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
         ConfigError: when the model's name is blank, or a tool is forced that was not given.
     """
     # Ollama reads no tool_choice (wire reference 3.1): only tools that it never sees stay uncalled.
-    tools = [] if request.tool_choice == "none" else [flatten_tool(tool) for tool in request.tools]
+    offered = () if request.tool_choice == "none" else request.tools
+    tools = [flattened_tool(tool) for tool in offered]
     names = forced_names(request)
     shared = _shared(request)
     if names:
