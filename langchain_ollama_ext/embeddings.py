@@ -41,7 +41,8 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
 
     Making one does no I/O. It may be used from many threads and event loops at once, and travels
     through pickle (secrets stay behind, see `ServerFields`, and so does `usage_total`). Its
-    connections are closed by `close`, `aclose`, a ``with`` block, or when it is collected.
+    connections are closed by `close`, `aclose`, a ``with`` block, or some
+    seconds after it was collected.
 
     Every method that embeds raises:
         ConfigError: before anything is sent, for a wrong argument.

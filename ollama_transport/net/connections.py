@@ -113,9 +113,8 @@ class Connection(Standing[SocketStream], httpcore.ConnectionInterface):
 
     def close(self) -> None:
         """Close the connection, whatever is under way, and wait until it is gone."""
-        self._standing = "closed"
+        self.abort()
         if self._stream is not None:
-            self._stream.close()
             self._stream.wait_closed()
 
 
@@ -254,9 +253,8 @@ class AsyncConnection(Standing[LoopStream], httpcore.AsyncConnectionInterface):
 
     async def aclose(self) -> None:
         """Close the connection, whatever is under way, and wait until it is gone."""
-        self._standing = "closed"
+        self.abort()
         if self._stream is not None:
-            self._stream.close()
             await self._stream.wait_closed()
 
 

@@ -6,9 +6,12 @@ loop for that, since ``shutdown_asyncgens``, which ``asyncio.run`` calls at the 
 """
 
 import asyncio
+import contextlib
 import functools
+import math
 import os
 import ssl
+import time
 import weakref
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, TypeVar
@@ -18,13 +21,16 @@ import httpx
 
 from ollama_transport.concurrency.forks import Lock
 from ollama_transport.errors import ConfigError
-from ollama_transport.net.connections import AsyncTransport, Transport
+from ollama_transport.net.connections import AsyncConnection, AsyncTransport, Transport
 from ollama_transport.settings.client_settings import ClientKwargs, Config, Settings
 from ollama_transport.settings.secrets import hide_in_logs
 
 H = TypeVar("H", httpx.Client, httpx.AsyncClient)
 
 KEEPALIVE_S = 30.0
+GRACE_S = 10.0
+"""A pool outlives its last owner by so many seconds: frameworks copy a model for each call."""
+
 _LIMITS = httpx.Limits(
     # The server queues by itself; a second queue here would only hide its 503.
     max_connections=None,
@@ -45,15 +51,19 @@ class Pool:
     """Hold the connections for one configuration, for threads and event loops alike.
 
     `sync` and `for_loop` make their clients on first need. `release` closes them when the last
-    owner is gone; what is simply forgotten is closed when it is collected.
+    owner lets go. When the last owner is collected they wait GRACE_S for another one: a loop that
+    runs closes them then, threads at the next call of any model or at the end of the process.
     """
 
     def __init__(self, settings: Settings, config: Config, client_kwargs: ClientKwargs) -> None:
+        # Nobody can find a pool again whose arguments cannot be compared.
+        self._is_shared = not client_kwargs
+        self._grace_s = GRACE_S if self._is_shared else 0.0
         self._arguments = _httpx_arguments(settings, config)
         self._kwargs = client_kwargs
         hide_in_logs(client_kwargs.parameter_names())
         self._lock = Lock()
-        self._owners: weakref.WeakSet[object] = weakref.WeakSet()
+        self._owners: dict[int, weakref.finalize[..., object]] = {}
         self._sync: httpx.Client | None = None
         self._close_sync: Callable[[], object] = _nothing
         self._loops: dict[asyncio.AbstractEventLoop, _LoopClient] = {}
@@ -62,7 +72,37 @@ class Pool:
     def add_owner(self, owner: object) -> None:
         """Count somebody who uses this pool."""
         with self._lock:
-            self._owners.add(owner)
+            _LINGERING.pop(self, None)
+            if id(owner) not in self._owners:
+                # The registry of finalizers holds this pool for as long as its owner lives.
+                self._owners[id(owner)] = weakref.finalize(owner, self._lose, id(owner))
+                self._owners[id(owner)].atexit = False
+
+    def _lose(self, owner_id: int) -> None:
+        """Take note that an owner was collected: anywhere, so no lock may be taken here."""
+        self._owners.pop(owner_id, None)
+        if self._owners or self.is_foreign() or not (self._is_shared or self._loops):
+            return
+        _LINGERING[self] = time.monotonic() + self._grace_s
+        self._watch()
+
+    def _watch(self) -> None:
+        """Have the loops look after a while whether an owner came."""
+        for loop, held in list(self._loops.items()):
+            if not held.is_watched and loop.is_running():
+                held.is_watched = True
+                with contextlib.suppress(RuntimeError):  # closed in the meantime
+                    loop.call_soon_threadsafe(loop.call_later, self._grace_s, self._look, held)
+
+    def _look(self, held: "_LoopClient") -> None:
+        held.is_watched = False
+        close_abandoned()
+        if self in _LINGERING:
+            self._watch()
+
+    def is_abandoned(self) -> bool:
+        """Tell whether nobody has wanted this pool for too long."""
+        return not self._owners and time.monotonic() >= _LINGERING.get(self, math.inf)
 
     def is_foreign(self) -> bool:
         """Tell whether this process is a fork of the one that made the pool."""
@@ -108,36 +148,40 @@ class Pool:
     def release(self, owner: object) -> None:
         """Let an owner go; the last one closes every connection, those of other loops as well."""
         with self._lock:
-            self._owners.discard(owner)
+            if (finalizer := self._owners.pop(id(owner), None)) is not None:
+                finalizer.detach()
             if self._owners:
                 return
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection; those of running loops close as soon as the loops get to it."""
+        with self._lock:
             close, self._sync, self._close_sync = self._close_sync, None, _nothing
         close()
         for loop, held in list(self._loops.items()):
             self.forget(loop)
+            if not loop.is_closed():
+                # A loop may end before it gets to a task: then it wakes the guard.
+                _LEFT_TO_LOOP[held.client] = (loop, held)
             if loop.is_running():
                 loop.call_soon_threadsafe(_start_closing, loop, held)
-            elif not loop.is_closed():
-                # A loop between two runs: what is scheduled now would race with its end.
-                _LEFT_TO_LOOP[held.client] = held
 
     async def arelease(self, owner: object) -> None:
         """Do as `release`, and wait until the connections of the running loop are closed."""
         held = self._loops.get(asyncio.get_running_loop())
-        if held is not None and self._owners_without(owner) == 0:
+        if held is not None and self._owners.keys() <= {id(owner)}:
             await held.guard.aclose()
         self.release(owner)
 
-    def _owners_without(self, owner: object) -> int:
-        return sum(1 for other in self._owners if other is not owner)
-
 
 class _LoopClient:
-    __slots__ = ("client", "guard")
+    __slots__ = ("client", "guard", "is_watched")
 
     def __init__(self, client: httpx.AsyncClient, guard: AsyncGenerator[None]) -> None:
         self.client = client
         self.guard = guard
+        self.is_watched = False
 
 
 async def _close_with_loop(
@@ -149,7 +193,16 @@ async def _close_with_loop(
         if (alive := pool()) is not None:
             alive.forget(loop)
         _LEFT_TO_LOOP.pop(client, None)
+        _cut_all(client)
         await client.aclose()
+
+
+def _cut_all(client: httpx.AsyncClient) -> None:
+    # At once: whoever waits for one connection after the other may be cancelled in between.
+    if isinstance(client._transport, AsyncTransport):
+        for connection in client._transport._pool.connections:
+            if isinstance(connection, AsyncConnection):
+                connection.abort()
 
 
 def _start_closing(loop: asyncio.AbstractEventLoop, held: _LoopClient) -> None:
@@ -164,7 +217,25 @@ async def _finish(guard: AsyncGenerator[None]) -> None:
 
 
 _CLOSING: set[asyncio.Task[None]] = set()
-_LEFT_TO_LOOP: dict[httpx.AsyncClient, _LoopClient] = {}
+_LEFT_TO_LOOP: dict[httpx.AsyncClient, tuple[asyncio.AbstractEventLoop, _LoopClient]] = {}
+_LINGERING: dict[Pool, float] = {}
+
+
+def close_abandoned() -> None:
+    """Close the pools that nobody wants any more."""
+    with _POOLS_LOCK:
+        found = [pool for pool in list(_LINGERING) if pool.is_abandoned() or pool.is_foreign()]
+        for pool in found:
+            _LINGERING.pop(pool, None)
+            for key in [key for key, kept in _POOLS.items() if kept is pool]:
+                del _POOLS[key]
+    for pool in found:
+        # Connections of the process that this one was forked from are its own to close.
+        if not pool.is_foreign():
+            pool.close()
+    for client, (loop, _) in list(_LEFT_TO_LOOP.items()):
+        if loop.is_closed():
+            _LEFT_TO_LOOP.pop(client, None)
 
 
 def _httpx_arguments(settings: Settings, config: Config) -> dict[str, Any]:
@@ -243,6 +314,8 @@ def acquire(settings: Settings, config: Config, kwargs: ClientKwargs, owner: obj
 
     Arguments for httpx cannot be compared, so who gives some has a pool of its own.
     """
+    if _LINGERING:
+        close_abandoned()
     if kwargs:
         pool = Pool(settings, config, kwargs)
         pool.add_owner(owner)

@@ -73,6 +73,12 @@ class Standing(Generic[S]):
             self._idle_since = time.monotonic()
             self._standing = "idle"
 
+    def abort(self) -> None:
+        """Cut the connection, whatever is under way."""
+        self._standing = "closed"
+        if self._stream is not None:
+            self._stream.close()
+
     def _begin(self) -> None:
         with self._lock:
             # Two requests may be given one idle connection: the pool looks for another then.

@@ -218,15 +218,27 @@ def test_many_loops_at_once_do_not_meet() -> None:
     assert all(http.is_closed for http in seen)
 
 
-def test_a_forgotten_client_leaves_nothing_behind(run: Run) -> None:
-    """What is dropped without being closed is closed when it is collected."""
-    kind = AsyncClient if run.is_async else Client
-    client = kind("http://127.0.0.9:1")
+def test_a_forgotten_client_leaves_nothing_behind(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is dropped without being closed is closed after a grace period, and forgotten."""
+    monkeypatch.setattr(pool_module, "GRACE_S", 0.0)
+    client = (AsyncClient if run.is_async else Client)("http://127.0.0.9:1")
     http, pool = run(http_of(client)), weakref.ref(client.pool())
-    del client
+
+    def forget() -> None:
+        nonlocal client
+        del client
+        gc.collect()
+        pool_module.close_abandoned()
+
+    async def forget_in_loop() -> None:
+        forget()
+        for _ in range(1000):
+            await asyncio.sleep(0 if http.is_closed else 0.001)
+
+    run(forget_in_loop() if run.is_async else forget())
     gc.collect()
-    run(asyncio.sleep(0) if run.is_async else None)
-    run(asyncio.sleep(0) if run.is_async else None)
     assert pool() is None
     assert http.is_closed
 
