@@ -7,7 +7,7 @@
       BudgetExceededError                  a limit of the caller's own: .limit, .spent
       TransportError                       no complete answer came; .url
         OllamaConnectionError (ConnectionError)   not reached: start it, check the host
-        OllamaTimeoutError (TimeoutError)         it was too slow: .phase, .timeout_s
+        OllamaTimeoutError (TimeoutError)         it was too slow: .phase, .timeout_s, .received
         ProtocolError                      that was no Ollama speaking: .line, its first bytes
       StatusError                          the server said no: .status_code .error .body .headers
         AuthenticationError                401, 403: .signin_url
@@ -106,12 +106,25 @@ class OllamaConnectionError(TransportError, ConnectionError):
 
 
 class OllamaTimeoutError(TransportError, TimeoutError):
-    """Tell that the server was too slow in ``phase`` (connect, read, write or pool)."""
+    """Tell that the server was too slow in ``phase`` (connect, read, write or pool).
 
-    def __init__(self, message: str, *, url: str, phase: str, timeout_s: float | None) -> None:
+    ``received`` holds the typed lines that had come when it fell silent in the middle of a stream,
+    in order; () where none had.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str,
+        phase: str,
+        timeout_s: float | None,
+        received: tuple[Any, ...] = (),
+    ) -> None:
         super().__init__(message, url=url)
         self.phase = phase
         self.timeout_s = timeout_s
+        self.received = received
 
 
 class ProtocolError(TransportError):
@@ -209,9 +222,9 @@ class StatusError(OllamaError):
         """
         text = self.headers.get("retry-after", "")
         # Seconds, or else a date (RFC 9110, 10.2.3); some servers send parts of seconds.
-        whole, _, part = text.strip().partition(".")
+        whole, _, part = text.strip().removeprefix("-").partition(".")
         if (whole + part).isascii() and (whole + part).isdigit():
-            return float(text) if len(text) <= MAX_WAIT_DIGITS else None
+            return max(0.0, float(text)) if len(text) <= MAX_WAIT_DIGITS else None
         until = _http_date(text)
         if until is None:
             return None

@@ -26,6 +26,7 @@ from ollama_transport.net.errors import reading
 from ollama_transport.net.pool import Pool, acquire
 from ollama_transport.net.redirects import advice
 from ollama_transport.net.standing import BODY_EXTENSION, ONCE_EXTENSION
+from ollama_transport.settings.bounds import MAX_ANSWER_BYTES
 from ollama_transport.settings.client_settings import (
     Api,
     ClientKwargs,
@@ -37,7 +38,7 @@ from ollama_transport.settings.client_settings import (
 from ollama_transport.settings.host import DEFAULT_TIMEOUTS, TimeoutLike, Timeouts
 from ollama_transport.settings.retry import RetryPolicy
 from ollama_transport.wire.answers import Progress
-from ollama_transport.wire.calls import Call, Reader
+from ollama_transport.wire.calls import Call, Reader, empty_answer
 from ollama_transport.wire.decoders import parse_object
 from ollama_transport.wire.error_map import status_error, stream_failure
 from ollama_transport.wire.hooks import OnPull, OnToken
@@ -72,6 +73,8 @@ class BaseClient(Generic[H]):
         retry: The whole retry policy, where `max_retries` is not enough.
         api: "native", "openai", or "auto" to go by the URL.
         allow_insecure_auth: Let the key travel in clear.
+        max_answer_bytes: How much of one answer is taken, whole or streamed, in decoded bytes;
+            what is longer is a ProtocolError.
         transport: An httpx transport to use instead of sockets; whoever made it closes it.
         http_client: An httpx client to use, with its own pool and timeouts; never closed here.
         client_kwargs: Further arguments for the httpx client (verify, cert, proxy, …).
@@ -103,6 +106,7 @@ class BaseClient(Generic[H]):
         retry: RetryPolicy | None = None,
         api: Api = "auto",
         allow_insecure_auth: bool = False,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
         transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
         http_client: H | None = None,
         client_kwargs: ClientKwargs | Mapping[str, Any] | None = None,
@@ -131,6 +135,7 @@ class BaseClient(Generic[H]):
                 retry=retry,
                 api=api,
                 allow_insecure_auth=allow_insecure_auth,
+                max_answer_bytes=max_answer_bytes,
             )
         )
         self._client_kwargs = kwargs
@@ -165,6 +170,11 @@ class BaseClient(Generic[H]):
     def retry(self) -> RetryPolicy:
         """Return when this client tries again."""
         return self._settings.retry
+
+    @property
+    def max_answer_bytes(self) -> int:
+        """Return how many bytes of one answer are taken."""
+        return self._settings.max_answer_bytes
 
     def account(self, call: Call[Any]) -> Account:
         """Return what follows one call from its beginning to its end."""
@@ -237,6 +247,8 @@ class BaseClient(Generic[H]):
         with reading(call.method, self.url(call)):
             if call.may_be_empty and not data.strip():
                 return call.read({})
+            if not data.strip():
+                raise empty_answer()
             raw = parse_object(data)
             if raw.get("error") is not None:
                 raise stream_failure(raw)

@@ -16,6 +16,14 @@ import tenacity
 from ollama_transport.client.base import BaseClient
 from ollama_transport.client.endpoints import AsyncEndpoints, Endpoints
 from ollama_transport.errors import ModelNotFoundError, OllamaError
+from ollama_transport.net.content import (
+    aiter_content,
+    aread_content,
+    aread_start,
+    iter_content,
+    read_content,
+    read_start,
+)
 from ollama_transport.net.errors import opening, reading
 from ollama_transport.net.redirects import asend, send
 from ollama_transport.wire.body import encode_body
@@ -47,7 +55,7 @@ class Client(BaseClient[httpx.Client], Endpoints):
                 response = self._open(call, stream=False)
                 with closing(response):
                     with reading(call.method, self.url(call)):
-                        data = response.read()
+                        data = read_content(response, self.max_answer_bytes)
                 answer = self.whole_answer(call, data)
                 if self.wants_count(call, answer):
                     answer = self._counted(call, answer, (answer,))
@@ -65,7 +73,7 @@ class Client(BaseClient[httpx.Client], Endpoints):
                 response = self._open(call, stream=True)
                 with closing(response):
                     with reading(call.method, self.url(call), reader):
-                        for data in response.iter_bytes():
+                        for data in iter_content(response, self.max_answer_bytes):
                             for line in reader.feed(data):
                                 if call.count is not None and self.wants_count(call, line):
                                     line = self._counted(call, line, reader.received)
@@ -117,7 +125,7 @@ class Client(BaseClient[httpx.Client], Endpoints):
         response = self._try(call, stream=True)
         with closing(response):
             with reading(call.method, self.url(call), reader):
-                for data in response.iter_bytes():
+                for data in iter_content(response, self.max_answer_bytes):
                     self.tell_pull(reader.feed(data))
                 self.tell_pull(reader.finish())
 
@@ -137,7 +145,7 @@ class Client(BaseClient[httpx.Client], Endpoints):
             if response.is_success:
                 return response
             with closing(response):
-                failure = response.read()
+                failure = read_start(response)
         raise self.refusal(call, response, failure)
 
     def _named(self, call: Call[T]) -> Call[T]:
@@ -174,7 +182,7 @@ class Client(BaseClient[httpx.Client], Endpoints):
         response = self._send_once(call, encode_body({} if call.body is None else call.body))
         with closing(response):
             with reading(call.method, self.url(call)):
-                data = response.read()
+                data = read_content(response, self.max_answer_bytes)
         return self.whole_answer(call, data)
 
     def _http(self) -> httpx.Client:
@@ -211,7 +219,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
                 response = await self._open(call, stream=False)
                 async with aclosing(response):
                     with reading(call.method, self.url(call)):
-                        data = await response.aread()
+                        data = await aread_content(response, self.max_answer_bytes)
                 answer = self.whole_answer(call, data)
                 if self.wants_count(call, answer):
                     answer = await self._counted(call, answer, (answer,))
@@ -229,7 +237,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
                 response = await self._open(call, stream=True)
                 async with aclosing(response):
                     with reading(call.method, self.url(call), reader):
-                        async for data in response.aiter_bytes():
+                        async for data in aiter_content(response, self.max_answer_bytes):
                             for line in reader.feed(data):
                                 if call.count is not None and self.wants_count(call, line):
                                     line = await self._counted(call, line, reader.received)
@@ -281,7 +289,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
         response = await self._try(call, stream=True)
         async with aclosing(response):
             with reading(call.method, self.url(call), reader):
-                async for data in response.aiter_bytes():
+                async for data in aiter_content(response, self.max_answer_bytes):
                     self.tell_pull(reader.feed(data))
                 self.tell_pull(reader.finish())
 
@@ -300,7 +308,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
             if response.is_success:
                 return response
             async with aclosing(response):
-                failure = await response.aread()
+                failure = await aread_start(response)
         raise self.refusal(call, response, failure)
 
     async def _named(self, call: Call[T]) -> Call[T]:
@@ -337,7 +345,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
         response = await self._send_once(call, encode_body({} if call.body is None else call.body))
         async with aclosing(response):
             with reading(call.method, self.url(call)):
-                data = await response.aread()
+                data = await aread_content(response, self.max_answer_bytes)
         return self.whole_answer(call, data)
 
     async def _http(self) -> httpx.AsyncClient:

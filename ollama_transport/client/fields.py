@@ -18,6 +18,7 @@ from ollama_transport.accounting.budget import Budget
 from ollama_transport.accounting.ledger import UsageLedger
 from ollama_transport.client.pair import Clients, Recipe
 from ollama_transport.errors import ConfigError
+from ollama_transport.settings.bounds import MAX_ANSWER_BYTES
 from ollama_transport.settings.client_settings import (
     Api,
     ClientKwargs,
@@ -111,6 +112,11 @@ class ServerFields(BaseModel):
     )
     allow_insecure_auth: bool = Field(
         default=False, description="Let a key travel over plain http to another machine."
+    )
+    max_answer_bytes: int = Field(
+        default=MAX_ANSWER_BYTES,
+        gt=0,
+        description="Most bytes of one answer, whole or streamed; more is a ProtocolError.",
     )
     client_kwargs: dict[str, Any] = Field(
         default_factory=dict,
@@ -237,6 +243,7 @@ class ServerFields(BaseModel):
             retry=RetryPolicy(self.max_retries, self.retry_max_wait_s),
             api=self.api,
             allow_insecure_auth=self.allow_insecure_auth,
+            max_answer_bytes=self.max_answer_bytes,
         )
         return settings.after_pickle() if self.secrets_lost else settings
 

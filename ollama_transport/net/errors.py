@@ -96,7 +96,8 @@ def _reading(method: str, url: str, reader: Received | None) -> Iterator[None]:
     try:
         yield
     except httpx.TimeoutException as error:
-        raise _timeout(error, method, url) from error
+        received = () if reader is None else reader.received
+        raise _timeout(error, method, url, received) from error
     except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
         # Headers came, so the server was at work: this is no failure to connect.
         if reader is None or not reader.complete:
@@ -164,7 +165,9 @@ def _connect_hint(text: str) -> str:
     return "Is Ollama running there (`ollama serve`)? Else set base_url or OLLAMA_HOST."
 
 
-def _timeout(error: httpx.TimeoutException, method: str, url: str) -> OllamaTimeoutError:
+def _timeout(
+    error: httpx.TimeoutException, method: str, url: str, received: tuple[Any, ...] = ()
+) -> OllamaTimeoutError:
     phase = _PHASES.get(type(error), "read")
     # The request knows it best: an http_client of the user's has timeouts of its own.
     seconds = error.request.extensions.get("timeout", {}).get(phase)
@@ -175,4 +178,5 @@ def _timeout(error: httpx.TimeoutException, method: str, url: str) -> OllamaTime
         url=url,
         phase=phase,
         timeout_s=seconds,
+        received=received,
     )

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import SecretStr
 
 from ollama_transport.errors import ConfigError
+from ollama_transport.settings.bounds import MAX_ANSWER_BYTES, check_max_bytes
 from ollama_transport.settings.host import (
     DEFAULT_TIMEOUTS,
     Endpoint,
@@ -72,6 +73,7 @@ class Settings:
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     api: Api = "auto"
     allow_insecure_auth: bool = False
+    max_answer_bytes: int = MAX_ANSWER_BYTES
     lost_secrets: bool = False
 
     def __post_init__(self) -> None:
@@ -87,6 +89,7 @@ class Settings:
         if len(ways) > 1:
             raise ConfigError(f"give one way to authenticate, not {' and '.join(ways)}.")
         self._check_headers()
+        check_max_bytes(self.max_answer_bytes)
         if self.api not in ("auto", "native", "openai"):
             raise ConfigError(f'api={self.api!r}: give "auto", "native" or "openai".')
         if self.base_url is not None:
@@ -236,6 +239,7 @@ def make_settings(
     retry: RetryPolicy | None = None,
     api: Api = "auto",
     allow_insecure_auth: bool = False,
+    max_answer_bytes: int = MAX_ANSWER_BYTES,
 ) -> Settings:
     """Return settings from what users write; userinfo is taken out of the URL.
 
@@ -257,6 +261,7 @@ def make_settings(
         retry=policy if max_retries is None else replace(policy, max_retries=max_retries),
         api=api,
         allow_insecure_auth=allow_insecure_auth,
+        max_answer_bytes=max_answer_bytes,
     )
 
 

@@ -114,6 +114,7 @@ class LineReader(Generic[T]):
         self._decoder = NDJSONDecoder()
         self._received: list[T] = []
         self._complete = False
+        self._is_empty = True
         self._order = FailureLast()
 
     def feed(self, data: bytes) -> list[T]:
@@ -121,6 +122,7 @@ class LineReader(Generic[T]):
         if self._complete:
             self.has_surplus = self.has_surplus or bool(data.strip())
             return []
+        self._is_empty = self._is_empty and not data.strip()
         lines = self._order.each(self._decoder.feed(data), self._take)
         if self.complete:
             self.has_surplus = self._order.is_pending or self._decoder.has_rest
@@ -131,6 +133,8 @@ class LineReader(Generic[T]):
         if self._complete:
             return []
         self.feed(b"")  # a failure that was held back is no cut
+        if self._is_empty:
+            raise empty_answer()
         try:
             objects = self._decoder.finish()
         except ProtocolError as error:
@@ -214,6 +218,14 @@ def shaped(line: T, shapers: Sequence[Shaper[T]]) -> T:
     for shaper in shapers:
         line = shaper.push(line)
     return line
+
+
+def empty_answer() -> ProtocolError:
+    """Return (not raise) the error for a success without content, whole or streamed."""
+    return ProtocolError(
+        "the answer is empty: a success without any content. Something between here and the "
+        "server may have swallowed it, or that is another kind of server."
+    )
 
 
 def truncated(received: tuple[Any, ...], *, url: str = "") -> StreamTruncatedError:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
 from ollama_transport.errors import OllamaError, ProtocolError
+from ollama_transport.settings.bounds import MAX_ANSWER_BYTES
 
 S = TypeVar("S")
 T = TypeVar("T")
 
-MAX_LINE_BYTES = 64 * 1024 * 1024
-"""A longer line is no line of a chat but something else, and would only fill the memory."""
+MAX_LINE_BYTES = MAX_ANSWER_BYTES
+"""A line may be as long as a whole answer: `stream` reads what `send` reads."""
 
 SHOWN_BYTES = 80
 """So much of a line that cannot be read is shown."""

@@ -26,7 +26,7 @@ SUBSTITUTIONS = [
     ("_AsyncPieces", "_Pieces"),
     ("aclosing", "closing"),
     ("aiter(", "iter("),
-    ("aiter_bytes", "iter_bytes"),
+    ("aiter_content", "iter_content"),
     ("asend(http", "send(http"),
     ("aread", "read"),
     ("arelease", "release"),

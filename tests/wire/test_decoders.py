@@ -8,6 +8,7 @@ import pytest
 from recorded import recording
 
 from ollama_transport import ProtocolError
+from ollama_transport.settings.bounds import MAX_ANSWER_BYTES
 from ollama_transport.wire.decoders import (
     MAX_LINE_BYTES,
     Decoder,
@@ -145,9 +146,9 @@ def test_many_short_data_lines_cannot_go_past_the_limit() -> None:
         decode(SSEDecoder(max_line_bytes=100), [b"data: 1234567890\n"] * 20)
 
 
-def test_the_limit_is_64_mebibytes() -> None:
-    """The limit is far above any line of a chat, and below what fills a memory."""
-    assert MAX_LINE_BYTES == 64 * 1024 * 1024
+def test_a_line_may_be_as_long_as_a_whole_answer() -> None:
+    """What `send` reads, `stream` reads as well."""
+    assert MAX_LINE_BYTES == MAX_ANSWER_BYTES
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])

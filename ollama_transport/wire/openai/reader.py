@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from ollama_transport.errors import ProtocolError, StreamFailedError
 from ollama_transport.wire.answers import ChatLine, GenerateLine
-from ollama_transport.wire.calls import truncated
+from ollama_transport.wire.calls import empty_answer, truncated
 from ollama_transport.wire.decoders import FailureLast, SSEDecoder
 from ollama_transport.wire.error_map import stream_failure
 from ollama_transport.wire.openai.answers import (
@@ -47,6 +47,7 @@ class EventReader(ABC, Generic[Line]):
         self._end: Mapping[str, Any] = {}
         self._reason: str | None = None
         self._is_over = False
+        self._is_empty = True
         self._hides_failure = False
         self._order = FailureLast()
 
@@ -66,6 +67,7 @@ class EventReader(ABC, Generic[Line]):
         if self._is_over:
             self.has_surplus = self.has_surplus or bool(data.strip())
             return []
+        self._is_empty = self._is_empty and not data.strip()
         lines = self._take_all(self._decoder.feed(data))
         if not self._decoder.finished or self._order.is_pending:
             return lines
@@ -77,6 +79,8 @@ class EventReader(ABC, Generic[Line]):
         if self._is_over:
             return []
         self.feed(b"")  # a failure that was held back is no cut
+        if self._is_empty:
+            raise empty_answer()
         try:
             objects = self._decoder.finish()
         except ProtocolError as error:
