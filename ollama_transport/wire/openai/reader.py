@@ -87,7 +87,9 @@ class EventReader(ABC, Generic[Line]):
             # The rest of an event: the connection was cut inside it.
             raise truncated(self.received) from error
         lines = self._take_all(objects)
-        if start := self._decoder.stray:
+        start = self._decoder.stray
+        # A field's name may itself be cut.
+        if start and not b"data:".startswith(start):
             raise ProtocolError(
                 f"the answer is no stream of events; it starts {start!r}", line=start
             )
