@@ -7,6 +7,7 @@ import pytest
 
 import ollama_transport
 from ollama_ext import embedded
+from ollama_transport import client, net
 from ollama_transport.lazy import lazy_name
 
 
@@ -19,6 +20,8 @@ def test_a_name_is_imported() -> None:
     ("package", "name", "home"),
     [
         (ollama_transport, "Client", "ollama_transport.client"),
+        (client, "AsyncClient", "ollama_transport.client.clients"),
+        (net, "ssl_context", "ollama_transport.net.pool"),
         (embedded, "EmbeddedOllama", "ollama_ext.embedded._server"),
     ],
 )

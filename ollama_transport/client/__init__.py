@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from ollama_transport.client.fields import REQUESTS_AT_ONCE, ServerFields, plain_kwargs
 from ollama_transport.client.listing import aget_models, get_models
+from ollama_transport.lazy import lazy_name
 
 if TYPE_CHECKING:
     from ollama_transport.client.clients import AsyncClient, Client
@@ -23,6 +24,4 @@ def __getattr__(name: str) -> object:
     # Lazy, since the clients import httpx.
     if name not in ("AsyncClient", "Client"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from ollama_transport.client import clients
-
-    return getattr(clients, name)
+    return lazy_name("ollama_transport.client.clients", name)

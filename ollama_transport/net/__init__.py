@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from ollama_transport.lazy import lazy_name
+
 if TYPE_CHECKING:
     from ollama_transport.net.pool import ssl_context
 
@@ -12,6 +14,4 @@ def __getattr__(name: str) -> object:
     # Lazy, since the pool imports httpx.
     if name != "ssl_context":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from ollama_transport.net.pool import ssl_context
-
-    return ssl_context
+    return lazy_name("ollama_transport.net.pool", name)
