@@ -3,12 +3,14 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.v1 import BaseModel as BaseModelV1
 from typing_extensions import is_typeddict
 
+from langchain_ollama_ext._schema_check import check_value
 from langchain_ollama_ext._typed_dicts import typed_dict_schema
 from ollama_transport import ConfigError
 from ollama_transport.schema import unwrap_schema
@@ -26,12 +28,14 @@ class Shape:
     """Hold a schema, understood: ``make`` turns parsed JSON into what the caller wants to have.
 
     ``make`` raises ValueError (pydantic's ValidationError is one) for what does not fit; for a
-    TypedDict and a dict it returns the value as it is.
+    TypedDict and a dict it returns the value as it is, also of half an answer. ``check`` raises
+    ValueError for a whole value that does not fit, naming the fields.
     """
 
     name: str
     json_schema: Mapping[str, Any]
     make: Callable[[Any], Any]
+    check: Callable[[Any], None]
 
     def as_tool(self) -> dict[str, Any]:
         """Return the OpenAI-style tool whose arguments have this shape."""
@@ -48,14 +52,17 @@ def understood(schema: object) -> Shape:
         ConfigError: for what is no schema, naming what is one.
     """
     if isinstance(schema, type) and issubclass(schema, BaseModel):
-        return Shape(_fit(schema.__name__), schema.model_json_schema(), schema.model_validate)
+        return Shape(
+            _fit(schema.__name__), schema.model_json_schema(), schema.model_validate, _is_made
+        )
     if isinstance(schema, type) and issubclass(schema, BaseModelV1):
-        return Shape(_fit(schema.__name__), schema.schema(), schema.parse_obj)
+        return Shape(_fit(schema.__name__), schema.schema(), schema.parse_obj, _is_made)
     if isinstance(schema, type) and is_typeddict(schema):
-        return Shape(schema.__name__, typed_dict_schema(schema), _as_it_is)
+        typed = typed_dict_schema(schema)
+        return Shape(schema.__name__, typed, _as_it_is, partial(check_value, typed))
     if isinstance(schema, Mapping):
         bare = unwrap_schema(schema)
-        return Shape(_name_of(schema, bare), bare, _as_it_is)
+        return Shape(_name_of(schema, bare), bare, _as_it_is, partial(check_value, bare))
     raise ConfigError(f"{schema!r:.200} is no schema: give {_ACCEPTED}.")
 
 
@@ -63,7 +70,11 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-ANYTHING = Shape("answer", {}, _as_it_is)
+def _is_made(_: Any) -> None:
+    """Leave it to the class, whose objects are valid."""
+
+
+ANYTHING = Shape("answer", {}, _as_it_is, _is_made)
 """What JSON mode makes without a schema."""
 
 

@@ -45,8 +45,9 @@ def structured_output(
         include_raw: True returns {"raw": message, "parsed": object or None, "parsing_error": the
             error or None} instead of the object, and raises nothing for an answer of a wrong
             shape. Streaming yields one of the keys at a time; "parsed" grows.
-        strict: Passed on to the tools. The server holds every answer to the schema by its
-            grammar, whatever is given here; True with "json_mode", which has none, is refused.
+        strict: Passed on to the tools, and with the schema on ``/v1``, where None means True for
+            a schema that is strict by OpenAI's rules. Ollama holds every answer to the schema by
+            its grammar, whatever is given here; True with "json_mode", which has none, is refused.
         tools: Tools that the model may call instead of answering; the result is None then, and
             the calls are in "raw".
         kwargs: Further arguments of each call, as `bind` takes them.
@@ -57,6 +58,8 @@ def structured_output(
     The runnable raises, besides what the model does:
         StructuredOutputError: an OutputParserException, for an answer that is cut, empty, or of
             another shape, with its ``llm_output`` and ``done_reason``; at the end of a stream too.
+            It names the fields that do not fit the schema as it was given, dicts included: a
+            grammar holds no more than a part of some.
     """
     shape = _checked_shape(schema, method, strict)
     bound = {**kwargs, "ls_structured_output_format": _traced(schema, shape, method)}
@@ -64,7 +67,7 @@ def structured_output(
         llm = _forced(model, shape, strict, tools, bound)
     else:
         # JSON mode is a grammar of the server without a schema (wire reference 3.6).
-        wanted = "json" if method == "json_mode" else dict(shape.json_schema)
+        wanted = "json" if method == "json_mode" else {**shape.json_schema, **_strictness(strict)}
         llm = _formatted(model, wanted, strict, tools, bound)
     parser = StructuredOutputParser(shape=shape, called=method == "function_calling")
     return llm | (_with_raw(parser) if include_raw else parser)

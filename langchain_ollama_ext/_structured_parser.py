@@ -127,6 +127,7 @@ class Answer:
         except ValueError as error:
             raise self._failure(self._unreadable(text)) from error
         try:
+            self._shape.check(value)
             return self._shape.make(value)
         except ValueError as error:
             raise self._failure(f"the answer does not fit {self._shape.name}: {error}") from error

@@ -182,7 +182,11 @@ def read_format(value: object) -> str | Mapping[str, Any] | None:
     # As in _read_tool.
     from ollama_transport.schema import unwrap_schema
 
-    return unwrap_schema(value)
+    bare = unwrap_schema(value)
+    inner = value.get("json_schema", value)
+    strict = inner.get("strict") if isinstance(inner, Mapping) else None
+    # The transport sends the caller's word on where the wire has a place for it.
+    return {**bare, "strict": strict} if isinstance(strict, bool) else bare
 
 
 def _class_schema(cls: type) -> dict[str, Any]:

@@ -187,7 +187,8 @@ def test_the_parser_reads_messages_and_texts() -> None:
     from langchain_ollama_ext._structured_parser import StructuredOutputParser
 
     parser = StructuredOutputParser(shape=understood(JSON_SCHEMA))
-    assert parser.parse('{"name": "x"}') == {"name": "x"}
+    whole = {"name": "x", "capital": "y", "languages": []}
+    assert parser.parse(json.dumps(whole)) == whole
     half = [ChatGeneration(message=AIMessage('{"name": "x", "ca'))]
     assert parser.parse_result(half, partial=True) == {"name": "x"}
     nothing = [ChatGeneration(message=AIMessage(""))]
