@@ -1,0 +1,49 @@
+"""The guides keep their word: each block of Python runs, in its order, on the embedded server."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+# A block that names why it cannot run here: ```python title="needs: a GPU"
+BLOCK = re.compile(r"^```python(?P<info>[^\n]*)\n(?P<code>.*?)^```", re.MULTILINE | re.DOTALL)
+MODELS = ("llama3.2", "qwen3:8b", "llava")
+CAPABILITIES = ("completion", "tools", "thinking", "vision")
+EMBEDDING_MODELS = ("nomic-embed-text",)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedOllama]:
+    """A server that has the models of the guides, all of which follow rules."""
+    models = [EmbeddedModel(name, capabilities=CAPABILITIES) for name in MODELS]
+    vectors = [EmbeddedModel(name, capabilities=("embedding",)) for name in EMBEDDING_MODELS]
+    with EmbeddedOllama([*models, *vectors]) as running:
+        yield running
+
+
+# Core loads langchain-community where it is installed, and that warns of its own end.
+@pytest.mark.filterwarnings("ignore:`langchain-community` is being sunset:DeprecationWarning")
+# LlamaIndex's workflows look at each attribute of an agent, deprecated ones of pydantic included.
+@pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20")
+@pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince211")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_each_block_of_a_page_runs(
+    page: Path, server: EmbeddedOllama, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A reader who copies the blocks of a page one after the other gets no error."""
+    monkeypatch.setenv("OLLAMA_HOST", server.url)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "__guide__"}
+    text = page.read_text()
+    for block in BLOCK.finditer(text):
+        if "needs:" in block["info"]:
+            continue
+        line = text[: block.start()].count("\n") + 2
+        # The lines of the page stand in a traceback.
+        exec(compile("\n" * (line - 1) + block["code"], str(page), "exec"), names)
