@@ -1,12 +1,15 @@
 """Sockets for HTTP: one that blocks, and one of an event loop; what they raise is httpcore's."""
 
 import asyncio
+import contextlib
 import math
 import select
 import socket
 import ssl
 import struct
 import sys
+import weakref
+from collections.abc import AsyncIterator
 from typing import Any, cast
 
 import httpcore
@@ -16,6 +19,10 @@ WRITE_BYTES = 256 * 1024
 MOST_UNREAD_BYTES = 1024 * 1024
 """An event loop reads ahead so far; then the server has to wait."""
 
+CONNECTING_AT_ONCE = 100
+"""So many connections to one server are opened at a time; the others wait, and no clock runs."""
+
+_TICK_S = 0.1
 _HAPPY_EYEBALLS_S = 0.25  # RFC 8305, section 5
 
 
@@ -125,10 +132,9 @@ class LoopStream(asyncio.Protocol):
         # uvloop has no such thing.
         races = isinstance(loop, asyncio.BaseEventLoop)
         how: dict[str, Any] = {"happy_eyeballs_delay": _HAPPY_EYEBALLS_S} if races else {}
-        connecting = loop.create_connection(cls, host, port, ssl=tls, **how)
         try:
-            async with asyncio.timeout(wait_s):
-                _, stream = await connecting
+            async with _gate(loop, host, port), free_time(wait_s):
+                _, stream = await loop.create_connection(cls, host, port, ssl=tls, **how)
         except TimeoutError as error:
             raise httpcore.ConnectTimeout("timed out") from error
         except OSError as error:
@@ -261,6 +267,53 @@ class LoopStream(asyncio.Protocol):
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
+
+
+@contextlib.asynccontextmanager
+async def free_time(wait_s: float | None) -> AsyncIterator[None]:
+    """Give what is inside so many seconds in which the loop is free; None for any number.
+
+    While the loop is busy with other things it hears of no connection, which is not the server's
+    delay: of a tick that comes late, two ticks count.
+
+    Raises:
+        TimeoutError: when they are over.
+    """
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as scope:
+        if wait_s is None:
+            yield
+            return
+        step = min(_TICK_S, wait_s / 4)
+        left, seen = wait_s, loop.time()
+        handle: asyncio.TimerHandle
+
+        def tick() -> None:
+            nonlocal left, seen, handle
+            now = loop.time()
+            left -= min(now - seen, 2 * step)
+            seen = now
+            if left > 0:
+                handle = loop.call_later(min(step, left), tick)
+            else:
+                scope.reschedule(now)
+
+        handle = loop.call_later(step, tick)
+        try:
+            yield
+        finally:
+            handle.cancel()
+
+
+_GATES: weakref.WeakKeyDictionary[
+    asyncio.AbstractEventLoop, dict[tuple[str, int], asyncio.Semaphore]
+] = weakref.WeakKeyDictionary()
+
+
+def _gate(loop: asyncio.AbstractEventLoop, host: str, port: int) -> asyncio.Semaphore:
+    """Return what lets so many at once connect to a server: more would overflow its backlog."""
+    gates = _GATES.setdefault(loop, {})
+    return gates.setdefault((host, port), asyncio.Semaphore(CONNECTING_AT_ONCE))
 
 
 def _has_unread(raw: socket.socket, tls: object) -> bool:
