@@ -85,7 +85,8 @@ def _opening(method: str, url: str) -> Iterator[None]:
 def reading(method: str, url: str, reader: Received | None = None) -> Iterator[None]:
     """Map what fails while an answer is read; what had come is in the error.
 
-    A connection that breaks after the last line of a stream has done its work: no error.
+    A connection that breaks, or falls silent, after the last line of a stream has done its work: no
+    error.
     """
     with _disarming(), _reading(method, url, reader):
         yield
@@ -96,8 +97,9 @@ def _reading(method: str, url: str, reader: Received | None) -> Iterator[None]:
     try:
         yield
     except httpx.TimeoutException as error:
-        received = () if reader is None else reader.received
-        raise _timeout(error, method, url, received) from error
+        if reader is None or not reader.complete:
+            received = () if reader is None else reader.received
+            raise _timeout(error, method, url, received) from error
     except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
         # Headers came, so the server was at work: this is no failure to connect.
         if reader is None or not reader.complete:

@@ -93,3 +93,12 @@ def test_blank_lines_after_the_last_one_are_nothing(run: Run) -> None:
         client = run.client(listener.url, timeout=10, max_retries=0)
         assert [line.raw for line in run.lines(client.chat_stream(REQUEST))] == HELLO.objects
         assert run(client.version()) == "2"
+
+
+def test_silence_after_the_last_line_is_no_error(run: Run) -> None:
+    """The answer is whole, though the server never ends its body; the connection is given up."""
+    sent = CHUNKED + b"".join(chunk(data) for data in HELLO.chunks)
+    with Listener() as listener, Serving(partial(serve, sent), listener):
+        client = run.client(listener.url, timeout=0.5, max_retries=0)
+        assert [line.raw for line in run.lines(client.chat_stream(REQUEST))] == HELLO.objects
+        assert run(client.version()) == "2"
