@@ -124,6 +124,7 @@ class Application:
         scripts: What is played instead.
         cutter: Closes a request's connection.
         api_key: The Bearer key every request needs; None asks for none.
+        max_body_bytes: How much of a request is taken; more is refused with 413.
         local_only: Whether names of other machines are refused, as a server that is bound to
             loopback does.
     """
@@ -137,6 +138,7 @@ class Application:
         *,
         api_key: str | None,
         local_only: bool,
+        max_body_bytes: int,
     ) -> None:
         self._endpoints = endpoints
         self._recorder = recorder
@@ -144,6 +146,7 @@ class Application:
         self._cutter = cutter
         self._api_key = api_key
         self._local_only = local_only
+        self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, and stop at once when the client leaves."""
@@ -151,7 +154,13 @@ class Application:
             raise RuntimeError(f"only HTTP is served here, not {scope['type']}")
         # The body is read whole first: scripts and records need it, and then only the end of the
         # connection is left to wait for.
-        body = await _read_body(receive)
+        try:
+            body = await _read_body(receive, self._max_body_bytes)
+        except _TooLargeError:
+            refusal = error_body(scope["path"], 413, self._too_large())
+            # The rest is not read: the connection cannot be used again.
+            await body_response(refusal, JSON, 413, {"connection": "close"})(scope, receive, send)
+            return
         if body is None:
             return
         request = _describe(scope, body)
@@ -172,6 +181,9 @@ class Application:
             watch.cancel()
             await asyncio.wait({watch})
             self._recorder.finish(request, "failed")
+
+    def _too_large(self) -> str:
+        return f"the request is larger than max_body_bytes={self._max_body_bytes}"
 
     def _counted(self, request: Request, send: Send) -> Send:
         async def counted(message: Message) -> None:
@@ -248,13 +260,20 @@ def _hostname(url: str) -> str:
     return "" if found is None else found
 
 
-async def _read_body(receive: Receive) -> bytes | None:
+class _TooLargeError(Exception):
+    """Tell that a request has more bytes than are taken."""
+
+
+async def _read_body(receive: Receive, most: int) -> bytes | None:
     parts: list[bytes] = []
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
         parts.append(message.get("body", b""))
+        most -= len(parts[-1])
+        if most < 0:
+            raise _TooLargeError
         if not message.get("more_body", False):
             return b"".join(parts)
 

@@ -26,6 +26,9 @@ from ollama_ext.embedded._replies import Reply
 from ollama_ext.embedded._store import ModelStore
 from ollama_ext.embedded._uvicorn import Server, bind, run
 
+MAX_BODY_BYTES = 2 * 1024**3
+"""So many bytes of one request are held in memory, unless told otherwise."""
+
 
 class EmbeddedOllama:
     """An Ollama double for tests and demos: the same wire, models of rules or of weights, scripts.
@@ -44,6 +47,7 @@ class EmbeddedOllama:
         fixtures: True adds ``conformance_models()``.
         host: The address to listen on.
         port: The port; 0 takes a free one.
+        max_body_bytes: Most bytes of one request, uploaded files included; more is answered 413.
         api_key: A key every request has to bring as ``Authorization: Bearer``; None asks none.
         load_s: Seconds the first request for a model waits while it "loads".
         load_gate: Holds every load until it is set.
@@ -67,6 +71,7 @@ class EmbeddedOllama:
         host: str = "127.0.0.1",
         port: int = 0,
         api_key: str | None = None,
+        max_body_bytes: int = MAX_BODY_BYTES,
         load_s: float = 0.0,
         load_gate: Gate | None = None,
         max_queue: int = 512,
@@ -89,6 +94,7 @@ class EmbeddedOllama:
         self._scripts = Scripts()
         self._host, self._port = host, port
         self._api_key = api_key
+        self._max_body_bytes = max_body_bytes
         self._token_delay_s = token_delay_s
         self._loader = Loader(self._rules)
         self._server: Server | None = None
@@ -200,6 +206,7 @@ class EmbeddedOllama:
             # The server exists only after the application that it serves.
             lambda scope, reset: server.cut(scope, reset),
             api_key=self._api_key,
+            max_body_bytes=self._max_body_bytes,
             local_only=_is_loopback(self._address),
         )
         config = uvicorn.Config(
