@@ -80,6 +80,8 @@ class RawServer:
         self._socket: socket.socket | None = None
         self.requests: list[Asked] = []
         self.accepted = 0
+        self.remembers = True
+        """Whether requests are kept; long runs make too many."""
         self.greeting: tuple[Step, ...] = ()
         """Played when a connection is accepted, before any request."""
 
@@ -189,7 +191,8 @@ class RawServer:
 
     def _steps(self, asked: Asked) -> Iterable[Step]:
         with self._changed:
-            self.requests.append(asked)
+            if self.remembers:
+                self.requests.append(asked)
             scripted = self._plays and self._is_scripted(asked)
             play = self._plays.pop(0) if scripted else self._otherwise
             self._changed.notify_all()
