@@ -10,9 +10,11 @@ import struct
 import sys
 import weakref
 from collections.abc import AsyncIterator
-from typing import Any, cast
+from typing import cast
 
 import httpcore
+
+from ollama_transport.net.dialing import connected
 
 READ_BYTES = 64 * 1024
 WRITE_BYTES = 256 * 1024
@@ -23,7 +25,6 @@ CONNECTING_AT_ONCE = 100
 """So many connections to one server are opened at a time; the others wait, and no clock runs."""
 
 _TICK_S = 0.1
-_HAPPY_EYEBALLS_S = 0.25  # RFC 8305, section 5
 
 
 class SocketStream:
@@ -129,12 +130,13 @@ class LoopStream(asyncio.Protocol):
     ) -> "LoopStream":
         """Return a connection to a server."""
         loop = asyncio.get_running_loop()
-        # uvloop has no such thing.
-        races = isinstance(loop, asyncio.BaseEventLoop)
-        how: dict[str, Any] = {"happy_eyeballs_delay": _HAPPY_EYEBALLS_S} if races else {}
+        name = host if tls is not None else None
         try:
             async with _gate(loop, host, port), free_time(wait_s):
-                _, stream = await loop.create_connection(cls, host, port, ssl=tls, **how)
+                made = await connected(host, port)
+                _, stream = await loop.create_connection(
+                    cls, sock=made, ssl=tls, server_hostname=name
+                )
         except TimeoutError as error:
             raise httpcore.ConnectTimeout("timed out") from error
         except OSError as error:

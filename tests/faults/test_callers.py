@@ -261,7 +261,7 @@ async def cancelled_at(way: Way, model: Any, place: int) -> bool:
 
 
 @pytest.mark.parametrize("way", AWAITED, ids=lambda way: way.id)
-@pytest.mark.parametrize("connects", [False], ids=["connected"])
+@pytest.mark.parametrize("connects", [True, False], ids=["connects", "connected"])
 def test_a_call_may_be_cancelled_at_any_wait(way: Way, connects: bool, server: RawServer) -> None:
     """Wherever the cancellation strikes, it comes through, and the next call is answered."""
 
