@@ -49,7 +49,7 @@ async def test_a_server_that_never_accepts_is_a_connect_timeout(
     async def never(*_: object, **__: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", never, raising=False)
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", never, raising=False)
     async with AsyncClient("http://127.0.0.1:9", timeout=(0.2, 20), max_retries=0) as client:
         with pytest.raises(OllamaTimeoutError, match=r"0.2 s \(connect\)") as caught:
             await client.chat(REQUEST)
