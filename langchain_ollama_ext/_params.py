@@ -1,7 +1,7 @@
 """What one call asks for: the model's fields, and over them what was given per call."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import SecretStr
@@ -72,14 +72,18 @@ _TRACED_SECRETS = ("api_key", "headers")
 
 @dataclass(frozen=True, slots=True)
 class ChatCall:
-    """Be one call, checked: the request without its messages, and how to reach the server."""
+    """One call: the fields of its request but the messages, and how to reach the server."""
 
-    request: ChatRequest
+    fields: Mapping[str, Any]
     server: Mapping[str, Any] = field(default_factory=dict)
 
     def with_messages(self, messages: Sequence[Any]) -> ChatRequest:
-        """Return the request about these messages."""
-        return replace(self.request, messages=messages)
+        """Return the request about these messages.
+
+        Raises:
+            ConfigError: for a value that no server would take.
+        """
+        return ChatRequest(messages=messages, **self.fields)
 
 
 def resolve_call(
@@ -95,7 +99,7 @@ def resolve_call(
     """
     given = known_arguments(arguments)
     pick = Picker(model, given)
-    request = ChatRequest(
+    fields = dict(
         model=pick("model"),
         tools=read_tools(given.get("tools", ())),
         tool_choice=read_tool_choice(given.get("tool_choice")),
@@ -111,7 +115,7 @@ def resolve_call(
         top_logprobs=pick("top_logprobs"),
         **model.request_fields(),
     )
-    return ChatCall(request, {name: given[name] for name in SERVER_ARGUMENTS & given.keys()})
+    return ChatCall(fields, {name: given[name] for name in SERVER_ARGUMENTS & given.keys()})
 
 
 def known_arguments(

@@ -263,8 +263,10 @@ class ChatOllama(SerializedFields, TokenCounting):
         arguments: Mapping[str, Any],
     ) -> tuple[ChatRequest, "Client"]:
         call = self._call(messages, stop, arguments)
-        urls = self._image_addresses(messages)
-        fetched = fetch_media(urls, self.fetch_limits)
+        fetched = {}
+        if urls := self._image_addresses(messages):
+            call.with_messages(())  # nothing is fetched for a call that cannot be made
+            fetched = fetch_media(urls, self.fetch_limits)
         return call.with_messages(read_messages(messages, fetched)), self._sync_client(call)
 
     async def _aprepare(
@@ -274,8 +276,10 @@ class ChatOllama(SerializedFields, TokenCounting):
         arguments: Mapping[str, Any],
     ) -> tuple[ChatRequest, "AsyncClient"]:
         call = self._call(messages, stop, arguments)
-        urls = self._image_addresses(messages)
-        fetched = await afetch_media(urls, self.fetch_limits)
+        fetched = {}
+        if urls := self._image_addresses(messages):
+            call.with_messages(())  # as above
+            fetched = await afetch_media(urls, self.fetch_limits)
         return call.with_messages(read_messages(messages, fetched)), self._async_client(call)
 
     def _call(

@@ -3,14 +3,13 @@
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar, Unpack
 
 import httpx
 
-from ollama_transport.accounting.limits import Limits
-from ollama_transport.accounting.meters import Account, Meter
-from ollama_transport.client.memory import ServerMemory
+from ollama_transport.accounting.meters import Account
 from ollama_transport.client.puller import pull_call, pull_turn
+from ollama_transport.client.told import ClientOptions, ClientSettings, check_alone, client_settings
 from ollama_transport.concurrency.flights import Turn
 from ollama_transport.errors import (
     ConfigError,
@@ -26,37 +25,18 @@ from ollama_transport.net.errors import reading
 from ollama_transport.net.pool import Pool, acquire
 from ollama_transport.net.redirects import advice
 from ollama_transport.net.standing import BODY_EXTENSION, ONCE_EXTENSION
-from ollama_transport.settings.bounds import MAX_ANSWER_BYTES
-from ollama_transport.settings.client_settings import (
-    Api,
-    ClientKwargs,
-    Config,
-    Secret,
-    Settings,
-    make_settings,
-)
-from ollama_transport.settings.host import DEFAULT_TIMEOUTS, TimeoutLike, Timeouts
+from ollama_transport.settings.client_settings import Config, Settings
+from ollama_transport.settings.host import Timeouts
 from ollama_transport.settings.retry import RetryPolicy
 from ollama_transport.wire.answers import Progress
 from ollama_transport.wire.calls import Call, Reader, empty_answer
 from ollama_transport.wire.decoders import parse_object
 from ollama_transport.wire.error_map import status_error, stream_failure
-from ollama_transport.wire.hooks import OnPull, OnToken
 
 logger = logging.getLogger("ollama_transport")
 
 T = TypeVar("T")
 H = TypeVar("H", httpx.Client, httpx.AsyncClient)
-
-_CONDUCT = (
-    "meters",
-    "limits",
-    "pull_missing",
-    "on_pull",
-    "on_token",
-    "count_tokens",
-    "memory",
-)
 
 
 class BaseClient(Generic[H]):
@@ -89,7 +69,7 @@ class BaseClient(Generic[H]):
             (vLLM, llama.cpp) that tells no usage, by up to two requests after such an answer.
             False, and without that endpoint, they are estimated.
         memory: What is known of the server, to be shared with another client.
-        settings: Checked settings, instead of all of those above from base_url on.
+        settings: All of the above as one checked value, instead of them.
 
     Raises:
         ConfigError: for what cannot work, before anything is sent.
@@ -99,54 +79,26 @@ class BaseClient(Generic[H]):
         self,
         base_url: str | None = None,
         *,
-        api_key: Secret | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: TimeoutLike = DEFAULT_TIMEOUTS,
-        max_retries: int | None = None,
-        retry: RetryPolicy | None = None,
-        api: Api = "auto",
-        allow_insecure_auth: bool = False,
-        max_answer_bytes: int = MAX_ANSWER_BYTES,
-        transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None = None,
         http_client: H | None = None,
-        client_kwargs: ClientKwargs | Mapping[str, Any] | None = None,
-        meters: Sequence[Meter] = (),
-        limits: Limits | None = None,
-        pull_missing: bool = False,
-        on_pull: OnPull | None = None,
-        on_token: OnToken | None = None,
-        count_tokens: bool = True,
-        memory: ServerMemory | None = None,
-        settings: Settings | None = None,
+        settings: ClientSettings | None = None,
+        **options: Unpack[ClientOptions],
     ) -> None:
         if http_client is not None:
-            _check_alone(transport, client_kwargs, timeout)
-        kwargs = _client_kwargs(client_kwargs, transport)
+            check_alone(options)
+        if settings is None:
+            settings = client_settings(_base_url(base_url, http_client), options)
         self.http_client: H | None = http_client
-        self._settings = (
-            settings
-            if settings is not None
-            else make_settings(
-                _base_url(base_url, http_client),
-                api_key=api_key,
-                headers=kwargs.lift_headers(headers),
-                timeout=timeout,
-                max_retries=max_retries,
-                retry=retry,
-                api=api,
-                allow_insecure_auth=allow_insecure_auth,
-                max_answer_bytes=max_answer_bytes,
-            )
-        )
-        self._client_kwargs = kwargs
+        self._take(settings)
+
+    def _take(self, told: ClientSettings) -> None:
+        self._told = told
+        # Read with each call.
+        self._settings = told.server
+        self.meters = told.meters
+        self.limits = told.limits
+        self.on_token = told.on_token
+        self.memory = told.memory
         self._config: Config | None = None
-        self.meters = tuple(meters)
-        self.limits = limits if limits is not None else Limits()
-        self.pull_missing = pull_missing
-        self.on_pull = on_pull
-        self.on_token = on_token
-        self.count_tokens = count_tokens
-        self.memory = memory if memory is not None else ServerMemory()
         self._pool: Pool | None = None
 
     @property
@@ -182,7 +134,7 @@ class BaseClient(Generic[H]):
 
     def pull_turn(self, call: Call[Any]) -> Turn | None:
         """Return the turn to pull a call's model, should it be missing; None to leave it so."""
-        if not self.pull_missing or not call.pullable or call.model is None:
+        if not self._told.pull_missing or not call.pullable or call.model is None:
             return None
         return pull_turn(self.config.endpoint.url, call.model)
 
@@ -193,15 +145,15 @@ class BaseClient(Generic[H]):
 
     def tell_pull(self, steps: Sequence[Progress]) -> None:
         """Tell of the steps of a pull to who wants to know."""
-        if self.on_pull is not None:
+        if self._told.on_pull is not None:
             for step in steps:
-                self.on_pull(step)
+                self._told.on_pull(step)
 
     def wants_count(self, call: Call[Any], line: Any) -> bool:
         """Tell whether the server may be asked for the tokens of an answer that this line ends."""
         usage = getattr(line, "usage", None)
         missing = call.count is not None and usage is not None and usage.estimated
-        return missing and self.count_tokens and self.memory.has_counter
+        return missing and self._told.count_tokens and self.memory.has_counter
 
     def note_uncounted(self, error: OllamaError) -> None:
         """Take note of why tokens were not counted: mostly, since the server does not do it."""
@@ -273,7 +225,7 @@ class BaseClient(Generic[H]):
     def pool(self) -> Pool:
         """Return the connections, shared with clients of equal settings; made on first need."""
         if self._pool is None or self._pool.is_foreign():
-            self._pool = acquire(self._settings, self.config, self._client_kwargs, self)
+            self._pool = acquire(self._settings, self.config, self._told.kwargs, self)
         return self._pool
 
     def leave_pool(self) -> Pool | None:
@@ -287,36 +239,14 @@ class BaseClient(Generic[H]):
                 f"a {type(self).__name__} with an http_client of yours cannot be pickled: give "
                 "settings (base_url, timeout, client_kwargs) instead."
             )
-        kept = self._client_kwargs.without_secrets()
-        lost = kept is not self._client_kwargs
-        settings = self._settings.after_pickle() if lost else self._settings
-        return {
-            "settings": settings,
-            "client_kwargs": kept,
-            **self._conduct(),
-        }
-
-    def _conduct(self) -> dict[str, Any]:
-        """Return what copies of every kind have as well."""
-        return {name: getattr(self, name) for name in _CONDUCT}
+        return {"settings": self._told.for_pickle()}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__dict__.update(
-            {name: state[name] for name in _CONDUCT},
-            http_client=None,
-            _settings=state["settings"],
-            _client_kwargs=state["client_kwargs"],
-            _config=None,
-            _pool=None,
-        )
+        self.http_client = None
+        self._take(state["settings"])
 
     def __deepcopy__(self, _: object) -> Self:
-        return type(self)(
-            settings=self._settings,
-            http_client=self.http_client,
-            client_kwargs=self._client_kwargs,
-            **self._conduct(),
-        )
+        return type(self)(settings=self._told, http_client=self.http_client)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._settings.base_url!r})"
@@ -329,31 +259,3 @@ def _base_url(
         return given
     url = str(http_client.base_url)
     return url if url else None
-
-
-def _check_alone(transport: object, client_kwargs: object, timeout: object) -> None:
-    others = {
-        "transport": transport is not None,
-        "client_kwargs": bool(client_kwargs),
-        "timeout": timeout is not DEFAULT_TIMEOUTS,
-    }
-    if any(others.values()):
-        names = " and ".join(name for name, given in others.items() if given)
-        raise ConfigError(f"an http_client brings its own {names}: set that there instead.")
-
-
-def _client_kwargs(
-    given: ClientKwargs | Mapping[str, Any] | None,
-    transport: httpx.BaseTransport | httpx.AsyncBaseTransport | None,
-) -> ClientKwargs:
-    parts = (
-        (given.both, given.sync, given.asynchronous)
-        if isinstance(given, ClientKwargs)
-        else (given,)
-    )
-    kwargs = ClientKwargs(*parts)
-    if transport is None:
-        return kwargs
-    if kwargs.both.get("transport") is not None:
-        raise ConfigError("give `transport` or client_kwargs['transport'], not both.")
-    return ClientKwargs({**kwargs.both, "transport": transport}, kwargs.sync, kwargs.asynchronous)

@@ -16,7 +16,14 @@ from pydantic import (
 
 from ollama_transport.accounting.budget import Budget
 from ollama_transport.accounting.ledger import UsageLedger
+from ollama_transport.client.arguments import (
+    check_names,
+    part_secrets,
+    plain_kwargs,
+    validation_error,
+)
 from ollama_transport.client.pair import Clients, Recipe
+from ollama_transport.client.resolved import Resolved
 from ollama_transport.errors import ConfigError
 from ollama_transport.settings.bounds import MAX_ANSWER_BYTES
 from ollama_transport.settings.client_settings import (
@@ -24,12 +31,10 @@ from ollama_transport.settings.client_settings import (
     ClientKwargs,
     Settings,
     make_settings,
-    split_credentials,
 )
 from ollama_transport.settings.host import DEFAULT_TIMEOUTS, Timeouts
-from ollama_transport.settings.options import unknown_name
 from ollama_transport.settings.retry import DEFAULT_MAX_RETRIES, DEFAULT_MAX_WAIT_S, RetryPolicy
-from ollama_transport.settings.secrets import is_secret_header, public_kwargs
+from ollama_transport.settings.secrets import public_kwargs
 from ollama_transport.wire.hooks import OnPull, OnToken
 from ollama_transport.wire.requests import UnsupportedOptions
 
@@ -194,6 +199,7 @@ class ServerFields(BaseModel):
     )
 
     _clients: Clients = PrivateAttr(default_factory=Clients)
+    _resolved: Resolved = PrivateAttr(default_factory=Resolved)
 
     model_config = ConfigDict(arbitrary_types_allowed=True, defer_build=True)
 
@@ -233,6 +239,9 @@ class ServerFields(BaseModel):
         Raises:
             ConfigError: for what cannot work.
         """
+        return self._recipe().settings
+
+    def _made_settings(self) -> Settings:
         secret = {name: value.get_secret_value() for name, value in self.secret_headers.items()}
         settings = make_settings(
             self.base_url,
@@ -280,8 +289,13 @@ class ServerFields(BaseModel):
         return {"extra": extra, "unsupported_options": self.unsupported_options}
 
     def _recipe(self) -> Recipe:
+        # Once for each state of the fields: parsing them again would cost as much as the rest of a
+        # short call.
+        return self._resolved.get(self.__dict__, self._made_recipe)
+
+    def _made_recipe(self) -> Recipe:
         return Recipe(
-            self.server_settings(),
+            self._made_settings(),
             ClientKwargs(self.client_kwargs, self.sync_client_kwargs, self.async_client_kwargs),
             tuple(meter for meter in (self.ledger, self.budget) if meter is not None),
             self.max_concurrency,
@@ -327,71 +341,3 @@ class ServerFields(BaseModel):
             **public,
         }
         return state
-
-
-def check_names(cls: type[BaseModel], data: Mapping[str, Any]) -> None:
-    """Refuse constructor arguments that the class does not have.
-
-    Raises:
-        ConfigError: naming the nearest argument that there is.
-    """
-    known = set(cls.model_fields)
-    for field in cls.model_fields.values():
-        known.update(
-            name for name in (field.alias, field.validation_alias) if isinstance(name, str)
-        )
-    for name in data:
-        if name not in known:
-            raise unknown_name(f"argument of {cls.__name__}", name, known)
-
-
-def validation_error(owner: str, error: ValidationError) -> ConfigError:
-    """Return (not raise) pydantic's findings as ours; inputs are not shown, they may be secret."""
-    faults = [_fault(fault) for fault in error.errors(include_url=False, include_input=False)]
-    return ConfigError(f"{owner}: {'; '.join(faults)}")
-
-
-def _fault(fault: Mapping[str, Any]) -> str:
-    where = ".".join(str(part) for part in fault["loc"])
-    said = str(fault["msg"]).removeprefix("Value error, ")
-    return f"{where}: {said}" if where else said
-
-
-def part_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return constructor arguments with the secrets of URL and headers in fields of their own."""
-    parted = dict(data)
-    if isinstance(data.get("base_url"), str):
-        parted["base_url"], found = split_credentials(data["base_url"])
-        if found is not None:
-            parted["credentials"] = found
-    kwargs = dict(data.get("client_kwargs") or {})  # None is how the peers spell "none given"
-    given = {**dict(kwargs.pop("headers", None) or {}), **dict(data.get("headers") or {})}
-    if "client_kwargs" in data:
-        parted["client_kwargs"] = kwargs
-        _lift_timeout(parted, kwargs)
-    if given:
-        secret = {name: value for name, value in given.items() if is_secret_header(name)}
-        parted["headers"] = {n: v for n, v in given.items() if n not in secret} or None
-        parted["secret_headers"] = {**secret, **data.get("secret_headers", {})}
-    for name in ("sync_client_kwargs", "async_client_kwargs"):
-        if name in data and data[name] is None:
-            parted[name] = {}
-    return parted
-
-
-def _lift_timeout(parted: dict[str, Any], kwargs: dict[str, Any]) -> None:
-    """Let a timeout for httpx be ours, so that errors name the right seconds."""
-    if "timeout" in kwargs and "timeout" not in parted:
-        value = kwargs.pop("timeout")
-        if type(value).__module__.startswith("httpx"):  # an httpx.Timeout, without importing it
-            value = Timeouts(value.connect, value.read, value.write)
-        parted["timeout"] = value
-
-
-def plain_kwargs(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of httpx arguments may be written down: plain values, and no secrets."""
-    return {
-        name: item
-        for name, item in public_kwargs(value).items()
-        if isinstance(item, str | int | float | bool | None)
-    }

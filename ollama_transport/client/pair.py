@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ollama_transport.accounting.limits import Limits
 from ollama_transport.accounting.meters import Meter
 from ollama_transport.client.memory import ServerMemory
+from ollama_transport.client.told import ClientSettings
 from ollama_transport.concurrency.forks import Lock
 from ollama_transport.settings.client_settings import ClientKwargs, Settings
 from ollama_transport.wire.hooks import OnPull, OnToken
@@ -19,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Say how a model's clients are made; equal recipes give the same clients."""
+    """How the clients of a model are made; equal recipes give the same clients."""
 
     settings: Settings
     kwargs: ClientKwargs
@@ -38,19 +39,19 @@ class Recipe:
         limits = (self.max_concurrency, self.requests_per_minute)
         return self.settings, told, limits, self.pull_missing, self.count_tokens
 
-    def arguments(self, limits: Limits, memory: ServerMemory) -> dict[str, Any]:
-        """Return the arguments of either client."""
-        return {
-            "settings": self.settings,
-            "client_kwargs": self.kwargs,
-            "meters": self.meters,
-            "limits": limits,
-            "pull_missing": self.pull_missing,
-            "on_pull": self.on_pull,
-            "on_token": self.on_token,
-            "count_tokens": self.count_tokens,
-            "memory": memory,
-        }
+    def told(self, limits: Limits, memory: ServerMemory) -> ClientSettings:
+        """Return what either client is told."""
+        return ClientSettings(
+            self.settings,
+            self.kwargs,
+            self.meters,
+            limits,
+            self.pull_missing,
+            self.on_pull,
+            self.on_token,
+            self.count_tokens,
+            memory,
+        )
 
 
 class Clients:
@@ -73,7 +74,7 @@ class Clients:
             return self._given_sync
         from ollama_transport.client.clients import Client  # here: it brings httpx, 40 ms of import
 
-        return self._kept(self._sync, recipe, lambda arguments: Client(**arguments))
+        return self._kept(self._sync, recipe, lambda told: Client(settings=told))
 
     def asynchronous(self, recipe: Recipe) -> "AsyncClient":
         """Return the asynchronous client of a recipe."""
@@ -81,10 +82,10 @@ class Clients:
             return self._given_async
         from ollama_transport.client.clients import AsyncClient  # see above
 
-        return self._kept(self._async, recipe, lambda arguments: AsyncClient(**arguments))
+        return self._kept(self._async, recipe, lambda told: AsyncClient(settings=told))
 
     def _kept(
-        self, kept: dict[Hashable, T], recipe: Recipe, make: Callable[[dict[str, Any]], T]
+        self, kept: dict[Hashable, T], recipe: Recipe, make: Callable[[ClientSettings], T]
     ) -> T:
         key = recipe.key
         with self._lock:
@@ -94,7 +95,7 @@ class Clients:
                     key, Limits(recipe.max_concurrency, recipe.requests_per_minute)
                 )
                 memory = self._memories.setdefault(key, ServerMemory())
-                kept[key] = make(recipe.arguments(limits, memory))
+                kept[key] = make(recipe.told(limits, memory))
             return kept[key]
 
     def memories(self, recipe: Recipe) -> list[ServerMemory]:

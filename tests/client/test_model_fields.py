@@ -16,9 +16,11 @@ from ollama_transport import (
     Client,
     ConfigError,
     ServerBusyError,
+    ServerFields,
     UnsupportedOptionError,
     UsageLedger,
 )
+from ollama_transport.client.resolved import DECIDING
 
 Make = Callable[..., Any]
 
@@ -164,3 +166,27 @@ def test_a_given_client_cannot_be_told_what_to_count(make: Make) -> None:
     model, _ = make(ledger=UsageLedger())
     with pytest.raises(ConfigError, match="ledger"):
         model.use_clients(Client("http://127.0.0.1:1"))
+
+
+def test_every_field_of_the_server_decides_what_is_resolved() -> None:
+    """A field that were missing there could be changed without effect."""
+    of_requests = {"extra_body", "unsupported_options"}
+    assert set(DECIDING) == set(ServerFields.model_fields) - of_requests
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda model: setattr(model, "timeout", 3), lambda s: s.timeouts.read_s == 3),
+        (lambda model: setattr(model, "headers", {"a": "b"}), lambda s: ("a", "b") in s.headers),
+        (lambda model: model.headers.update(c="d"), lambda s: ("c", "d") in s.headers),
+        (lambda model: setattr(model, "base_url", "h:1"), lambda s: s.base_url == "h:1"),
+    ],
+)
+def test_settings_follow_the_fields(change: Any, found: Any) -> None:
+    """Settings are worked out once, and anew when a field changes, inside of a mapping too."""
+    model = ChatOllama(model="m", headers={"x": "y"})
+    before = model.server_settings()
+    assert model.server_settings() is before
+    change(model)
+    assert found(model.server_settings())

@@ -1,0 +1,66 @@
+"""What the fields of a model come to, worked out once for each state of the fields."""
+
+from collections.abc import Callable, Mapping
+from operator import itemgetter
+from typing import Any
+
+from ollama_transport.client.pair import Recipe
+
+DECIDING = (
+    "base_url",
+    "api",
+    "api_key",
+    "headers",
+    "secret_headers",
+    "credentials",
+    "timeout",
+    "max_retries",
+    "retry_max_wait_s",
+    "allow_insecure_auth",
+    "max_answer_bytes",
+    "client_kwargs",
+    "sync_client_kwargs",
+    "async_client_kwargs",
+    "secrets_lost",
+    "ledger",
+    "budget",
+    "requests_per_minute",
+    "max_concurrency",
+    "pull_missing",
+    "on_pull",
+    "on_token",
+    "count_tokens",
+)
+"""The fields of `ServerFields` that a recipe is made of: all but those of single requests."""
+
+_deciding = itemgetter(*DECIDING)
+
+
+class Resolved:
+    """Keeps the recipe of a model until a field changes, also inside of its mappings.
+
+    Copies and pickles begin anew, so that no pickle holds a secret.
+    """
+
+    def __init__(self) -> None:
+        self._kept: tuple[tuple[Any, ...], Recipe] | None = None
+
+    def get(self, fields: Mapping[str, Any], make: Callable[[], Recipe]) -> Recipe:
+        """Return the recipe of fields; ``make`` is called where they changed since."""
+        values = _deciding(fields)
+        if self._kept is not None and self._kept[0] == values:
+            return self._kept[1]
+        recipe = make()
+        # Copied, since a mapping may be changed in place.
+        held = tuple(dict(value) if isinstance(value, dict) else value for value in values)
+        self._kept = (held, recipe)
+        return recipe
+
+    def __copy__(self) -> "Resolved":
+        return Resolved()
+
+    def __deepcopy__(self, _: object) -> "Resolved":
+        return Resolved()
+
+    def __reduce__(self) -> tuple[type["Resolved"], tuple[()]]:
+        return Resolved, ()
