@@ -1,13 +1,22 @@
 """Filling a JSON schema from a text: what the demo does with ``format`` and with arguments."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
+from ollama_ext.embedded._demo_fit import (
+    bounds,
+    fits_number,
+    fits_text,
+    fitted_number,
+    fitted_text,
+    others,
+)
 from ollama_ext.embedded._demo_text import best_sentences, key_words, word_set, words
 from ollama_ext.embedded._demo_values import Values, find_numbers
+from ollama_transport.schema.merge import merge
 
 Schema = Mapping[str, Any]
 NAME_LIKE = word_set(
@@ -21,6 +30,8 @@ _PROSE_LIKE = word_set("answer description explanation reason response summary")
 # Deeper than schemas of people go, and where one that contains itself ends.
 _MAX_DEPTH = 12
 _MAX_TEXT = 240
+# Deeper than this a choice that may be null is.
+_MAX_CHOICES = 6
 # Well-formed and recognisable as invented: nobody's address, a documented example host.
 _DEFAULT_FORMATS = {
     "date": "2024-01-01",
@@ -28,15 +39,24 @@ _DEFAULT_FORMATS = {
     "time": "00:00:00Z",
     "email": "demo@example.com",
     "uri": "https://example.com/",
-    "uuid": "00000000-0000-4000-8000-000000000000",
+    **dict.fromkeys(
+        ("uuid", "uuid1", "uuid2", "uuid3", "uuid4", "uuid5"),
+        "00000000-0000-4000-8000-000000000000",
+    ),
     "ipv4": "127.0.0.1",
 }
+
+
+_CONSTRAINTS = frozenset(
+    ("type", "properties", "required", "additionalProperties", "items", "enum", "minimum")
+)
 
 
 def fill_schema(schema: Schema, values: Values) -> object:
     """Return a value that fits a JSON schema, taken from a text where it can be.
 
-    ``pattern`` is honoured only when something in the text matches it.
+    It holds more than the grammar of an engine does: bounds of numbers and lists without
+    duplicates too. A pattern that only a real engine could read is not held.
     """
     return _Filler(schema, values).value(schema, "", 0)
 
@@ -64,9 +84,11 @@ class _Filler:
         # What the text mentions, else the first.
         if "enum" in schema:
             return ([*self._values.mentioned(schema["enum"]), *schema["enum"]] or [None])[0]
-        options = schema.get("anyOf") or schema.get("oneOf")
-        if options:
-            return self.value(self._choose(options), name, depth + 1)
+        for key in ("anyOf", "oneOf"):
+            if schema.get(key):
+                beside = {k: v for k, v in schema.items() if k != key and k in _CONSTRAINTS}
+                chosen = self._choose(schema[key], depth)
+                return self.value(merge(chosen, beside), name, depth + 1)
         return self._typed(schema, name, depth)
 
     def _typed(self, schema: Schema, name: str, depth: int) -> object:
@@ -93,8 +115,11 @@ class _Filler:
             schema = _merged(schema, self._resolved(part))
         return schema
 
-    def _choose(self, options: Sequence[Schema]) -> Schema:
+    def _choose(self, options: Sequence[Schema], depth: int) -> Schema:
         known = [self._resolved(option) for option in options]
+        empty = [option for option in known if _kind(option) == "null"]
+        if empty and depth > _MAX_CHOICES:
+            return empty[0]
         # Null is for when there is nothing else.
         filled = [option for option in known if _kind(option) != "null"]
         asked = set(key_words(self._values.text))
@@ -109,7 +134,15 @@ class _Filler:
             # Optional fields are filled only when the text speaks of them.
             if name in required or self._offers(name, self._resolved(inner))
         ]
-        return {name: self.value(properties[name], name, depth + 1) for name in wanted}
+        made = {name: self.value(properties[name], name, depth + 1) for name in wanted}
+        further = schema.get("additionalProperties", True)
+        further = further if isinstance(further, Mapping) else {}
+        for name in required:
+            if name not in properties:
+                made[name] = self.value(further, name, depth + 1)
+        for number in range(len(made), schema.get("minProperties", 0)):
+            made[f"key{number + 1}"] = self.value(further, "", depth + 1)
+        return made
 
     def _offers(self, name: str, schema: Schema) -> bool:
         if name in self._values.hints or self._values.keyed(name) is not None:
@@ -122,22 +155,34 @@ class _Filler:
             return [self.value(inner, name, depth + 1) for inner in fixed]
         inner = self._resolved(schema.get("items") or {})
         least, most = schema.get("minItems", 0), schema.get("maxItems", 5)
-        found = self._several(inner, name)[:most]
+        found = self._several(inner, name)
+        if schema.get("uniqueItems"):
+            found = [one for at, one in enumerate(found) if one not in found[:at]]
         # An empty list fits most schemas, and shows nobody that filling works.
-        while len(found) < max(least, min(1, most)):
-            found.append(self.value(inner, name.rstrip("s"), depth + 1))
-        return found
+        missing = max(least, min(1, most)) - len(found[:most])
+        if missing <= 0:
+            return found[:most]
+        made = self.value(inner, name.rstrip("s"), depth + 1)
+        if not schema.get("uniqueItems"):
+            return [*found, *[made] * missing]
+        like = (one for one in (made, *islice(others(made), least)) if one not in found)
+        return [*found, *islice(like, missing)]
 
     def _several(self, inner: Schema, name: str) -> list[object]:
         if "enum" in inner:
             return self._values.mentioned(inner["enum"])
         kind = _kind(inner)
+        if any(key in inner for key in ("anyOf", "oneOf", "const", "format")):
+            return []
         if kind in ("integer", "number"):
-            low, high = _bounds(inner, integer=kind == "integer")
+            low, high = bounds(inner, integer=kind == "integer")
             take = partial(self._values.take_number, low, high, integer=kind == "integer")
-            return list(iter(take, None))
+            return [one for one in iter(take, None) if fits_number(inner, one)]
         if kind != "string":
             return []
+        return [one for one in self._texts(name) if fits_text(inner, str(one))]
+
+    def _texts(self, name: str) -> list[object]:
         listed = re.search(rf"\b{re.escape(name)}\s*(?:=|:|are)\s*([^.\n]+)", self._values.text)
         if name and listed:
             return [part.strip() for part in re.split(r",\s*|\s+and\s+", listed.group(1))]
@@ -149,18 +194,18 @@ class _Filler:
         return found
 
     def _number(self, schema: Schema, name: str, *, integer: bool) -> int | float:
-        low, high = _bounds(schema, integer=integer)
+        low, high = bounds(schema, integer=integer)
         # "age is 31" beats the order in which numbers come.
         keyed = find_numbers(self._values.keyed(name) or "") if name else []
         for number in keyed:
-            if low <= number <= high:
+            if low <= number <= high and fits_number(schema, number):
                 return int(number) if integer else number
         found = self._values.take_number(low, high, integer=integer)
-        if found is not None:
+        if found is not None and fits_number(schema, found):
             return found
         default = schema.get("default", 0)
         usual = default if isinstance(default, int | float) else 0
-        return _fitted(usual, low, high, schema.get("multipleOf"), integer=integer)
+        return fitted_number(schema, usual, integer=integer)
 
     def _boolean(self, schema: Schema, name: str) -> bool:
         keyed = (self._values.keyed(name) or "").lower()
@@ -177,13 +222,9 @@ class _Filler:
         form = schema.get("format")
         if form in _DEFAULT_FORMATS:
             return self._formatted(form)
-        pattern = str(schema.get("pattern", ""))
-        # The anchors are of the value; in the text it stands among others.
-        matching = re.search(pattern.strip("^$"), self._values.text) if pattern else None
-        text = matching.group() if matching else self._prose(schema, name)
-        # Bounds win over sense: the schema has to be met.
-        text = text.ljust(int(schema.get("minLength", 0)), ".")
-        return text[: int(schema.get("maxLength", len(text)))]
+        # A pattern is looked for in all of the text, which prose is a part of.
+        text = self._values.text if "pattern" in schema else self._prose(schema, name)
+        return fitted_text(schema, text)
 
     def _formatted(self, form: str) -> str:
         pools: dict[str, list[str]] = {
@@ -239,24 +280,3 @@ def _vocabulary(schema: Schema) -> list[str]:
         said += [" ".join(name_words(name)), str(inner.get("const", ""))]
         said += [str(value) for value in inner.get("enum", ())]
     return key_words(" ".join(said))
-
-
-def _bounds(schema: Schema, *, integer: bool) -> tuple[float, float]:
-    # The next number that is allowed; 1e-6 is close enough for rules.
-    step = 1 if integer else 1e-6
-    low = schema.get("minimum", -math.inf)
-    high = schema.get("maximum", math.inf)
-    if "exclusiveMinimum" in schema:
-        low = max(low, schema["exclusiveMinimum"] + step)
-    if "exclusiveMaximum" in schema:
-        high = min(high, schema["exclusiveMaximum"] - step)
-    return low, high
-
-
-def _fitted(
-    value: float, low: float, high: float, multiple: float | None, *, integer: bool
-) -> int | float:
-    value = min(max(value, low), high)
-    if multiple:
-        value = math.ceil(value / multiple) * multiple
-    return math.ceil(value) if integer else value

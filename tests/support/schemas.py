@@ -127,6 +127,9 @@ def objects(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
 
 
 _INNER = st.recursive(_LEAVES, _containers, max_leaves=5)
+_FINITE = st.recursive(
+    _LEAVES.filter(lambda leaf: leaf != {"$ref": "#"}), _containers, max_leaves=5
+)
 _DEFINED = {
     "Node": {
         "type": "object",
@@ -142,6 +145,10 @@ _DEFINED = {
 
 
 @st.composite
-def schemas(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw the schema of an object with definitions, of which one contains itself."""
-    return {**draw(objects(_INNER)), **draw(_SAID), "$defs": _DEFINED}
+def schemas(draw: st.DrawFn, *, finite: bool = False) -> dict[str, Any]:
+    """Draw the schema of an object with definitions, of which one contains itself.
+
+    ``finite`` leaves out "#", which may ask for a value that never ends.
+    """
+    inner = _FINITE if finite else _INNER
+    return {**draw(objects(inner)), **draw(_SAID), "$defs": _DEFINED}
