@@ -197,8 +197,7 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
 
     def _vectors(self, answer: Vectors) -> list[list[float]]:
         self._meter.add(answer.usage)
-        # JSON of Go writes a whole number such as 0 without a point, which is an int here.
-        return [list(map(float, vector)) for vector in answer.vectors]
+        return answer.vectors
 
     def _ready_client(self) -> Client:
         client = self.sync_client()

@@ -32,6 +32,7 @@ from ollama_transport.wire.answers import Progress
 from ollama_transport.wire.calls import Call, Reader, empty_answer
 from ollama_transport.wire.decoders import parse_object
 from ollama_transport.wire.error_map import status_error, stream_failure
+from ollama_transport.wire.fast_json import parse_numbers
 
 logger = logging.getLogger("ollama_transport")
 
@@ -201,7 +202,7 @@ class BaseClient(Generic[H]):
                 return call.read({})
             if not data.strip():
                 raise empty_answer()
-            raw = parse_object(data)
+            raw = parse_numbers(data) if call.is_numbers else parse_object(data)
             if raw.get("error") is not None:
                 raise stream_failure(raw)
             return call.read(raw)

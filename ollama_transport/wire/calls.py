@@ -47,7 +47,8 @@ class Call(Generic[T]):
     ``capability`` is what the model has to be able to do that is chosen where ``model`` is None;
     None for calls that need no model. ``pullable`` is True where a model that the server does not
     have may be pulled first. ``count`` makes of the lines of an answer what counts its tokens,
-    where the server may leave them out.
+    where the server may leave them out. ``is_numbers`` is True where an answer is many numbers, of
+    which none needs more than the precision of a float.
     """
 
     method: str
@@ -65,6 +66,7 @@ class Call(Generic[T]):
     recover: Callable[[OllamaError], "Call[T] | None"] | None = None
     capability: str | None = None
     pullable: bool = False
+    is_numbers: bool = False
     count: Callable[[Sequence[Any]], Any] | None = None
 
     def with_model(self, model: str) -> "Call[T]":

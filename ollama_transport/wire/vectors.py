@@ -1,15 +1,16 @@
 """Check vectors before anybody stores them: a wrong one in an index is found months later."""
 
 import math
-from array import array
 from collections.abc import Sequence
 from typing import Any
 
 from ollama_transport.errors import ProtocolError
 
 
-def check_vectors(vectors: Sequence[Sequence[Any]], expected: int) -> None:
-    """Refuse vectors that cannot be those of so many texts.
+def checked_vectors(vectors: Sequence[Sequence[Any]], expected: int) -> list[list[float]]:
+    """Return vectors as floats, or refuse those that cannot be the ones of so many texts.
+
+    A server may write a whole number such as 0 without a point.
 
     Raises:
         ProtocolError: for another number of them, an empty one, different lengths, and for what
@@ -23,19 +24,25 @@ def check_vectors(vectors: Sequence[Sequence[Any]], expected: int) -> None:
     lengths = sorted({len(vector) for vector in vectors})
     if len(lengths) > 1 or lengths[:1] == [0]:
         raise ProtocolError(f"the server sent vectors of {lengths} numbers: none is returned.")
-    for place, vector in enumerate(vectors):
-        try:
-            # The quickest way to ask each number whether it is one.
-            numbers = array("d", vector)
-        except (TypeError, OverflowError) as error:
-            raise ProtocolError(
-                f"the vector of text {place} holds something that is no number ({error}): "
-                "none is returned."
-            ) from error
+    return [_checked(vector, place) for place, vector in enumerate(vectors)]
+
+
+def _checked(vector: Sequence[Any], place: int) -> list[float]:
+    try:
+        # The quickest way to ask each whether it is a number; float() would read texts as well.
+        total = sum(vector)
+        numbers = list(map(float, vector))
         # One that is not finite makes the sum so; finite ones can only by overflow.
-        if not math.isfinite(sum(numbers)) and not all(map(math.isfinite, numbers)):
-            raise ProtocolError(
-                f"the vector of text {place} holds NaN or infinity, which no index can compare: "
-                "none is returned. The text may be empty or too long for the model, or the model "
-                "broken."
-            )
+        is_finite = math.isfinite(total) or all(map(math.isfinite, numbers))
+    except (TypeError, OverflowError) as error:
+        raise ProtocolError(
+            f"the vector of text {place} holds something that is no number ({error}): "
+            "none is returned."
+        ) from error
+    if not is_finite:
+        raise ProtocolError(
+            f"the vector of text {place} holds NaN or infinity, which no index can compare: "
+            "none is returned. The text may be empty or too long for the model, or the model "
+            "broken."
+        )
+    return numbers

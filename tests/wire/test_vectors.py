@@ -8,7 +8,7 @@ import pytest
 from running import Run
 
 from ollama_transport import EmbedRequest, ProtocolError
-from ollama_transport.wire.vectors import check_vectors
+from ollama_transport.wire.vectors import checked_vectors
 
 WRONG = {
     "too few": ([[1.0, 0.0]], "1 vectors .*2 texts"),
@@ -46,4 +46,4 @@ def test_wrong_vectors_are_an_error(run: Run, name: str, wire: str) -> None:
 )
 def test_right_vectors_pass(vectors: Any) -> None:
     """Whole numbers are numbers, and no texts have no vectors."""
-    check_vectors(vectors, len(vectors))
+    assert checked_vectors(vectors, len(vectors)) == [list(vector) for vector in vectors]

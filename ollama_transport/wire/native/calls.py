@@ -27,7 +27,7 @@ from ollama_transport.wire.forced import CallShaper, FirstCallShaper, call_forma
 from ollama_transport.wire.native.messages import write_message
 from ollama_transport.wire.overflow import described, recover_by_truncation
 from ollama_transport.wire.requests import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest
-from ollama_transport.wire.vectors import check_vectors
+from ollama_transport.wire.vectors import checked_vectors
 
 A = TypeVar("A", bound=Answer)
 T = TypeVar("T")
@@ -111,8 +111,7 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
 
     def read(raw: Mapping[str, Any]) -> Embeddings:
         answer = Embeddings.from_native(raw)
-        check_vectors(answer.vectors, expected)
-        return answer
+        return replace(answer, vectors=checked_vectors(answer.vectors, expected))
 
     call = Call(
         "POST",
@@ -121,6 +120,7 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
         body=without_none(body),
         model=request.model,
         metered=True,
+        is_numbers=True,
         capability="embedding",
         pullable=True,
     )

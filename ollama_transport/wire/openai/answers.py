@@ -19,7 +19,7 @@ from ollama_transport.wire.checks import check_logprobs
 from ollama_transport.wire.messages import Message, ToolCall, ToolCallDelta, text_of
 from ollama_transport.wire.openai.tools import read_calls
 from ollama_transport.wire.usage import Usage
-from ollama_transport.wire.vectors import check_vectors
+from ollama_transport.wire.vectors import checked_vectors
 
 # On Ollama's own wire calls end with `stop` as well (wire reference 3.2).
 _NATIVE_REASONS = {"tool_calls": "stop", "function_call": "stop"}
@@ -224,9 +224,8 @@ def read_embeddings(raw: Mapping[str, Any], expected: int) -> Embeddings:
             f"{expected} texts: they cannot be told apart, so none is returned."
         )
     vectors = [_vector(placed[place].get("embedding")) for place in range(expected)]
-    check_vectors(vectors, expected)
     return Embeddings(
-        vectors=vectors,
+        vectors=checked_vectors(vectors, expected),
         model=text_of(raw, "model"),
         usage=read_usage(raw),
         raw=raw,

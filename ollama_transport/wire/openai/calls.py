@@ -148,6 +148,7 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
         body={**without_none(body), **request.extra},
         model=request.model,
         metered=True,
+        is_numbers=True,
         capability="embedding",
         pullable=True,
     )
