@@ -26,6 +26,9 @@ _SIZE = re.compile(rb"([0-9A-Fa-f]{1,20})(?:;[^\n]{0,%d})?[ \t]*" % MAX_TRAILER_
 _CRLF = b"\r\n"
 
 
+_LENGTHS = re.compile(rb"\ncontent-length[ \t]*:([^\n]*)", re.IGNORECASE)
+
+
 class Body(Protocol):
     """Be the memory of one body: bytes of any size in, its content out."""
 
@@ -242,7 +245,7 @@ class Exchange:
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
         self._received_bytes = 0
         self._early_answers = 0
-        self._first = b""
+        self._start = b""
 
     @property
     def is_unanswered(self) -> bool:
@@ -276,7 +279,8 @@ class Exchange:
         if not data:
             self._check_protocol()
             raise httpcore.RemoteProtocolError("Server disconnected without sending a response.")
-        self._first = self._first or data[:80]
+        # In one piece nearly always; `_received_bytes` bounds it.
+        self._start = self._start + data if self._start else data
         self._received_bytes += len(data)
         try:
             self._h11.receive_data(data)
@@ -294,8 +298,15 @@ class Exchange:
 
     def _check_protocol(self) -> None:
         """Tell a banner of another protocol from the start of a head."""
-        if self._first[:5] != b"HTTP/"[: len(self._first)]:
-            raise MalformedAnswer(f"malformed head: {self._first!r} is no HTTP")
+        if self._start[:5] != b"HTTP/"[: len(self._start)]:
+            raise MalformedAnswer(f"malformed head: {self._start[:80]!r} is not HTTP")
+
+    def _check_lengths(self, head_bytes: int) -> None:
+        # h11 takes equal lengths for one; what stands between us may take another one.
+        if len(found := _LENGTHS.findall(self._start, 0, head_bytes)) > 1 or b"," in b"".join(
+            found
+        ):
+            raise MalformedAnswer("malformed head: Content-Length is repeated")
 
     def _count_early_answer(self) -> None:
         self._early_answers += 1
@@ -305,6 +316,7 @@ class Exchange:
             )
 
     def _head(self, event: h11.Response, first: bytes) -> Head:
+        self._check_lengths(len(self._start) - len(first))
         body = body_of(self._method, event.status_code, dict(event.headers))
         return Head(
             event.status_code,

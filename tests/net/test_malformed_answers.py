@@ -74,10 +74,18 @@ def test_a_malformed_head_is_told_and_not_asked_for_again(
             b"f\r\n" + VERSION + b"\r\n0\r\n\r\n",
             "both Content-Length and Transfer-Encoding",
         ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\ncontent-length: 15\r\n\r\n" + VERSION,
+            "Content-Length is repeated",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Length: 15, 15\r\n\r\n" + VERSION,
+            "Content-Length is repeated",
+        ),
         (EARLY * 65 + answer(VERSION), "more than 64 informational answers"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 102_400 + b"\r\n\r\n", "longer than 102400 bytes"),
     ],
-    ids=["two framings", "hints", "long head"],
+    ids=["two framings", "a length twice", "a length twice in one", "hints", "long head"],
 )
 def test_our_reader_refuses_what_proxies_read_in_two_ways(run: Run, sent: bytes, why: str) -> None:
     """Two ways of telling the length, and heads beyond their limits."""

@@ -162,7 +162,8 @@ def verdict_of_h11(data: bytes) -> Verdict:
             early += 1
         elif isinstance(event, h11.Response):
             status = event.status_code
-            if early > MAX_EARLY_ANSWERS or _tells_two_lengths(event):
+            head = data[: len(data) - len(reader.trailing_data[0])]
+            if early > MAX_EARLY_ANSWERS or _tells_two_lengths(event) or _repeats_length(head):
                 return Verdict("bad")  # stricter than h11, by intention
         elif isinstance(event, h11.Data):
             body += event.data
@@ -175,6 +176,14 @@ def verdict_of_h11(data: bytes) -> Verdict:
 def _tells_two_lengths(event: h11.Response) -> bool:
     names = {name for name, _ in event.headers}
     return {b"content-length", b"transfer-encoding"} <= names
+
+
+def _repeats_length(head: bytes) -> bool:
+    # Heads of informational answers count too: none of them has a body.
+    lines = [line.lower() for line in head.split(b"\n")]
+    lengths = [line for line in lines if line.startswith(b"content-length")]
+    named = [line for line in lengths if line.partition(b":")[0].strip() == b"content-length"]
+    return len(named) > 1 or any(b"," in line for line in named)
 
 
 def corpus() -> list[Path]:
