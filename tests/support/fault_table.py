@@ -1,7 +1,8 @@
 """Every fault, in the order of the table in docs/reliability.md."""
 
-from faults_of_answers import CODINGS, CONTENTS, REDIRECTS, STATUSES
+from faults_of_answers import CODINGS, CONTENTS
 from faults_of_connections import CONNECTIONS
+from faults_of_statuses import REDIRECTS, STATUSES
 
 SECTIONS = {
     "Connections and framing": CONNECTIONS,

@@ -74,8 +74,11 @@ class Fault:
 
     def given(self, way: Way) -> Gives | None:
         """Return what a way gets; None where the fault is not played."""
-        wire = "openai" if way.is_openai else "native"
-        for key in (f"{way.form}-{wire}", way.form, ""):
+        return self.gives_to(way.form, "openai" if way.is_openai else "native")
+
+    def gives_to(self, form: str, wire: str) -> Gives | None:
+        """Return what a form gets on a wire; None where the fault is not played."""
+        for key in (f"{form}-{wire}", form, ""):
             if key in self.gives:
                 return self.gives[key]
         return None

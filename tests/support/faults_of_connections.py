@@ -339,4 +339,11 @@ CONNECTIONS = [
         everywhere(ANSWER),
         then=(lambda *_: [End.RESET],),
     ),
+    Fault(
+        "length too long, kept open",
+        "announces ten bytes more than it sends, and waits",
+        _length(10, End.STALL),
+        by_form(SILENT, ANSWER),
+        settings=SOON,
+    ),
 ]

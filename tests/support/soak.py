@@ -126,6 +126,11 @@ async def aask(way: Way, model: Any, tally: Tally) -> None:
 
 def streams(count: int) -> Report:
     """Run so many streams at once in one event loop, all of which are open before any ends."""
+    _streams(count)
+    return _streams(count)
+
+
+def _streams(count: int) -> Report:
     way = next(way for way in WAYS if way.form == "streamed" and way.is_async)
     ledger, tally, all_open = UsageLedger(), Tally(), threading.Event()
 
