@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from patterns import hostile_texts, patterns_of
 
-from ollama_transport.wire.error_map import MAX_ERROR_CHARACTERS, status_error
+from ollama_transport.wire.error_map import status_error
+from ollama_transport.wire.error_text import MAX_ERROR_CHARACTERS
 
 SHORT, FACTOR = 3_000, 4
 LINEAR, QUADRATIC = FACTOR, FACTOR**2
@@ -73,7 +74,7 @@ def test_patterns_are_found_in_every_package() -> None:
     """Compiled ones, those in tables, and those that stand in a call."""
     places = " ".join(PATTERNS)
     for part in (
-        "error_map._COUNTS",
+        "overflow_counts._COUNTS",
         "prefixes._PATTERNS",
         "langchain_ollama_ext._structured_parser._FENCE",
         "llamaindex_ollama_ext._objects:",

@@ -16,7 +16,8 @@ from ollama_transport import (
     StatusError,
     UnsupportedCapabilityError,
 )
-from ollama_transport.wire.error_map import error_text, status_error, stream_failure
+from ollama_transport.wire.error_map import status_error, stream_failure
+from ollama_transport.wire.error_text import error_text
 
 URL = "http://gpu:11434/api/chat"
 

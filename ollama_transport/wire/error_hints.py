@@ -1,0 +1,113 @@
+"""What a caller can do about an error, by its status and the server's text: tables and words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ollama_transport.errors import (
+    ContextOverflowError,
+    ModelNotFoundError,
+    ServerBusyError,
+    StatusError,
+)
+
+OVERFLOW_HINT = (
+    "Set a larger num_ctx (the model's maximum permitting), shorten the prompt, "
+    "or allow truncation."
+)
+_MEMORY_HINT = "The model may need more memory: try a smaller one or a smaller num_ctx."
+_TOOL_CALL_HINT = "The model wrote a tool call that is no JSON: ask again, or choose another model."
+# The first that the text holds says what to do.
+_TEXT_HINTS = (
+    (
+        "pull model manifest: file does not exist",
+        "The registry has no model of that name, or not that tag of it: check both in its library "
+        "(ollama.com/library).",
+    ),
+    ("pull model manifest: 412", "This model needs a newer Ollama: update the server."),
+    ("invalid tool call arguments", _TOOL_CALL_HINT),
+    ("failed to parse JSON", _TOOL_CALL_HINT),
+    # Models made of one file share an engine while it is loaded, with the flags of the first (14).
+    ("requires --jinja", "Another model of the same weights is loaded: unload it, and ask again."),
+    ("out-of-memory", _MEMORY_HINT),
+    ("terminated", _MEMORY_HINT),
+    ("unexpectedly stopped", _MEMORY_HINT),
+    ("invalid model name", "A name is MODEL[:TAG], of ASCII letters, digits, '_', '-' and '.'."),
+    ("remote model", "Add its host to OLLAMA_REMOTES on the server, or choose a local model."),
+    ("invalid input type", "`input` is a list of texts: no numbers, no None."),
+    (
+        "illegal base64",
+        "Images are sent as plain base64 (standard alphabet, padded, no data: prefix).",
+    ),
+)
+OPENAI_HINTS: dict[type[StatusError], str] = {
+    ContextOverflowError: "Shorten the prompt, ask for fewer tokens, or start the server with a "
+    "longer context.",
+    ModelNotFoundError: "Choose one that `Client.list()` returns; `ollama pull` gets it where the "
+    "server is an Ollama.",
+    ServerBusyError: "Try again later.",
+}
+CAPABILITY_HINTS = {
+    "tools": "Choose a model with the capability `tools` (`ollama show MODEL` lists them).",
+    "insert": "Choose a model that can fill in the middle, or leave `suffix` out.",
+    "thinking": "Leave `think` (LangChain: `reasoning`, LlamaIndex: `thinking`) unset or False.",
+    "completion": "This is an embedding model: choose one that can chat.",
+    "embedding": "Choose an embedding model, such as nomic-embed-text.",
+    "vision": "Choose a model with the capability `vision`, or send no image.",
+    "audio": "Choose a model with the capability `audio`.",
+    "image": "Choose a model that generates text.",
+}
+
+
+def pull_hint(name: str) -> str:
+    """Return how to get a model that is missing."""
+    if not name:
+        return "No model was named: set `model`."
+    return f"Run `ollama pull {name}` on the server, or choose one that `ollama list` shows."
+
+
+def auth_hint(status: int, text: str, facts: Mapping[str, Any]) -> str:
+    """Return what to do about a 401 or 403."""
+    if isinstance(facts.get("signin_url"), str):
+        return f"Sign the server in at {facts['signin_url']}."
+    # The filters of hosts and origins answer with an empty body (wire reference 1.12, 1.13).
+    if status == 403 and not text:
+        return (
+            "Ollama refuses a Host or Origin header that it does not know: use its IP address "
+            "or localhost, or set OLLAMA_HOST and OLLAMA_ORIGINS on the server."
+        )
+    if "cloud is disabled" in text:
+        return "Allow cloud models on the server, or choose a local one."
+    return "Set `api_key` or OLLAMA_API_KEY; for a cloud model, run `ollama signin` on the server."
+
+
+def busy_hint(status: int, *, from_server: bool) -> str:
+    """Return what to do about a server that is busy, or not reached."""
+    # A server answers in JSON; a page, or nothing at all, is a proxy's.
+    if status == 503 and from_server:
+        return "Try again later, or raise OLLAMA_MAX_QUEUE on the server."
+    if status == 429:
+        # The queue of a server of one's own answers 503: this is a limit of use (8.2).
+        return "Try again later, or ask for less: see `requests_per_minute`."
+    return "Try again later: what stands between here and the model did not reach it."
+
+
+def _text_hint(text: str) -> str:
+    return next((hint for part, hint in _TEXT_HINTS if part in text), "")
+
+
+def server_hint(text: str) -> str:
+    """Return what to do about a failure of the server's own."""
+    hint = _text_hint(text)
+    return hint if hint else "The server's log says more."
+
+
+def rejected_hint(status: int, text: str) -> str:
+    """Return what to do about a refusal; "" where the text says it all."""
+    if status in (404, 405):
+        return "Is that an Ollama server, and is the path of base_url right?"
+    if status == 413:
+        # Ollama has no limit of its own (wire reference 1.1).
+        return "A proxy before the server takes no requests of that size."
+    if 300 <= status < 400:
+        return "The server redirects: set base_url to its final address."
+    return _text_hint(text)
