@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ollama_ext.embedded._wire import float32
+
 _MAGIC = b"GGUF"
 # Older ones count in 32 bits, and nobody has them any more.
 _VERSIONS = (2, 3)
-_TEXT, _ARRAY = 8, 9
+_FLOAT32, _TEXT, _ARRAY = 6, 8, 9
 _SCALARS = {
     0: "B",
     1: "b",
@@ -194,6 +196,9 @@ class _Reader:
         return self._data[start : self._at].decode("utf-8", "replace")
 
     def _value(self, kind: int) -> object:
+        if kind == _FLOAT32:
+            # As short as Go writes it.
+            return float32(self._take("f"))
         if kind == _TEXT:
             return self._text()
         if kind == _ARRAY:

