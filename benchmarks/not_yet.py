@@ -7,10 +7,10 @@ NOT_YET: dict[str, str] = {
     "li-call": "settings, host and retry machinery are made anew at each call",
     "li-long": "a whole answer of LlamaIndex goes through the same costly call",
     "first-token": "a stream opens through the same costly call; a wall time, and noisy",
-    "lc-embed": "vectors are parsed by the standard library and checked in several passes",
-    "li-embed": "vectors are parsed by the standard library and checked in several passes",
+    "li-embed": "in small batches the cost of a call outweighs that of the vectors",
     "embed-arrays": "vectors are lists; arrays are not offered",
     "construct": "LlamaIndex's class makes nothing before its first call; ours checks its fields",
     "history": "LlamaIndex walks the blocks of each message several times",
+    "li-agent": "a step is a short call of LlamaIndex, and about as dear as the peer's",
     "import": "the adapters' own modules are imported at once",
 }
