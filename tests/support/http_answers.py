@@ -173,6 +173,14 @@ def verdict_of_h11(data: bytes) -> Verdict:
             return Verdict("cut")  # the connection ended before anything came
 
 
+def is_refused_by_ours_alone(data: bytes) -> bool:
+    """Tell whether ours is stricter than h11 by intention: lengths told twice, many hints."""
+    head, _, _ = data.partition(b"\r\n\r\n" if b"HTTP/1.1 1" not in data else b"\0\0")
+    lengths = head.count(b"Content-Length") + head.count(b", 5")
+    both = lengths and b"Transfer-Encoding" in head
+    return bool(both) or lengths > 1 or data.count(b"HTTP/1.1 103") > MAX_EARLY_ANSWERS
+
+
 def _tells_two_lengths(event: h11.Response) -> bool:
     names = {name for name, _ in event.headers}
     return {b"content-length", b"transfer-encoding"} <= names
