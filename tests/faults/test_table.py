@@ -2,7 +2,7 @@
 
 import gc
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 import pytest
@@ -21,8 +21,8 @@ def _new_objects_alone_are_collected() -> Iterator[None]:
     gc.unfreeze()
 
 
-def played(steps: Steps, asked: Asked) -> list[Step]:
-    return list(steps(asked, right(asked)))
+def played(steps: Steps, asked: Asked) -> Iterable[Step]:
+    return steps(asked, right(asked))
 
 
 def check(fault: Fault, way: Way) -> None:

@@ -3,7 +3,7 @@
 import gzip
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from faults import ANSWER, Fault, Gives, Steps, by_form, everywhere
@@ -214,5 +214,38 @@ CONTENTS += [
         "goes on after the last line of a stream",
         _after_the_end,
         {"streamed": ANSWER},
+    ),
+]
+
+TOO_LONG = Gives("ProtocolError", "longer than max_answer_bytes=1000000")
+SMALL = {"max_answer_bytes": 1_000_000}
+_BOMB = gzip.compress(b" " * 20_000_000)
+
+
+def _endless(_: Asked, answer: Right) -> Iterator[Step]:
+    """Send blanks until the client leaves."""
+    yield head(CHUNKED, kind_of(answer))
+    while True:
+        yield chunk(b" " * 10_000)
+
+
+CODINGS += [
+    Fault(
+        "gzip bomb",
+        "sends 20 MB in 20 KB, with max_answer_bytes=1000000",
+        lambda _, answer: [sized(_BOMB, kind_of(answer), b"Content-Encoding: gzip")],
+        everywhere(TOO_LONG),
+        settings=SMALL,
+    ),
+]
+
+CONTENTS += [
+    Fault("empty 200", "answers 200 and nothing", ok(b""), everywhere(BAD)),
+    Fault(
+        "endless body",
+        "sends blanks for ever, with max_answer_bytes=1000000",
+        _endless,
+        everywhere(TOO_LONG),
+        settings=SMALL,
     ),
 ]
