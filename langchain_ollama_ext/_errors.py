@@ -102,7 +102,7 @@ class LangChainBudgetExceededError(ours.BudgetExceededError, core.ModelError):
     """Tell that a budget forbids a call; nothing was sent."""
 
 
-# A retry middleware asks again for whatever is no ModelError: so even a wrong argument is one.
+# A retry middleware asks again for whatever is not a ModelError: so even a wrong argument is one.
 # A table, and not a rule, so that a new error of the transport fails its test until it has a twin.
 _TWINS: dict[type[ours.OllamaError], type[ours.OllamaError]] = {
     ours.ConfigError: LangChainConfigError,

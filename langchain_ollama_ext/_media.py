@@ -28,7 +28,7 @@ _REFUSED: Mapping[str, str] = {
 
 
 def media_of(kind: str, block: Mapping[str, Any], fetched: Fetched) -> bytes | str | None:
-    """Return the bytes or the base64 of an image or audio block; None when it is no media at all.
+    """Return the bytes or the base64 of an image or audio block; None when it is not media.
 
     Raises:
         UnsupportedContentError: for files, video, references to a provider's storage, and

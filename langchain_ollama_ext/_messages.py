@@ -7,7 +7,7 @@
 | ToolMessage, FunctionMessage | tool, with the name of the tool and the id of the call |
 | an Anthropic tool_result in a human message | a tool message before the rest of it |
 | reasoning, in blocks or additional_kwargs | thinking |
-| a tool call whose arguments are no JSON | text with the reason; a call where it has a result |
+| a tool call whose arguments are not JSON | text with the reason; a call where it has a result |
 | ``name`` | sent along; Ollama's own wire ignores it |
 | RemoveMessage | refused: it is an instruction to a graph |
 """

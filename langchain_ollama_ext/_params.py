@@ -169,7 +169,7 @@ def merged_options(
     """
     whole = given.get("options", {})
     if not isinstance(whole, Mapping):
-        raise ConfigError(f"options={whole!r} is no mapping: give {{'num_ctx': 8192}} or so.")
+        raise ConfigError(f"options must be a mapping such as {{'num_ctx': 8192}}, got {whole!r}.")
     single = {name: given[name] for name in OPTION_NAMES & given.keys() - {"stop"}}
     own = set_options(model)
     # Checked together: an option alone and the same inside `options` are one option.

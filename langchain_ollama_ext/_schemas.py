@@ -49,7 +49,7 @@ def understood(schema: object) -> Shape:
     """Return what a schema means.
 
     Raises:
-        ConfigError: for what is no schema, naming what is one.
+        ConfigError: for what is not a schema, naming what is accepted.
     """
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         return Shape(
@@ -63,7 +63,7 @@ def understood(schema: object) -> Shape:
     if isinstance(schema, Mapping):
         bare = unwrap_schema(schema)
         return Shape(_name_of(schema, bare), bare, _as_it_is, partial(check_value, bare))
-    raise ConfigError(f"{schema!r:.200} is no schema: give {_ACCEPTED}.")
+    raise ConfigError(f"{schema!r:.200} is not a schema: give {_ACCEPTED}.")
 
 
 def _as_it_is(value: Any) -> Any:

@@ -55,7 +55,7 @@ def _calls(calls: Iterable[ToolCall]) -> tuple[list[CoreToolCall], list[InvalidT
         if isinstance(call.arguments, Mapping):
             valid.append(tool_call(name=call.name, args=dict(call.arguments), id=call.id))
         else:
-            error = "the arguments are no complete JSON object"
+            error = "the arguments are not a complete JSON object"
             invalid.append(
                 invalid_tool_call(name=call.name, args=call.arguments, id=call.id, error=error)
             )
@@ -179,7 +179,7 @@ class ChunkMaker:
 
     def _whole(self, call: ToolCall) -> ToolCallChunk:
         arguments = call.arguments
-        # Text that is no JSON goes on as it is: core then files the call as invalid.
+        # Text that is not JSON goes on as it is: core then files the call as invalid.
         text = arguments if isinstance(arguments, str) else _json(arguments)
         # Its place in this stream: servers repeat their own index from line to line.
         index = self._index(("call", len(self._indices)))

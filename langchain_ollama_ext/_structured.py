@@ -152,7 +152,7 @@ def _with_raw(parser: StructuredOutputParser) -> Runnable[Any, dict[str, Any]]:
 
 
 def _news(answer: Answer, piece: BaseMessage) -> list[Any]:
-    # Half of a whole answer is no result: "parsed" is None when it does not fit.
+    # Half of a whole answer is not a result: "parsed" is None when it does not fit.
     return answer.news() if isinstance(piece, BaseMessageChunk) else []
 
 

@@ -146,7 +146,7 @@ class Answer:
         return StructuredOutputError(message, llm_output=written, done_reason=self._done_reason)
 
     def _unreadable(self, text: str) -> str:
-        """Return what is wrong with an answer that is no JSON, and what to do."""
+        """Return what is wrong with an answer that is not JSON, and what to do."""
         reason = f"done_reason {self._done_reason!r}"
         if not self._text.strip() and not text and self._thought:
             return (
@@ -162,7 +162,7 @@ class Answer:
             )
         if self._called and not text:
             return f"the model wrote text instead of calling {self._shape.name}: {self._shown()}."
-        return f"the answer is no JSON ({reason}): {self._shown()}."
+        return f"the answer is not JSON ({reason}): {self._shown()}."
 
     def _shown(self) -> str:
         return repr((self._json() or self._text)[:_SHOWN_CHARACTERS])

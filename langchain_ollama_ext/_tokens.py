@@ -77,7 +77,7 @@ def count(send: Callable[[R], Line], request: R) -> int:
 
 
 class TextCounting(ModelFields, BaseLanguageModel[Any]):
-    """Be the part of a model that core's splitters ask for the length of a text."""
+    """The part of a model that core's splitters ask for the length of a text."""
 
     def get_token_ids(self, text: str) -> list[int]:
         """Return the ids of a text's tokens, by ``custom_get_token_ids``.
@@ -113,7 +113,7 @@ class TextCounting(ModelFields, BaseLanguageModel[Any]):
 
 
 class TokenCounting(TextCounting, ChatFields, BaseChatModel):
-    """Be the part of a chat model that core's trimming, splitting and summarising ask."""
+    """The part of a chat model that core's trimming, splitting and summarising ask."""
 
     def get_num_tokens_from_messages(
         self, messages: list[BaseMessage], tools: Sequence[Any] | None = None

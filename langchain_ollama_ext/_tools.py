@@ -38,7 +38,7 @@ def _read_tool(tool: Any, strict: bool | None) -> dict[str, Any]:
 
     if isinstance(tool, Mapping) and not _describes_function(tool):
         raise ConfigError(
-            f"the tool {dict(tool)!r:.120} is no function: tools that a provider runs itself "
+            f"the tool {dict(tool)!r:.120} is not a function: tools that a provider runs itself "
             "(web_search, code_interpreter, …) do not exist in Ollama."
         )
     # Core knows names and descriptions best; only its schemas lose something.

@@ -290,7 +290,7 @@ class ChatOllama(SerializedFields, TokenCounting):
     ) -> ChatCall:
         if not messages:
             # The server would take that for the wish to load the model (wire reference 3.5).
-            raise ConfigError("there is no message to answer: give at least one.")
+            raise ConfigError("messages is empty: give at least one.")
         return resolve_call(self, stop, arguments)
 
     def _image_addresses(self, messages: Sequence[BaseMessage]) -> list[str]:

@@ -4,7 +4,7 @@ from ollama_transport import OllamaError
 
 
 class StructuredOutputError(OllamaError, ValueError):
-    """Tell that an answer is no object of the class that was asked for.
+    """The answer is not an object of the class that was asked for.
 
     ``text`` is all the model wrote and ``thinking`` what it thought before, "" for none;
     ``done_reason`` is why it ended ("length" when it was cut), None when the server did not say.

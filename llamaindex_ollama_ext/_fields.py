@@ -82,7 +82,10 @@ class LLMFields(ServerFields, SamplingOptions, FetchFields):
         default=None, description="Ask for the log probability of each token of the answer."
     )
     top_logprobs: int | None = Field(
-        default=None, ge=0, le=20, description="And for those of so many others at its place."
+        default=None,
+        ge=0,
+        le=20,
+        description="Alternatives to each token whose log probability is returned, 0 to 20.",
     )
 
     # Before pydantic's own check, which would not take None for a number.

@@ -30,7 +30,7 @@ _ROLES = {
 
 
 def check_messages(messages: Sequence[object]) -> None:
-    """Refuse what is no message of LlamaIndex.
+    """Refuse what is not a message of LlamaIndex.
 
     Raises:
         ConfigError: naming its place, and what to give.
@@ -38,7 +38,7 @@ def check_messages(messages: Sequence[object]) -> None:
     for place, message in enumerate(messages):
         if not isinstance(message, ChatMessage):
             raise ConfigError(
-                f"messages[{place}] is no ChatMessage but {message!r:.80}: give "
+                f"messages[{place}] must be a ChatMessage, got {message!r:.80}: give "
                 'ChatMessage(role="user", content=…).'
             )
 
@@ -98,7 +98,7 @@ def _legacy_call(item: object) -> ToolCall:
     name = _part(function, "name")
     if not isinstance(name, str):
         raise UnsupportedContentError(
-            f"additional_kwargs['tool_calls'] holds {item!r:.120}, which is no tool call: use "
+            f"additional_kwargs['tool_calls'] holds {item!r:.120}, which is not a tool call: use "
             "ToolCallBlock."
         )
     identity = _part(item, "id")

@@ -105,7 +105,7 @@ def _image_block(image: object) -> ImageBlock:
         return image
     if isinstance(image, bytes | str):
         return ImageBlock(image=image.encode() if isinstance(image, str) else image)
-    raise ConfigError(f"{image!r:.80} is no image: give bytes, base64 text or an ImageBlock.")
+    raise ConfigError(f"{image!r:.80} is not an image: give bytes, base64 text or an ImageBlock.")
 
 
 def _shared(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ _MORE = -1
 
 
 class _NotJsonError(Exception):
-    """The text is no JSON; the reader stops, and whoever reads the whole text says why."""
+    """The text is not JSON; the reader stops, and whoever reads the whole text says why."""
 
 
 class PartialReader:
@@ -168,7 +168,7 @@ class PartialReader:
 
 
 class _Array:
-    """Be a list that is still open; its methods are those of `_Object`."""
+    """A list that is still open; its methods are those of `_Object`."""
 
     closing = "]"
     wants_key = False
@@ -196,7 +196,7 @@ class _Array:
 
 
 class _Object:
-    """Be an object that is still open.
+    """An object that is still open.
 
     `put` adds a key or a complete value and tells whether the value can be seen; `punctuate` takes
     a comma or colon; `shape_of_next` is what the annotations say of the next value; `snapshot` is

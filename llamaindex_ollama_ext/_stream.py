@@ -41,7 +41,7 @@ def whole_completion(line: GenerateLine) -> CompletionResponse:
 
 
 class ChatAnswer:
-    """Be one answer of a chat as it grows.
+    """One answer of a chat as it grows.
 
     Each response holds all so far: the reasoning, one text (it may be empty), and the tool calls,
     in this order. ``delta`` is the text that its line added, "" for none, and
@@ -87,7 +87,7 @@ class ChatAnswer:
 
 
 class CompletionAnswer:
-    """Be one completion as it grows; as `ChatAnswer`, with the text alone."""
+    """One completion as it grows; like `ChatAnswer`, with text only."""
 
     def __init__(self) -> None:
         self._text = ""

@@ -29,8 +29,8 @@ def tool_spec(tool: BaseTool | Mapping[str, Any]) -> Mapping[str, Any]:
         return tool
     if not isinstance(tool, BaseTool):
         raise ConfigError(
-            f"{tool!r:.80} is no tool: give a FunctionTool (FunctionTool.from_defaults(fn)), or an "
-            "OpenAI-style function object."
+            f"{tool!r:.80} is not a tool: give a FunctionTool (FunctionTool.from_defaults(fn)), or "
+            "an OpenAI-style function object."
         )
     spec: dict[str, Any] = tool.metadata.to_openai_tool(skip_length_check=True)
     # LlamaIndex finds the tool to call by its own name, which OpenAI might not take, Ollama does.
@@ -114,7 +114,7 @@ def _arguments(block: ToolCallBlock, *, ended: bool) -> dict[str, Any]:
     # LlamaIndex would make {} of it, and the tool would run without its arguments.
     if ended:
         raise UnsupportedContentError(
-            f"the arguments of the call of {block.tool_name!r} are no JSON object, or cut off: "
+            f"the arguments of the call of {block.tool_name!r} are not a JSON object, or cut off: "
             f"{block.tool_kwargs!r:.500}. Raise num_predict, or ask for less."
         )
     return _partial(block.tool_kwargs)

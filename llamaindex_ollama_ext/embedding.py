@@ -216,7 +216,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
     ) -> list[Embedding]:
         """Return the vectors of texts, in their order; `embed_batch_size` of them a request.
 
-        So many requests are under way at a time as `num_workers` says, and no more wait for their
+        At most `num_workers` requests are under way at a time, and no others wait for their
         turn: a query that comes in between is not kept waiting. The first failure is raised at
         once and stops the others.
         """

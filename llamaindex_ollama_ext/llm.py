@@ -178,7 +178,7 @@ class Ollama(LLMFields, StructuredOutputs):
         for, as far as known; else LlamaIndex's default. A server with little memory gives less
         than a model was trained for: set ``context_window`` to be sure.
         """
-        # Options are sent unchecked if the user says so: what is no number tells nothing here.
+        # Options are sent unchecked if the user says so: what is not a number tells nothing here.
         asked = self._options().get("num_ctx")
         if isinstance(asked, int):
             return asked

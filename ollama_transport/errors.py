@@ -8,7 +8,7 @@
       TransportError                       no complete answer came; .url
         OllamaConnectionError (ConnectionError)   not reached: start it, check the host
         OllamaTimeoutError (TimeoutError)         it was too slow: .phase, .timeout_s, .received
-        ProtocolError                      that was no Ollama speaking: .line, its first bytes
+        ProtocolError                      the server is not an Ollama: .line, its first bytes
       StatusError                          the server said no: .status_code .error .body .headers
         AuthenticationError                401, 403: .signin_url
         ModelNotFoundError                 404: .model; pull it

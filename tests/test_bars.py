@@ -1,6 +1,7 @@
 """The bars of the house: short functions, short files, in all packages."""
 
 import ast
+import re
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,3 +55,25 @@ def test_files_are_short() -> None:
     """No file has more than 400 lines."""
     counted = {str(p.relative_to(ROOT)): len(p.read_text().splitlines()) for p in FILES}
     assert {name: count for name, count in counted.items() if count > FILE_LINES} == {}
+
+
+AWKWARD = (
+    r'^\s*r?"""Be ',
+    r"(?<!there )\b(?:is|are) no (?:text|JSON|object|mapping|list|number|tool|schema|message|image)\b",
+    r"\bis said to\b",
+    r"\bno way to think\b",
+    r"\bwho would\b",
+)
+"""Patterns of prose that a reader stumbles over, each with a plain way to say it."""
+
+
+@pytest.mark.parametrize("pattern", AWKWARD)
+def test_prose_is_plain(pattern: str) -> None:
+    """Docstrings, comments and messages are written as a native engineer would say it."""
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in FILES
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.search(pattern, line)
+    ]
+    assert found == []

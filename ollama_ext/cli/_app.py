@@ -66,7 +66,7 @@ app = typer.Typer(
 
 @dataclass(frozen=True)
 class Target:
-    """Be where the commands go, and the longest silence there, in seconds; None is the default."""
+    """The server of the commands, and its longest silence in seconds; None is the default."""
 
     host: str | None = None
     timeout: float | None = None

@@ -88,7 +88,7 @@ def read_question() -> str:
     try:
         text = sys.stdin.read().strip() if sys.stdin is not None else ""
     except UnicodeDecodeError as error:
-        raise ConfigError("standard input is no text in UTF-8.") from error
+        raise ConfigError("standard input is not text in UTF-8.") from error
     if not text:
         raise ConfigError("there is no terminal to talk at, and standard input is empty.")
     return text
@@ -178,7 +178,7 @@ def obey(talk: Talk, text: str) -> str:
     if name == "/system":
         talk.system = rest if rest else None
         return "The system message is set." if rest else "The system message is removed."
-    return HELP if name in ("/help", "/?") else f"{name} is no command: {HELP}"
+    return HELP if name in ("/help", "/?") else f"{name} is not a command: {HELP}"
 
 
 def _answer(talk: Talk, text: str) -> None:

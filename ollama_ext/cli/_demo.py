@@ -33,7 +33,7 @@ SHOWN_CHARACTERS = 60
 
 @dataclass(frozen=True)
 class Task:
-    """Be what both frameworks are asked: the same question, passages, models and servers."""
+    """The task of both frameworks: the same question, passages, models and servers."""
 
     question: str
     passages: list[Passage]
@@ -44,7 +44,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Source:
-    """Be a passage that an answer rests on, with its similarity to the question."""
+    """A passage that an answer rests on, with its similarity to the question."""
 
     source: str
     text: str
@@ -139,7 +139,7 @@ def load_passages(documents: list[Path]) -> list[Passage]:
     """Return the passages of text and Markdown files, or of the bundled ones.
 
     Raises:
-        ConfigError: for a file that is no text, and when there is no text at all.
+        ConfigError: for a file that is not text, and when there is no text at all.
     """
     if not documents:
         folder = resources.files("ollama_ext.cli") / "documents"

@@ -22,7 +22,7 @@ from ollama_transport.errors import (
 
 @dataclass(frozen=True)
 class Place:
-    """Be a model and its server; a ``base_url`` of None is what OLLAMA_HOST says."""
+    """A model and its server; a ``base_url`` of None means OLLAMA_HOST."""
 
     base_url: str | None
     model: str

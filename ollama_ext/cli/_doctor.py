@@ -39,7 +39,7 @@ _SIGNS = {True: ("✓", "green"), False: ("✗", "red"), None: ("·", "dim")}
 
 @dataclass(frozen=True)
 class Finding:
-    """Be one thing that was looked at.
+    """One check and its result.
 
     ``ok`` is None for what is neither right nor wrong; ``code`` is the exit code of what is wrong.
     """

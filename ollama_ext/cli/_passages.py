@@ -12,7 +12,7 @@ ENDINGS = (".md", ".txt")
 
 @dataclass(frozen=True)
 class Passage:
-    """Be a piece of a file: its place there, counted from 0, and its text."""
+    """A piece of a file: its place there, counted from 0, and its text."""
 
     file: str
     place: int
@@ -23,17 +23,17 @@ def read_text(file: Path) -> str:
     """Return the text of a file in UTF-8.
 
     Raises:
-        ConfigError: for a file that is no text, or cannot be read.
+        ConfigError: for a file that is not text, or cannot be read.
     """
     try:
         # Editors on Windows begin files with a byte order mark.
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{file} is no text in UTF-8.") from error
+        raise ConfigError(f"{file} is not text in UTF-8.") from error
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.") from error
     if "\0" in text:
-        raise ConfigError(f"{file} is no text: it holds zero bytes.")
+        raise ConfigError(f"{file} is not text: it holds zero bytes.")
     return text
 
 
@@ -41,7 +41,7 @@ def read_passages(file: Path, length: int = PASSAGE_CHARACTERS) -> list[Passage]
     """Return the passages of a text file, each at most ``length`` characters long.
 
     Raises:
-        ConfigError: for a file that is no text, or cannot be read.
+        ConfigError: for a file that is not text, or cannot be read.
     """
     texts = split_text(read_text(file), length)
     return [Passage(str(file), place, text) for place, text in enumerate(texts)]

@@ -111,7 +111,7 @@ def _upload(client: Client, gguf: Path) -> dict[str, str]:
     # The server would find out only when gigabytes had been sent.
     with gguf.open("rb") as file:
         if file.read(len(_GGUF)) != _GGUF:
-            raise ConfigError(f"{gguf} is no GGUF file: it does not begin with GGUF.")
+            raise ConfigError(f"{gguf} is not a GGUF file: it does not begin with GGUF.")
     with waiting(f"uploading {gguf.name}, {size(gguf.stat().st_size)} …"):
         return {gguf.name: client.upload(gguf)}
 

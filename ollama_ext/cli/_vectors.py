@@ -20,7 +20,7 @@ _KEYS = frozenset({"file", "passage", "text", "model", "vector"})
 
 @dataclass(frozen=True)
 class VectorFile:
-    """Be the file that is asked for, and the lines it is made of.
+    """The requested file, and the lines it is made of.
 
     A Parquet file cannot be added to: its lines are gathered in a file beside it until all are
     there.
@@ -166,7 +166,7 @@ def _read_parquet(path: Path) -> Iterator[dict[str, Any]]:
             for batch in file.iter_batches(_ROWS_AT_ONCE):
                 yield from batch.to_pylist()
     except pyarrow.ArrowInvalid as error:
-        raise ConfigError(f"{path} is no Parquet file: give another --out.") from error
+        raise ConfigError(f"{path} is not a Parquet file: give another --out.") from error
 
 
 def _write_parquet(path: Path, rows: Iterator[dict[str, Any]]) -> None:

@@ -3,7 +3,7 @@
 import re
 from functools import lru_cache
 
-# Results of tools up to so many characters are told whole.
+# Results of tools up to this many characters are quoted whole.
 LONG = 400
 _WORD = re.compile(r"\w+", re.UNICODE)
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"')\]]*\s+(?=[\"'(\[]*[^\Wa-z_])")

@@ -148,13 +148,13 @@ def read_gguf(path: str | Path, *, arrays: bool = False) -> Gguf:
 
     Raises:
         OSError: When the file cannot be opened.
-        ValueError: When it is no GGUF file, or a broken one.
+        ValueError: When it is not a GGUF file, or a broken one.
     """
     path = Path(path).resolve()
     with path.open("rb") as file:
         # An empty file cannot be mapped.
         if file.read(len(_MAGIC)) != _MAGIC:
-            raise ValueError(f"{path} is no GGUF file: it does not begin with GGUF")
+            raise ValueError(f"{path} is not a GGUF file: it does not begin with GGUF")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             try:
                 facts, tensors = _Reader(data, arrays=arrays).read()

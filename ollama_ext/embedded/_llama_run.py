@@ -203,7 +203,7 @@ class _Answer:
         """Return the calls, their arguments joined.
 
         Raises:
-            WireError: 500, for arguments that are no JSON object, as when an answer was cut.
+            WireError: 500, for arguments that are not a JSON object, as when an answer was cut.
         """
         return [_call(index, call) for index, call in sorted(self._calls.items())]
 

@@ -135,7 +135,7 @@ class GgufModel:
         Raises:
             ImportError: When llama.cpp is not installed.
             OSError: When the file cannot be opened.
-            ValueError: When it is no GGUF file.
+            ValueError: When it is not a GGUF file.
         """
         if not has_llama():
             raise ImportError(MISSING, name="xllamacpp")
@@ -165,7 +165,7 @@ def weights_model(
 
 def _check_name(name: str) -> None:
     if not parse_name(name).valid:
-        raise ValueError(f'{name!r} is no model name: write it like "tiny" or "tiny:1b"')
+        raise ValueError(f'{name!r} is not a model name: write it like "tiny" or "tiny:1b"')
 
 
 def demo_models() -> tuple[EmbeddedModel, ...]:

@@ -132,7 +132,7 @@ class Reply:
 
         Raises:
             OSError: When the file cannot be read.
-            ValueError: When it is no recording.
+            ValueError: When it is not a recording.
         """
         recorded: Any = source
         if not isinstance(source, Mapping):

@@ -27,7 +27,7 @@ from ollama_ext.embedded._store import ModelStore
 from ollama_ext.embedded._uvicorn import Server, bind, run
 
 MAX_BODY_BYTES = 2 * 1024**3
-"""So many bytes of one request are held in memory, unless told otherwise."""
+"""Bytes of one request that are held in memory, by default."""
 
 
 class EmbeddedOllama:
@@ -139,7 +139,7 @@ class EmbeddedOllama:
         Raises:
             ImportError: When a model of weights needs llama.cpp, which is not installed.
             OSError: When the port is taken, or a model's file cannot be opened.
-            ValueError: When a model's file is no GGUF file.
+            ValueError: When a model's file is not a GGUF file.
             RuntimeError: When it runs already.
         """
         listening = self._listen()
@@ -267,20 +267,20 @@ class EmbeddedOllama:
         return [request for request in self.requests if request.outcome == "client_left"]
 
     def wait_for_requests(self, count: int, timeout_s: float = DEFAULT_WAIT_S) -> bool:
-        """Wait until so many requests came; False after ``timeout_s`` seconds.
+        """Wait until this many requests came; False after ``timeout_s`` seconds.
 
         This and the other ``wait_for_…`` block: in a coroutine use ``asyncio.to_thread``.
         """
         return self._recorder.wait(lambda found: len(found) >= count, timeout_s)
 
     def wait_for_chunks(self, count: int, timeout_s: float = DEFAULT_WAIT_S) -> bool:
-        """Wait until so many chunks of the last request's answer were sent."""
+        """Wait until this many chunks of the last request's answer were sent."""
         return self._recorder.wait(
             lambda found: bool(found) and found[-1].chunks_sent >= count, timeout_s
         )
 
     def wait_for_disconnects(self, count: int = 1, timeout_s: float = DEFAULT_WAIT_S) -> bool:
-        """Wait until so many clients left before the end; False after ``timeout_s`` seconds."""
+        """Wait until this many clients left before the end; False after ``timeout_s`` seconds."""
         return self._recorder.wait(
             lambda found: sum(r.outcome == "client_left" for r in found) >= count, timeout_s
         )
@@ -330,7 +330,7 @@ def serve(
     Raises:
         ImportError: When a model of weights needs llama.cpp, which is not installed.
         OSError: When the port is taken, or a model's file cannot be opened.
-        ValueError: When a model's file is no GGUF file.
+        ValueError: When a model's file is not a GGUF file.
     """
     server = EmbeddedOllama(models, host=host, port=port, token_delay_s=token_delay_s)
     # uvicorn raises the Ctrl-C again once it has stopped.

@@ -13,10 +13,10 @@ from ollama_transport.wire.calls import Call
 
 
 class Budget:
-    """Forbid calls once so much is used up; for any number of models, threads and event loops.
+    """Forbids calls once an allowance is used up; one serves any number of models and threads.
 
     ``max_cost`` is in the currency of the prices, ``max_tokens`` counts prompts and completions,
-    ``max_requests`` the calls sent. None is no limit. What is in flight is not counted yet, so
+    ``max_requests`` the calls sent. None means no limit. What is in flight is not counted yet, so
     calls under way can overshoot by what they cost.
 
     With ``reserve=True`` it cannot be overshot: while a call is under way, the most that it can

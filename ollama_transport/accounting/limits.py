@@ -15,7 +15,7 @@ WINDOW_S = 60.0
 class Limits:
     """Bound the requests of a client: `max_concurrency` in flight, `requests_per_minute` begun.
 
-    None is no bound. Use it as a context manager, plain or asynchronous, around a request and
+    None means no bound. Use it as a context manager, plain or asynchronous, around a request and
     the reading of its answer; `wait` and `await_start` before each try. Who waits is served in
     the order of coming, threads and tasks of any loop in one line, and may be cancelled. In no
     window of 60 seconds do more requests begin than allowed. Pickles and deep copies begin anew.

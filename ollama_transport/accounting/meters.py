@@ -36,7 +36,7 @@ class CallRecord:
 
 
 class Meter(Protocol):
-    """Be told of every call that generates or embeds, once when it begins and once at its end."""
+    """Hears of every call that generates or embeds: once when it begins, once when it ends."""
 
     def begin(self, call: Call[Any], /) -> None:
         """Take note of a call about to be sent; raise to forbid it."""

@@ -40,7 +40,7 @@ def worst_case(call: Call[Any], context_length: int | None = None) -> WorstCase:
         )
     limits = (body.get("max_completion_tokens"), body.get("max_tokens"), options.get("num_predict"))
     limit = next((value for value in limits if value is not None), None)
-    # 0 is no limit for a chat (wire reference 14).
+    # 0 means no limit for a chat (wire reference 14).
     if not isinstance(limit, int) or limit < 1:
         raise ConfigError(
             "a budget with reserve=True holds the longest answer of each call: set num_predict to "

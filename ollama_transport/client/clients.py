@@ -32,7 +32,7 @@ from ollama_transport.wire.calls import Call
 T = TypeVar("T")
 
 PIECE_BYTES = 1024 * 1024
-"""So much of a file is read at a time when it is sent or its digest is taken."""
+"""Bytes of a file that are read at a time when it is sent or its digest is taken."""
 
 
 class Client(BaseClient[httpx.Client], Endpoints):
@@ -362,7 +362,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
 
 
 class _Pieces:
-    """Be a file's bytes, anew for each iteration: a redirect sends them once more."""
+    """The bytes of a file, read anew for each iteration: a redirect sends them once more."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -374,7 +374,7 @@ class _Pieces:
 
 
 class _AsyncPieces:
-    """Be the same, read in threads."""
+    """Same as `_Pieces`, read in threads."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -152,13 +152,13 @@ class ServerFields(BaseModel):
         default=None,
         exclude=True,
         repr=False,
-        description="Forbids calls once so much is used; one budget may serve many models.",
+        description="Forbids calls once its allowance is used; one budget may serve many models.",
     )
     requests_per_minute: int | None = Field(
-        default=None, ge=1, description="Most requests begun in any minute; None is no limit."
+        default=None, ge=1, description="Most requests begun in any minute; None means no limit."
     )
     max_concurrency: int | None = Field(
-        default=None, ge=1, description="Most requests in flight at once; None is no limit."
+        default=None, ge=1, description="Most requests in flight at once; None means no limit."
     )
 
     pull_missing: bool = Field(
@@ -274,7 +274,7 @@ class ServerFields(BaseModel):
         """
         for name in _OF_OWN_CLIENTS:
             if getattr(self, name) not in (None, False):
-                raise ConfigError(f"{name} is said to a client when it is made, and not here.")
+                raise ConfigError(f"Set {name} on the client you passed, not on the model.")
         self._clients = Clients(sync, asynchronous)
 
     def chosen_model(self, capability: str = "completion") -> str | None:

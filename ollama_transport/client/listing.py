@@ -88,7 +88,7 @@ class ModelListing:
 
 
 def check_cache(cache_s: float) -> None:
-    """Refuse what is no number of seconds.
+    """Refuse what is not a number of seconds.
 
     Raises:
         ConfigError: for less than 0, and NaN.

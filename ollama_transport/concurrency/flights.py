@@ -103,7 +103,7 @@ class Flights:
 
 
 class Turn:
-    """Be one who wants a thing done; for one use. Entering returns whether to do it."""
+    """A claim to perform a one-off task. Entering it returns whether to perform it."""
 
     def __init__(self, flights: Flights, key: Hashable) -> None:
         self._flights = flights

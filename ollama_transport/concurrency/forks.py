@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class Renewed(Protocol):
-    """Be what has to begin anew."""
+    """An object that must be reset in the child of a fork."""
 
     def begin_anew(self) -> None:
         """Forget who holds or awaits anything: they are in the other process."""
@@ -35,7 +35,7 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork
 
 
 class Lock:
-    """Be a lock for a ``with`` statement, free in the child of a fork."""
+    """A lock for a ``with`` statement, free in the child of a fork."""
 
     __slots__ = ("__weakref__", "_lock")
 
@@ -44,7 +44,7 @@ class Lock:
         renew_in_forks(self)
 
     def begin_anew(self) -> None:
-        """Be free."""
+        """Reset to free."""
         self._lock = threading.Lock()
 
     def __enter__(self) -> None:

@@ -1,4 +1,4 @@
-"""Let so many through at a time: for threads and event loops alike.
+"""A gate with a limited number of places, for threads and event loops alike.
 
 A semaphore of a library serves threads or one event loop; a model is used from both at once, so
 the two wait in one line here. Waiting is cancellable: a place nobody takes goes to the next.

@@ -118,7 +118,7 @@ async def _fetch(http: "httpx.AsyncClient", url: str, limits: FetchLimits) -> by
                 return await _read(response, url, limits)
             at = urljoin(at, response.headers["location"])
         if not is_address(at):
-            raise refused(url, f"it leads to {shown(at)}, which is no http(s) address")
+            raise refused(url, f"it leads to {shown(at)}, which is not an http(s) address")
         if not may_be_private and await _is_private(at):
             raise refused(url, f"it leads to {shown(at)}, inside a private network")
     raise refused(url, f"it was redirected more than {MAX_REDIRECTS} times")

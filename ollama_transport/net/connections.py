@@ -38,7 +38,7 @@ def _limits(limits: httpx.Limits) -> dict[str, Any]:
 
 
 class Connection(Standing[SocketStream], httpcore.ConnectionInterface):
-    """Be a connection to one server, opened by its first request."""
+    """A connection to one server, opened by its first request."""
 
     def handle_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request and return its answer, the body of which is still to be read."""
@@ -119,7 +119,7 @@ class Connection(Standing[SocketStream], httpcore.ConnectionInterface):
 
 
 class _Content:
-    """Be the body of an answer, read as it comes."""
+    """The body of an answer, read as it comes."""
 
     def __init__(
         self, connection: Connection, stream: SocketStream, head: Head, wait_s: float | None
@@ -154,7 +154,7 @@ class _Content:
 
 
 class ConnectionPool(httpcore.ConnectionPool):
-    """Be httpcore's pool, of our connections."""
+    """The pool of httpcore, with our connections."""
 
     def __init__(self, tls: ssl.SSLContext, limits: httpx.Limits) -> None:
         super().__init__(tls, **_limits(limits))
@@ -166,7 +166,7 @@ class ConnectionPool(httpcore.ConnectionPool):
 
 
 class Transport(httpx.HTTPTransport):
-    """Be httpx's transport over our connections.
+    """The transport of httpx, over our connections.
 
     A subclass that sends as its parent does: vcrpy, pytest-httpx, respx and tracers put their own
     method in its place there, and see the requests here as well.
@@ -178,7 +178,7 @@ class Transport(httpx.HTTPTransport):
 
 
 class AsyncConnection(Standing[LoopStream], httpcore.AsyncConnectionInterface):
-    """Be a connection to one server, opened by its first request."""
+    """A connection to one server, opened by its first request."""
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         """Send a request and return its answer, the body of which is still to be read."""
@@ -259,7 +259,7 @@ class AsyncConnection(Standing[LoopStream], httpcore.AsyncConnectionInterface):
 
 
 class _AsyncContent:
-    """Be the body of an answer, read as it comes."""
+    """The body of an answer, read as it comes."""
 
     def __init__(
         self, connection: AsyncConnection, stream: LoopStream, head: Head, wait_s: float | None
@@ -294,7 +294,7 @@ class _AsyncContent:
 
 
 class AsyncConnectionPool(httpcore.AsyncConnectionPool):
-    """Be httpcore's pool, of our connections."""
+    """The pool of httpcore, with our connections."""
 
     def __init__(self, tls: ssl.SSLContext, limits: httpx.Limits) -> None:
         super().__init__(tls, **_limits(limits))
@@ -306,7 +306,7 @@ class AsyncConnectionPool(httpcore.AsyncConnectionPool):
 
 
 class AsyncTransport(httpx.AsyncHTTPTransport):
-    """Be httpx's transport over our connections.
+    """The transport of httpx, over our connections.
 
     A subclass that sends as its parent does: vcrpy, pytest-httpx, respx and tracers put their own
     method in its place there, and see the requests here as well.

@@ -12,7 +12,7 @@ from ollama_transport.errors import ProtocolError
 from ollama_transport.settings.bounds import MAX_ERROR_BYTES
 
 _STEP_BYTES = 256
-"""So much is decoded at a time; gzip makes 264 KB of it at most, zstd 8 MB."""
+"""Bytes that are decoded at a time; gzip makes 264 KB of them at most, zstd 8 MB."""
 
 
 class _Content:

@@ -75,7 +75,7 @@ async def _connected_to(address: Address) -> socket.socket:
 async def _first(
     attempts: Sequence["asyncio.Task[socket.socket]"], wait_s: float | None
 ) -> socket.socket | None:
-    """Return the first that connects in so many seconds; None when none does."""
+    """Return the first that connects within the given seconds; None if none does."""
     waiting = {attempt for attempt in attempts if not attempt.done()}
     while waiting:
         done, waiting = await asyncio.wait(

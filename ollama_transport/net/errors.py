@@ -36,7 +36,7 @@ _HINTS = {
 
 
 class Received(Protocol):
-    """Be what knows how much of an answer has come."""
+    """Knows how much of an answer has come."""
 
     @property
     def received(self) -> tuple[Any, ...]:
@@ -115,7 +115,7 @@ def _reading(method: str, url: str, reader: Received | None) -> Iterator[None]:
 
 
 def _is_malformed(error: Exception) -> bool:
-    """Tell whether an answer is no HTTP: httpx has one class for that and for one that was cut."""
+    """Tell whether an answer is not HTTP: httpx has one class for that and for one that was cut."""
     below = error.__cause__
     if below is None or isinstance(below, MalformedAnswer):
         return below is not None

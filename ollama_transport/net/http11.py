@@ -30,7 +30,7 @@ _LENGTHS = re.compile(rb"\ncontent-length[ \t]*:([^\n]*)", re.IGNORECASE)
 
 
 class Body(Protocol):
-    """Be the memory of one body: bytes of any size in, its content out."""
+    """Reads one body: bytes of any size in, its content out."""
 
     finished: bool
     """True when nothing more is to be read: the body has come whole, or `end` raises."""
@@ -55,7 +55,7 @@ class Body(Protocol):
 
 
 class MalformedAnswer(httpcore.RemoteProtocolError):
-    """What came is no HTTP; an answer that was cut is a RemoteProtocolError of its parent's."""
+    """What came is not HTTP; an answer that was cut is a RemoteProtocolError of its parent's."""
 
 
 class Sized:
@@ -218,7 +218,7 @@ class _Trailers:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Be the head of an answer, and what is needed to read its body.
+    """The head of an answer, and what is needed to read its body.
 
     ``first`` is what of the body came along with the head; ``reusable`` tells whether both sides
     want to keep the connection after it.
@@ -233,7 +233,7 @@ class Head:
 
 
 class Exchange:
-    """Be one request and the head of its answer; made anew for each.
+    """One request and the head of its answer; made anew for each.
 
     Raises:
         httpcore.LocalProtocolError: from the methods that send, for a request that is none.

@@ -29,7 +29,7 @@ H = TypeVar("H", httpx.Client, httpx.AsyncClient)
 
 KEEPALIVE_S = 30.0
 GRACE_S = 10.0
-"""A pool outlives its last owner by so many seconds: frameworks copy a model for each call."""
+"""Seconds for which a pool outlives its last owner: frameworks copy a model for each call."""
 
 _LIMITS = httpx.Limits(
     # The server queues by itself; a second queue here would only hide its 503.
@@ -288,7 +288,7 @@ def _tls(arguments: dict[str, Any]) -> ssl.SSLContext:
 
 
 class _Borrowed(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Be somebody else's transport, which does not close with our clients: copies share it."""
+    """A transport of the caller's, which does not close with our clients: copies share it."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport

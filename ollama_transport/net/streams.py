@@ -22,13 +22,13 @@ MOST_UNREAD_BYTES = 1024 * 1024
 """An event loop reads ahead so far; then the server has to wait."""
 
 CONNECTING_AT_ONCE = 100
-"""So many connections to one server are opened at a time; the others wait, and no clock runs."""
+"""Connections to one server that are opened at a time; the others wait, and no clock runs."""
 
 _TICK_S = 0.1
 
 
 class SocketStream:
-    """Be a connection that blocks; waits are seconds of silence, None for any number.
+    """A blocking connection; waits are seconds of silence, None for no limit.
 
     Raises:
         httpcore.NetworkError, httpcore.TimeoutException: from every method but `close`.
@@ -101,7 +101,7 @@ class SocketStream:
 
 
 class LoopStream(asyncio.Protocol):
-    """Be a connection of an event loop; waits are seconds of silence, None for any number.
+    """A connection of an event loop; waits are seconds of silence, None for no limit.
 
     Raises:
         httpcore.NetworkError, httpcore.TimeoutException: from `open`, `read` and `write`.
@@ -313,7 +313,7 @@ _GATES: weakref.WeakKeyDictionary[
 
 
 def _gate(loop: asyncio.AbstractEventLoop, host: str, port: int) -> asyncio.Semaphore:
-    """Return what lets so many at once connect to a server: more would overflow its backlog."""
+    """Return the gate that limits connects to a server: more would overflow its backlog."""
     gates = _GATES.setdefault(loop, {})
     return gates.setdefault((host, port), asyncio.Semaphore(CONNECTING_AT_ONCE))
 

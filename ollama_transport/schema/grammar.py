@@ -45,7 +45,7 @@ def grammar_safe(schema: Mapping[str, Any], *, keep_ignored: bool = False) -> di
 
     Raises:
         ConfigError: naming the field, for a ``$ref`` that leads nowhere, for a type that JSON
-            Schema lacks, for bounds that leave nothing, for what is no schema, and for a schema
+            Schema lacks, for bounds that leave nothing, for what is not a schema, and for a schema
             that nests deeper than MAX_LEVELS.
     """
     # "strict" at the root is the caller's word to OpenAI's API, no part of the schema.

@@ -41,7 +41,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Be the way from the root to a schema: the references passed and the limits that hold."""
+    """The way from the root to a schema: the references passed and the limits that hold."""
 
     root: Mapping[str, Any]
     max_depth: int
@@ -69,7 +69,7 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Be a schema and the way to it."""
+    """A schema and the way to it."""
 
     schema: Any
     walk: Walk
@@ -101,7 +101,7 @@ def gather(part: Part, found: Found) -> None:
     """Add to ``found`` what a schema says of its value, through references and ``allOf``.
 
     Raises:
-        ConfigError: for a reference without target and for what is no schema.
+        ConfigError: for a reference without target and for what is not a schema.
         TooLargeError: beyond the limits of the walk.
     """
     if part.walk.refs:  # what is written out already cannot grow, so it is free

@@ -120,7 +120,7 @@ def parse_pattern(pattern: str) -> Node:
 
     Raises:
         UnfitPatternError: for lookarounds, back references, word boundaries, Unicode properties,
-            flags, and what is no regular expression.
+            flags, and what is not a regular expression.
     """
     reader = _Reader(pattern)
     node = reader.choice()

@@ -42,7 +42,7 @@ def flatten_tool(tool: Mapping[str, Any], *, max_depth: int = MAX_DEPTH) -> dict
     ``strict`` is dropped: the server has no such thing. ``max_depth`` as in flatten_schema.
 
     Raises:
-        ConfigError: for a tool that is no function or has no name, and as flatten_schema.
+        ConfigError: for a tool that is not a function or has no name, and as flatten_schema.
     """
     function = tool.get("function")
     if tool.get("type", "function") != "function" or not isinstance(function, Mapping):
@@ -337,7 +337,9 @@ def unwrap_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
         ConfigError: for an envelope without its schema, and for OpenAI's JSON mode.
     """
     if schema.get("type") == "json_object":
-        raise ConfigError('{"type": "json_object"} is no schema: pass format="json" for any JSON.')
+        raise ConfigError(
+            '{"type": "json_object"} is not a schema: pass format="json" for any JSON.'
+        )
     for kind, key in (("json_schema", "json_schema"), ("function", "function")):
         if schema.get("type", kind) == kind and isinstance(schema.get(key), Mapping):
             return _inside(schema[key])

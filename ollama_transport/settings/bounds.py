@@ -3,10 +3,10 @@
 from ollama_transport.errors import ConfigError
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
-"""So many bytes of an answer are taken unless told otherwise: four times the largest seen."""
+"""Bytes of an answer that are read, by default: four times the largest answer seen."""
 
 MAX_ERROR_BYTES = 1024 * 1024
-"""So many bytes of an error's body are kept; what comes after them is not read."""
+"""Bytes of an error's body that are kept; what comes after them is not read."""
 
 
 def check_max_bytes(value: int) -> int:

@@ -45,7 +45,7 @@ def reveal(secret: Secret | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Be settings and environment together: where to send, and which headers."""
+    """Settings and environment together: where to send, and which headers."""
 
     endpoint: Endpoint
     headers: Mapping[str, str] = field(repr=False)

@@ -40,7 +40,7 @@ _HOST = re.compile(r"^(?:[\w.-]+|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\])$", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Be a server's address, understood.
+    """A server's address, parsed.
 
     ``path`` is the prefix before ``/api`` or ``/v1``, without a trailing slash; ``credentials``
     is ``user:password`` out of the URL, kept out of the repr; ``wire`` is what a suffix of

@@ -24,7 +24,7 @@ _HUB = "https://huggingface.co/"
 
 @dataclass(frozen=True, slots=True)
 class Prefixes:
-    """Be the texts that a model's makers put before a query and before a document.
+    """The texts that the makers of a model put before a query and before a document.
 
     Each is put in front of the text as it stands, its last space (if any) included; "" is none.
     ``source`` is the address of the page that publishes them.

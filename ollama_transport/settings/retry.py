@@ -32,7 +32,7 @@ class RetryPolicy:
     loading when the client leaves, so a second try would begin from nothing (wire reference 7.4).
 
     Raises:
-        ConfigError: for what is no number of 0 or more.
+        ConfigError: for what is not a number of 0 or more.
     """
 
     max_retries: int = DEFAULT_MAX_RETRIES

@@ -62,7 +62,8 @@ def check_think(value: object) -> Think | None:
     if isinstance(value, str) and value in _LEVELS:
         return cast("Think", value)
     raise ConfigError(
-        f"{value!r} is no way to think: give True, False, None, or one of {', '.join(_LEVELS)}."
+        f"invalid reasoning level {value!r}: give True, False, None, or one of "
+        f"{', '.join(_LEVELS)}."
     )
 
 

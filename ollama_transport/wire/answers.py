@@ -31,7 +31,7 @@ from ollama_transport.wire.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class ChatLine:
-    """Be one line of a streamed chat, or a whole answer: the two have one shape.
+    """One line of a streamed chat, or a whole answer: the two have one shape.
 
     ``message`` holds what this line adds. ``done_reason`` (stop, length, load, unload, …) and
     ``usage`` come with the last line, ``done`` being True; that line may carry text and tool
@@ -89,7 +89,7 @@ class ChatLine:
 
 @dataclass(frozen=True, slots=True)
 class GenerateLine:
-    """Be one line of ``/api/generate``, or a whole answer; as ChatLine, with plain text.
+    """One line of ``/api/generate``, or a whole answer; like `ChatLine`, with plain text.
 
     ``context`` holds the token ids of prompt and answer, on the last line only.
     """
@@ -168,7 +168,7 @@ def _text(raw: Mapping[str, Any], key: str) -> str:
 
 
 class Answer(BaseModel):
-    """Be an answer about models: typed, unknown keys kept, the object as it came in `raw`."""
+    """An answer about models: typed, unknown keys kept, the object as it came in `raw`."""
 
     # Names such as model_info are the server's own; a dozen validators built at import would cost
     # every program that never lists a model.
@@ -224,7 +224,7 @@ class ModelDetails(Answer):
 
 
 class ModelSummary(Answer):
-    """Be a model that the server has, as ``/api/tags`` lists it (wire reference 5.3).
+    """A model that the server has, as ``/api/tags`` lists it (wire reference 5.3).
 
     ``size`` is in bytes. ``capabilities`` here are computed from less than `ShowAnswer`'s: decide
     by those.
@@ -278,7 +278,7 @@ class ModelList(Answer):
 
 
 class RunningModel(Answer):
-    """Be a model in memory; ``size`` and ``size_vram`` in bytes, ``context_length`` in tokens."""
+    """A model in memory; ``size`` and ``size_vram`` in bytes, ``context_length`` in tokens."""
 
     name: str
     model: str = ""
@@ -299,7 +299,7 @@ class RunningList(Answer):
 
 
 class ShowAnswer(Answer):
-    """Be what ``/api/show`` knows of a model (wire reference 9)."""
+    """The answer of ``/api/show`` (wire reference 9)."""
 
     capabilities: list[str] | None = None
     details: ModelDetails | None = None
@@ -356,7 +356,7 @@ class Version(Answer):
 
 
 class Progress(Answer):
-    """Be one step of a pull, push or create.
+    """One step of a pull, push or create.
 
     ``total`` and ``completed`` are bytes of the layer ``digest``; ``status`` is "success" at the
     end (wire reference 5.5).
@@ -375,7 +375,7 @@ class Progress(Answer):
 
 
 class SearchHit(Answer):
-    """Be one page found on the web."""
+    """One page found on the web."""
 
     title: str = ""
     url: str = ""

@@ -14,7 +14,7 @@ _DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 @dataclass(frozen=True, slots=True)
 class Base64:
-    """Be data that is base64 already."""
+    """Data that is base64 already."""
 
     data: bytes
 
@@ -23,7 +23,7 @@ def image_data(image: bytes | str) -> Base64:
     """Return an image as base64; text must be that already, a data URI's head is removed.
 
     Raises:
-        UnsupportedContentError: for text that is no base64 (standard alphabet, padded): a path or
+        UnsupportedContentError: for text that is not base64 (standard alphabet, padded): a path or
             an address is not opened here.
     """
     if isinstance(image, bytes | bytearray | memoryview):
@@ -46,7 +46,7 @@ def image_data(image: bytes | str) -> Base64:
 
 def _no_base64(text: str) -> UnsupportedContentError:
     return UnsupportedContentError(
-        f"an image starts {text[:40]!r}, which is no base64 (standard alphabet, padded). Pass its "
+        f"an image starts {text[:40]!r}, which is not base64 (standard alphabet, padded). Pass its "
         "bytes, base64 or a data URI; paths and addresses are not opened here."
     )
 

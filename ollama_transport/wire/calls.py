@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 
 class Reader(Protocol[T]):
-    """Be the memory of one stream: bytes in, typed lines out; made anew for each stream."""
+    """Reads one stream: bytes in, typed lines out; made anew for each stream."""
 
     @property
     def has_surplus(self) -> bool:
-        """Tell whether more came than the answer has; it is no part of any line."""
+        """Tell whether more came than the answer has; it is part of no line."""
 
     def feed(self, data: bytes) -> list[T]:
         """Take bytes of any size and return the lines completed by them."""
@@ -101,7 +101,7 @@ class LineReader(Generic[T]):
     Raises:
         StreamFailedError: from `feed` and `finish`, for an error line (wire reference 7.4).
         StreamTruncatedError: from `finish`, when no last line came (wire reference 3.2).
-        ProtocolError: for bytes that are no lines of JSON, and for lines of another shape.
+        ProtocolError: for bytes that are not lines of JSON, and for lines of another shape.
 
     Lines that came in one piece with the cause of an error are returned first; the call after
     that raises.
@@ -134,7 +134,7 @@ class LineReader(Generic[T]):
         """Take the end of the stream and return what it completes."""
         if self._complete:
             return []
-        self.feed(b"")  # a failure that was held back is no cut
+        self.feed(b"")  # a failure that was held back is not a cut
         if self._is_empty:
             raise empty_answer()
         try:
@@ -173,7 +173,7 @@ class LineReader(Generic[T]):
 
 
 class Shaper(Protocol[T]):
-    """Be the memory of one answer whose lines are changed on their way."""
+    """Reads one answer whose lines are changed on their way."""
 
     def push(self, line: T) -> T:
         """Return what a line becomes."""

@@ -18,22 +18,22 @@ def check_context(value: object) -> list[int] | None:
     """Return the token ids of an answer; null and absent are None.
 
     Raises:
-        ProtocolError: when they are no list of numbers.
+        ProtocolError: when they are not a list of numbers.
     """
     if value is None or (isinstance(value, list) and all(isinstance(n, int) for n in value)):
         return value
-    raise ProtocolError(f"the answer's context is no list of numbers: {brief(value)}")
+    raise ProtocolError(f"the answer's context is not a list of numbers: {brief(value)}")
 
 
 def check_logprobs(value: object) -> Sequence[Mapping[str, Any]] | None:
     """Return the log probabilities of an answer; null and absent are None.
 
     Raises:
-        ProtocolError: when they are no list of tokens, each with text and a number.
+        ProtocolError: when they are not a list of tokens, each with text and a number.
     """
     if value is None or (isinstance(value, list) and all(map(_is_scored, value))):
         return value
-    raise ProtocolError(f"the answer's logprobs are no list of tokens: {brief(value)}")
+    raise ProtocolError(f"the answer's logprobs are not a list of tokens: {brief(value)}")
 
 
 def _is_scored(value: object) -> bool:

@@ -30,7 +30,7 @@ def about_tokens(text: str) -> int:
 
 
 def prompt_text(body: Mapping[str, Any] | None) -> str:
-    """Return all text of a request that the model reads; images and sounds are no text."""
+    """Return all text of a request that the model reads; images and sounds are not text."""
     given = {} if body is None else body
     return "\n".join(text for name in _ASKED for text in _texts(given.get(name)))
 

@@ -18,7 +18,7 @@ MAX_LINE_BYTES = MAX_ANSWER_BYTES
 """A line may be as long as a whole answer: `stream` reads what `send` reads."""
 
 SHOWN_BYTES = 80
-"""So much of a line that cannot be read is shown."""
+"""Bytes of an unreadable line that a message shows."""
 
 _LF = b"\n"
 _FIELDS = (b":", b"event", b"id", b"retry")
@@ -26,7 +26,7 @@ _read_value = json.JSONDecoder().raw_decode
 
 
 class Decoder(Protocol):
-    """Be what a stream's bytes go through: NDJSON for ``/api``, SSE for ``/v1``."""
+    """Turns the bytes of a stream into objects: NDJSON for ``/api``, SSE for ``/v1``."""
 
     finished: bool
     """True when the wire itself said that nothing more comes (the ``[DONE]`` of SSE)."""
@@ -45,7 +45,7 @@ class NDJSONDecoder:
     line ends may touch it. Blank lines are passed over.
 
     Raises:
-        ProtocolError: from `feed` and `finish`, for a line that is no JSON object (``.line`` is
+        ProtocolError: from `feed` and `finish`, for a line that is not a JSON object (``.line`` is
             its start) or longer than MAX_LINE_BYTES. Objects before it are returned first; the
             call after that raises.
     """
@@ -77,7 +77,7 @@ class SSEDecoder:
     Lines end in LF, CRLF or CR; comments and other fields than ``data`` are passed over, but for
     errors: a field ``error`` and a bare JSON object are read as well. ``data: [DONE]`` sets
     ``finished`` and yields nothing (wire reference 10.1); what follows it sets ``has_rest``.
-    ``stray`` is the start of the first line that is no field, when no data came: a page, say.
+    ``stray`` is the start of the first line that is not a field, when no data came: a page, say.
 
     Raises:
         ProtocolError: as NDJSONDecoder; the limit holds for a line and for an event's data.
@@ -96,7 +96,7 @@ class SSEDecoder:
 
     @property
     def stray(self) -> bytes:
-        """Return the start of an answer that is no stream of events; empty when it is one."""
+        """Return the start of an answer that is not a stream of events; empty when it is one."""
         return b"" if self._has_had_data else self._stray
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
@@ -222,7 +222,7 @@ def parse_object(line: bytes) -> dict[str, Any]:
     """Return the JSON object that a line holds.
 
     Raises:
-        ProtocolError: when it is no JSON, or JSON of another type.
+        ProtocolError: when it is not JSON, or JSON of another type.
     """
     try:
         # Decoded here: of bytes, json.loads would guess the encoding.
@@ -234,9 +234,9 @@ def parse_object(line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         start = line[:SHOWN_BYTES]
         raise ProtocolError(
-            f"the answer is no JSON ({error}); it starts {start!r}", line=start
+            f"the answer is not JSON ({error}); it starts {start!r}", line=start
         ) from error
     if not isinstance(value, dict):
         start = line[:SHOWN_BYTES]
-        raise ProtocolError(f"the answer is no JSON object; it starts {start!r}", line=start)
+        raise ProtocolError(f"the answer is not a JSON object; it starts {start!r}", line=start)
     return value

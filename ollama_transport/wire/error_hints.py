@@ -15,7 +15,9 @@ OVERFLOW_HINT = (
     "or allow truncation."
 )
 _MEMORY_HINT = "The model may need more memory: try a smaller one or a smaller num_ctx."
-_TOOL_CALL_HINT = "The model wrote a tool call that is no JSON: ask again, or choose another model."
+_TOOL_CALL_HINT = (
+    "The model wrote a tool call that is not JSON: ask again, or choose another model."
+)
 # The first that the text holds says what to do.
 _TEXT_HINTS = (
     (

@@ -6,23 +6,23 @@ from typing import Any
 from ollama_transport.wire.pages import is_page, page_text
 
 SHOWN_CHARACTERS = 500
-"""So much of a body that is no JSON is shown."""
+"""Characters of a non-JSON body that a message shows."""
 
 MAX_ERROR_CHARACTERS = 16 * 1024
-"""So much of a server's text is kept as ``error``; no pattern sees more (``body`` is whole)."""
+"""Characters of a server's text that are kept as ``error``; no pattern sees more."""
 
 _MAX_NESTED = 8
 """So often is JSON unpacked that stands in the text of other JSON; the engine's stands once."""
 
 _MAX_FAULTS = 20
-"""So many of the faults that FastAPI finds in a request are told."""
+"""Faults of one request, as FastAPI lists them, that a message names."""
 
 
 def error_text(body: bytes) -> tuple[str, dict[str, Any]]:
     """Return the server's text and the innermost JSON object of an error body.
 
     Reads ``{"error": "text"}``, the OpenAI envelope, vLLM's ``{"object": "error", "message": …}``,
-    FastAPI's ``{"detail": …}``, and JSON nested in a string (wire reference 7.3); what is no JSON
+    FastAPI's ``{"detail": …}``, and JSON nested in a string (wire reference 7.3); what is not JSON
     is returned as text, cut at 500 characters, and of a page of HTML the words on one line.
     """
     text = body.decode("utf-8", "replace").strip()

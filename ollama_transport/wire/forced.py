@@ -153,7 +153,7 @@ class CallShaper:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Be the beginning of a call as far as it is written.
+    """The beginning of a call, as far as it is written.
 
     ``end`` is where the arguments begin, None while that is not known; ``name`` likewise.
     """

@@ -11,9 +11,9 @@ from ollama_transport.errors import ProtocolError, brief
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """Be a model's wish to call a tool.
+    """A tool call by the model.
 
-    ``arguments`` is an object; a string where a server sent text that is no JSON object, kept as
+    ``arguments`` is an object; a string where a server sent text that is not a JSON object, kept as
     it came. ``id`` is None where the server sends none; ``index`` is the place in the answer;
     ``error`` says why the arguments could not be read, where that is known. It is not sent.
     """
@@ -27,7 +27,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """Be a piece of a tool call that is still being written.
+    """A piece of a tool call that is still being written.
 
     ``arguments`` continues the JSON text of the call ``index``; ``name`` and ``id`` come with its
     first piece. The complete `ToolCall`, with the same index and id, follows on a later line.
@@ -41,7 +41,7 @@ class ToolCallDelta:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Be one message of a chat, in either direction.
+    """One message of a chat, in either direction.
 
     ``images`` holds bytes, or text that is base64 already (standard alphabet, padded); audio
     travels there too (wire reference 3.9). ``tool_name`` and ``tool_call_id`` belong to role
@@ -72,7 +72,7 @@ def read_message(raw: object) -> Message:
     if raw is None:
         return Message("assistant")
     if not isinstance(raw, Mapping):
-        raise ProtocolError(f"the answer's message is no object: {brief(raw)}")
+        raise ProtocolError(f"the answer's message is not an object: {brief(raw)}")
     role = raw.get("role")
     content = raw.get("content")
     # Nearly every line of a stream is this: looking for what else there could be takes longer.
@@ -95,14 +95,14 @@ def text_of(raw: Mapping[str, Any], key: str) -> str:
     """Return a text of an answer; null and absent are "".
 
     Raises:
-        ProtocolError: when it is no text.
+        ProtocolError: when it is not text.
     """
     value = raw.get(key)
     # Go writes no null here, but what stands between may.
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise ProtocolError(f"the answer's {key} is no text: {brief(value)}")
+        raise ProtocolError(f"the answer's {key} is not text: {brief(value)}")
     return value
 
 
@@ -110,7 +110,7 @@ def _images(value: object) -> tuple[str, ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(image, str) for image in value):
-        raise ProtocolError(f"the answer's images are no list of base64: {brief(value)}")
+        raise ProtocolError(f"the answer's images are not a list of base64 texts: {brief(value)}")
     return tuple(value)
 
 
@@ -122,12 +122,12 @@ def read_tool_calls(raw: object) -> tuple[ToolCall, ...]:
     """Read the tool calls of a native answer, in its order.
 
     Raises:
-        ProtocolError: when they are no list of objects with a function.
+        ProtocolError: when they are not a list of objects with a function.
     """
     if raw is None:
         return ()
     if not isinstance(raw, list):
-        raise ProtocolError(f"the answer's tool_calls are no list: {brief(raw)}")
+        raise ProtocolError(f"the answer's tool_calls are not a list: {brief(raw)}")
     return tuple(_read_tool_call(call) for call in raw)
 
 

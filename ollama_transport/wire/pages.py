@@ -3,7 +3,7 @@
 from html.parser import HTMLParser
 
 _READ_CHARACTERS = 8000
-"""So much of a page is read: the words of an error stand at its start."""
+"""Characters of a page that are read: the words of an error stand at its start."""
 _UNSEEN = frozenset({"script", "style", "noscript", "template"})
 
 

@@ -8,13 +8,13 @@ from ollama_transport.errors import ProtocolError
 
 
 def checked_vectors(vectors: Sequence[Sequence[Any]], expected: int) -> list[list[float]]:
-    """Return vectors as floats, or refuse those that cannot be the ones of so many texts.
+    """Return vectors as floats, or refuse those that cannot belong to this number of texts.
 
     A server may write a whole number such as 0 without a point.
 
     Raises:
         ProtocolError: for another number of them, an empty one, different lengths, and for what
-            is no finite number; it names the place of the text.
+            is not a finite number; it names the place of the text.
     """
     if len(vectors) != expected:
         raise ProtocolError(
@@ -36,7 +36,7 @@ def _checked(vector: Sequence[Any], place: int) -> list[float]:
         is_finite = math.isfinite(total) or all(map(math.isfinite, numbers))
     except (TypeError, OverflowError) as error:
         raise ProtocolError(
-            f"the vector of text {place} holds something that is no number ({error}): "
+            f"the vector of text {place} holds something that is not a number ({error}): "
             "none is returned."
         ) from error
     if not is_finite:

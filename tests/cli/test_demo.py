@@ -209,8 +209,8 @@ def test_demo_over_own_documents(ext: Ext, server: EmbeddedOllama, tmp_path: Pat
     ("name", "data", "hint"),
     [
         ("missing.md", None, "does not exist"),
-        ("picture.png", b"\x89PNG\xff", "is no text in UTF-8"),
-        ("zeros.md", bytes(9), "is no text"),
+        ("picture.png", b"\x89PNG\xff", "is not text in UTF-8"),
+        ("zeros.md", bytes(9), "is not text"),
         ("empty.md", b" \n", "there is no text in"),
     ],
 )

@@ -51,7 +51,7 @@ def tls(request: pytest.FixtureRequest, authority: trustme.CA) -> Iterator[Any]:
 
 
 class Ends:
-    """Be both ends of one connection: ``stream`` is ours, ``peer`` a plain socket."""
+    """Both ends of one connection: ``stream`` is ours, ``peer`` a plain socket."""
 
     def __init__(self, run: Run, listener: Listener, client: ssl.SSLContext | None) -> None:
         self.run = run

@@ -9,7 +9,7 @@ from typing import Self
 
 
 class Listener:
-    """Be a port that a test accepts connections on, with TLS if it gives a context."""
+    """A port that a test accepts connections on, with TLS if it gives a context."""
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))

@@ -54,6 +54,6 @@ def _arguments(call: ToolCall) -> Mapping[str, Any]:
         return parse_object(str(call.arguments).encode())
     except ProtocolError as error:
         raise UnsupportedContentError(
-            f"the arguments of the call of {call.name!r} in the history are no JSON object: "
+            f"the arguments of the call of {call.name!r} in the history are not a JSON object: "
             f"{call.arguments!r:.80}. Ollama takes objects only: repair them or drop the call."
         ) from error

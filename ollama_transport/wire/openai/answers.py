@@ -71,10 +71,10 @@ def chat_line(
     """Return what a ``message`` or ``delta`` says; it is the last line when it has a reason.
 
     Raises:
-        ProtocolError: when the part is no object, or its texts are none.
+        ProtocolError: when the part is not an object, or its texts are not text.
     """
     if part is not None and not isinstance(part, Mapping):
-        raise ProtocolError(f"the answer's message is no object: {brief(part)}")
+        raise ProtocolError(f"the answer's message is not an object: {brief(part)}")
     said = {} if part is None else part
     role = said.get("role")
     return ChatLine(
@@ -119,13 +119,13 @@ def first_choice(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the choice 0 of an answer or of a piece; None when it is not in there.
 
     Raises:
-        ProtocolError: when the choices are no list of objects.
+        ProtocolError: when the choices are not a list of objects.
     """
     choices = raw.get("choices")
     if choices is None:
         return None
     if not isinstance(choices, list) or not all(isinstance(entry, Mapping) for entry in choices):
-        raise ProtocolError(f"the answer's choices are no list of objects: {brief(choices)}")
+        raise ProtocolError(f"the answer's choices are not a list of objects: {brief(choices)}")
     # Not every server numbers the only choice there is; an event of usage has none.
     return next((entry for entry in choices if entry.get("index") in (0, None)), None)
 

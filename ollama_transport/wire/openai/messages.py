@@ -28,7 +28,7 @@ def write_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
 
 
 class _CallIds:
-    """Be the memory of one history: which calls still wait for their result."""
+    """Keeps track, for one history, of the calls that still wait for their result."""
 
     def __init__(self) -> None:
         self._made = 0
@@ -86,7 +86,7 @@ def media_part(media: bytes | str) -> dict[str, Any]:
 
     Raises:
         UnsupportedContentError: when the type is none of png, jpeg, webp, gif, wav and mp3, and no
-            data URI names it; and for text that is no base64.
+            data URI names it; and for text that is not base64.
     """
     data = image_data(media).data
     mime = mime_of_bytes(_head(data))

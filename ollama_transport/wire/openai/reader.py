@@ -25,7 +25,7 @@ Line = TypeVar("Line", ChatLine, GenerateLine)
 
 
 class EventReader(ABC, Generic[Line]):
-    """Be the memory of one stream: events in, lines out, the last of which has ``done``.
+    """Reads one stream: events in, lines out, the last of which has ``done``.
 
     Why an answer ended, its usage and the end of the stream come as three events; they make one
     last line. An answer is complete when it has a reason, or when ``[DONE]`` came.
@@ -35,7 +35,7 @@ class EventReader(ABC, Generic[Line]):
             with it; from `finish`, for the empty chunk by which Ollama hides a failure (wire
             reference 10).
         StreamTruncatedError: from `finish`, when neither a reason nor ``[DONE]`` came.
-        ProtocolError: for bytes that are no events of JSON, such as a proxy's page.
+        ProtocolError: for bytes that are not events of JSON, such as a proxy's page.
     """
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class EventReader(ABC, Generic[Line]):
         """Take the end of the stream and return what it completes."""
         if self._is_over:
             return []
-        self.feed(b"")  # a failure that was held back is no cut
+        self.feed(b"")  # a failure that was held back is not a cut
         if self._is_empty:
             raise empty_answer()
         try:
@@ -91,7 +91,7 @@ class EventReader(ABC, Generic[Line]):
         # A field's name may itself be cut.
         if start and not b"data:".startswith(start):
             raise ProtocolError(
-                f"the answer is no stream of events; it starts {start!r}", line=start
+                f"the answer is not a stream of events; it starts {start!r}", line=start
             )
         if not self._decoder.finished and self._reason is None:
             why = _hidden_failure if self._hides_failure else truncated

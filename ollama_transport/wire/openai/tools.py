@@ -19,7 +19,7 @@ class _Piece:
 
 @dataclass(slots=True)
 class _Draft:
-    """Be a call that is still being written."""
+    """A call that is still being written."""
 
     name: str = ""
     id: str | None = None
@@ -59,7 +59,7 @@ class _Draft:
 
 
 class CallAssembler:
-    """Be the memory of one stream's tool calls.
+    """Collects the tool calls of one stream.
 
     Calls are told apart by ``index``; where a server sends none, by ``id``; where it sends neither,
     by a name that comes after complete arguments.
@@ -75,7 +75,7 @@ class CallAssembler:
         """Take the ``tool_calls`` of a delta and return what is new in it.
 
         Raises:
-            ProtocolError: when it is no list of objects.
+            ProtocolError: when it is not a list of objects.
         """
         deltas = (self._take(_piece(entry)) for entry in _entries(raw))
         return tuple(delta for delta in deltas if delta is not None)
@@ -134,7 +134,7 @@ def read_calls(raw: object, salt: str) -> tuple[ToolCall, ...]:
     """Read the ``tool_calls`` of a whole message, in its order; without an id they get one.
 
     Raises:
-        ProtocolError: when they are no list of objects.
+        ProtocolError: when they are not a list of objects.
     """
     pieces = [_piece(entry) for entry in _entries(raw)]
     calls = [
@@ -146,7 +146,7 @@ def read_calls(raw: object, salt: str) -> tuple[ToolCall, ...]:
 
 
 def read_arguments(text: str) -> Mapping[str, Any] | str:
-    """Return arguments as an object; none are {}, and what is no JSON object stays text."""
+    """Return arguments as an object; no text is {}, and what is not a JSON object stays text."""
     if not text.strip():
         return {}
     try:
@@ -161,7 +161,7 @@ def _entries(raw: object) -> list[Any]:
     if raw is None:
         return []
     if not isinstance(raw, list):
-        raise ProtocolError(f"the answer's tool_calls are no list: {brief(raw)}")
+        raise ProtocolError(f"the answer's tool_calls are not a list: {brief(raw)}")
     return raw
 
 
@@ -169,7 +169,7 @@ def _piece(raw: object) -> _Piece:
     function = raw.get("function") if isinstance(raw, Mapping) else None
     function = {} if function is None else function
     if not isinstance(raw, Mapping) or not isinstance(function, Mapping):
-        raise ProtocolError(f"the answer's tool call is no object: {brief(raw)}")
+        raise ProtocolError(f"the answer's tool call is not an object: {brief(raw)}")
     index, identity, name = raw.get("index"), raw.get("id"), function.get("name")
     return _Piece(
         index=index if isinstance(index, int) and not isinstance(index, bool) else None,
