@@ -59,7 +59,7 @@ def test_files_are_short() -> None:
 
 AWKWARD = (
     r'^\s*r?"""Be ',
-    r"(?<!there )\b(?:is|are) no (?:text|JSON|object|mapping|list|number|tool|schema|message|image)\b",
+    r"(?<!there )\b(?:is|are) no (?:text|JSON|object|mapping|list|number|tool|schema|image)\b",
     r"\bis said to\b",
     r"\bno way to think\b",
     r"\bwho would\b",

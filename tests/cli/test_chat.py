@@ -131,7 +131,7 @@ def test_no_model_that_can_chat_is_four(ext: Ext) -> None:
     [
         ([], "", "standard input is empty"),
         ([], " \n", "standard input is empty"),
-        ([], b"\xff\xfe\x00", "no text in UTF-8"),
+        ([], b"\xff\xfe\x00", "not text in UTF-8"),
         (["--think", "maybe"], "hello", "give one of on, off"),
         (["--num-ctx", "0"], "hello", "0"),
         (["--temperature", "warm"], "hello", "warm"),
@@ -315,7 +315,7 @@ def test_commands_of_the_conversation(terminal: Opens, server: EmbeddedOllama) -
     screen = terminal("chat", "demo", host=server.url)
     for typed, told in [
         ("/system Be brief.", "The system message is set."),
-        ("/nonsense", "/nonsense is no command"),
+        ("/nonsense", "/nonsense is not a command"),
         ("/help", "/clear begins anew"),
         ("hello", "tokens/s"),
         ("/clear", "The conversation begins anew."),

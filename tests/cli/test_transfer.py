@@ -148,12 +148,12 @@ def test_create_from_a_file(ext: Ext, server: EmbeddedOllama) -> None:
     [
         ([], "give --from or --gguf"),
         (["--from", "demo", "--gguf", "{file}"], "give --from or --gguf"),
-        (["--gguf", "{file}"], "no GGUF file"),
+        (["--gguf", "{file}"], "not a GGUF file"),
         (["--gguf", "/nowhere.gguf"], "does not exist"),
         (["--from", "demo", "-p", "temperature"], "give NAME=VALUE"),
         (["--from", "demo", "-p", "=1"], "give NAME=VALUE"),
         (["--from", "demo", "-p", "seed=1", "-p", "seed=2"], "given twice"),
-        (["--from", "demo", "--template", "{binary}"], "no text in UTF-8"),
+        (["--from", "demo", "--template", "{binary}"], "not text in UTF-8"),
     ],
 )
 def test_create_takes_no_nonsense(

@@ -64,8 +64,8 @@ def test_scripts(method, path, reply):
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"name": "bad name!"}, "no model name"),
-        ({"name": ""}, "no model name"),
+        ({"name": "bad name!"}, "not a model name"),
+        ({"name": ""}, "not a model name"),
         ({"capabilities": "completion"}, "tuple"),
         ({"tool_call_placement": "last"}, "final"),
         ({"engine": "Hello"}, "function"),

@@ -301,6 +301,6 @@ def test_messages_are_not_changed() -> None:
 def test_no_messages_are_an_error(run: Run) -> None:
     """An empty conversation is refused, since the server would only load the model."""
     model, network = model_on(whole())
-    with pytest.raises(ValueError, match="no message"):
+    with pytest.raises(ValueError, match="messages is empty"):
         call(run, model, "invoke", [])
     assert network.requests == []

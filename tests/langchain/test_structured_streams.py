@@ -127,11 +127,11 @@ def test_a_cut_answer_with_raw_is_told_apart(run: Run, streaming: bool) -> None:
             "thinking.*num_predict.*reasoning=False",
         ),
         ("", {}, "wrote nothing"),
-        ("Sure, Canada it is.", {}, "no JSON.*'Sure, Canada it is.'"),
+        ("Sure, Canada it is.", {}, "not JSON.*'Sure, Canada it is.'"),
         ('{"name": "Canada"', {"reason": "length"}, "cut before its end"),
-        ('{"name": "Canada"', {}, "no JSON"),
+        ('{"name": "Canada"', {}, "not JSON"),
         ('{"name": 5}', {}, "does not fit Country"),
-        ("<think>and so on", {}, "no JSON"),
+        ("<think>and so on", {}, "not JSON"),
     ],
 )
 def test_an_answer_that_is_no_object_says_why(

@@ -74,7 +74,7 @@ def test_what_a_completion_sends(
     [
         ({"sufix": "x"}, "did you mean 'suffix'"),
         ({"tools": []}, "unknown argument of complete 'tools'"),
-        ({"images": [5]}, "no image"),
+        ({"images": [5]}, "not an image"),
     ],
 )
 def test_what_a_completion_refuses(

@@ -84,7 +84,7 @@ def test_another_model_for_one_call(ollama: Make, way: Way) -> None:
         ({"options": {"mirostat": 1}}, "no longer exists"),
         ({"max_tokens": 5}, "'num_predict'"),
         ({"context_window": 5}, "'num_ctx'"),
-        ({"think": "extreme"}, "no way to think"),
+        ({"think": "extreme"}, "invalid reasoning level"),
         ({"format": "xml"}, "JSON schema"),
         ({"keep_alive": "soon"}, "keep_alive"),
         ({"on_context_overflow": "panic"}, "on_context_overflow"),
@@ -141,7 +141,7 @@ def test_what_is_no_message_is_named(ollama: Make, way: Way) -> None:
     """Messages of other packages are an error that says what to give, and nothing is sent."""
     network = Played()
     wrong = {"role": "user", "content": "hi"}
-    with pytest.raises(ConfigError, match=r"messages\[1\] is no ChatMessage"):
+    with pytest.raises(ConfigError, match=r"messages\[1\] must be a ChatMessage"):
         way.chat(ollama(network), [ChatMessage("first"), wrong])
     assert network.requests == []
 

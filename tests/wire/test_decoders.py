@@ -84,16 +84,16 @@ def test_blank_lines_and_nothing_at_all_give_nothing(make: Make) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b"<html><body>502</body></html>" + b"x" * 200, "no JSON"),
-        (b'{"a": 1', "no JSON"),
-        (b'{"a": 1} and more', "no JSON"),
-        (b'{"a": 1}{"b": 2}', "no JSON"),
-        (b'{"a": "\xff"}', "no JSON"),
-        (b"[" * 100_000, "no JSON"),
-        (b"[1, 2]", "no JSON object"),
-        (b'"text"', "no JSON object"),
-        (b"null", "no JSON object"),
-        (b"5", "no JSON object"),
+        (b"<html><body>502</body></html>" + b"x" * 200, "not JSON"),
+        (b'{"a": 1', "not JSON"),
+        (b'{"a": 1} and more', "not JSON"),
+        (b'{"a": 1}{"b": 2}', "not JSON"),
+        (b'{"a": "\xff"}', "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[1, 2]", "not a JSON object"),
+        (b'"text"', "not a JSON object"),
+        (b"null", "not a JSON object"),
+        (b"5", "not a JSON object"),
     ],
 )
 @both

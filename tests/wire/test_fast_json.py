@@ -49,14 +49,14 @@ def test_whole_numbers_are_floats() -> None:
     [
         ("[[0.5,NaN]]", "NaN or infinity"),
         ("[[0.5,-Infinity]]", "NaN or infinity"),
-        ("[[0.5,null]]", "no number"),
-        ('[[0.5,"0.5"]]', "no number"),
-        ("[[0.5,[0.5]]]", "no number"),
+        ("[[0.5,null]]", "not a number"),
+        ('[[0.5,"0.5"]]', "not a number"),
+        ("[[0.5,[0.5]]]", "not a number"),
         ("[[]]", "of [0] numbers"),
         ("[[0.5],[0.5]]", "2 vectors for 1 texts"),
-        (f"[[1{'0' * 400},-1{'0' * 400},0.5]]", "no number"),
-        ("[[0.5]", "no JSON"),
-        ("[" * 100_000, "no JSON"),
+        (f"[[1{'0' * 400},-1{'0' * 400},0.5]]", "not a number"),
+        ("[[0.5]", "not JSON"),
+        ("[" * 100_000, "not JSON"),
     ],
 )
 def test_what_is_no_vector_is_refused(vectors: str, said: str) -> None:

@@ -16,9 +16,9 @@ WRONG = {
     "empty": ([[], []], r"vectors of \[0\] numbers"),
     "of two lengths": ([[1.0, 0.0], [1.0]], r"vectors of \[1, 2\] numbers"),
     "one empty": ([[1.0], []], r"vectors of \[0, 1\] numbers"),
-    "null inside": ([[1.0, 0.0], [None, 1.0]], "text 1 .*no number"),
-    "text inside": ([["1.0", 0.0], [0.0, 1.0]], "text 0 .*no number"),
-    "lists inside": ([[[1.0], 0.0], [0.0, 1.0]], "text 0 .*no number"),
+    "null inside": ([[1.0, 0.0], [None, 1.0]], "text 1 .*not a number"),
+    "text inside": ([["1.0", 0.0], [0.0, 1.0]], "text 0 .*not a number"),
+    "lists inside": ([[[1.0], 0.0], [0.0, 1.0]], "text 0 .*not a number"),
 }
 
 
