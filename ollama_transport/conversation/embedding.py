@@ -18,6 +18,9 @@ from ollama_transport.errors import (
     UnsupportedCapabilityError,
 )
 
+_ABOUT_CONTENT = frozenset({400, 413, 422, 500})
+"""Statuses of servers that fail for what is in a request."""
+
 _Search = Generator[Sequence[int], bool, int | None]
 
 
@@ -168,9 +171,11 @@ def _search(error: OllamaError, texts: Sequence[str]) -> _Search:
 
 
 def _is_about_texts(error: OllamaError) -> bool:
-    # What a model cannot do is about the model, whichever texts were in the batch.
-    about = isinstance(error, RequestRejectedError | ServerError)
-    return about and not isinstance(error, UnsupportedCapabilityError)
+    # What a model cannot do is about the model, whichever texts were in the batch; a redirect or a
+    # wrong path is about the address.
+    if not isinstance(error, RequestRejectedError | ServerError):
+        return False
+    return error.status in _ABOUT_CONTENT and not isinstance(error, UnsupportedCapabilityError)
 
 
 @contextmanager

@@ -101,9 +101,14 @@ def test_a_server_that_fails_at_every_text_blames_none(embeds: Embeds, server: P
     assert caught.value.text_index is None
 
 
-def test_another_failure_is_not_searched_for(embeds: Embeds, server: Picky) -> None:
-    """What is about the model or the connection is about no text."""
-    server.status, server.body = 404, {"error": "model 'm' not found"}
+@pytest.mark.parametrize(
+    ("status", "words"), [(404, "model 'm' not found"), (405, "method not allowed"), (401, "key")]
+)
+def test_another_failure_is_not_searched_for(
+    embeds: Embeds, server: Picky, status: int, words: str
+) -> None:
+    """What is about the model or the address is about no text."""
+    server.status, server.body = status, {"error": words}
     with pytest.raises(OllamaError) as caught:
         embeds(texts(10, 3))
     assert caught.value.text_index is None
