@@ -105,7 +105,8 @@ def _reading(method: str, url: str, reader: Received | None) -> Iterator[None]:
         if reader is None or not reader.complete:
             if _is_malformed(error):
                 raise _malformed(error, method, url) from error
-            raise truncated(() if reader is None else reader.received, url=url) from error
+            received = () if reader is None else reader.received
+            raise truncated(received, url=url, whole=reader is None) from error
     except _HTTPX_ERRORS as error:
         raise _opening_error(error, method, url) from error
     except (ProtocolError, StreamError) as error:

@@ -230,13 +230,20 @@ def empty_answer() -> ProtocolError:
     )
 
 
-def truncated(received: tuple[Any, ...], *, url: str = "") -> StreamTruncatedError:
-    """Return (not raise) the error for an answer whose end is missing."""
+def truncated(
+    received: tuple[Any, ...], *, url: str = "", whole: bool = False
+) -> StreamTruncatedError:
+    """Return (not raise) the error for an answer whose end is missing.
+
+    ``whole`` for one that was not asked for as a stream: it has no lines to count.
+    """
     at = f" from {url}" if url else ""
+    lines = "1 line" if len(received) == 1 else f"{len(received)} lines"
+    ended = "has no end" if whole else f"ended after {lines} without its last one"
     return StreamTruncatedError(
-        f"the answer{at} ended after {len(received)} lines without its last one. The connection "
-        "was cut, or the model repeated itself until the server gave up: what came is in "
-        "`received`; ask again, or with another seed or a higher repeat_penalty.",
+        f"the answer{at} {ended}. The connection was cut, or the model repeated itself "
+        "until the server gave up: what came is in `received`; ask again, or with another seed "
+        "or a higher repeat_penalty.",
         url=url,
         received=received,
     )

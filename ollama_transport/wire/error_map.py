@@ -32,6 +32,7 @@ from ollama_transport.wire.error_hints import (
 )
 from ollama_transport.wire.error_text import cut, error_text, full_stop
 from ollama_transport.wire.overflow_counts import overflow_counts
+from ollama_transport.wire.pages import without_engine_advice
 
 BUSY_STATUSES = frozenset({429, 502, 503, 504})
 
@@ -74,6 +75,7 @@ def status_error(
     # Neither num_ctx nor `ollama pull` means anything to most servers of that wire.
     hint = OPENAI_HINTS.get(cls, hint) if "/v1/" in url else hint
     shown = text or cut(body.decode("utf-8", "replace").strip()) or "an empty body"
+    shown = without_engine_advice(shown, url)
     error = cls(
         f"{method} {url} answered {status}: {shown}{full_stop(shown)} {hint}".rstrip(),
         url=url,

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from ollama_transport.callers import caller_level
 from ollama_transport.errors import ContextOverflowError, OllamaError
 from ollama_transport.wire.calls import Call
 
@@ -26,9 +27,9 @@ def recover_by_truncation(
     def recover(error: OllamaError) -> Call[T] | None:
         if not isinstance(error, ContextOverflowError):
             return None
-        # The caller's own frame cannot be told here: frameworks and event loops lie between. And
-        # Python shows equal words of one place once: they have to differ, or the second is silent.
-        warnings.warn(overflow_text(error, describe()), ContextTruncatedWarning, stacklevel=2)
+        # Python shows equal words of one place once: they differ, or the second would be silent.
+        text = overflow_text(error, describe())
+        warnings.warn(text, ContextTruncatedWarning, stacklevel=caller_level())
         return build()
 
     return recover

@@ -47,3 +47,11 @@ class _Words(HTMLParser):
         piece = " ".join(data.split())
         if piece and not self._unseen:
             self.pieces.append(piece)
+
+
+_ENGINE_ADVICE = " Start it with `--embeddings`"
+
+
+def without_engine_advice(text: str, url: str) -> str:
+    """Return a text without what Ollama's engine advises: nobody starts that engine by hand."""
+    return text.replace(_ENGINE_ADVICE, "") if "/api/" in url else text

@@ -206,7 +206,9 @@ def test_a_text_of_the_server_means_a_class_and_a_way_out(
     error = refused(status, text)
     assert type(error) is cls
     assert (error.status, error.error) == (status, text)
-    assert f"POST {URL} answered {status}: {text}" in str(error)
+    # Advice for who starts Ollama's engine is left out: the test at the end of this file.
+    shown = text.replace(" Start it with `--embeddings`", "")
+    assert f"POST {URL} answered {status}: {shown}" in str(error)
     assert hint in str(error)
 
 
@@ -371,3 +373,14 @@ def test_an_error_line_becomes_a_stream_error_with_what_came_before() -> None:
     error = stream_failure(raw, url=URL, received=("a", "b"))
     assert (error.error, error.received, error.url) == ("slot failed", ("a", "b"), URL)
     assert f"the answer from {URL} failed after 2 lines: slot failed." in str(error)
+
+
+def test_advice_for_who_starts_the_engine_is_not_passed_on() -> None:
+    """Ollama starts its engine itself: the flag is none of the caller's; for llama-server it is."""
+    text = "This server does not support embeddings. Start it with `--embeddings`"
+    body = json.dumps({"error": text}).encode()
+    for path, passed_on in (("/api/embed", False), ("/v1/embeddings", True)):
+        url = f"http://127.0.0.1:1{path}"
+        error = status_error(method="POST", url=url, status=501, headers={}, body=body)
+        assert ("--embeddings" in str(error)) == passed_on
+        assert error.error == text

@@ -341,7 +341,7 @@ def _lines(
         answer = read(raw)
         # So the guard against repetition ends an answer, with status 200 (wire reference 3.2).
         if not answer.done:
-            raise truncated((answer,))
+            raise truncated((answer,), whole=True)
         return shaped(answer, shapers())
 
     return Call(

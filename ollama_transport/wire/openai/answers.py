@@ -39,7 +39,7 @@ def read_chat(raw: Mapping[str, Any]) -> ChatLine:
     reason = finish_reason(choice)
     line = chat_line(raw, choice, message, calls=calls, reason=reason, usage=read_usage(raw))
     if reason is None:
-        raise truncated((line,))
+        raise truncated((line,), whole=True)
     return line
 
 
@@ -54,7 +54,7 @@ def read_text(raw: Mapping[str, Any]) -> GenerateLine:
     reason = finish_reason(choice)
     line = text_line(raw, choice, reason=reason, usage=read_usage(raw))
     if reason is None:
-        raise truncated((line,))
+        raise truncated((line,), whole=True)
     return line
 
 
