@@ -49,7 +49,8 @@ def test_a_cut_prompt_points_at_the_caller(
         run(llm.aclose())
     else:
         client = run.client(server.url)
-        request = ChatRequest("small", [Message("user", LONG), Message("user", "Hi")])
+        messages = [Message("user", LONG), Message("user", "Hi")]
+        request = ChatRequest("small", messages, on_context_overflow="warn")
         found = pointed_at(lambda: run(client.chat(request)))
     # In an event loop of its own a test's task is started by the helper that runs both ways.
     assert found.rpartition("/")[2] in ("test_warnings.py", "running.py", "core_ways.py")
