@@ -10,9 +10,11 @@ from pydantic import BaseModel
 from pydantic.v1 import BaseModel as BaseModelV1
 from typing_extensions import is_typeddict
 
+from langchain_ollama_ext._growing import Made, target_of
 from langchain_ollama_ext._schema_check import check_value
 from langchain_ollama_ext._typed_dicts import typed_dict_schema
 from ollama_transport import ConfigError
+from ollama_transport.conversation import PLAIN, Target
 from ollama_transport.schema import unwrap_schema
 
 _ACCEPTED = (
@@ -28,14 +30,16 @@ class Shape:
     """Hold a schema, understood: ``make`` turns parsed JSON into what the caller wants to have.
 
     ``make`` raises ValueError (pydantic's ValidationError is one) for what does not fit; for a
-    TypedDict and a dict it returns the value as it is, also of half an answer. ``check`` raises
-    ValueError for a whole value that does not fit, naming the fields.
+    TypedDict and a dict it returns the value as it is. ``check`` raises ValueError for a whole
+    value that does not fit, naming the fields. ``target`` is what the parts of an answer become
+    while it is still being written.
     """
 
     name: str
     json_schema: Mapping[str, Any]
     make: Callable[[Any], Any]
     check: Callable[[Any], None]
+    target: Target = PLAIN
 
     def as_tool(self) -> dict[str, Any]:
         """Return the OpenAI-style tool whose arguments have this shape."""
@@ -52,11 +56,11 @@ def understood(schema: object) -> Shape:
         ConfigError: for what is not a schema, naming what is accepted.
     """
     if isinstance(schema, type) and issubclass(schema, BaseModel):
-        return Shape(
-            _fit(schema.__name__), schema.model_json_schema(), schema.model_validate, _is_made
-        )
+        wanted, make = schema.model_json_schema(), schema.model_validate
+        return Shape(_fit(schema.__name__), wanted, make, _is_made, target_of(schema))
     if isinstance(schema, type) and issubclass(schema, BaseModelV1):
-        return Shape(_fit(schema.__name__), schema.schema(), schema.parse_obj, _is_made)
+        make = schema.parse_obj
+        return Shape(_fit(schema.__name__), schema.schema(), make, _is_made, Made(make))
     if isinstance(schema, type) and is_typeddict(schema):
         typed = typed_dict_schema(schema)
         return Shape(schema.__name__, typed, _as_it_is, partial(check_value, typed))

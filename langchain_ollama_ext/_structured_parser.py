@@ -1,21 +1,25 @@
 """Read a structured answer, whole or while it is still being written."""
 
 import json
-import re
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Annotated, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.output_parsers.transform import BaseTransformOutputParser
 from langchain_core.outputs import ChatGeneration, Generation
-from pydantic import SkipValidation
-from pydantic_core import from_json
+from pydantic import InstanceOf
 
 from langchain_ollama_ext._schemas import Shape
+from ollama_transport.conversation import (
+    FoundJson,
+    NoJsonError,
+    NotYetError,
+    PartialReader,
+    first_fitting,
+)
 
-_FENCE = re.compile(r"```[\w-]*\s*")
-_END_OF_THINKING = "</think>"
 _NOTHING = object()
 # Enough to see what a model wrote instead, and little enough for a log.
 _SHOWN_CHARACTERS = 200
@@ -46,6 +50,15 @@ def _restored(args: tuple[Any, ...], state: dict[str, Any]) -> StructuredOutputE
     return error
 
 
+@dataclass(slots=True)
+class _Call:
+    """A call in an answer: its name, the pieces of its arguments, and how many were read."""
+
+    name: str = ""
+    pieces: list[str] = field(default_factory=list)
+    read: int = 0
+
+
 class Answer:
     """Gather one structured answer, whole or piece by piece; made anew for each.
 
@@ -56,19 +69,24 @@ class Answer:
     def __init__(self, shape: Shape, *, called: bool) -> None:
         self._shape = shape
         self._called = called
-        self._text = ""
-        self._arguments: dict[Any, str] = {}
-        self._names: dict[Any, str] = {}
-        self._thought = False
+        self._reader = PartialReader(shape.target)
+        self._texts: list[str] = []
+        self._thoughts: list[str] = []
+        self._calls: dict[Any, _Call] = {}
         self._done_reason: str | None = None
+        self._changed = False
         self._last: Any = _NOTHING
 
     def take(self, message: BaseMessage) -> None:
         """Take a message, or the next piece of one."""
-        self._text += str(message.text)
-        self._thought = self._thought or _has_reasoning(message)
+        content = message.content
+        text = content if isinstance(content, str) else str(message.text)
+        self._texts.append(text)
+        self._thoughts.append(_reasoning(message))
         reason = message.response_metadata.get("done_reason")
         self._done_reason = self._done_reason if reason is None else reason
+        if not self._called:
+            self._push(text)
         # A chunk's own tool_calls are core's guesses at what is not complete yet.
         if isinstance(message, AIMessageChunk):
             for piece in message.tool_call_chunks:
@@ -76,24 +94,38 @@ class Answer:
         elif isinstance(message, AIMessage):
             for place, call in enumerate([*message.tool_calls, *message.invalid_tool_calls]):
                 arguments = call["args"]
-                text = json.dumps(arguments) if isinstance(arguments, Mapping) else arguments
-                self._call(place, call["name"], text)
+                json_text = json.dumps(arguments) if isinstance(arguments, Mapping) else arguments
+                self._call(place, call["name"], json_text)
 
     def _call(self, index: Any, name: str | None, arguments: str | None) -> None:
-        self._names.setdefault(index, "")
-        self._names[index] += name if name is not None else ""
-        self._arguments.setdefault(index, "")
-        self._arguments[index] += arguments if arguments is not None else ""
+        call = self._calls.setdefault(index, _Call())
+        call.name += name if name is not None else ""
+        call.pieces.append(arguments if arguments is not None else "")
+        if self._called and call is self._asked_call():
+            # What came before the name was known has to be read as well.
+            for piece in call.pieces[call.read :]:
+                self._push(piece)
+            call.read = len(call.pieces)
+
+    def _asked_call(self) -> "_Call | None":
+        # A second call of the same name is a repetition: one object was asked for.
+        named = (call for call in self._calls.values() if call.name == self._shape.name)
+        return next(named, None)
+
+    def _push(self, piece: str) -> None:
+        self._changed = self._reader.push(piece) or self._changed
 
     def news(self) -> list[Any]:
         """Return what can be made of the answer so far, in a list; [] when that is nothing new."""
-        try:
-            made = self._shape.make(from_json(self._json(), allow_partial="trailing-strings"))
-        except (ValueError, LookupError, TypeError, AttributeError):
-            # Not yet: nothing was written, or a part is still to come that the schema needs, or
-            # that the caller's own validators trip over.
+        # Most tokens add nothing that is whole yet: who reads the stream wants changes only.
+        if not self._changed:
             return []
-        return self._new(made)
+        self._changed = False
+        try:
+            made = self._reader.snapshot()
+        except NotYetError:
+            return []
+        return [] if made is None else self._new(made)
 
     def ending(self) -> list[Any]:
         """Return the result in a list, unless `news` has returned it already.
@@ -105,7 +137,6 @@ class Answer:
         return [] if made is None else self._new(made)
 
     def _new(self, made: Any) -> list[Any]:
-        # Most tokens add nothing that is whole yet: who reads the stream wants changes only.
         if self._last is not _NOTHING and self._last == made:
             return []
         self._last = made
@@ -119,41 +150,45 @@ class Answer:
         """
         text = self._json()
         # Only possible where the caller gave other tools: the calls are its answer.
-        if self._names and not text.strip():
+        if self._calls and not text.strip():
             return None
         try:
-            # Not strict: a model that is not constrained writes line ends into its texts.
-            value, _ = json.JSONDecoder(strict=False).raw_decode(text.strip())
-        except ValueError as error:
+            return first_fitting(text, self._thinking(), self._make)
+        except NoJsonError as error:
             raise self._failure(self._unreadable(text)) from error
-        try:
-            self._shape.check(value)
-            return self._shape.make(value)
         except ValueError as error:
             raise self._failure(f"the answer does not fit {self._shape.name}: {error}") from error
 
+    def _make(self, found: FoundJson) -> Any:
+        self._shape.check(found.value)
+        return self._shape.make(found.value)
+
     def _json(self) -> str:
         if not self._called:
-            return json_part(self._text)
-        # A second call of the same name is a repetition: one object was asked for.
-        for index, name in self._names.items():
-            if name == self._shape.name:
-                return self._arguments[index]
-        return ""
+            return "".join(self._texts)
+        call = self._asked_call()
+        return "" if call is None else "".join(call.pieces)
+
+    def _text(self) -> str:
+        return "".join(self._texts)
+
+    def _thinking(self) -> str:
+        return "".join(self._thoughts)
 
     def _failure(self, message: str) -> StructuredOutputError:
-        written = self._json() if self._called and self._names else self._text
+        written = self._json() if self._called and self._calls else self._text()
         return StructuredOutputError(message, llm_output=written, done_reason=self._done_reason)
 
     def _unreadable(self, text: str) -> str:
         """Return what is wrong with an answer that is not JSON, and what to do."""
         reason = f"done_reason {self._done_reason!r}"
-        if not self._text.strip() and not text and self._thought:
+        if not self._text().strip() and not text and self._thinking():
+            more = "raise num_predict, or " if self._done_reason == "length" else ""
             return (
-                f"the model spent its answer on thinking and wrote nothing ({reason}): raise "
-                "num_predict, or set reasoning=False."
+                f"the model spent its answer on thinking and wrote nothing ({reason}): {more}"
+                "set reasoning=False."
             )
-        if not self._text.strip() and not text:
+        if not self._text().strip() and not text:
             return f"the model wrote nothing ({reason})."
         if self._done_reason == "length":
             return (
@@ -165,33 +200,16 @@ class Answer:
         return f"the answer is not JSON ({reason}): {self._shown()}."
 
     def _shown(self) -> str:
-        return repr((self._json() or self._text)[:_SHOWN_CHARACTERS])
+        return repr((self._json() or self._text())[:_SHOWN_CHARACTERS])
 
 
-def json_part(text: str) -> str:
-    """Return the part of a text where its JSON begins; "" while the model is still thinking.
-
-    Constrained answers are JSON from the first character on. Where a server ignores ``format``
-    (those for MLX models do, wire reference 3.6), thinking or a Markdown fence may come first.
-    """
-    text = text.lstrip()
-    if text[:1] in ("{", "["):
-        return text
-    # Templates may open the thinking themselves, so its end is all that is sure to be seen.
-    before, end, after = text.partition(_END_OF_THINKING)
-    if end:
-        text = after.lstrip()
-    elif before.startswith("<think>"):
-        return ""
-    fence = _FENCE.search(text)
-    return text if fence is None else text[fence.end() :]
-
-
-def _has_reasoning(message: BaseMessage) -> bool:
-    if message.additional_kwargs.get("reasoning_content"):
-        return True
+def _reasoning(message: BaseMessage) -> str:
+    told = message.additional_kwargs.get("reasoning_content")
+    if isinstance(told, str):
+        return told
     parts = message.content if isinstance(message.content, list) else []
-    return any(isinstance(part, dict) and part.get("type") == "reasoning" for part in parts)
+    found = [p for p in parts if isinstance(p, dict) and p.get("type") == "reasoning"]
+    return "".join(str(part.get("reasoning", "")) for part in found)
 
 
 class StructuredOutputParser(BaseTransformOutputParser[Any]):
@@ -204,7 +222,7 @@ class StructuredOutputParser(BaseTransformOutputParser[Any]):
         StructuredOutputError: an OutputParserException, see there.
     """
 
-    shape: Annotated[Shape, SkipValidation()]
+    shape: InstanceOf[Shape]
     called: bool = False
 
     @property

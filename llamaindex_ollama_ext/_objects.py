@@ -1,9 +1,6 @@
 """Read answers into objects of pydantic classes, whole or as they grow."""
 
 import json
-import re
-from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatResponse, ThinkingBlock, ToolCallBlock
@@ -11,62 +8,45 @@ from llama_index.core.types import Model
 from pydantic import BaseModel, ValidationError
 
 from llamaindex_ollama_ext._errors import StructuredOutputError
-from llamaindex_ollama_ext._partial import PartialReader
+from llamaindex_ollama_ext._partial import ObjectReader
 from llamaindex_ollama_ext._stream import ChatAnswer
 from ollama_transport import ChatLine
+from ollama_transport.conversation import first_fitting
 
 _MAX_SHOWN = 500
 _MAX_FAULTS = 5
-_MAX_STARTS = 20
-_FENCED = re.compile(r"```\w*+(.*?)```", re.DOTALL)
-_THOUGHT = "</think>"
 
 
 def read_object(response: ChatResponse, output_cls: type[Model]) -> Model:
     """Return the object that a whole answer holds: in a tool call, or in its text.
 
-    A fence around the JSON, thinking before it and words around it are passed over.
+    A fence around the JSON, thinking before it and words around it are passed over. Where the
+    text is empty, JSON that is all of the reasoning is taken.
 
     Raises:
         StructuredOutputError: when there is none.
     """
-    text = _text(response)
-    cause: ValidationError | None = None
-    for candidate in candidates(text):
-        try:
-            return output_cls.model_validate_json(candidate)
-        except ValidationError as error:
-            cause = _better(cause, error)
+    text, thinking = _text(response), _thinking(response)
+    try:
+        return first_fitting(
+            text, thinking, lambda found: output_cls.model_validate_json(found.text)
+        )
+    except ValueError as error:
+        cause = _finding(error, text, output_cls)
     raise _failure(response, text, output_cls, cause) from cause
 
 
-def candidates(text: str) -> Iterator[str]:
-    """Yield what of a text may be the JSON that was asked for, the likeliest first."""
-    bare = text.strip()
-    if not bare:
-        return
-    yield bare
-    if _THOUGHT in bare and not bare.startswith(("{", "[")):
-        bare = bare.partition(_THOUGHT)[2].strip()
-        yield bare
-    for fenced in _FENCED.finditer(bare):
-        yield fenced.group(1).strip()
-    decoder = json.JSONDecoder()
-    # Words hold few brackets; a model that lost itself writes thousands.
-    for match in islice(re.finditer(r"[{\[]", bare), _MAX_STARTS):
-        try:
-            _, end = decoder.raw_decode(bare, match.start())
-        except (ValueError, RecursionError):
-            continue
-        yield bare[match.start() : end]
-        return
-
-
-def _better(one: ValidationError | None, other: ValidationError) -> ValidationError:
-    """Return the finding that says more: of JSON that does not fit rather than of no JSON."""
-    if one is None or any(fault["type"] == "json_invalid" for fault in one.errors()):
-        return other
-    return one
+def _finding(
+    error: ValueError, text: str, output_cls: type[BaseModel]
+) -> ValidationError | None:
+    """Return what pydantic says of an answer; None for no text."""
+    if isinstance(error, ValidationError) or not text.strip():
+        return error if isinstance(error, ValidationError) else None
+    try:
+        output_cls.model_validate_json(text)
+    except ValidationError as finding:
+        return finding
+    return None
 
 
 def _text(response: ChatResponse) -> str:
@@ -74,6 +54,11 @@ def _text(response: ChatResponse) -> str:
     if call is None:
         return response.message.content or ""
     return call.tool_kwargs if isinstance(call.tool_kwargs, str) else json.dumps(call.tool_kwargs)
+
+
+def _thinking(response: ChatResponse) -> str:
+    blocks = response.message.blocks
+    return "".join(b.content or "" for b in blocks if isinstance(b, ThinkingBlock))
 
 
 def _last_call(response: ChatResponse) -> ToolCallBlock | None:
@@ -87,8 +72,7 @@ def _failure(
     response: ChatResponse, text: str, output_cls: type[BaseModel], cause: ValidationError | None
 ) -> StructuredOutputError:
     reason = response.additional_kwargs.get("done_reason")
-    blocks = response.message.blocks
-    thinking = "".join(b.content or "" for b in blocks if isinstance(b, ThinkingBlock))
+    thinking = _thinking(response)
     return StructuredOutputError(
         _message(text, thinking, reason, output_cls.__name__, cause),
         text=text,
@@ -140,7 +124,7 @@ class Growth:
 
     def __init__(self, output_cls: type[BaseModel]) -> None:
         self._output_cls = output_cls
-        self._reader = PartialReader(output_cls)
+        self._reader = ObjectReader(output_cls)
         self._answer = ChatAnswer()
         self._line: ChatLine | None = None
 

@@ -7,19 +7,54 @@ from functools import lru_cache
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from llama_index.core.program.utils import FlexibleModel, create_flexible_model
-from pydantic import AliasChoices, BaseModel, RootModel
+from pydantic import AliasChoices, BaseModel, RootModel, ValidationError
 from pydantic.fields import FieldInfo
+
+from ollama_transport.conversation import Target
 
 _MOST_CLASSES = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Target):
     """Say which class an object has, and what items and values look like; None is unknown."""
 
     model: type[BaseModel] | None = None
     items: "Shape | None" = None
     values: "Shape | None" = None
+
+    def of_key(self, key: str) -> "Shape":
+        """Return the shape of the value under a key."""
+        found = None if self.model is None else record_of(self.model).fields.get(key)
+        if found is not None:
+            return found[1]
+        return ANYTHING if self.values is None else self.values
+
+    def of_item(self) -> "Shape":
+        """Return the shape of a list's items."""
+        return ANYTHING if self.items is None else self.items
+
+    def whole(self, value: Any) -> Any:
+        """Return a complete object as one of its class, or as it is where it does not fit."""
+        if self.model is None or not isinstance(value, dict):
+            return value
+        try:
+            return self.model.model_validate(value)
+        except ValidationError:
+            # The final check of the whole text tells; until then it is shown as it is.
+            return self.partial(value, None)
+
+    def partial(self, value: Any, key: str | None) -> Any:  # noqa: ARG002 # all keys look alike
+        """Return an object that is still open as one of core's FlexibleModel."""
+        if self.model is None or not isinstance(value, dict):
+            return value
+        record = record_of(self.model)
+        return record.partial(record.named(value))
+
+    @property
+    def end_shows(self) -> bool:
+        """Tell that a complete object is of its own class."""
+        return self.model is not None
 
 
 ANYTHING = Shape()

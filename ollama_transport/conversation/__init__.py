@@ -11,6 +11,12 @@ from ollama_transport.conversation.embedding import (
 )
 from ollama_transport.conversation.embedding_fields import EmbeddingFields
 from ollama_transport.conversation.history import ready_history
+from ollama_transport.conversation.json_text import (
+    FoundJson,
+    NoJsonError,
+    find_json,
+    first_fitting,
+)
 from ollama_transport.conversation.media import (
     Fetched,
     FetchFields,
@@ -21,13 +27,20 @@ from ollama_transport.conversation.media import (
     is_address,
     refused,
 )
+from ollama_transport.conversation.partial import PLAIN, NotYetError, PartialReader, Target
 
 __all__ = [
+    "PLAIN",
     "Batch",
     "EmbeddingFields",
     "FetchFields",
     "FetchLimits",
     "Fetched",
+    "FoundJson",
+    "NoJsonError",
+    "NotYetError",
+    "PartialReader",
+    "Target",
     "afetch_media",
     "alocating",
     "batches",
@@ -35,6 +48,8 @@ __all__ = [
     "check_texts",
     "data_of",
     "fetch_media",
+    "find_json",
+    "first_fitting",
     "is_address",
     "locating",
     "placing",

@@ -76,8 +76,7 @@ def test_patterns_are_found_in_every_package() -> None:
     for part in (
         "overflow_counts._COUNTS",
         "prefixes._PATTERNS",
-        "langchain_ollama_ext._structured_parser._FENCE",
-        "llamaindex_ollama_ext._objects:",
+        "ollama_transport.conversation.json_text._FENCED",
         "ollama_transport.net.http11._SIZE",
         "ollama_transport.schema.notes:",
     ):
