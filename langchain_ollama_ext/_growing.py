@@ -97,9 +97,9 @@ class _Record(Target):
     def partial(self, value: Any, key: str | None) -> Any:
         if any(keys.isdisjoint(value) for keys in self.required):
             raise NotYetError
-        items = value.get(key)
+        items = None if key is None else value[key]
         try:
-            if not isinstance(items, _OpenList):
+            if key is None or not isinstance(items, _OpenList):
                 return self.cls.model_validate(value)
             # Its other items are valid by now: they are put back unseen.
             last = items[-1:] if items.is_open else []

@@ -59,8 +59,8 @@ def understood(schema: object) -> Shape:
         wanted, make = schema.model_json_schema(), schema.model_validate
         return Shape(_fit(schema.__name__), wanted, make, _is_made, target_of(schema))
     if isinstance(schema, type) and issubclass(schema, BaseModelV1):
-        make = schema.parse_obj
-        return Shape(_fit(schema.__name__), schema.schema(), make, _is_made, Made(make))
+        parse = schema.parse_obj
+        return Shape(_fit(schema.__name__), schema.schema(), parse, _is_made, Made(parse))
     if isinstance(schema, type) and is_typeddict(schema):
         typed = typed_dict_schema(schema)
         return Shape(schema.__name__, typed, _as_it_is, partial(check_value, typed))

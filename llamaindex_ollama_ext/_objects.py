@@ -36,9 +36,7 @@ def read_object(response: ChatResponse, output_cls: type[Model]) -> Model:
     raise _failure(response, text, output_cls, cause) from cause
 
 
-def _finding(
-    error: ValueError, text: str, output_cls: type[BaseModel]
-) -> ValidationError | None:
+def _finding(error: ValueError, text: str, output_cls: type[BaseModel]) -> ValidationError | None:
     """Return what pydantic says of an answer; None for no text."""
     if isinstance(error, ValidationError) or not text.strip():
         return error if isinstance(error, ValidationError) else None

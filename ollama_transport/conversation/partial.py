@@ -282,9 +282,9 @@ class _Object:
     """An object that is still open.
 
     `put` adds a key or a complete value and tells whether the value can be seen; `put_scalar` is
-    the same for a value that is neither object nor list; `punctuate` takes a comma or colon; `target_of_next` is what the next value becomes, None for nothing that is
-    seen; `snapshot` is a copy with what is being written inside, None for nothing; `complete` the
-    finished value.
+    the same for a value that is neither object nor list; `punctuate` takes a comma or colon;
+    `target_of_next` is what the next value becomes, None for one that nobody sees; `snapshot` is
+    a copy with what is being written inside, None for nothing; `complete` the finished value.
     """
 
     closing = "}"
