@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import posixpath
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -83,11 +84,20 @@ def build_endpoints(backend: Backend) -> Starlette:
 
 async def _not_found(request: HttpRequest, _error: Exception) -> Response:
     path = request.url.path
+    if (clean := _clean(path)) != path:
+        # Go's mux, for any method: a POST becomes a GET on the way (wire reference, rule 1.11).
+        return body_response(b"", None, 301, {"location": clean})
     if path.endswith("/") and _has_route(request, path.rstrip("/")):
         # A 301 lets clients change the method, so it is for GET alone.
         status = 301 if request.method == "GET" else 307
         return body_response(b"", None, status, {"location": path.rstrip("/")})
     return body_response(b"404 page not found", "text/plain", 404)
+
+
+def _clean(path: str) -> str:
+    """Return a path as Go's mux cleans it: single slashes, no dots; a slash at its end stays."""
+    clean = posixpath.normpath(f"/{path.lstrip('/')}")
+    return f"{clean}/" if path.endswith("/") and clean != "/" else clean
 
 
 def _has_route(request: HttpRequest, path: str) -> bool:

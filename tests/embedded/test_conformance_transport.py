@@ -24,7 +24,6 @@ HI = [{"role": "user", "content": "Hello"}]
         pytest.param(
             "POST", "/api/web_search", 404, "text/plain", "404 page not found", id="case94"
         ),
-        pytest.param("POST", "//api/chat", 404, "text/plain", "404 page not found", id="slashes"),
     ],
 )
 def test_plain_answers(target, method, path, status, content_type, body):
@@ -66,6 +65,22 @@ def test_trailing_slash(target, method, path, status):
     response = target.http.request(method, path)
     assert response.status_code == status
     assert response.headers["location"] == path.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "cleaned"),
+    [
+        ("POST", "//api/chat", "/api/chat"),
+        ("POST", "/api//chat", "/api/chat"),
+        ("GET", "//api/tags", "/api/tags"),
+    ],
+)
+def test_a_path_that_is_not_clean_is_redirected(target, method, path, cleaned):
+    """As recorded in errors/slashes: 301 whatever the method, which turns a POST into a GET."""
+    response = target.http.request(method, f"{target.url}{path}")
+    assert response.status_code == 301
+    assert response.headers["location"] == cleaned
+    assert response.content == b""
 
 
 @pytest.mark.parametrize(

@@ -81,11 +81,13 @@ def body_of(recording: dict[str, Any]) -> bytes:
 def send(http: httpx.Client, recording: dict[str, Any]) -> httpx.Response:
     request = recording["request"]
     body = request["body"]
+    # Whole, since httpx would take a path of two slashes for one of one.
+    url = f"{str(http.base_url).rstrip('/')}{request['path']}"
     if body is None:
-        return http.request(request["method"], request["path"])
+        return http.request(request["method"], url)
     if isinstance(body, dict) and list(body) == ["raw"]:
-        return http.request(request["method"], request["path"], content=body["raw"])
-    return http.request(request["method"], request["path"], json=body)
+        return http.request(request["method"], url, content=body["raw"])
+    return http.request(request["method"], url, json=body)
 
 
 @pytest.fixture
