@@ -26,6 +26,7 @@ from ollama_transport.wire.calls import Call
 
 QUESTION = "When was the lighthouse of Skerry Point built?"
 PASSAGE_CHARACTERS = 400
+INSTRUCTION = "Answer the question from the context alone, in one or two sentences."
 MAX_TOKENS = 256
 """Where an answer is cut: a small model may repeat itself for minutes."""
 SHOWN_CHARACTERS = 60

@@ -7,11 +7,11 @@ from langchain_core.runnables import Runnable
 from langchain_core.vectorstores import InMemoryVectorStore
 
 from langchain_ollama_ext import ChatOllama, OllamaEmbeddings
-from ollama_ext.cli._demo import MAX_TOKENS, Answer, DemoLedger, Show, Source, Task
+from ollama_ext.cli._demo import INSTRUCTION, MAX_TOKENS, Answer, DemoLedger, Show, Source, Task
 
 PROMPT = ChatPromptTemplate.from_messages(
     [
-        ("system", "Answer the question from the context alone, in one or two sentences."),
+        ("system", INSTRUCTION),
         ("human", "Context:\n{context}\n\nQuestion: {question}"),
     ]
 )
@@ -35,7 +35,7 @@ def answer(task: Task, show: Show) -> Answer:
     ):
         store = InMemoryVectorStore(embeddings)
         store.add_documents(_documents(task))
-        found = store.similarity_search_with_score(task.question, k=3)
+        found = store.similarity_search_with_score(task.question, k=2)
         chain: Runnable[dict[str, str], str] = PROMPT | model | StrOutputParser()
         context = "\n\n".join(document.page_content for document, _ in found)
         text = ""

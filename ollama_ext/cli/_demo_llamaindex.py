@@ -2,11 +2,18 @@
 
 from typing import Any
 
-from llama_index.core import VectorStoreIndex
+from llama_index.core import ChatPromptTemplate, VectorStoreIndex
 from llama_index.core.schema import TextNode
 
 from llamaindex_ollama_ext import Ollama, OllamaEmbedding
-from ollama_ext.cli._demo import MAX_TOKENS, Answer, DemoLedger, Show, Source, Task
+from ollama_ext.cli._demo import INSTRUCTION, MAX_TOKENS, Answer, DemoLedger, Show, Source, Task
+
+PROMPT = ChatPromptTemplate.from_messages(
+    [
+        ("system", INSTRUCTION),
+        ("user", "Context:\n{context_str}\n\nQuestion: {query_str}"),
+    ]
+)
 
 
 def answer(task: Task, show: Show) -> Answer:
@@ -26,7 +33,9 @@ def answer(task: Task, show: Show) -> Answer:
         ) as llm,
     ):
         index = VectorStoreIndex(_nodes(task), embed_model=embedding)
-        engine = index.as_query_engine(llm=llm, streaming=True, similarity_top_k=3)
+        engine = index.as_query_engine(
+            llm=llm, streaming=True, similarity_top_k=2, text_qa_template=PROMPT
+        )
         response: Any = engine.query(task.question)
         text = ""
         for piece in response.response_gen:
