@@ -18,7 +18,7 @@ from ollama_ext.embedded._backend import (
 )
 from ollama_ext.embedded._decoding import decode_body
 from ollama_ext.embedded._failures import WireError
-from ollama_ext.embedded._generation import Delta, Run, deltas
+from ollama_ext.embedded._generation import Delta, Run, deltas, rendered_prompt
 from ollama_ext.embedded._prompts import render
 from ollama_ext.embedded._requests import CHAT, GENERATE
 from ollama_ext.embedded._responses import (
@@ -48,7 +48,7 @@ async def chat(request: Request) -> Response:
     check_capabilities(installed, asked, "chat", fields)
     run = chat_run(backend, fields, asked, installed)
     if fields["_debug_render_only"]:
-        return _rendered(run, _chat_part(Delta(), role=""))
+        return await _rendered(run, backend, _chat_part(Delta(), role=""))
     if fields["stream"] is False:
         return json_response(_chat_line(run, await collect(deltas(run, backend.loader))))
     return await stream_response(native_lines(_chat_lines(run, backend)), NDJSON)
@@ -68,7 +68,7 @@ async def generate(request: Request) -> Response:
         raise WireError(500, "template: :1: unclosed action")
     run = completion_run(backend, fields, asked, installed)
     if fields["_debug_render_only"]:
-        return _rendered(run, {"response": ""})
+        return await _rendered(run, backend, {"response": ""})
     if fields["stream"] is False:
         delta = await collect(deltas(run, backend.loader))
         context = _context(backend, run, fields, delta.thinking + delta.content, delta)
@@ -95,8 +95,8 @@ async def _load_or_unload(
         return json_response({**_head(asked), **empty, "done": True, "done_reason": "load"})
 
 
-def _rendered(run: Run, part: Fields) -> Response:
-    text = render(run.prompt.messages, run.prompt.tools)
+async def _rendered(run: Run, backend: Backend, part: Fields) -> Response:
+    text = await rendered_prompt(run, backend.loader)
     info = {"rendered_template": text}
     return json_response({**_head(run.asked), **part, "done": False, "_debug_info": info})
 

@@ -14,7 +14,7 @@ from ollama_ext.embedded._failures import WireError
 from ollama_ext.embedded._grammar import check_grammar
 from ollama_ext.embedded._loader import Loader
 from ollama_ext.embedded._options import whole
-from ollama_ext.embedded._prompts import Window, tokens_of
+from ollama_ext.embedded._prompts import Window, render, tokens_of
 from ollama_ext.embedded._store import Installed
 from ollama_ext.embedded._wire import dump_json, through_float64
 
@@ -136,6 +136,21 @@ async def deltas(run: Run, loader: Loader) -> AsyncGenerator[Delta]:
         # The native route has gathered the calls; the rendered one has sent them already.
         last = pieces.calls if run.installed.model.native_route else []
         yield Delta(tool_calls=last, end=End(pieces.reason, metrics))
+
+
+async def rendered_prompt(run: Run, loader: Loader) -> str:
+    """Return the prompt as the model is shown it.
+
+    Raises:
+        WireError: The engine's failure, of a model of weights.
+    """
+    if run.installed.model.weights is None:
+        return render(run.prompt.messages, run.prompt.tools)
+    from ollama_ext.embedded._llama_run import render_weights
+
+    async with loader.use(run.installed, run.window.num_ctx, run.keep_ns) as held:
+        assert held.runner is not None  # weights have one
+        return await render_weights(run, held.runner)
 
 
 def _ask(run: Run) -> Answer:

@@ -50,6 +50,16 @@ async def run_weights(run: Run, runner: Runner, load_ns: int, began: int) -> Asy
     yield Delta(tool_calls=answer.calls(), end=End(answer.reason, metrics, context))
 
 
+async def render_weights(run: Run, runner: Runner) -> str:
+    """Return the prompt that the model's own template writes.
+
+    Raises:
+        WireError: The engine's refusal.
+    """
+    asked = await _ask(run, runner)
+    return asked.text if asked.text is not None else await runner.render(asked.body)
+
+
 async def _ask(run: Run, runner: Runner) -> Asked:
     completion = run.completion
     if completion is None:
@@ -126,7 +136,7 @@ async def _drop_oldest(run: Run, runner: Runner, refusal: WireError) -> Asked:
 async def _context(run: Run, runner: Runner, asked: Asked, answer: "_Answer") -> list[int] | None:
     if run.completion is None or run.completion.raw:
         return None
-    prompt = await runner.render(asked.body) if asked.text is None else asked.text
+    prompt = asked.text if asked.text is not None else await runner.render(asked.body)
     return await runner.tokenize(prompt + answer.said)
 
 

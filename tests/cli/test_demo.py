@@ -307,10 +307,10 @@ def test_demo_streams_after_a_spinner(terminal: Opens, server: EmbeddedOllama) -
 
 def test_demo_interrupted(terminal: Opens, server: EmbeddedOllama) -> None:
     """Ctrl-C ends one framework's answer and goes on to the other; the exit code is 130."""
-    server.script("POST", "/api/chat", Reply.lines([{}], gate=Gate(), hold_at=0))
+    line = {"model": "demo", "done": False, "message": {"role": "assistant", "content": "Early "}}
+    server.script("POST", "/api/chat", Reply.lines([line, line], gate=Gate(), hold_at=1))
     screen = terminal("demo", host=server.url)
-    screen.expect("waiting for the model")
-    assert server.wait_for_requests(1)
+    screen.expect("Early ")
     screen.interrupt("(interrupted)")
     screen.expect("LlamaIndex")
     assert screen.end() == 130
