@@ -101,7 +101,8 @@ async def deltas(run: Run, loader: Loader) -> AsyncGenerator[Delta]:
     """
     began = time.perf_counter_ns()
     # The model is held until the stream is closed, by its end or by the client leaving.
-    async with loader.use(run.installed, run.window.num_ctx, run.keep_ns) as held:
+    threads = max(whole(run.prompt.options, "num_thread", 0), 0)
+    async with loader.use(run.installed, run.window.num_ctx, run.keep_ns, threads) as held:
         if run.refusal is not None:
             # What only the engine finds out comes after the load, with its late content type.
             raise run.refusal

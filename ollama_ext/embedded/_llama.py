@@ -60,9 +60,9 @@ class RunnerSettings:
 
     path: str
     num_ctx: int
-    parallel: int = 1
-    embedding: bool = False
-    threads: int = field(default_factory=default_threads)
+    parallel: int
+    embedding: bool
+    threads: int
     key: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
 
 
@@ -117,6 +117,10 @@ class Runner:
     def alive(self) -> bool:
         """Whether its process runs."""
         return self._process.poll() is None
+
+    def fits(self, threads: int) -> bool:
+        """Tell whether it runs, with so many threads; 0 is any number."""
+        return self.alive and threads in (0, self.settings.threads)
 
     def stop(self) -> None:
         """End the process; requests that run break off."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from ollama_ext.embedded._failures import SERVER_BUSY, WireError
 from ollama_ext.embedded._gates import Gate
-from ollama_ext.embedded._llama import Runner, RunnerSettings
+from ollama_ext.embedded._llama import Runner, RunnerSettings, default_threads
 from ollama_ext.embedded._store import Installed, Loaded, expiry
 from ollama_ext.embedded._wire import now_ns
 
@@ -98,9 +98,15 @@ class Loader:
 
     @asynccontextmanager
     async def use(
-        self, installed: Installed, num_ctx: int, keep_ns: int | None
+        self, installed: Installed, num_ctx: int, keep_ns: int | None, threads: int = 0
     ) -> AsyncIterator[Held]:
         """Hold a model for one request, loading it when needed.
+
+        Args:
+            installed: The model.
+            num_ctx: Its context, in tokens.
+            keep_ns: keep_alive in nanoseconds; None leaves it.
+            threads: Threads that weights compute with; 0 leaves it.
 
         Raises:
             WireError: 503, when too many requests wait for a load already; 500, when it cannot be
@@ -108,7 +114,7 @@ class Loader:
         """
         # Waiting in the queue counts as loading, as it does for a client of Ollama.
         began = asyncio.get_running_loop().time()
-        runner = await self._ensure(installed, num_ctx, keep_ns)
+        runner = await self._ensure(installed, num_ctx, keep_ns, threads)
         took = int((asyncio.get_running_loop().time() - began) * 10**9)
         self._held[installed.name.key] += 1
         try:
@@ -160,9 +166,9 @@ class Loader:
                 _stop(self._loaded.pop(key))
 
     async def _ensure(
-        self, installed: Installed, num_ctx: int, keep_ns: int | None
+        self, installed: Installed, num_ctx: int, keep_ns: int | None, threads: int
     ) -> Runner | None:
-        ready = self._ready(installed, num_ctx)
+        ready = self._ready(installed, num_ctx, threads)
         if ready is not None:
             return ready.runner
         # One request loads, max_queue may wait for it, the next is refused at once.
@@ -172,14 +178,16 @@ class Loader:
         try:
             # Whoever waited finds the model loaded by the one before.
             async with self._lock:
-                ready = self._ready(installed, num_ctx)
+                ready = self._ready(installed, num_ctx, threads)
                 if ready is None:
-                    ready = await self._reload(installed, num_ctx, keep_ns)
+                    ready = await self._reload(installed, num_ctx, keep_ns, threads)
                 return ready.runner
         finally:
             self._pending -= 1
 
-    async def _reload(self, installed: Installed, num_ctx: int, keep_ns: int | None) -> Loaded:
+    async def _reload(
+        self, installed: Installed, num_ctx: int, keep_ns: int | None, threads: int
+    ) -> Loaded:
         key = installed.name.key
         before = self._loaded.get(key)
         if before is not None and before.runner is not None and before.runner.alive:
@@ -187,7 +195,7 @@ class Loader:
             await self._until_idle(key)
         if before is not None:
             _stop(before)
-        runner = await self._load(installed, num_ctx)
+        runner = await self._load(installed, num_ctx, threads)
         keep = DEFAULT_KEEP_NS if keep_ns is None else keep_ns
         self._loaded[key] = Loaded(installed, num_ctx, keep, expiry(keep), runner)
         return self._loaded[key]
@@ -197,19 +205,20 @@ class Loader:
             self._idle[key] = asyncio.Event()
             await self._idle[key].wait()
 
-    def _ready(self, installed: Installed, num_ctx: int) -> Loaded | None:
+    def _ready(self, installed: Installed, num_ctx: int, threads: int) -> Loaded | None:
         loaded = self._loaded.get(installed.name.key)
         if loaded is None or loaded.num_ctx != num_ctx:
             return None
         # The same name may be another model since.
         if loaded.installed.model.weights != installed.model.weights:
             return None
-        if loaded.runner is not None and not loaded.runner.alive:
+        runner = loaded.runner
+        if runner is not None and not runner.fits(threads):
             return None
         held = self._held[installed.name.key] > 0
         return loaded if held or loaded.expires_ns > now_ns() else None
 
-    async def _load(self, installed: Installed, num_ctx: int) -> Runner | None:
+    async def _load(self, installed: Installed, num_ctx: int, threads: int) -> Runner | None:
         if self._rules.load_s > 0:
             await asyncio.sleep(self._rules.load_s)
         if self._rules.load_gate is not None:
@@ -218,8 +227,9 @@ class Loader:
         if weights is None:
             return None
         parallel = 1 if self._rules.num_parallel is None else self._rules.num_parallel
+        count = threads if threads > 0 else default_threads()
         return await Runner.start(
-            RunnerSettings(str(weights.path), num_ctx, parallel, installed.model.embeds_only)
+            RunnerSettings(str(weights.path), num_ctx, parallel, installed.model.embeds_only, count)
         )
 
 

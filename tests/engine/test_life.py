@@ -107,6 +107,17 @@ def test_another_context_loads_the_model_anew(server: EmbeddedOllama, http: Any)
 
 
 @needs_engine
+def test_threads_are_those_that_are_asked_for(server: EmbeddedOllama, http: Any) -> None:
+    """num_thread loads the model anew, as on Ollama; without it the model stays as it is."""
+    chat(http)
+    first = children()
+    chat(http, options={"num_thread": 3})
+    second = children()
+    chat(http)
+    assert first != second == children()
+
+
+@needs_engine
 def test_another_context_waits_for_who_is_answered(server: EmbeddedOllama, http: Any) -> None:
     """A load for another context lets a stream that runs come to its end first."""
     with http.stream("POST", "/api/chat", json={"model": "tiny", **STORY}) as stream:
@@ -167,8 +178,8 @@ def test_weights_that_cannot_be_loaded(tmp_path: Path) -> None:
     ("name", "data", "error", "match"),
     [
         ("missing.gguf", None, FileNotFoundError, "missing"),
-        ("text.gguf", b"a text, and no weights", ValueError, "no GGUF file"),
-        ("empty.gguf", b"", ValueError, "no GGUF file"),
+        ("text.gguf", b"a text, and no weights", ValueError, "is not a GGUF file"),
+        ("empty.gguf", b"", ValueError, "is not a GGUF file"),
         ("cut.gguf", GGUF[:500], ValueError, "its header is cut"),
         ("old.gguf", b"GGUF\1" + bytes(40), ValueError, "version 1"),
     ],
