@@ -19,9 +19,9 @@ TINY = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def engine() -> Iterator[EmbeddedOllama]:
-    """Run the tiny models for the session, two requests at a time."""
+    """Run the tiny models for a module of tests, two requests at a time."""
     # Asked for here: a skip while pytest imports this file would end the whole run.
     if find_spec("xllamacpp") is None:
         pytest.skip(NO_ENGINE)
@@ -29,9 +29,9 @@ def engine() -> Iterator[EmbeddedOllama]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def smollm2() -> Iterator[EmbeddedOllama]:
-    """Run SmolLM2-135M-Instruct for the session."""
+    """Run SmolLM2-135M-Instruct for a module of tests."""
     if find_spec("xllamacpp") is None:
         pytest.skip(NO_ENGINE)
     try:
