@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,14 +19,22 @@ def check_names(cls: type[BaseModel], data: Mapping[str, Any]) -> None:
     Raises:
         ConfigError: naming the nearest argument that there is.
     """
-    known = set(cls.model_fields)
-    for field in cls.model_fields.values():
-        known.update(
-            name for name in (field.alias, field.validation_alias) if isinstance(name, str)
-        )
+    known = _known_names(cls)
     for name in data:
         if name not in known:
             raise unknown_name(f"argument of {cls.__name__}", name, known)
+
+
+_KNOWN: WeakKeyDictionary[type[BaseModel], frozenset[str]] = WeakKeyDictionary()
+
+
+def _known_names(cls: type[BaseModel]) -> frozenset[str]:
+    known = _KNOWN.get(cls)
+    if known is None:
+        fields = cls.model_fields
+        aliases = [a for one in fields.values() for a in (one.alias, one.validation_alias)]
+        known = _KNOWN[cls] = frozenset([*fields, *(a for a in aliases if isinstance(a, str))])
+    return known
 
 
 def validation_error(owner: str, error: ValidationError) -> ConfigError:

@@ -3,7 +3,6 @@
 They stand one above the other and differ in async words alone; a test holds them equal.
 """
 
-import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing, closing
@@ -15,6 +14,7 @@ import tenacity
 
 from ollama_transport.client.base import BaseClient
 from ollama_transport.client.endpoints import AsyncEndpoints, Endpoints
+from ollama_transport.client.pieces import AsyncPieces, Pieces
 from ollama_transport.errors import ModelNotFoundError, OllamaError
 from ollama_transport.net.content import (
     aiter_content,
@@ -26,13 +26,11 @@ from ollama_transport.net.content import (
 )
 from ollama_transport.net.errors import opening, reading
 from ollama_transport.net.redirects import asend, send
+from ollama_transport.settings.retry import FirstTry
 from ollama_transport.wire.body import encode_body
 from ollama_transport.wire.calls import Call
 
 T = TypeVar("T")
-
-PIECE_BYTES = 1024 * 1024
-"""Bytes of a file that are read at a time when it is sent or its digest is taken."""
 
 
 class Client(BaseClient[httpx.Client], Endpoints):
@@ -130,16 +128,27 @@ class Client(BaseClient[httpx.Client], Endpoints):
                 self.tell_pull(reader.finish())
 
     def _try(self, call: Call[Any], stream: bool) -> httpx.Response:
-        tries = tenacity.Retrying(**self.retry.tenacity_arguments(call.repeatable))
         body = call.stream_body() if stream else call.whole_body()
         content = None if body is None else encode_body(body)
-        return tries(self._send_once, call, content)
+        first = FirstTry()
+        try:
+            return self._send_once(call, content)
+        except OllamaError as error:
+            if not self.retry.tries_again(error, call.repeatable):
+                raise
+            first.fail(error)
+        tries = tenacity.Retrying(**self.retry.tenacity_arguments(call.repeatable, first.elapsed_s))
+        return tries(self._try_again, first, call, content)
+
+    def _try_again(self, first: FirstTry, call: Call[Any], content: bytes | None) -> httpx.Response:
+        first.raise_once()
+        return self._send_once(call, content)
 
     def _send_once(self, call: Call[Any], content: bytes | None) -> httpx.Response:
         self.limits.wait()
         http = self._http()
         with opening(call.method, self.url(call)):
-            data = content if call.upload is None else _Pieces(call.upload)
+            data = content if call.upload is None else Pieces(call.upload)
             # In no variable: error trackers write down those of each frame.
             response = send(http, self.request(http, call, data))
             if response.is_success:
@@ -192,7 +201,7 @@ class Client(BaseClient[httpx.Client], Endpoints):
 
     def _digest(self, path: Path) -> str:
         digest = hashlib.sha256()
-        with closing(iter(_Pieces(path))) as pieces:
+        with closing(iter(Pieces(path))) as pieces:
             for piece in pieces:
                 digest.update(piece)
         return f"sha256:{digest.hexdigest()}"
@@ -294,16 +303,31 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
                 self.tell_pull(reader.finish())
 
     async def _try(self, call: Call[Any], stream: bool) -> httpx.Response:
-        tries = tenacity.AsyncRetrying(**self.retry.tenacity_arguments(call.repeatable))
         body = call.stream_body() if stream else call.whole_body()
         content = None if body is None else encode_body(body)
-        return await tries(self._send_once, call, content)
+        first = FirstTry()
+        try:
+            return await self._send_once(call, content)
+        except OllamaError as error:
+            if not self.retry.tries_again(error, call.repeatable):
+                raise
+            first.fail(error)
+        tries = tenacity.AsyncRetrying(
+            **self.retry.tenacity_arguments(call.repeatable, first.elapsed_s)
+        )
+        return await tries(self._try_again, first, call, content)
+
+    async def _try_again(
+        self, first: FirstTry, call: Call[Any], content: bytes | None
+    ) -> httpx.Response:
+        first.raise_once()
+        return await self._send_once(call, content)
 
     async def _send_once(self, call: Call[Any], content: bytes | None) -> httpx.Response:
         await self.limits.await_start()
         http = await self._http()
         with opening(call.method, self.url(call)):
-            data = content if call.upload is None else _AsyncPieces(call.upload)
+            data = content if call.upload is None else AsyncPieces(call.upload)
             response = await asend(http, self.request(http, call, data))
             if response.is_success:
                 return response
@@ -355,34 +379,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
 
     async def _digest(self, path: Path) -> str:
         digest = hashlib.sha256()
-        async with aclosing(aiter(_AsyncPieces(path))) as pieces:
+        async with aclosing(aiter(AsyncPieces(path))) as pieces:
             async for piece in pieces:
                 digest.update(piece)
         return f"sha256:{digest.hexdigest()}"
-
-
-class _Pieces:
-    """The bytes of a file, read anew for each iteration: a redirect sends them once more."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __iter__(self) -> Generator[bytes]:
-        with self._path.open("rb") as file:
-            while piece := file.read(PIECE_BYTES):
-                yield piece
-
-
-class _AsyncPieces:
-    """Same as `_Pieces`, read in threads."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    async def __aiter__(self) -> AsyncGenerator[bytes]:
-        file = await asyncio.to_thread(self._path.open, "rb")
-        try:
-            while piece := await asyncio.to_thread(file.read, PIECE_BYTES):
-                yield piece
-        finally:
-            file.close()

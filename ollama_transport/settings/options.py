@@ -106,7 +106,8 @@ class SamplingOptions(BaseModel):
     )
 
 
-OPTION_NAMES = frozenset(SamplingOptions.model_fields)
+_IN_ORDER = tuple(SamplingOptions.model_fields)
+OPTION_NAMES = frozenset(_IN_ORDER)
 
 OBSOLETE_OPTIONS = frozenset(
     {
@@ -134,11 +135,8 @@ class _Strict(SamplingOptions):
 
 def set_options(model: SamplingOptions) -> dict[str, Any]:
     """Return the options that are set on a model, ready to be sent; {} for none."""
-    return {
-        name: value
-        for name in SamplingOptions.model_fields
-        if (value := getattr(model, name)) is not None
-    }
+    fields = model.__dict__
+    return {name: value for name in _IN_ORDER if (value := fields.get(name)) is not None}
 
 
 def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,6 +147,8 @@ def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
             of the wrong type or out of range.
     """
     given = {name: value for name, value in options.items() if value is not None}
+    if not given:
+        return {}
     for name in given:
         # The server would pass over it, with a line in its log (wire reference 6).
         if name not in OPTION_NAMES:

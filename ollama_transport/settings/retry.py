@@ -1,6 +1,7 @@
 """When to ask again, and how long to wait before that: tenacity does the arithmetic."""
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ollama_transport.errors import (
     ConfigError,
     OllamaConnectionError,
+    OllamaError,
     OllamaTimeoutError,
     ServerBusyError,
 )
@@ -47,14 +49,21 @@ class RetryPolicy:
         if not all(isinstance(wait, int | float) and wait >= 0 for wait in waits):
             raise ConfigError("the waits between retries are seconds, 0 or more.")
 
-    def tenacity_arguments(self, repeatable: bool) -> dict[str, Any]:
-        """Return the arguments of ``tenacity.Retrying`` and ``AsyncRetrying`` alike."""
+    def tries_again(self, error: OllamaError, repeatable: bool) -> bool:
+        """Tell whether a first try that failed so may be followed by another."""
+        return self.max_retries > 0 and is_repeatable(error, repeatable)
+
+    def tenacity_arguments(self, repeatable: bool, elapsed_s: float = 0.0) -> dict[str, Any]:
+        """Return the arguments of ``tenacity.Retrying`` and ``AsyncRetrying`` alike.
+
+        ``elapsed_s`` are the seconds that the first try took, which count as well.
+        """
         import tenacity  # here: models are imported and made without it
 
         return {
             # Whichever comes first; a wait that would go past the time is not begun.
             "stop": tenacity.stop_after_attempt(self.max_retries + 1)
-            | tenacity.stop_before_delay(self.max_wait_s),
+            | tenacity.stop_before_delay(self.max_wait_s - elapsed_s),
             "wait": self._wait(),
             "retry": tenacity.retry_if_exception(lambda error: is_repeatable(error, repeatable)),
             "before_sleep": _log,
@@ -72,6 +81,29 @@ class RetryPolicy:
             return jitter(state) if asked is None else asked
 
         return wait
+
+
+class FirstTry:
+    """Hold how the first try of a call failed.
+
+    That try is made without tenacity, which costs a third of a short call before anything fails.
+    """
+
+    def __init__(self) -> None:
+        self._begin = time.monotonic()
+        self._error: OllamaError | None = None
+        self.elapsed_s = 0.0
+
+    def fail(self, error: OllamaError) -> None:
+        """Take note of the failure."""
+        self._error = error
+        self.elapsed_s = time.monotonic() - self._begin
+
+    def raise_once(self) -> None:
+        """Raise the failure for tenacity to count; do nothing after that."""
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
 
 
 def is_repeatable(error: BaseException, repeatable: bool = True) -> bool:

@@ -66,11 +66,14 @@ def encode_body(body: Mapping[str, Any]) -> bytes:
         ConfigError: for a value that JSON does not have, such as NaN or an object of a class.
     """
     pieces: list[bytes] = []
-    mark = uuid.uuid4().hex
+    mark = ""
 
     def splice(value: object) -> str:
+        nonlocal mark
         if not isinstance(value, Base64):
             raise TypeError(f"a {type(value).__name__} is nothing that JSON has: {value!r:.80}")
+        # Random bytes come from the system: most bodies have no image and need none.
+        mark = mark if mark else uuid.uuid4().hex
         pieces.append(value.data)
         return mark
 

@@ -23,7 +23,7 @@ SUBSTITUTIONS = [
     ("AsyncTransfers", "Transfers"),
     ("httpx.AsyncClient", "httpx.Client"),
     ("class AsyncClient(", "class Client("),
-    ("_AsyncPieces", "_Pieces"),
+    ("AsyncPieces", "Pieces"),
     ("aclosing", "closing"),
     ("aiter(", "iter("),
     ("aiter_content", "iter_content"),

@@ -316,8 +316,11 @@ def _recovering(call: Call[T], request: R, build: Callable[[R], Call[T]]) -> Cal
     # Who sets `truncate` has decided: nothing else is tried then.
     if request.on_context_overflow != "warn" or request.truncate is not None:
         return call
-    cut = replace(request, on_context_overflow="truncate")
-    recover = recover_by_truncation(lambda: build(cut), lambda: _described(request))
+
+    def cut() -> Call[T]:
+        return build(replace(request, on_context_overflow="truncate"))
+
+    recover = recover_by_truncation(cut, lambda: _described(request))
     return replace(call, recover=recover)
 
 
