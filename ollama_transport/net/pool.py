@@ -56,9 +56,7 @@ class Pool:
     """
 
     def __init__(self, settings: Settings, config: Config, client_kwargs: ClientKwargs) -> None:
-        # Nobody can find a pool again whose arguments cannot be compared.
-        self._is_shared = not client_kwargs
-        self._grace_s = GRACE_S if self._is_shared else 0.0
+        self._grace_s = GRACE_S
         self._arguments = _httpx_arguments(settings, config)
         self._kwargs = client_kwargs
         hide_in_logs(client_kwargs.parameter_names())
@@ -81,7 +79,7 @@ class Pool:
     def _lose(self, owner_id: int) -> None:
         """Take note that an owner was collected: anywhere, so no lock may be taken here."""
         self._owners.pop(owner_id, None)
-        if self._owners or self.is_foreign() or not (self._is_shared or self._loops):
+        if self._owners or self.is_foreign():
             return
         _LINGERING[self] = time.monotonic() + self._grace_s
         self._watch()
@@ -312,16 +310,14 @@ _POOLS_LOCK = Lock()
 def acquire(settings: Settings, config: Config, kwargs: ClientKwargs, owner: object) -> Pool:
     """Return the pool for these settings, shared with every other owner of equal ones.
 
-    Arguments for httpx cannot be compared, so who gives some has a pool of its own.
+    Arguments for httpx are equal where they are the same objects, or the same plain values: the
+    copies that frameworks make of a model share its connections.
     """
     if _LINGERING:
         close_abandoned()
-    if kwargs:
-        pool = Pool(settings, config, kwargs)
-        pool.add_owner(owner)
-        return pool
     # Headers belong to the key: a session cookie of one user is nothing for another one.
-    key = (config.endpoint, settings.timeouts, tuple(sorted(config.headers.items())))
+    headers = tuple(sorted(config.headers.items()))
+    key = (config.endpoint, settings.timeouts, headers, kwargs.key)
     with _POOLS_LOCK:
         found = _POOLS.get(key)
         pool = Pool(settings, config, kwargs) if found is None or found.is_foreign() else found

@@ -3,7 +3,7 @@
 import functools
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -301,6 +301,17 @@ class ClientKwargs:
     def __bool__(self) -> bool:
         return bool(self.both or self.sync or self.asynchronous)
 
+    @property
+    def key(self) -> Hashable:
+        """Return what tells arguments apart: plain values by value, others by identity.
+
+        An identity is good for as long as these arguments live.
+        """
+        parts = (self.both, self.sync, self.asynchronous)
+        return tuple(
+            tuple((name, _told_apart(part[name])) for name in sorted(part)) for part in parts
+        )
+
     def lift_headers(self, more: Mapping[str, str] | None) -> dict[str, str]:
         """Take the headers for both out, and return them with more, which win."""
         lifted = checked_headers(self.both.pop("headers", None))
@@ -328,3 +339,8 @@ class ClientKwargs:
         parts = (self.both, self.sync, self.asynchronous)
         kept = [public_kwargs(part) for part in parts]
         return self if kept == list(parts) else ClientKwargs(*kept)
+
+
+def _told_apart(value: object) -> Hashable:
+    plain = isinstance(value, str | bytes | int | float | bool | None)
+    return (type(value), value) if plain else (type(value), id(value))

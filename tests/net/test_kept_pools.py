@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import ssl
 import subprocess
 import sys
 import threading
@@ -35,9 +36,13 @@ def answer_six_times(listener: Listener) -> None:
         connection.sendall(HELLO)
 
 
-def test_copies_that_a_call_makes_share_a_connection(run: Run, listener: Listener) -> None:
+@pytest.mark.parametrize("kwargs", [{}, {"verify": ssl.create_default_context()}])
+def test_copies_that_a_call_makes_share_a_connection(
+    run: Run, listener: Listener, kwargs: dict[str, Any]
+) -> None:
     """`configurable_fields` makes a model for each call: six of them use one connection."""
-    made = ChatOllama(model="tiny-chat", base_url=listener.url, timeout=10, max_retries=0)
+    settings: dict[str, Any] = {"timeout": 10, "max_retries": 0, "client_kwargs": kwargs}
+    made = ChatOllama(model="tiny-chat", base_url=listener.url, **settings)
     model = made.configurable_fields(temperature=ConfigurableField(id="t"))
 
     def ask(number: int) -> Any:
