@@ -260,3 +260,14 @@ def test_serve_names_what_is_no_file(pair: str) -> None:
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert f"--gguf '{pair}'" in done.stderr
+
+
+def test_without_llama_cpp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra a start says what to install, and a model made of a file follows rules."""
+    monkeypatch.setitem(sys.modules, "xllamacpp", None)
+    with pytest.raises(ImportError, match=r"pip install 'ollama-ext\[local\]'"):
+        EmbeddedOllama([TINY]).start()
+    with EmbeddedOllama() as server, Client(server.url) as client:
+        client.create_from_gguf("mine", MODELS / "tiny-chat.gguf")
+        answer = client.chat(ChatRequest("mine", [Message("user", "Who are you?")]))
+    assert "I follow rules" in answer.text
