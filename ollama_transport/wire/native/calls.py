@@ -24,6 +24,7 @@ from ollama_transport.wire.answers import (
 from ollama_transport.wire.body import image_data, without_none
 from ollama_transport.wire.calls import Call, LineReader, Shaper, shaped, shaping, truncated
 from ollama_transport.wire.forced import CallShaper, FirstCallShaper, call_format, forced_names
+from ollama_transport.wire.hidden import chat_hiders, hiders
 from ollama_transport.wire.native.messages import write_message
 from ollama_transport.wire.overflow import described, recover_by_truncation
 from ollama_transport.wire.requests import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest
@@ -61,7 +62,8 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
 
     def shapers() -> list[Shaper[ChatLine]]:
         first = [FirstCallShaper()] if request.parallel_tool_calls is False else []
-        return [*first, CallShaper(names)] if names else [*first]
+        forced = [CallShaper(names)] if names else []
+        return [*chat_hiders(request), *first, *forced]
 
     call = _lines("/api/chat", body, ChatLine.from_native, request.model, shapers)
     # Without a message it only loads or unloads the model.
@@ -86,7 +88,7 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
         "images": [image_data(image) for image in request.images] or None,
         **_shared(request),
     }
-    call = _lines("/api/generate", body, GenerateLine.from_native, request.model, list)
+    call = _lines("/api/generate", body, GenerateLine.from_native, request.model, hiders(request))
     # Without a prompt it only loads or unloads the model (wire reference 4).
     call = replace(call, metered=bool(request.prompt or request.images))
     return _recovering(call, request, generate)

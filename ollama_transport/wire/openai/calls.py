@@ -17,6 +17,7 @@ from ollama_transport.wire.body import without_none
 from ollama_transport.wire.calls import Call, Shaper, shaped, shaping
 from ollama_transport.wire.counting import estimating
 from ollama_transport.wire.forced import FirstCallShaper, forced_names
+from ollama_transport.wire.hidden import chat_hiders
 from ollama_transport.wire.openai.answers import read_chat, read_embeddings, read_text
 from ollama_transport.wire.openai.messages import write_messages
 from ollama_transport.wire.openai.options import reasoning_effort, refuse, write_options
@@ -62,7 +63,8 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
 
     def shapers() -> list[Shaper[ChatLine]]:
         # Ollama's /v1 and others do not read parallel_tool_calls.
-        return [FirstCallShaper()] if request.parallel_tool_calls is False else []
+        first = [FirstCallShaper()] if request.parallel_tool_calls is False else []
+        return [*chat_hiders(request), *first]
 
     call = Call(
         "POST",
