@@ -1,4 +1,9 @@
-"""Talk to Ollama: one transport, blocking and asynchronous, for every framework."""
+"""Talk to Ollama: one transport, blocking and asynchronous, for every framework.
+
+Programs for ollama-python run with ``import ollama_transport as ollama``: `Client`, `AsyncClient`,
+the functions (`chat`, `generate`, `embed`, …, on a client of the package's own) and `ResponseError`
+are called and read in the same way.
+"""
 
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +30,7 @@ from ollama_transport.errors import (
     OllamaTimeoutError,
     ProtocolError,
     RequestRejectedError,
+    ResponseError,
     ServerBusyError,
     ServerError,
     StatusError,
@@ -37,6 +43,21 @@ from ollama_transport.errors import (
     UnsupportedOptionError,
 )
 from ollama_transport.lazy import lazy_name as _lazy_name
+from ollama_transport.peer_names import (
+    ChatResponse,
+    EmbeddingsResponse,
+    EmbedResponse,
+    GenerateResponse,
+    ListResponse,
+    Options,
+    ProcessResponse,
+    ProgressResponse,
+    RequestError,
+    ShowResponse,
+    StatusResponse,
+    WebFetchResponse,
+    WebSearchResponse,
+)
 from ollama_transport.settings import (
     Endpoint,
     KeepAlive,
@@ -59,6 +80,7 @@ from ollama_transport.wire import (
     FetchAnswer,
     GenerateLine,
     GenerateRequest,
+    Image,
     Message,
     ModelDetails,
     ModelSummary,
@@ -79,7 +101,23 @@ from ollama_transport.wire import (
 )
 
 if TYPE_CHECKING:
+    import builtins
+
     from ollama_transport.client import AsyncClient, Client
+    from ollama_transport.client.default import chat as chat
+    from ollama_transport.client.default import copy as copy
+    from ollama_transport.client.default import create as create
+    from ollama_transport.client.default import delete as delete
+    from ollama_transport.client.default import embed as embed
+    from ollama_transport.client.default import embeddings as embeddings
+    from ollama_transport.client.default import generate as generate
+    from ollama_transport.client.default import list as list
+    from ollama_transport.client.default import ps as ps
+    from ollama_transport.client.default import pull as pull
+    from ollama_transport.client.default import push as push
+    from ollama_transport.client.default import show as show
+    from ollama_transport.client.default import web_fetch as web_fetch
+    from ollama_transport.client.default import web_search as web_search
 
 __all__ = [
     "AsyncClient",
@@ -90,21 +128,27 @@ __all__ = [
     "CallRecord",
     "ChatLine",
     "ChatRequest",
+    "ChatResponse",
     "Client",
     "ConfigError",
     "ContextOverflowError",
     "ContextTruncatedWarning",
     "CreateRequest",
     "EmbedRequest",
+    "EmbedResponse",
     "Embeddings",
+    "EmbeddingsResponse",
     "Endpoint",
     "ErrorResponse",
     "FetchAnswer",
     "GenerateLine",
     "GenerateRequest",
+    "GenerateResponse",
+    "Image",
     "KeepAlive",
     "LedgerSnapshot",
     "Limits",
+    "ListResponse",
     "Message",
     "Meter",
     "ModelDetails",
@@ -117,11 +161,16 @@ __all__ = [
     "OllamaTimeoutError",
     "OnPull",
     "OnToken",
+    "Options",
     "OverflowPolicy",
     "Price",
+    "ProcessResponse",
     "Progress",
+    "ProgressResponse",
     "ProtocolError",
+    "RequestError",
     "RequestRejectedError",
+    "ResponseError",
     "RetryPolicy",
     "RunningModel",
     "SamplingOptions",
@@ -131,7 +180,9 @@ __all__ = [
     "ServerError",
     "ServerFields",
     "ShowAnswer",
+    "ShowResponse",
     "StatusError",
+    "StatusResponse",
     "StreamError",
     "StreamFailedError",
     "StreamTruncatedError",
@@ -148,6 +199,8 @@ __all__ = [
     "UnsupportedOptions",
     "Usage",
     "UsageLedger",
+    "WebFetchResponse",
+    "WebSearchResponse",
     "__version__",
     "aget_models",
     "get_models",
@@ -155,12 +208,33 @@ __all__ = [
 ]
 
 
+# Not in `__all__`: after a star import `list` would be one of these.
+_FUNCTIONS = (
+    "chat",
+    "copy",
+    "create",
+    "delete",
+    "embed",
+    "embeddings",
+    "generate",
+    "list",
+    "ps",
+    "pull",
+    "push",
+    "show",
+    "web_fetch",
+    "web_search",
+)
+
+
 def __getattr__(name: str) -> Any:
     # The clients bring httpx, 40 ms of import that a program pays at its first call instead.
     if name in ("AsyncClient", "Client"):
         return _lazy_name("ollama_transport.client", name)
+    if name in _FUNCTIONS:
+        return _lazy_name("ollama_transport.client.default", name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__() -> list[str]:
-    return sorted(__all__)
+def __dir__() -> "builtins.list[str]":
+    return sorted([*__all__, *_FUNCTIONS])

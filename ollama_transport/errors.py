@@ -9,17 +9,18 @@
         OllamaConnectionError (ConnectionError)   not reached: start it, check the host
         OllamaTimeoutError (TimeoutError)         it was too slow: .phase, .timeout_s, .received
         ProtocolError                      the server is not an Ollama: .line, its first bytes
-      StatusError                          the server said no: .status_code .error .body .headers
-        AuthenticationError                401, 403: .signin_url
-        ModelNotFoundError                 404: .model; pull it
-        RequestRejectedError               fix the request
-          ContextOverflowError             .prompt_tokens .context_length
-          UnsupportedCapabilityError       the model cannot do that: .capability
-        ServerBusyError                    429, 502, 503, 504: come again; .retry_after_s
-        ServerError                        other 5xx: see the server's log
-      StreamError                          the answer began and then failed: .received
-        StreamFailedError                  the server sent an error line
-        StreamTruncatedError               it ended without its last line
+      ResponseError                        the server answered, with a failure: .error .status_code
+        StatusError                        the server said no: .body .headers
+          AuthenticationError              401, 403: .signin_url
+          ModelNotFoundError               404: .model; pull it
+          RequestRejectedError             fix the request
+            ContextOverflowError           .prompt_tokens .context_length
+            UnsupportedCapabilityError     the model cannot do that: .capability
+          ServerBusyError                  429, 502, 503, 504: come again; .retry_after_s
+          ServerError                      other 5xx: see the server's log
+        StreamError                        the answer began and then failed: .received
+          StreamFailedError                the server sent an error line
+          StreamTruncatedError             it ended without its last line
 
 Every message says what happened, at which URL (without credentials) and what to do next. Every
 class pickles. No httpx type crosses the edge of this package; its error is the ``__cause__``.
@@ -172,7 +173,30 @@ def _http_date(text: str) -> datetime | None:
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
-class StatusError(OllamaError):
+class ResponseError(OllamaError):
+    """Tell that a server answered with a failure, at once or in the middle of a stream.
+
+    The name and the two attributes are ollama-python's. ``error`` is the server's own text;
+    ``status_code`` the HTTP status, -1 where the failure came in a stream.
+    """
+
+    def __init__(self, error: str, status_code: int = -1) -> None:
+        super().__init__(error)
+        self._error = error
+        self._status_code = status_code
+
+    @property
+    def error(self) -> str:
+        """Return the server's own text."""
+        return self._error
+
+    @property
+    def status_code(self) -> int:
+        """Return the HTTP status; -1 in a stream."""
+        return self._status_code
+
+
+class StatusError(ResponseError):
     """Tell that the server answered with an error.
 
     ``error`` is the server's own text, ``body`` the whole body as text, ``headers`` the lower-cased
@@ -190,18 +214,13 @@ class StatusError(OllamaError):
         headers: Mapping[str, str] | None = None,
         model: str | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, status)
         self.url = url
         self.status = status
-        self.error = error
+        self._error = error
         self.body = body
         self.headers = dict(headers) if headers is not None else {}
         self.model = model
-
-    @property
-    def status_code(self) -> int:
-        """Return the HTTP status under the name that frameworks look for."""
-        return self.status
 
     @property
     def response(self) -> ErrorResponse:
@@ -274,7 +293,7 @@ class ServerError(StatusError):
     """Tell that the server failed; its log says more."""
 
 
-class StreamError(OllamaError):
+class StreamError(ResponseError):
     """Tell that an answer began and then failed.
 
     ``received`` holds what had come until then: the typed lines, in order.
@@ -293,7 +312,7 @@ class StreamFailedError(StreamError):
         self, message: str, *, url: str = "", received: tuple[Any, ...] = (), error: str = ""
     ) -> None:
         super().__init__(message, url=url, received=received)
-        self.error = error
+        self._error = error
 
 
 class StreamTruncatedError(StreamError):

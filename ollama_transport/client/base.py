@@ -46,6 +46,7 @@ class BaseClient(Generic[H]):
     Args:
         base_url: Where the server is, in any form of OLLAMA_HOST; a suffix of ``/v1`` speaks the
             OpenAI-compatible wire. None asks OLLAMA_HOST and OLLAMA_PORT at the first call.
+        host: Another name of `base_url`.
         api_key: Sent as a Bearer token. None asks OLLAMA_API_KEY. Neither travels over plain http
             to another machine, unless `allow_insecure_auth` says so.
         headers: Sent with every request; they win over ours.
@@ -58,7 +59,8 @@ class BaseClient(Generic[H]):
             what is longer is a ProtocolError.
         transport: An httpx transport to use instead of sockets; whoever made it closes it.
         http_client: An httpx client to use, with its own pool and timeouts; never closed here.
-        client_kwargs: Further arguments for the httpx client (verify, cert, proxy, …).
+        client_kwargs: Further arguments for the httpx client (verify, cert, proxy, …), which may
+            stand beside the others as well.
         meters: Who is told of each call that uses tokens: a UsageLedger, a Budget, ….
         limits: How many requests at once and a minute.
         pull_missing: Pull a model that the server does not have, once however many calls want it,

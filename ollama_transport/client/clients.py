@@ -13,7 +13,8 @@ import httpx
 import tenacity
 
 from ollama_transport.client.base import BaseClient
-from ollama_transport.client.endpoints import AsyncEndpoints, Endpoints
+from ollama_transport.client.keywords import Keywords
+from ollama_transport.client.keywords_async import AsyncKeywords
 from ollama_transport.client.pieces import AsyncPieces, Pieces
 from ollama_transport.errors import ModelNotFoundError, OllamaError
 from ollama_transport.net.content import (
@@ -33,7 +34,7 @@ from ollama_transport.wire.calls import Call
 T = TypeVar("T")
 
 
-class Client(BaseClient[httpx.Client], Endpoints):
+class Client(BaseClient[httpx.Client], Keywords):
     """Talk to one server, blocking; `AsyncClient` is the same for asyncio.
 
     Made without any I/O: the environment is read and connections are opened by the first call.
@@ -207,7 +208,7 @@ class Client(BaseClient[httpx.Client], Endpoints):
         return f"sha256:{digest.hexdigest()}"
 
 
-class AsyncClient(BaseClient[httpx.AsyncClient], AsyncEndpoints):
+class AsyncClient(BaseClient[httpx.AsyncClient], AsyncKeywords):
     """Talk to one server from asyncio; `Client` is the same, blocking.
 
     Made without any I/O: the environment is read and connections are opened by the first call.

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from typing import Any
 
 from ollama_transport.client.choices import can, likeliest
+from ollama_transport.client.given import OptionsLike, options_of
 from ollama_transport.client.transfers import AsyncTransfers, Transfers
 from ollama_transport.errors import ModelNotFoundError
 from ollama_transport.settings.client_settings import Config
@@ -19,9 +20,10 @@ from ollama_transport.wire.answers import (
     SearchAnswer,
     ShowAnswer,
 )
+from ollama_transport.wire.by_key import Listed
 from ollama_transport.wire.dialect import Dialect, dialect_of
 from ollama_transport.wire.native import calls as native
-from ollama_transport.wire.requests import ChatRequest, EmbedRequest, GenerateRequest
+from ollama_transport.wire.requests import ChatRequest, GenerateRequest
 
 
 def no_model(capability: str, url: str) -> ModelNotFoundError:
@@ -49,44 +51,30 @@ class Endpoints(Transfers):
         """Return the wire that chat, completion and embedding go over."""
         return dialect_of(self.config)
 
-    def chat(self, request: ChatRequest) -> ChatLine:
-        """Return the next message of a chat, whole."""
-        return self.send(self.dialect.chat(request))
-
     def chat_stream(self, request: ChatRequest) -> Generator[ChatLine]:
         """Yield the next message of a chat, piece by piece; the last line has ``done``."""
         return self.stream(self.dialect.chat(request))
-
-    def generate(self, request: GenerateRequest) -> GenerateLine:
-        """Return the completion of a prompt, whole."""
-        return self.send(self.dialect.generate(request))
 
     def generate_stream(self, request: GenerateRequest) -> Generator[GenerateLine]:
         """Yield the completion of a prompt, piece by piece; the last line has ``done``."""
         return self.stream(self.dialect.generate(request))
 
-    def embed(self, request: EmbedRequest) -> Embeddings:
-        """Return the vectors of texts, in their order; no text sends no request."""
-        if not request.input:
-            return Embeddings([], model="" if request.model is None else request.model)
-        return self.send(self.dialect.embed(request))
-
     def embeddings(
         self,
         model: str,
         prompt: str,
-        *,
-        options: Mapping[str, Any] | None = None,
+        options: OptionsLike | None = None,
         keep_alive: KeepAlive | None = None,
     ) -> Embeddings:
         """Return the vector of one text over the legacy endpoint, not normalised."""
-        call = native.embeddings(model, prompt, options=options, keep_alive=keep_alive)
+        given = options_of(options)
+        call = native.embeddings(model, prompt, options=given or None, keep_alive=keep_alive)
         return self.send(call)
 
-    def list(self) -> Sequence[ModelSummary]:
+    def list(self) -> Listed[ModelSummary]:
         """Return the models that the server has; Ollama lists the newest first."""
         answer = self.send(self.dialect.models())
-        return answer.models
+        return Listed(answer.models)
 
     def show(
         self,
@@ -129,10 +117,10 @@ class Endpoints(Transfers):
                 return name
         raise no_model(capability, self.config.endpoint.url)
 
-    def ps(self) -> Sequence[RunningModel]:
+    def ps(self) -> Listed[RunningModel]:
         """Return the models in memory; waits while one is being loaded."""
         answer = self.send(native.ps())
-        return answer.models
+        return Listed(answer.models)
 
     def version(self) -> str:
         """Return the server's version."""
@@ -170,44 +158,30 @@ class AsyncEndpoints(AsyncTransfers):
         """Return the wire that chat, completion and embedding go over."""
         return dialect_of(self.config)
 
-    async def chat(self, request: ChatRequest) -> ChatLine:
-        """Return the next message of a chat, whole."""
-        return await self.send(self.dialect.chat(request))
-
     def chat_stream(self, request: ChatRequest) -> AsyncGenerator[ChatLine]:
         """Yield the next message of a chat, piece by piece; the last line has ``done``."""
         return self.stream(self.dialect.chat(request))
-
-    async def generate(self, request: GenerateRequest) -> GenerateLine:
-        """Return the completion of a prompt, whole."""
-        return await self.send(self.dialect.generate(request))
 
     def generate_stream(self, request: GenerateRequest) -> AsyncGenerator[GenerateLine]:
         """Yield the completion of a prompt, piece by piece; the last line has ``done``."""
         return self.stream(self.dialect.generate(request))
 
-    async def embed(self, request: EmbedRequest) -> Embeddings:
-        """Return the vectors of texts, in their order; no text sends no request."""
-        if not request.input:
-            return Embeddings([], model="" if request.model is None else request.model)
-        return await self.send(self.dialect.embed(request))
-
     async def embeddings(
         self,
         model: str,
         prompt: str,
-        *,
-        options: Mapping[str, Any] | None = None,
+        options: OptionsLike | None = None,
         keep_alive: KeepAlive | None = None,
     ) -> Embeddings:
         """Return the vector of one text over the legacy endpoint, not normalised."""
-        call = native.embeddings(model, prompt, options=options, keep_alive=keep_alive)
+        given = options_of(options)
+        call = native.embeddings(model, prompt, options=given or None, keep_alive=keep_alive)
         return await self.send(call)
 
-    async def list(self) -> Sequence[ModelSummary]:
+    async def list(self) -> Listed[ModelSummary]:
         """Return the models that the server has; Ollama lists the newest first."""
         answer = await self.send(self.dialect.models())
-        return answer.models
+        return Listed(answer.models)
 
     async def show(
         self,
@@ -250,10 +224,10 @@ class AsyncEndpoints(AsyncTransfers):
                 return name
         raise no_model(capability, self.config.endpoint.url)
 
-    async def ps(self) -> Sequence[RunningModel]:
+    async def ps(self) -> Listed[RunningModel]:
         """Return the models in memory; waits while one is being loaded."""
         answer = await self.send(native.ps())
-        return answer.models
+        return Listed(answer.models)
 
     async def version(self) -> str:
         """Return the server's version."""

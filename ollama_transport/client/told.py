@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 class ClientOptions(TypedDict, total=False):
     """Keyword arguments of `Client` and `AsyncClient`; see there for what each means."""
 
+    host: str | None
     api_key: Secret | None
     headers: Mapping[str, str] | None
     timeout: TimeoutLike
@@ -44,8 +45,35 @@ class ClientOptions(TypedDict, total=False):
     on_token: OnToken | None
     count_tokens: bool
     memory: ServerMemory | None
+    # What ollama-python hands to httpx; the same as in client_kwargs.
+    auth: Any
+    cert: Any
+    cookies: Any
+    event_hooks: Any
+    follow_redirects: bool
+    http1: bool
+    http2: bool
+    mounts: Any
+    params: Any
+    proxy: Any
+    trust_env: bool
+    verify: Any
 
 
+_FOR_HTTPX = (
+    "auth",
+    "cert",
+    "cookies",
+    "event_hooks",
+    "follow_redirects",
+    "http1",
+    "http2",
+    "mounts",
+    "params",
+    "proxy",
+    "trust_env",
+    "verify",
+)
 _OF_SERVER = (
     "api_key",
     "timeout",
@@ -89,9 +117,9 @@ def client_settings(base_url: str | None, options: ClientOptions) -> ClientSetti
     for name in options:
         if name not in ClientOptions.__annotations__:
             raise unknown_name("argument of a client", name, ClientOptions.__annotations__)
-    kwargs = _joined(options.get("client_kwargs"), options.get("transport"))
+    kwargs = _joined(options.get("client_kwargs"), _for_httpx(options))
     server = make_settings(
-        base_url,
+        _one_url(base_url, options.get("host")),
         headers=kwargs.lift_headers(options.get("headers")),
         **_given(options, _OF_SERVER),
     )
@@ -116,7 +144,7 @@ def check_alone(options: ClientOptions) -> None:
     Raises:
         ConfigError: naming what to set on that client instead.
     """
-    names = [name for name in ("transport", "client_kwargs") if options.get(name)]
+    names = [name for name in ("transport", "client_kwargs", *_FOR_HTTPX) if options.get(name)]
     names += ["timeout"] if "timeout" in options else []
     if names:
         raise ConfigError(
@@ -124,9 +152,20 @@ def check_alone(options: ClientOptions) -> None:
         )
 
 
+def _one_url(base_url: str | None, host: str | None) -> str | None:
+    if base_url is not None and host is not None:
+        raise ConfigError("`host` is another name of `base_url`: give one of the two.")
+    return host if base_url is None else base_url
+
+
+def _for_httpx(options: ClientOptions) -> dict[str, Any]:
+    transport = options.get("transport")
+    given = _given(options, _FOR_HTTPX)
+    return given if transport is None else {**given, "transport": transport}
+
+
 def _joined(
-    given: ClientKwargs | Mapping[str, Any] | None,
-    transport: "httpx.BaseTransport | httpx.AsyncBaseTransport | None",
+    given: ClientKwargs | Mapping[str, Any] | None, named: Mapping[str, Any]
 ) -> ClientKwargs:
     parts = (
         (given.both, given.sync, given.asynchronous)
@@ -134,8 +173,7 @@ def _joined(
         else (given,)
     )
     kwargs = ClientKwargs(*parts)
-    if transport is None:
-        return kwargs
-    if kwargs.both.get("transport") is not None:
-        raise ConfigError("give `transport` or client_kwargs['transport'], not both.")
-    return ClientKwargs({**kwargs.both, "transport": transport}, kwargs.sync, kwargs.asynchronous)
+    for name in named:
+        if kwargs.both.get(name) is not None:
+            raise ConfigError(f"give `{name}` or client_kwargs[{name!r}], not both.")
+    return ClientKwargs({**kwargs.both, **named}, kwargs.sync, kwargs.asynchronous)

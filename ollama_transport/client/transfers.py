@@ -29,25 +29,13 @@ class Transfers(ABC):
     @abstractmethod
     def _digest(self, path: Path) -> str: ...
 
-    def pull(self, model: str, *, insecure: bool = False) -> Progress:
-        """Get a model from its registry and return when it is there; call again to resume."""
-        return self.send(native.pull(model, insecure=insecure))
-
     def pull_stream(self, model: str, *, insecure: bool = False) -> Generator[Progress]:
         """Get a model from its registry, yielding the progress; call again to resume."""
         return self.stream(native.pull(model, insecure=insecure))
 
-    def push(self, model: str, *, insecure: bool = False) -> Progress:
-        """Send a model to its registry and return when it is there."""
-        return self.send(native.push(model, insecure=insecure))
-
     def push_stream(self, model: str, *, insecure: bool = False) -> Generator[Progress]:
         """Send a model to its registry, yielding the progress."""
         return self.stream(native.push(model, insecure=insecure))
-
-    def create(self, request: CreateRequest) -> Progress:
-        """Make a model of another one or of uploaded files."""
-        return self.send(native.create(request))
 
     def create_stream(self, request: CreateRequest) -> Generator[Progress]:
         """Make a model of another one or of uploaded files, yielding the progress."""
@@ -69,11 +57,10 @@ class Transfers(ABC):
         OSError when the file cannot be read.
         """
         files = {Path(path).name: self.upload(path)}
-        return self.create(
-            CreateRequest(
-                model, files=files, system=system, template=template, parameters=parameters, **more
-            )
+        request = CreateRequest(
+            model, files=files, system=system, template=template, parameters=parameters, **more
         )
+        return self.send(native.create(request))
 
     def create_from_gguf_stream(
         self,
@@ -117,13 +104,13 @@ class Transfers(ABC):
             return False
         return True
 
-    def copy(self, source: str, destination: str) -> None:
-        """Give a model a second name."""
-        self.send(native.copy(source, destination))
+    def copy(self, source: str, destination: str) -> Progress:
+        """Give a model a second name; what is returned has the status "success"."""
+        return self.send(native.copy(source, destination))
 
-    def delete(self, model: str) -> None:
-        """Remove a model from the server."""
-        self.send(native.delete(model))
+    def delete(self, model: str) -> Progress:
+        """Remove a model from the server; what is returned has the status "success"."""
+        return self.send(native.delete(model))
 
 
 class AsyncTransfers(ABC):
@@ -140,25 +127,13 @@ class AsyncTransfers(ABC):
     @abstractmethod
     async def _digest(self, path: Path) -> str: ...
 
-    async def pull(self, model: str, *, insecure: bool = False) -> Progress:
-        """Get a model from its registry and return when it is there; call again to resume."""
-        return await self.send(native.pull(model, insecure=insecure))
-
     def pull_stream(self, model: str, *, insecure: bool = False) -> AsyncGenerator[Progress]:
         """Get a model from its registry, yielding the progress; call again to resume."""
         return self.stream(native.pull(model, insecure=insecure))
 
-    async def push(self, model: str, *, insecure: bool = False) -> Progress:
-        """Send a model to its registry and return when it is there."""
-        return await self.send(native.push(model, insecure=insecure))
-
     def push_stream(self, model: str, *, insecure: bool = False) -> AsyncGenerator[Progress]:
         """Send a model to its registry, yielding the progress."""
         return self.stream(native.push(model, insecure=insecure))
-
-    async def create(self, request: CreateRequest) -> Progress:
-        """Make a model of another one or of uploaded files."""
-        return await self.send(native.create(request))
 
     def create_stream(self, request: CreateRequest) -> AsyncGenerator[Progress]:
         """Make a model of another one or of uploaded files, yielding the progress."""
@@ -180,11 +155,10 @@ class AsyncTransfers(ABC):
         OSError when the file cannot be read.
         """
         files = {Path(path).name: await self.upload(path)}
-        return await self.create(
-            CreateRequest(
-                model, files=files, system=system, template=template, parameters=parameters, **more
-            )
+        request = CreateRequest(
+            model, files=files, system=system, template=template, parameters=parameters, **more
         )
+        return await self.send(native.create(request))
 
     async def create_from_gguf_stream(
         self,
@@ -228,10 +202,10 @@ class AsyncTransfers(ABC):
             return False
         return True
 
-    async def copy(self, source: str, destination: str) -> None:
-        """Give a model a second name."""
-        await self.send(native.copy(source, destination))
+    async def copy(self, source: str, destination: str) -> Progress:
+        """Give a model a second name; what is returned has the status "success"."""
+        return await self.send(native.copy(source, destination))
 
-    async def delete(self, model: str) -> None:
-        """Remove a model from the server."""
-        await self.send(native.delete(model))
+    async def delete(self, model: str) -> Progress:
+        """Remove a model from the server; what is returned has the status "success"."""
+        return await self.send(native.delete(model))

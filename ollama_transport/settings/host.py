@@ -11,7 +11,7 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import unquote
 
 from ollama_transport.errors import ConfigError
@@ -256,6 +256,7 @@ class Timeouts:
         | (5, 60) | connect, read |
         | None | no limit but the 5 s for connecting |
         | Timeouts(...) | itself |
+        | httpx.Timeout(...) | its connect, read and write |
 
         Raises:
             ConfigError: for anything else, and for seconds not above 0.
@@ -265,6 +266,9 @@ class Timeouts:
         if value is None:
             # However long an answer may take, a wrong address should not hang.
             return cls(read_s=None, write_s=None)
+        if type(value).__module__.startswith("httpx"):  # an httpx.Timeout, without importing it
+            theirs: Any = value
+            return cls(theirs.connect, theirs.read, theirs.write)
         if isinstance(value, tuple) and len(value) == 2:
             return cls(connect_s=value[0], read_s=value[1], write_s=value[1])
         if isinstance(value, int | float) and not isinstance(value, bool):

@@ -15,6 +15,7 @@ from ollama_transport.wire.answers import (
 )
 from ollama_transport.wire.calls import Call
 from ollama_transport.wire.hooks import OnPull, OnToken
+from ollama_transport.wire.images import Image
 from ollama_transport.wire.messages import Message, ToolCall, ToolCallDelta
 from ollama_transport.wire.overflow import ContextTruncatedWarning
 from ollama_transport.wire.requests import (
@@ -40,6 +41,7 @@ __all__ = [
     "FetchAnswer",
     "GenerateLine",
     "GenerateRequest",
+    "Image",
     "Message",
     "ModelDetails",
     "ModelSummary",

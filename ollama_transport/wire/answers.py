@@ -5,18 +5,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    PrivateAttr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_validator
 
 # pydantic exports this from its root only since 2.10.4.
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from ollama_transport.errors import ProtocolError, brief
+from ollama_transport.wire.by_key import ByKey, CompletionKeys, Logprob, Metrics, VectorKeys
 from ollama_transport.wire.checks import check_context, check_logprobs, whole_number
 from ollama_transport.wire.messages import (
     Message,
@@ -30,7 +25,7 @@ from ollama_transport.wire.usage import Usage
 
 
 @dataclass(frozen=True, slots=True)
-class ChatLine:
+class ChatLine(Metrics):
     """One line of a streamed chat, or a whole answer: the two have one shape.
 
     ``message`` holds what this line adds. ``done_reason`` (stop, length, load, unload, …) and
@@ -45,7 +40,7 @@ class ChatLine:
     done: bool = False
     done_reason: str | None = None
     usage: Usage | None = None
-    logprobs: Sequence[Mapping[str, Any]] | None = None
+    logprobs: Sequence[Logprob] | None = None
     tool_call_deltas: tuple[ToolCallDelta, ...] = ()
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -88,7 +83,7 @@ class ChatLine:
 
 
 @dataclass(frozen=True, slots=True)
-class GenerateLine:
+class GenerateLine(CompletionKeys):
     """One line of ``/api/generate``, or a whole answer; like `ChatLine`, with plain text.
 
     ``context`` holds the token ids of prompt and answer, on the last line only.
@@ -103,7 +98,7 @@ class GenerateLine:
     done_reason: str | None = None
     context: Sequence[int] | None = None
     usage: Usage | None = None
-    logprobs: Sequence[Mapping[str, Any]] | None = None
+    logprobs: Sequence[Logprob] | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -127,7 +122,7 @@ class GenerateLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Embeddings:
+class Embeddings(VectorKeys):
     """Hold the vectors of a batch of texts, in the order of the texts."""
 
     vectors: list[list[float]]
@@ -167,7 +162,7 @@ def _text(raw: Mapping[str, Any], key: str) -> str:
     return value if isinstance(value := raw.get(key), str) else ""
 
 
-class Answer(BaseModel):
+class Answer(ByKey, BaseModel):
     """An answer about models: typed, unknown keys kept, the object as it came in `raw`."""
 
     # Names such as model_info are the server's own; a dozen validators built at import would cost
@@ -317,6 +312,11 @@ class ShowAnswer(Answer):
     remote_model: str | None = None
     remote_host: str | None = None
     requires: str | None = None
+
+    @property
+    def modelinfo(self) -> dict[str, Any] | None:
+        """Return ``model_info`` under ollama-python's name."""
+        return self.model_info
 
     def can(self, capability: str) -> bool:
         """Tell whether the model has a capability: completion, tools, insert, vision, …."""

@@ -47,7 +47,8 @@ def image_data(image: bytes | str) -> Base64:
 def _no_base64(text: str) -> UnsupportedContentError:
     return UnsupportedContentError(
         f"an image starts {text[:40]!r}, which is not base64 (standard alphabet, padded). Pass its "
-        "bytes, base64 or a data URI; paths and addresses are not opened here."
+        "bytes, base64 or a data URI. Text is never opened as a path or an address; a Client's "
+        "keyword forms read a pathlib.Path and an Image(path=…)."
     )
 
 

@@ -1,9 +1,9 @@
 """Check parts of answers that adapters rely on, the same on both wires."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from ollama_transport.errors import ProtocolError, brief
+from ollama_transport.wire.by_key import Logprob
 from ollama_transport.wire.usage import MAX_COUNT
 
 
@@ -25,14 +25,16 @@ def check_context(value: object) -> list[int] | None:
     raise ProtocolError(f"the answer's context is not a list of numbers: {brief(value)}")
 
 
-def check_logprobs(value: object) -> Sequence[Mapping[str, Any]] | None:
+def check_logprobs(value: object) -> Sequence[Logprob] | None:
     """Return the log probabilities of an answer; null and absent are None.
 
     Raises:
         ProtocolError: when they are not a list of tokens, each with text and a number.
     """
-    if value is None or (isinstance(value, list) and all(map(_is_scored, value))):
-        return value
+    if value is None:
+        return None
+    if isinstance(value, list) and all(map(_is_scored, value)):
+        return [Logprob(token) for token in value]
     raise ProtocolError(f"the answer's logprobs are not a list of tokens: {brief(value)}")
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ollama_transport.errors import ProtocolError, brief
+from ollama_transport.wire.by_key import ByKey, CallKeys
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCall:
+class ToolCall(CallKeys):
     """A tool call by the model.
 
     ``arguments`` is an object; a string where a server sent text that is not a JSON object, kept as
@@ -40,7 +41,7 @@ class ToolCallDelta:
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class Message(ByKey):
     """One message of a chat, in either direction.
 
     ``images`` holds bytes, or text that is base64 already (standard alphabet, padded); audio

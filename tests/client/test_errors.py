@@ -50,7 +50,7 @@ NEEDS: dict[str, Any] = {
 
 def made(cls: type[OllamaError]) -> OllamaError:
     """Return an error of a class with all its facts set."""
-    names = inspect.signature(cls.__init__).parameters
+    names = list(inspect.signature(cls.__init__).parameters)[2:]  # after self and the message
     known = {name: value for name, value in NEEDS.items() if name in names}
     return cls("what happened", **known)
 

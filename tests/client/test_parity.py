@@ -8,6 +8,8 @@ import pytest
 
 from ollama_transport.client import clients as client_module
 from ollama_transport.client import endpoints as endpoints_module
+from ollama_transport.client import keywords as keywords_module
+from ollama_transport.client import keywords_async as keywords_async_module
 from ollama_transport.client import transfers as transfers_module
 from ollama_transport.net import connections as connections_module
 
@@ -21,6 +23,8 @@ SUBSTITUTIONS = [
     ("AsyncGenerator", "Generator"),
     ("AsyncEndpoints", "Endpoints"),
     ("AsyncTransfers", "Transfers"),
+    ("AsyncKeywords", "Keywords"),
+    ("AsyncFiles", "Files"),
     ("httpx.AsyncClient", "httpx.Client"),
     ("class AsyncClient(", "class Client("),
     ("AsyncPieces", "Pieces"),
@@ -48,6 +52,7 @@ SUBSTITUTIONS = [
 PAIRS = [
     (client_module.AsyncClient, client_module.Client),
     (endpoints_module.AsyncEndpoints, endpoints_module.Endpoints),
+    (keywords_async_module.AsyncKeywords, keywords_module.Keywords),
     (transfers_module.AsyncTransfers, transfers_module.Transfers),
     (connections_module.AsyncConnection, connections_module.Connection),
     (connections_module._AsyncContent, connections_module._Content),

@@ -14,6 +14,7 @@ from typing import Any
 
 from ollama_transport.errors import ProtocolError, brief
 from ollama_transport.wire.answers import ChatLine, Embeddings, GenerateLine
+from ollama_transport.wire.by_key import Logprob
 from ollama_transport.wire.calls import truncated
 from ollama_transport.wire.checks import check_logprobs
 from ollama_transport.wire.messages import Message, ToolCall, ToolCallDelta, text_of
@@ -159,7 +160,7 @@ def read_usage(raw: Mapping[str, Any]) -> Usage | None:
     return usage if usage is not None and usage.total_tokens else None
 
 
-def read_logprobs(choice: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
+def read_logprobs(choice: Mapping[str, Any]) -> Sequence[Logprob] | None:
     """Return log probabilities as a native answer has them: one object for each token."""
     given = choice.get("logprobs")
     if not isinstance(given, Mapping):

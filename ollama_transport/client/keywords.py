@@ -1,0 +1,236 @@
+"""The methods that take keywords as well as a request, blocking.
+
+``client.chat(ChatRequest(…))`` and ``client.chat(model=…, messages=[…], stream=True)`` are one
+method: the second is how programs for ollama-python call it. Answers are read by attribute and by
+key.
+"""
+
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Literal, Unpack, overload
+
+from ollama_transport.client.endpoints import Endpoints
+from ollama_transport.client.files import Files
+from ollama_transport.client.given import (
+    ChatKeywords,
+    CreateKeywords,
+    EmbedKeywords,
+    GenerateKeywords,
+    MessageLike,
+    chat_request,
+    create_request,
+    embed_request,
+    generate_request,
+    paths_of,
+)
+from ollama_transport.wire.answers import ChatLine, Embeddings, GenerateLine, Progress
+from ollama_transport.wire.native import calls as native
+from ollama_transport.wire.requests import (
+    ChatRequest,
+    CreateRequest,
+    EmbedRequest,
+    GenerateRequest,
+)
+
+
+class Keywords(Files, Endpoints):
+    """Ask by request objects or by keywords, blocking.
+
+    Wherever files are named (``images=[Path("photo.png")]``), OSError when one cannot be read.
+    """
+
+    @overload
+    def chat(self, model: ChatRequest, /) -> ChatLine: ...
+    @overload
+    def chat(
+        self,
+        model: str | None = None,
+        messages: Sequence[MessageLike] | None = None,
+        *,
+        stream: Literal[False] = False,
+        **more: Unpack[ChatKeywords],
+    ) -> ChatLine: ...
+    @overload
+    def chat(
+        self,
+        model: str | None = None,
+        messages: Sequence[MessageLike] | None = None,
+        *,
+        stream: Literal[True],
+        **more: Unpack[ChatKeywords],
+    ) -> Generator[ChatLine]: ...
+    @overload
+    def chat(
+        self,
+        model: str | None = None,
+        messages: Sequence[MessageLike] | None = None,
+        *,
+        stream: bool,
+        **more: Unpack[ChatKeywords],
+    ) -> ChatLine | Generator[ChatLine]: ...
+    def chat(
+        self,
+        model: ChatRequest | str | None = None,
+        messages: Sequence[MessageLike] | None = None,
+        *,
+        stream: bool = False,
+        **more: Unpack[ChatKeywords],
+    ) -> ChatLine | Generator[ChatLine]:
+        """Return the next message of a chat, whole; with ``stream`` yield it piece by piece.
+
+        Give a `ChatRequest`, or its fields as keywords: messages are dicts or `Message`, ``tools``
+        are functions, pydantic classes or dicts, ``format`` is "json", a JSON schema or a pydantic
+        class. The last line of a stream has ``done``.
+        """
+        files = self._files(paths_of(messages))
+        request = chat_request(model, messages, more, files)
+        if stream:
+            return self.chat_stream(request)
+        return self.send(self.dialect.chat(request))
+
+    @overload
+    def generate(self, model: GenerateRequest, /) -> GenerateLine: ...
+    @overload
+    def generate(
+        self,
+        model: str | None = None,
+        prompt: str | None = None,
+        suffix: str | None = None,
+        *,
+        stream: Literal[False] = False,
+        **more: Unpack[GenerateKeywords],
+    ) -> GenerateLine: ...
+    @overload
+    def generate(
+        self,
+        model: str | None = None,
+        prompt: str | None = None,
+        suffix: str | None = None,
+        *,
+        stream: Literal[True],
+        **more: Unpack[GenerateKeywords],
+    ) -> Generator[GenerateLine]: ...
+    @overload
+    def generate(
+        self,
+        model: str | None = None,
+        prompt: str | None = None,
+        suffix: str | None = None,
+        *,
+        stream: bool,
+        **more: Unpack[GenerateKeywords],
+    ) -> GenerateLine | Generator[GenerateLine]: ...
+    def generate(
+        self,
+        model: GenerateRequest | str | None = None,
+        prompt: str | None = None,
+        suffix: str | None = None,
+        *,
+        stream: bool = False,
+        **more: Unpack[GenerateKeywords],
+    ) -> GenerateLine | Generator[GenerateLine]:
+        """Return the completion of a prompt, whole; with ``stream`` yield it piece by piece.
+
+        Give a `GenerateRequest`, or its fields as keywords; ``format`` as in `chat`. The last line
+        of a stream has ``done``.
+        """
+        files = self._files(paths_of(images=more.get("images")))
+        request = generate_request(model, prompt, suffix, more, files)
+        if stream:
+            return self.generate_stream(request)
+        return self.send(self.dialect.generate(request))
+
+    def embed(
+        self,
+        model: EmbedRequest | str | None = None,
+        input: str | Sequence[str] = (),
+        **more: Unpack[EmbedKeywords],
+    ) -> Embeddings:
+        """Return the vectors of texts, in their order; no text sends no request.
+
+        Give an `EmbedRequest`, or its fields as keywords; ``input`` is one text or more.
+        """
+        request = embed_request(model, input, more)
+        if not request.input:
+            return Embeddings([], model="" if request.model is None else request.model)
+        return self.send(self.dialect.embed(request))
+
+    @overload
+    def pull(
+        self, model: str, *, insecure: bool = False, stream: Literal[False] = False
+    ) -> Progress: ...
+    @overload
+    def pull(
+        self, model: str, *, insecure: bool = False, stream: Literal[True]
+    ) -> Generator[Progress]: ...
+    @overload
+    def pull(
+        self, model: str, *, insecure: bool = False, stream: bool
+    ) -> Progress | Generator[Progress]: ...
+    def pull(
+        self, model: str, *, insecure: bool = False, stream: bool = False
+    ) -> Progress | Generator[Progress]:
+        """Get a model from its registry and return when it is there; call again to resume.
+
+        With ``stream`` yield the progress. ``insecure`` allows a registry without TLS.
+        """
+        call = native.pull(model, insecure=insecure)
+        if stream:
+            return self.stream(call)
+        return self.send(call)
+
+    @overload
+    def push(
+        self, model: str, *, insecure: bool = False, stream: Literal[False] = False
+    ) -> Progress: ...
+    @overload
+    def push(
+        self, model: str, *, insecure: bool = False, stream: Literal[True]
+    ) -> Generator[Progress]: ...
+    @overload
+    def push(
+        self, model: str, *, insecure: bool = False, stream: bool
+    ) -> Progress | Generator[Progress]: ...
+    def push(
+        self, model: str, *, insecure: bool = False, stream: bool = False
+    ) -> Progress | Generator[Progress]:
+        """Send a model to its registry and return when it is there.
+
+        With ``stream`` yield the progress. ``insecure`` allows a registry without TLS.
+        """
+        call = native.push(model, insecure=insecure)
+        if stream:
+            return self.stream(call)
+        return self.send(call)
+
+    @overload
+    def create(self, model: CreateRequest, /) -> Progress: ...
+    @overload
+    def create(
+        self, model: str, *, stream: Literal[False] = False, **more: Unpack[CreateKeywords]
+    ) -> Progress: ...
+    @overload
+    def create(
+        self, model: str, *, stream: Literal[True], **more: Unpack[CreateKeywords]
+    ) -> Generator[Progress]: ...
+    @overload
+    def create(
+        self, model: str, *, stream: bool, **more: Unpack[CreateKeywords]
+    ) -> Progress | Generator[Progress]: ...
+    def create(
+        self, model: CreateRequest | str, *, stream: bool = False, **more: Unpack[CreateKeywords]
+    ) -> Progress | Generator[Progress]:
+        """Make a model of another one or of uploaded files; with ``stream`` yield the progress.
+
+        Give a `CreateRequest`, or its fields as keywords; ``modelfile`` is the text of a Modelfile,
+        read here. No file that a Modelfile names is opened.
+        """
+        files = self._files(paths_of(more.get("messages")))
+        request = create_request(model, more, files)
+        if stream:
+            return self.create_stream(request)
+        return self.send(native.create(request))
+
+    def create_blob(self, path: Path | str) -> str:
+        """Send a file to the server: `upload` under ollama-python's name."""
+        return self.upload(path)

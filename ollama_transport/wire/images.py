@@ -1,0 +1,36 @@
+"""Pictures as callers name them: bytes, base64, or a file that is named as one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ollama_transport.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture for `images`: ``Image(value=…)`` or ``Image(path="photo.png")``.
+
+    ``value`` holds bytes, or text that is base64 or a data URI; a `pathlib.Path` there is read like
+    ``path``. Text is never taken for a path: what a user of your program typed would name a file.
+
+    Raises:
+        ConfigError: when not exactly one of the two is given.
+    """
+
+    value: bytes | str | Path | None = None
+    path: Path | str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.value is None) == (self.path is None):
+            raise ConfigError("an Image is given by `value` or by `path`: give one of the two.")
+
+    @property
+    def file(self) -> Path | None:
+        """Return the file to read; None where the data are here."""
+        if self.path is not None:
+            return Path(self.path)
+        return self.value if isinstance(self.value, Path) else None
+
+
+ImageLike = bytes | str | Path | Image
+"""What ``images`` takes; text is base64 or a data URI."""
