@@ -1,7 +1,7 @@
-"""Connections below httpx's transports: as httpcore's own, with bodies read at a third of the cost.
+"""Connections for httpx: like those of httpcore, but bodies are read at a third of the cost.
 
-The pool, its limits and its keep-alive are httpcore's. `Connection` and `AsyncConnection` stand one
-above the other and differ in async words alone; a test holds them equal.
+The pool, its limits and its keep-alive are httpcore's. `Connection` and `AsyncConnection` differ
+only in async keywords; a test compares them line by line.
 """
 
 import contextlib
@@ -18,9 +18,10 @@ from ollama_transport.net.standing import BODY_EXTENSION, Standing
 from ollama_transport.net.streams import LoopStream, SocketStream
 
 JOINED_BYTES = 16 * 1024
-"""A request up to so long goes out in one piece."""
+"""A request of at most this many bytes is sent in one write."""
 
-# How a request on a kept connection fails that the server has closed; not one that waits too long.
+# Errors of a request on a kept connection that the server has closed. Timeouts are not among them:
+# the server may be working on the request.
 _LOST = (httpcore.ConnectionNotAvailable, httpcore.NetworkError, httpcore.RemoteProtocolError)
 
 
@@ -41,11 +42,12 @@ class Connection(Standing[SocketStream], httpcore.ConnectionInterface):
     """A connection to one server, opened by its first request."""
 
     def handle_request(self, request: httpcore.Request) -> httpcore.Response:
-        """Send a request and return its answer, the body of which is still to be read."""
+        """Send a request and return its answer with the body unread."""
         self._begin()
         timeouts = _timeouts(request)
         try:
             stream, head = self._answered(request, timeouts)
+        # Also when cancelled: half an answer must not reach the next request on this connection.
         except BaseException:
             self.close()
             raise
@@ -81,13 +83,13 @@ class Connection(Standing[SocketStream], httpcore.ConnectionInterface):
         stream: SocketStream,
         timeouts: dict[str, float | None],
     ) -> Head:
-        # A server may refuse a request before it has read all of it: its answer tells why.
+        # A server may refuse a request before it has read all of it: the answer says why.
         with contextlib.suppress(httpcore.WriteError):
             self._send(request, exchange, stream, timeouts.get("write"))
         wait_s = timeouts.get("read")
         until = None if wait_s is None else time.monotonic() + wait_s
         head = exchange.receive(stream.read(wait_s))
-        # Informational answers and pieces of a head do not make the wait for the answer longer.
+        # Informational answers and parts of a head do not extend the wait for the answer.
         while head is None:
             left_s = None if until is None else max(0.0, until - time.monotonic())
             head = exchange.receive(stream.read(left_s))
@@ -104,6 +106,7 @@ class Connection(Standing[SocketStream], httpcore.ConnectionInterface):
         assert isinstance(request.stream, Iterable)
         for piece in request.stream:
             data = exchange.content(piece)
+            # Head and a small body in one write: two would cost a system call and a packet more.
             if len(held) + len(data) > JOINED_BYTES:
                 stream.write(held, wait_s)
                 held = data
@@ -112,14 +115,14 @@ class Connection(Standing[SocketStream], httpcore.ConnectionInterface):
         stream.write(held + exchange.end(), wait_s)
 
     def close(self) -> None:
-        """Close the connection, whatever is under way, and wait until it is gone."""
+        """Close the connection, even in the middle of a request, and wait until it is closed."""
         self.abort()
         if self._stream is not None:
             self._stream.wait_closed()
 
 
 class _Content:
-    """The body of an answer, read as it comes."""
+    """The body of an answer, read as it arrives."""
 
     def __init__(
         self, connection: Connection, stream: SocketStream, head: Head, wait_s: float | None
@@ -143,7 +146,7 @@ class _Content:
         body.end()
 
     def close(self) -> None:
-        """Give the connection back, or close it when there is more to come: the server stops."""
+        """Return the connection to the pool; close it if the answer is unread: the server stops."""
         if not self._closed:
             self._closed = True
             whole = self._head.body.finished and not self._head.body.has_surplus
@@ -168,8 +171,8 @@ class ConnectionPool(httpcore.ConnectionPool):
 class Transport(httpx.HTTPTransport):
     """The transport of httpx, over our connections.
 
-    A subclass that sends as its parent does: vcrpy, pytest-httpx, respx and tracers put their own
-    method in its place there, and see the requests here as well.
+    It inherits `handle_request` unchanged: vcrpy, pytest-httpx, respx and tracers patch that method
+    on the parent class, and so see our requests as well.
     """
 
     def __init__(self, tls: ssl.SSLContext, limits: httpx.Limits) -> None:
@@ -181,11 +184,12 @@ class AsyncConnection(Standing[LoopStream], httpcore.AsyncConnectionInterface):
     """A connection to one server, opened by its first request."""
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
-        """Send a request and return its answer, the body of which is still to be read."""
+        """Send a request and return its answer with the body unread."""
         self._begin()
         timeouts = _timeouts(request)
         try:
             stream, head = await self._answered(request, timeouts)
+        # Also when cancelled: half an answer must not reach the next request on this connection.
         except BaseException:
             await self.aclose()
             raise
@@ -221,13 +225,13 @@ class AsyncConnection(Standing[LoopStream], httpcore.AsyncConnectionInterface):
         stream: LoopStream,
         timeouts: dict[str, float | None],
     ) -> Head:
-        # A server may refuse a request before it has read all of it: its answer tells why.
+        # A server may refuse a request before it has read all of it: the answer says why.
         with contextlib.suppress(httpcore.WriteError):
             await self._send(request, exchange, stream, timeouts.get("write"))
         wait_s = timeouts.get("read")
         until = None if wait_s is None else time.monotonic() + wait_s
         head = exchange.receive(await stream.read(wait_s))
-        # Informational answers and pieces of a head do not make the wait for the answer longer.
+        # Informational answers and parts of a head do not extend the wait for the answer.
         while head is None:
             left_s = None if until is None else max(0.0, until - time.monotonic())
             head = exchange.receive(await stream.read(left_s))
@@ -244,6 +248,7 @@ class AsyncConnection(Standing[LoopStream], httpcore.AsyncConnectionInterface):
         assert isinstance(request.stream, AsyncIterable)
         async for piece in request.stream:
             data = exchange.content(piece)
+            # Head and a small body in one write: two would cost a system call and a packet more.
             if len(held) + len(data) > JOINED_BYTES:
                 await stream.write(held, wait_s)
                 held = data
@@ -252,14 +257,14 @@ class AsyncConnection(Standing[LoopStream], httpcore.AsyncConnectionInterface):
         await stream.write(held + exchange.end(), wait_s)
 
     async def aclose(self) -> None:
-        """Close the connection, whatever is under way, and wait until it is gone."""
+        """Close the connection, even in the middle of a request, and wait until it is closed."""
         self.abort()
         if self._stream is not None:
             await self._stream.wait_closed()
 
 
 class _AsyncContent:
-    """The body of an answer, read as it comes."""
+    """The body of an answer, read as it arrives."""
 
     def __init__(
         self, connection: AsyncConnection, stream: LoopStream, head: Head, wait_s: float | None
@@ -283,7 +288,7 @@ class _AsyncContent:
         body.end()
 
     async def aclose(self) -> None:
-        """Give the connection back, or close it when there is more to come: the server stops."""
+        """Return the connection to the pool; close it if the answer is unread: the server stops."""
         if not self._closed:
             self._closed = True
             whole = self._head.body.finished and not self._head.body.has_surplus
@@ -308,8 +313,8 @@ class AsyncConnectionPool(httpcore.AsyncConnectionPool):
 class AsyncTransport(httpx.AsyncHTTPTransport):
     """The transport of httpx, over our connections.
 
-    A subclass that sends as its parent does: vcrpy, pytest-httpx, respx and tracers put their own
-    method in its place there, and see the requests here as well.
+    It inherits `handle_request` unchanged: vcrpy, pytest-httpx, respx and tracers patch that method
+    on the parent class, and so see our requests as well.
     """
 
     def __init__(self, tls: ssl.SSLContext, limits: httpx.Limits) -> None:

@@ -1,7 +1,7 @@
 """The content of an answer, decoded step by step, so that a small body cannot fill the memory.
 
-httpx decodes all that one read of the socket has brought: of 64 KiB gzip makes 64 MiB, and zstd
-gigabytes. Here every step makes little, and the sum has a limit.
+httpx decodes everything that one read of the socket returned: 64 KiB can become 64 MiB with gzip,
+and gigabytes with zstd. Here each step decodes a little, and the total has a limit.
 """
 
 from collections.abc import AsyncGenerator, Generator, Iterator
@@ -12,18 +12,21 @@ from ollama_transport.errors import ProtocolError
 from ollama_transport.settings.bounds import MAX_ERROR_BYTES
 
 _STEP_BYTES = 256
-"""Bytes that are decoded at a time; gzip makes 264 KB of them at most, zstd 8 MB."""
+"""Bytes decoded at a time; they become 264 KB at most with gzip, 8 MB with zstd."""
 
 
 class _Content:
-    """Decode one answer's content and count it."""
+    """Decodes the content of one answer and counts its bytes."""
 
     def __init__(self, response: httpx.Response, limit: int) -> None:
         codings = response.headers.get_list("content-encoding", split_commas=True)
         coded = [name for name in codings if name.strip().lower() != "identity"]
         if len(coded) > 1:
-            raise ProtocolError(f"the answer is coded more than once ({', '.join(coded)}).")
-        # Whoever made or watched the response may have read it, and so decoded it, already.
+            raise ProtocolError(
+                f"the answer has more than one content encoding ({', '.join(coded)}): make the "
+                "server, or the proxy in between, use at most one."
+            )
+        # A mock or an event hook may have read the response, and so decoded it, already.
         self.is_plain = not coded or response.is_stream_consumed
         self._response = response
         self._decoder = response._get_content_decoder()
@@ -34,8 +37,8 @@ class _Content:
         self._left -= len(data)
         if self._left < 0:
             raise ProtocolError(
-                f"the answer is longer than max_answer_bytes={self._limit}: it is read no further. "
-                "Ask for less at once, or raise that limit."
+                f"the answer is longer than max_answer_bytes={self._limit}: reading has stopped. "
+                "Ask for less at once, or raise the limit."
             )
         return data
 
@@ -50,17 +53,18 @@ class _Content:
         try:
             made = self._decoder.flush() if data is None else self._decoder.decode(data)
         except httpx.DecodingError as error:
+            # httpx sets it only where it decodes itself; `secrets_of` needs it.
             error.request = self._response.request
             raise
         return self.counted(made)
 
 
 def iter_content(response: httpx.Response, limit: int) -> Generator[bytes]:
-    """Yield the decoded content of an answer as it comes.
+    """Yield the decoded content of an answer as it arrives.
 
     Raises:
-        ProtocolError: when there is more than the limit, in bytes.
-        httpx.HTTPError: as `iter_raw`.
+        ProtocolError: when there are more bytes than the limit.
+        httpx.HTTPError: see `httpx.Response.iter_raw`.
     """
     content = _Content(response, limit)
     pieces = response.iter_bytes() if response.is_stream_consumed else response.iter_raw()
@@ -88,7 +92,7 @@ async def aiter_content(response: httpx.Response, limit: int) -> AsyncGenerator[
 
 
 def read_content(response: httpx.Response, limit: int) -> bytes:
-    """Return the whole content; raises as `iter_content`."""
+    """Return the whole content; raises the errors of `iter_content`."""
     return b"".join(iter_content(response, limit))
 
 

@@ -1,7 +1,7 @@
-"""Connect a socket for an event loop, and lose none when the caller is cancelled.
+"""Connect a socket on an event loop without leaking one when the caller is cancelled.
 
-asyncio's own race of addresses drops a connected socket when it is cancelled at the wrong moment
-(`staggered_race`, up to Python 3.13), and leaves it to the garbage collector.
+asyncio's own address race (`staggered_race`, up to Python 3.13) drops a connected socket when it is
+cancelled at the wrong moment: it stays open until the garbage collector runs.
 """
 
 import asyncio
@@ -16,13 +16,14 @@ Address = tuple[Any, ...]
 
 
 async def connected(host: str, port: int) -> socket.socket:
-    """Return a socket that is connected to a host; the caller closes it.
+    """Return a socket connected to a host; the caller closes it.
 
-    Its addresses are tried in turn, IPv6 and IPv4 by turns, each a quarter of a second after the
-    one before it or at once when that failed; the first that connects is taken.
+    The addresses are tried one by one, alternating between IPv6 and IPv4. Each attempt starts a
+    quarter of a second after the one before, or at once when that one failed. The first connection
+    wins.
 
     Raises:
-        OSError: when no address connects, the error of the first; also for an unknown name.
+        OSError: when no address connects (the error of the first address), or the name is unknown.
     """
     attempts: list[asyncio.Task[socket.socket]] = []
     winner: socket.socket | None = None
@@ -35,7 +36,7 @@ async def connected(host: str, port: int) -> socket.socket:
             return winner
         return attempts[0].result()
     finally:
-        # Nothing is awaited here: a cancellation at that wait would lose the winner.
+        # Nothing is awaited here: a cancellation during the wait would lose the winner.
         for attempt in attempts:
             if winner is None or not _has_made(attempt, winner):
                 attempt.cancel()
@@ -44,7 +45,7 @@ async def connected(host: str, port: int) -> socket.socket:
 
 async def _addresses(host: str, port: int) -> list[Address]:
     try:
-        # What is a number already needs no thread.
+        # A numeric address needs no lookup, and so no thread.
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     except socket.gaierror:
         loop = asyncio.get_running_loop()
@@ -53,7 +54,7 @@ async def _addresses(host: str, port: int) -> list[Address]:
 
 
 def _by_turns(found: Sequence[Address]) -> list[Address]:
-    """Return addresses with their families by turns, that of the first one first."""
+    """Return addresses with alternating families, beginning with the family of the first."""
     first = [address for address in found if address[0] == found[0][0]]
     others = [address for address in found if address[0] != found[0][0]]
     pairs = itertools.zip_longest(first, others)

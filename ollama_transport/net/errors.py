@@ -1,4 +1,4 @@
-"""Turn what httpx raises into errors of ours; nothing of httpx leaves the package."""
+"""Map the errors of httpx to ours; no httpx error leaves the package."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,18 +29,18 @@ _HTTPX_ERRORS = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, httpx.Coo
 _HINTS = {
     "connect": "Check the address and the network, or raise the connect timeout.",
     "read": "The first byte comes after the model is loaded, and a long prompt takes time: raise "
-    "the timeout (it is the longest silence allowed), or load the model beforehand.",
+    "the timeout (the longest silence allowed), or load the model beforehand.",
     "write": "Raise the timeout.",
     "pool": "Too many calls at once: raise the pool's limits.",
 }
 
 
 class Received(Protocol):
-    """Knows how much of an answer has come."""
+    """An object that knows how much of an answer has arrived."""
 
     @property
     def received(self) -> tuple[Any, ...]:
-        """Return the lines that came so far."""
+        """Return the lines received so far."""
 
     @property
     def complete(self) -> bool:
@@ -49,18 +49,18 @@ class Received(Protocol):
 
 @contextmanager
 def opening(method: str, url: str) -> Iterator[None]:
-    """Map what fails before the answer's first byte; a plain context manager, for async as well."""
+    """Map errors before the first byte of the answer; also used around async code."""
     with _disarming(), _opening(method, url):
         yield
 
 
 @contextmanager
 def _disarming() -> Iterator[None]:
-    """Leave no live request, and so no key, in the chain of an error of ours."""
+    """Remove the live request, which holds the API key, from the chain of our errors."""
     try:
         yield
     except OllamaError as error:
-        # Python sets the context to what was being handled, whatever an error is raised from.
+        # Python sets the context to the error being handled, even with `raise … from None`.
         for cause in (error.__cause__, error.__context__):
             if isinstance(cause, _HTTPX_ERRORS):
                 error.args = tuple(hide(part, secrets_of(cause)) for part in error.args)
@@ -75,7 +75,7 @@ def _opening(method: str, url: str) -> Iterator[None]:
     except _HTTPX_ERRORS as error:
         raise _opening_error(error, method, url) from error
     except RuntimeError as error:
-        # httpx has no class for this: somebody closed the client while the call was on its way.
+        # httpx has no class for this: the client was closed while a call was in flight.
         if "client has been closed" not in str(error):
             raise
         raise OllamaConnectionError(f"{method} {url}: {error}", url=url) from error
@@ -83,10 +83,10 @@ def _opening(method: str, url: str) -> Iterator[None]:
 
 @contextmanager
 def reading(method: str, url: str, reader: Received | None = None) -> Iterator[None]:
-    """Map what fails while an answer is read; what had come is in the error.
+    """Map errors while an answer is read; the error holds what had arrived.
 
-    A connection that breaks, or falls silent, after the last line of a stream has done its work: no
-    error.
+    A connection that breaks or falls silent after the last line of a stream is not an error: the
+    answer is complete.
     """
     with _disarming(), _reading(method, url, reader):
         yield
@@ -101,7 +101,7 @@ def _reading(method: str, url: str, reader: Received | None) -> Iterator[None]:
             received = () if reader is None else reader.received
             raise _timeout(error, method, url, received) from error
     except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
-        # Headers came, so the server was at work: this is no failure to connect.
+        # Headers arrived, so the server had begun: this is not a failure to connect.
         if reader is None or not reader.complete:
             if _is_malformed(error):
                 raise _malformed(error, method, url) from error
@@ -116,11 +116,11 @@ def _reading(method: str, url: str, reader: Received | None) -> Iterator[None]:
 
 
 def _is_malformed(error: Exception) -> bool:
-    """Tell whether an answer is not HTTP: httpx has one class for that and for one that was cut."""
+    """Tell whether an answer is not HTTP: httpx has one class for this and for a cut answer."""
     below = error.__cause__
     if below is None or isinstance(below, MalformedAnswer):
         return below is not None
-    # Below httpx's own transports h11 reads; its texts for a cut begin so.
+    # httpx's own transports read with h11, whose messages for a cut answer begin with "peer".
     return isinstance(below.__context__, h11.RemoteProtocolError) and not str(error).startswith(
         "peer "
     )
@@ -129,7 +129,7 @@ def _is_malformed(error: Exception) -> bool:
 def _malformed(error: Exception, method: str, url: str) -> ProtocolError:
     return ProtocolError(
         f"the answer to {method} {url} is not valid HTTP: {error}. Is base_url the address of an "
-        "Ollama or OpenAI-compatible server? A proxy before it may have damaged the answer.",
+        "Ollama or OpenAI-compatible server? A proxy in between may have damaged the answer.",
         url=url,
     )
 
@@ -153,7 +153,7 @@ def _opening_error(error: Exception, method: str, url: str) -> OllamaError:
             f"the server at {url} closed the connection before it answered {method} ({error}). "
             "See its log.",
             url=url,
-            # It went out, so the server may be at work on it: not every call may go twice.
+            # It was sent, so the server may be working on it: only repeatable calls are retried.
             sent=True,
         )
     return ProtocolError(f"{method} {url} failed: {type(error).__name__}: {error}.", url=url)
@@ -161,10 +161,10 @@ def _opening_error(error: Exception, method: str, url: str) -> OllamaError:
 
 def _connect_hint(text: str) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in text:
-        return "Give the authority that signed it: client_kwargs={'verify': ssl_context}."
+        return "Trust the authority that signed it: client_kwargs={'verify': ssl_context}."
     if "SSL" in text:
-        # Ollama itself has no TLS (wire reference 1.1): https needs a proxy before it.
-        return "Something is there, but it does not speak TLS: try http:// in base_url."
+        # Ollama itself has no TLS (wire reference 1.1): https needs a proxy in front of it.
+        return "A server is there, but it does not speak TLS: try http:// in base_url."
     return "Is Ollama running there (`ollama serve`)? Else set base_url or OLLAMA_HOST."
 
 
@@ -172,10 +172,10 @@ def _timeout(
     error: httpx.TimeoutException, method: str, url: str, received: tuple[Any, ...] = ()
 ) -> OllamaTimeoutError:
     phase = _PHASES.get(type(error), "read")
-    # The request knows it best: an http_client of the user's has timeouts of its own.
+    # Taken from the request: an http_client of the user's has timeouts of its own.
     seconds = error.request.extensions.get("timeout", {}).get(phase)
     return OllamaTimeoutError(
-        f"{method} {url}: nothing for {seconds:g} s ({phase}). {_HINTS[phase]}"
+        f"{method} {url}: no data for {seconds:g} s ({phase}). {_HINTS[phase]}"
         if seconds is not None
         else f"{method} {url} timed out ({phase}). {_HINTS[phase]}",
         url=url,

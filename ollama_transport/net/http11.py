@@ -1,7 +1,7 @@
 """HTTP/1.1 without I/O: h11 writes requests and reads heads, bodies are read here.
 
-h11 takes each chunk of a body through its whole state machine, which costs more than reading the
-JSON in it. What surrounds a body stays with h11: that is where the rules are.
+h11 takes each chunk of a body through its whole state machine, which costs more than parsing the
+JSON in it. Heads stay with h11: they have the complicated rules.
 """
 
 import re
@@ -13,15 +13,16 @@ import h11
 import httpcore
 
 MAX_HEAD_BYTES = 100 * 1024
-"""Longest head of an answer; httpcore's own limit."""
+"""Longest head of an answer; the same limit as in httpcore."""
 
 MAX_TRAILER_BYTES = 16 * 1024
-"""Longest line between two chunks, and most that may follow the last one."""
+"""Longest line between two chunks, and most bytes after the last one."""
 
 MAX_EARLY_ANSWERS = 64
 """Most informational answers (100 Continue, 103 Early Hints) before the answer itself."""
 
-# Strictly: int() takes signs, underscores and blanks as well. Extensions are those of h11.
+# Stricter than int(), which accepts signs, underscores and blanks as well; proxies read such sizes
+# differently (request smuggling). Extensions follow h11.
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,20})(?:;[^\n]{0,%d})?[ \t]*" % MAX_TRAILER_BYTES)
 _CRLF = b"\r\n"
 
@@ -33,33 +34,33 @@ class Body(Protocol):
     """Reads one body: bytes of any size in, its content out."""
 
     finished: bool
-    """True when nothing more is to be read: the body has come whole, or `end` raises."""
+    """True when there is nothing more to read: the body is complete, or `end` raises."""
 
     has_surplus: bool
-    """True when more came than the body has: nothing else can be read from the connection."""
+    """True when bytes follow the body: the connection cannot be used again."""
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes and return the content in them.
 
         Raises:
-            MalformedAnswer: when they are no such body; `end` raises it when content came before.
+            MalformedAnswer: for invalid bytes; after valid content, `end` raises it instead.
         """
 
     def end(self) -> None:
         """Take the end of the connection, or of the body.
 
         Raises:
-            MalformedAnswer: when the body broke behind the content that the last feed returned.
+            MalformedAnswer: for invalid bytes behind the content that the last `feed` returned.
             httpcore.RemoteProtocolError: when something is missing.
         """
 
 
 class MalformedAnswer(httpcore.RemoteProtocolError):
-    """What came is not HTTP; an answer that was cut is a RemoteProtocolError of its parent's."""
+    """The answer is not valid HTTP; for a cut answer the parent class is raised instead."""
 
 
 class Sized:
-    """Read a body of a known length, which may be 0."""
+    """Reads a body of known length, which may be 0."""
 
     def __init__(self, size: int) -> None:
         self.finished = size == 0
@@ -83,7 +84,7 @@ class Sized:
 
 
 class UntilClosed:
-    """Read a body that ends with its connection."""
+    """Reads a body that ends when the connection is closed."""
 
     def __init__(self) -> None:
         self.finished = False
@@ -99,7 +100,7 @@ class UntilClosed:
 
 
 class Chunked:
-    """Read a body in chunks (RFC 9112, section 7.1); extensions and trailers are passed over."""
+    """Reads a chunked body (RFC 9112, section 7.1); extensions and trailers are skipped."""
 
     def __init__(self) -> None:
         self.finished = False
@@ -113,18 +114,18 @@ class Chunked:
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes and return the content in them."""
-        # Mostly one read is one chunk, which is one line of the stream (wire reference 1.15).
+        # Fast path: a read is usually one chunk, one line of a stream (wire reference 1.15).
         if self._is_between and not self._rest and data.endswith(_CRLF):
             end = data.find(_CRLF)
             size = _SIZE.fullmatch(data, 0, end)
-            # The chunk of no content is the last one, and what follows it has rules of its own.
+            # An empty chunk is the last one, and trailers may follow it: not for the fast path.
             if size and end <= MAX_TRAILER_BYTES and 0 < int(size[1], 16) == len(data) - end - 4:
                 return data[end + 2 : -2]
         pieces: list[bytes] = []
         try:
             pieces.extend(self._pieces(data))
         except MalformedAnswer as error:
-            # What came before it is handed on, however the bytes were cut.
+            # Valid content before it is returned first, wherever the reads were cut.
             self.finished = self.has_surplus = True
             self._failure = error
             if not pieces:
@@ -155,7 +156,7 @@ class Chunked:
         self._rest = data[at:]
         self.has_surplus = self.finished and bool(self._rest)
 
-    # Each step returns where the next one begins, or where it began itself: it needs more bytes.
+    # Each step returns where the next one begins; its own start means that it needs more bytes.
 
     def _size_line(self, data: bytes, at: int) -> int:
         end = data.find(_CRLF, at, at + MAX_TRAILER_BYTES + 2)
@@ -192,18 +193,19 @@ class Chunked:
 
 
 class _Trailers:
-    """Check the fields behind the last chunk: seldom any, so h11 does it at its own price."""
+    """Checks the fields after the last chunk with h11: they are rare, so the cost is fine."""
 
     def __init__(self) -> None:
         self._bytes = 0
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_TRAILER_BYTES)
         self._h11.send(h11.Request(method="GET", target="/", headers=[("Host", "h")]))
         self._h11.send(h11.EndOfMessage())
+        # An answer made up to here, since h11 reads trailers only where they belong.
         self._h11.receive_data(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
         self._h11.next_event()
 
     def feed(self, data: bytes) -> bytes | None:
-        """Take bytes; return those behind the end, None when that has not come."""
+        """Take bytes; return those after the end, or None before the end."""
         try:
             self._h11.receive_data(data)
             is_over = isinstance(self._h11.next_event(), h11.EndOfMessage)
@@ -220,8 +222,8 @@ class _Trailers:
 class Head:
     """The head of an answer, and what is needed to read its body.
 
-    ``first`` is what of the body came along with the head; ``reusable`` tells whether both sides
-    want to keep the connection after it.
+    ``first`` is the part of the body that arrived with the head; ``reusable`` tells whether both
+    sides keep the connection open afterwards.
     """
 
     status: int
@@ -233,11 +235,11 @@ class Head:
 
 
 class Exchange:
-    """One request and the head of its answer; made anew for each.
+    """One request and the head of its answer; create a new one for each request.
 
     Raises:
-        httpcore.LocalProtocolError: from the methods that send, for a request that is none.
-        httpcore.RemoteProtocolError: from `receive`, for an answer that is none.
+        httpcore.LocalProtocolError: from the methods that send, for an invalid request.
+        httpcore.RemoteProtocolError: from `receive`, for an invalid answer.
     """
 
     def __init__(self, method: bytes) -> None:
@@ -249,7 +251,7 @@ class Exchange:
 
     @property
     def is_unanswered(self) -> bool:
-        """Tell whether not one byte has come."""
+        """Tell whether no byte of an answer has arrived."""
         return not self._received_bytes
 
     def request(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
@@ -264,7 +266,7 @@ class Exchange:
         return self._sent(h11.Data(data=data))
 
     def end(self) -> bytes:
-        """Return what ends the request's body, mostly nothing."""
+        """Return the bytes that end the request's body, usually none."""
         return self._sent(h11.EndOfMessage())
 
     def _sent(self, event: h11.Event) -> bytes:
@@ -275,11 +277,11 @@ class Exchange:
         return data if data is not None else b""
 
     def receive(self, data: bytes) -> Head | None:
-        """Take bytes, b"" for the end of the connection; return the head when it is whole."""
+        """Take bytes (b"" for the end of the connection); return the head when it is complete."""
         if not data:
             self._check_protocol()
             raise httpcore.RemoteProtocolError("Server disconnected without sending a response.")
-        # In one piece nearly always; `_received_bytes` bounds it.
+        # Nearly always in one piece; the check of `_received_bytes` below bounds it.
         self._start = self._start + data if self._start else data
         self._received_bytes += len(data)
         try:
@@ -291,18 +293,18 @@ class Exchange:
         except h11.RemoteProtocolError as error:
             raise MalformedAnswer(f"malformed head: {error}") from error
         first, _ = self._h11.trailing_data
-        # h11 limits heads that are not whole yet, so that its verdict depends on how they are cut.
+        # h11 limits only incomplete heads: without this, the result would depend on the reads.
         if self._received_bytes - len(first) > MAX_HEAD_BYTES:
             raise MalformedAnswer(f"malformed head: longer than {MAX_HEAD_BYTES} bytes")
         return self._head(event, first) if isinstance(event, h11.Response) else None
 
     def _check_protocol(self) -> None:
-        """Tell a banner of another protocol from the start of a head."""
+        """Raise if the bytes so far cannot begin an HTTP head, such as an SSH banner."""
         if self._start[:5] != b"HTTP/"[: len(self._start)]:
             raise MalformedAnswer(f"malformed head: {self._start[:80]!r} is not HTTP")
 
     def _check_lengths(self, head_bytes: int) -> None:
-        # h11 takes equal lengths for one; what stands between us may take another one.
+        # h11 accepts repeated equal lengths; a proxy in between may have picked another one.
         if len(found := _LENGTHS.findall(self._start, 0, head_bytes)) > 1 or b"," in b"".join(
             found
         ):
@@ -323,7 +325,7 @@ class Exchange:
             event.headers.raw_items(),
             body,
             first,
-            # h11 has looked at the versions and at both sides' `connection` by now.
+            # h11 has checked the HTTP versions and the `connection` headers of both sides by now.
             reusable=self._h11.our_state is h11.DONE and not (body.finished and first),
             extensions={
                 "http_version": b"HTTP/" + event.http_version,
@@ -333,10 +335,10 @@ class Exchange:
 
 
 def body_of(method: bytes, status: int, headers: dict[bytes, bytes]) -> Body:
-    """Return what reads a body (RFC 9112, section 6.3); h11 has checked each header by itself.
+    """Return the reader of a body (RFC 9112, section 6.3); h11 has checked each header alone.
 
     Raises:
-        httpcore.RemoteProtocolError: for two ways of telling the length, which may disagree.
+        httpcore.RemoteProtocolError: for two length headers, which may contradict each other.
     """
     if b"content-length" in headers and b"transfer-encoding" in headers:
         raise MalformedAnswer("malformed head: both Content-Length and Transfer-Encoding")

@@ -1,8 +1,8 @@
-"""Connections: one pool for equal settings, one asynchronous client for each event loop.
+"""Connection pools: one for equal settings, with one asynchronous client for each event loop.
 
-Nothing here opens a socket by itself; httpx does when a request is sent. An asynchronous client
-belongs to the loop it was made in and is closed with it: an asynchronous generator waits in the
-loop for that, since ``shutdown_asyncgens``, which ``asyncio.run`` calls at the end, wakes it.
+Nothing here opens a socket; httpx does when a request is sent. An asynchronous client belongs to
+the loop it was created in and is closed with it: an asynchronous generator stays suspended in the
+loop, and ``shutdown_asyncgens``, which ``asyncio.run`` calls at the end, closes it.
 """
 
 import asyncio
@@ -37,22 +37,23 @@ _LIMITS = httpx.Limits(
     max_keepalive_connections=20,
     keepalive_expiry=KEEPALIVE_S,
 )
-# What our own connections do not do: HTTP/2 and proxies.
+# Arguments for HTTP/2 and proxies, which our own connections do not support.
 _WAYS_OF_HTTPX = {"http1", "http2", "mounts", "proxy"}
 
 
 @functools.cache
 def ssl_context() -> ssl.SSLContext:
-    """Return the one SSL context of the process: reading the certificates takes 20 to 60 ms."""
+    """Return the SSL context of the process; one, since loading certificates takes 20 to 60 ms."""
     return httpx.create_ssl_context()
 
 
 class Pool:
-    """Hold the connections for one configuration, for threads and event loops alike.
+    """The connections of one configuration, for threads and event loops alike.
 
-    `sync` and `for_loop` make their clients on first need. `release` closes them when the last
-    owner lets go. When the last owner is collected they wait GRACE_S for another one: a loop that
-    runs closes them then, threads at the next call of any model or at the end of the process.
+    `sync` and `for_loop` create their clients on first use. `release` closes them when the last
+    owner is released. When the last owner is garbage-collected, they wait GRACE_S for another one.
+    After that a running loop closes its own client; the client for threads is closed at the next
+    call of any model, or at the end of the process.
     """
 
     def __init__(self, settings: Settings, config: Config, client_kwargs: ClientKwargs) -> None:
@@ -68,7 +69,7 @@ class Pool:
         self._pid = os.getpid()
 
     def add_owner(self, owner: object) -> None:
-        """Count somebody who uses this pool."""
+        """Add an object that uses this pool."""
         with self._lock:
             _LINGERING.pop(self, None)
             if id(owner) not in self._owners:
@@ -77,7 +78,7 @@ class Pool:
                 self._owners[id(owner)].atexit = False
 
     def _lose(self, owner_id: int) -> None:
-        """Take note that an owner was collected: anywhere, so no lock may be taken here."""
+        """Remove a garbage-collected owner; collection happens anywhere, so take no lock here."""
         self._owners.pop(owner_id, None)
         if self._owners or self.is_foreign():
             return
@@ -85,7 +86,7 @@ class Pool:
         self._watch()
 
     def _watch(self) -> None:
-        """Have the loops look after a while whether an owner came."""
+        """Let the running loops check after the grace period whether there is a new owner."""
         for loop, held in list(self._loops.items()):
             if not held.is_watched and loop.is_running():
                 held.is_watched = True
@@ -99,11 +100,11 @@ class Pool:
             self._watch()
 
     def is_abandoned(self) -> bool:
-        """Tell whether nobody has wanted this pool for too long."""
+        """Tell whether the pool has had no owner for the whole grace period."""
         return not self._owners and time.monotonic() >= _LINGERING.get(self, math.inf)
 
     def is_foreign(self) -> bool:
-        """Tell whether this process is a fork of the one that made the pool."""
+        """Tell whether this process is a fork of the one that created the pool."""
         return self._pid != os.getpid()
 
     def sync(self) -> httpx.Client:
@@ -119,7 +120,7 @@ class Pool:
         """Return the client of the running event loop."""
         loop = asyncio.get_running_loop()
         if loop not in self._loops and not ssl_context.cache_info().currsize:
-            # In a thread, since other tasks would wait for the certificates as well.
+            # In a thread: loading certificates would block the other tasks of the loop.
             await asyncio.to_thread(ssl_context)
         held = self._loops.get(loop)
         if held is None:
@@ -134,7 +135,7 @@ class Pool:
         return _LoopClient(client, _close_with_loop(weakref.ref(self), loop, client))
 
     def forget(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Drop the client of a loop that ends."""
+        """Drop the client of a loop that is ending."""
         self._loops.pop(loop, None)
 
     def _forget_closed_loops(self) -> None:
@@ -144,7 +145,7 @@ class Pool:
                 self.forget(loop)
 
     def release(self, owner: object) -> None:
-        """Let an owner go; the last one closes every connection, those of other loops as well."""
+        """Remove an owner; the last one closes every connection, also those of other loops."""
         with self._lock:
             if (finalizer := self._owners.pop(id(owner), None)) is not None:
                 finalizer.detach()
@@ -153,20 +154,20 @@ class Pool:
         self.close()
 
     def close(self) -> None:
-        """Close every connection; those of running loops close as soon as the loops get to it."""
+        """Close every connection; running loops close theirs at their next opportunity."""
         with self._lock:
             close, self._sync, self._close_sync = self._close_sync, None, _nothing
         close()
         for loop, held in list(self._loops.items()):
             self.forget(loop)
             if not loop.is_closed():
-                # A loop may end before it gets to a task: then it wakes the guard.
+                # A loop may end before it runs the task: then shutdown_asyncgens closes the guard.
                 _LEFT_TO_LOOP[held.client] = (loop, held)
             if loop.is_running():
                 loop.call_soon_threadsafe(_start_closing, loop, held)
 
     async def arelease(self, owner: object) -> None:
-        """Do as `release`, and wait until the connections of the running loop are closed."""
+        """Same as `release`, but wait until the connections of the running loop are closed."""
         held = self._loops.get(asyncio.get_running_loop())
         if held is not None and self._owners.keys() <= {id(owner)}:
             await held.guard.aclose()
@@ -196,7 +197,7 @@ async def _close_with_loop(
 
 
 def _cut_all(client: httpx.AsyncClient) -> None:
-    # At once: whoever waits for one connection after the other may be cancelled in between.
+    # All at once: closing them one after the other could be cancelled in between.
     if isinstance(client._transport, AsyncTransport):
         for connection in client._transport._pool.connections:
             if isinstance(connection, AsyncConnection):
@@ -220,7 +221,7 @@ _LINGERING: dict[Pool, float] = {}
 
 
 def close_abandoned() -> None:
-    """Close the pools that nobody wants any more."""
+    """Close the pools whose grace period is over."""
     with _POOLS_LOCK:
         found = [pool for pool in list(_LINGERING) if pool.is_abandoned() or pool.is_foreign()]
         for pool in found:
@@ -228,7 +229,7 @@ def close_abandoned() -> None:
             for key in [key for key, kept in _POOLS.items() if kept is pool]:
                 del _POOLS[key]
     for pool in found:
-        # Connections of the process that this one was forked from are its own to close.
+        # The parent process still uses the connections that a fork inherits.
         if not pool.is_foreign():
             pool.close()
     for client, (loop, _) in list(_LEFT_TO_LOOP.items()):
@@ -244,28 +245,28 @@ def _httpx_arguments(settings: Settings, config: Config) -> dict[str, Any]:
         ),
         "limits": _LIMITS,
         "follow_redirects": True,
-        # A proxy of the environment is no way to this machine itself.
+        # A proxy from the environment would be asked for its own localhost, not for ours.
         "trust_env": not config.endpoint.is_loopback,
     }
 
 
 def _made(kind: type[H], arguments: dict[str, Any], sends: str) -> H:
-    """Return an httpx client; ``sends`` is the method by which it uses a transport.
+    """Return an httpx client; ``sends`` is the method that it calls on a transport.
 
     Raises:
-        ConfigError: for arguments that httpx does not take.
+        ConfigError: for arguments that httpx does not accept.
     """
     transport = arguments.get("transport")
     if transport is not None and not hasattr(transport, sends):
         raise ConfigError(
-            f"the transport {transport!r:.80} has no {sends}: one for blocking calls alone goes "
-            "into a Client or sync_client_kwargs, one for asyncio into an AsyncClient or "
+            f"the transport {transport!r:.80} has no method {sends}: pass a blocking transport to "
+            "Client or sync_client_kwargs, an asynchronous one to AsyncClient or "
             "async_client_kwargs."
         )
     try:
         return kind(**_completed(kind, arguments))
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"httpx does not take these client_kwargs: {error}.") from error
+        raise ConfigError(f"httpx does not accept these client_kwargs: {error}.") from error
 
 
 def _completed(kind: type[H], arguments: dict[str, Any]) -> dict[str, Any]:
@@ -286,7 +287,7 @@ def _tls(arguments: dict[str, Any]) -> ssl.SSLContext:
 
 
 class _Borrowed(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """A transport of the caller's, which does not close with our clients: copies share it."""
+    """The caller's transport, which our clients do not close: copies of a model share it."""
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -310,12 +311,12 @@ _POOLS_LOCK = Lock()
 def acquire(settings: Settings, config: Config, kwargs: ClientKwargs, owner: object) -> Pool:
     """Return the pool for these settings, shared with every other owner of equal ones.
 
-    Arguments for httpx are equal where they are the same objects, or the same plain values: the
-    copies that frameworks make of a model share its connections.
+    Arguments for httpx are equal if they are the same objects or the same plain values, so copies
+    that frameworks make of a model share its connections.
     """
     if _LINGERING:
         close_abandoned()
-    # Headers belong to the key: a session cookie of one user is nothing for another one.
+    # Headers are part of the key: users must not share a client that keeps session cookies.
     headers = tuple(sorted(config.headers.items()))
     key = (config.endpoint, settings.timeouts, headers, kwargs.key)
     with _POOLS_LOCK:

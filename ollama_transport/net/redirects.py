@@ -1,8 +1,8 @@
-"""Redirects: followed here and not by httpx, which passes most secrets on to another server.
+"""Redirects: followed here and not by httpx, which forwards most secrets to another server.
 
-httpx takes ``Authorization`` off where the origin changes, and leaves ``x-api-key``,
-``proxy-authorization``, cookies and the keys of gateways on. It also makes a GET of a POST after
-301, 302 and 303, whose 200 would be taken for the answer.
+httpx removes ``Authorization`` when the origin changes, but keeps ``x-api-key``,
+``proxy-authorization``, cookies and the keys of gateways. It also turns a POST into a GET after
+301, 302 and 303, and the 200 of that GET would be taken for the answer.
 """
 
 import httpx
@@ -13,7 +13,7 @@ _Auth = httpx.Auth | httpx._client.UseClientDefault | None
 
 
 class _Hops:
-    """Say which request follows an answer, for one request and its redirects."""
+    """Decides which request follows an answer, for one request and its redirects."""
 
     def __init__(self, http: httpx.Client | httpx.AsyncClient, request: httpx.Request) -> None:
         self._limit = http.max_redirects if http.follow_redirects else 0
@@ -22,16 +22,16 @@ class _Hops:
         self._history: list[httpx.Response] = []
 
     def after(self, response: httpx.Response) -> httpx.Request | None:
-        """Return the request to send next; None for an answer, and for what is not followed."""
+        """Return the next request; None for a final answer or a redirect that is not followed."""
         response.history = list(self._history)
         hop = response.next_request
         if hop is None or len(self._history) >= self._limit:
             return None
         if hop.method != response.request.method:
-            return None  # the request itself would be lost
+            return None  # a GET would drop the body, and with it the call
         self._history.append(response)
         if self._is_home(hop):
-            # httpx takes it off on every hop, for its own jar to put it on again.
+            # httpx removes it on every hop and adds only the cookies of its own jar.
             if self._cookie is not None:
                 hop.headers.setdefault("cookie", self._cookie)
             return hop
@@ -40,7 +40,7 @@ class _Hops:
         return hop
 
     def auth(self, hop: httpx.Request) -> _Auth:
-        """Return how a hop authenticates: as its client does, where it stays on the server."""
+        """Return the auth of a hop: that of the client on the same server, else None."""
         return httpx.USE_CLIENT_DEFAULT if self._is_home(hop) else None
 
     def _is_home(self, hop: httpx.Request) -> bool:
@@ -53,9 +53,9 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 
 def send(http: httpx.Client, request: httpx.Request) -> httpx.Response:
-    """Send a request where its redirects lead, and return the answer, not read.
+    """Send a request, follow its redirects and return the answer, unread.
 
-    What cannot be followed is returned as it is, with its status of 3xx.
+    A redirect that cannot be followed is returned as it is, with its 3xx status.
     """
     hops = _Hops(http, request)
     response = http.send(request, stream=True, follow_redirects=False)
@@ -76,9 +76,9 @@ async def asend(http: httpx.AsyncClient, request: httpx.Request) -> httpx.Respon
 
 
 def advice(response: httpx.Response, path: str) -> str:
-    """Return what to do about a refusal that redirects led to; "" where there were none.
+    """Return what to do about an error after a redirect; "" without a redirect.
 
-    ``path`` is the path of the call, which a base URL does not have.
+    ``path`` is the path of the call, which is removed to get the base URL.
     """
     request = response.next_request
     if request is None and response.history:

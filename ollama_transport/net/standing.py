@@ -1,4 +1,4 @@
-"""How a connection stands: new, at work, at rest or closed, for threads and event loops alike."""
+"""The state of a connection (new, active, idle, closed), for threads and event loops alike."""
 
 import ssl
 import threading
@@ -14,13 +14,13 @@ BODY_EXTENSION = "ollama_transport.body"
 """Name of the extension of a response that holds its `Body`."""
 
 ONCE_EXTENSION = "ollama_transport.once"
-"""Name of the extension of a request that must not arrive twice."""
+"""Name of the extension that marks a request as not repeatable."""
 
 S = TypeVar("S", SocketStream, LoopStream)
 
 
 class Standing(Generic[S]):
-    """Know how a connection stands, for the pool to decide by."""
+    """The state of a connection, which the pool of httpcore asks for."""
 
     def __init__(
         self, origin: httpcore.Origin, tls: ssl.SSLContext | None, keepalive_s: float | None
@@ -42,11 +42,11 @@ class Standing(Generic[S]):
         return self._standing == "idle"
 
     def is_idle(self) -> bool:
-        """Tell whether it waits for a request."""
+        """Tell whether it is waiting for a request."""
         return self._standing == "idle"
 
     def is_closed(self) -> bool:
-        """Tell whether it is of no further use."""
+        """Tell whether it can no longer be used."""
         return self._standing == "closed"
 
     def has_expired(self) -> bool:
@@ -66,7 +66,7 @@ class Standing(Generic[S]):
         return f"<{type(self).__name__} [{self.info()}]>"
 
     def rest(self) -> None:
-        """Take note that an answer was read, and wait for the next request."""
+        """Mark the connection as idle after an answer was read completely."""
         if self._standing == "active":
             assert self._stream is not None
             self._stream.rest()
@@ -74,14 +74,14 @@ class Standing(Generic[S]):
             self._standing = "idle"
 
     def abort(self) -> None:
-        """Cut the connection, whatever is under way."""
+        """Close the connection at once, even in the middle of a request."""
         self._standing = "closed"
         if self._stream is not None:
             self._stream.close()
 
     def _begin(self) -> None:
         with self._lock:
-            # Two requests may be given one idle connection: the pool looks for another then.
+            # The pool may give one idle connection to two requests; on this it picks another.
             if self._standing not in ("new", "idle"):
                 raise httpcore.ConnectionNotAvailable
             self._standing = "active"
@@ -89,10 +89,10 @@ class Standing(Generic[S]):
     def _may_go_again(
         self, request: httpcore.Request, exchange: Exchange, error: Exception
     ) -> bool:
-        """Tell whether a request that a kept connection failed may go out on a new one.
+        """Tell whether a request that failed on a kept connection may be sent on a new one.
 
-        A server may close a connection at rest just when the next request is on its way. Any byte
-        of an answer proves that this one was at work.
+        A server may close an idle connection just as the next request is sent. Any byte of an
+        answer proves that the server had received the request.
         """
         if self._standing != "active" or not exchange.is_unanswered:
             return False
@@ -101,9 +101,10 @@ class Standing(Generic[S]):
 
     def _check_active(self) -> None:
         if self._standing != "active":
-            raise httpcore.ReadError("the connection was closed while it was opened")
+            raise httpcore.ReadError("the connection was closed while it was being opened")
 
     def _where(self) -> tuple[str, int, ssl.SSLContext | None]:
         if self._tls is not None:
+            # Only HTTP/1.1 is read here; httpcore may have set h2 on the shared context.
             self._tls.set_alpn_protocols(["http/1.1"])
         return self._origin.host.decode("ascii"), self._origin.port, self._tls

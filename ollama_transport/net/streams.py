@@ -1,4 +1,4 @@
-"""Sockets for HTTP: one that blocks, and one of an event loop; what they raise is httpcore's."""
+"""Sockets for HTTP, blocking and asynchronous; they raise the errors of httpcore."""
 
 import asyncio
 import contextlib
@@ -19,10 +19,10 @@ from ollama_transport.net.dialing import connected
 READ_BYTES = 64 * 1024
 WRITE_BYTES = 256 * 1024
 MOST_UNREAD_BYTES = 1024 * 1024
-"""An event loop reads ahead so far; then the server has to wait."""
+"""Bytes that an event loop reads ahead; beyond them the server has to wait."""
 
 CONNECTING_AT_ONCE = 100
-"""Connections to one server that are opened at a time; the others wait, and no clock runs."""
+"""Connections to one server opened at a time; the timeout of those that wait has not begun."""
 
 _TICK_S = 0.1
 
@@ -31,9 +31,9 @@ class SocketStream:
     """A blocking connection; waits are seconds of silence, None for no limit.
 
     Raises:
-        httpcore.NetworkError, httpcore.TimeoutException: from every method but `close`.
-        httpcore.ConnectionNotAvailable: from the first `write` after `rest`, when something has
-            come in between; nothing was sent then.
+        httpcore.NetworkError, httpcore.TimeoutException: from every method except `close`.
+        httpcore.ConnectionNotAvailable: from the first `write` after `rest`, if data
+            arrived in between; nothing was sent then.
     """
 
     def __init__(self, stream: httpcore.NetworkStream) -> None:
@@ -55,7 +55,7 @@ class SocketStream:
         return cls(stream)
 
     def read(self, wait_s: float | None) -> bytes:
-        """Return what has come, after waiting for it; b"" at the end of the connection."""
+        """Wait for data and return it; b"" at the end of the connection."""
         try:
             if wait_s != self._set_for:
                 self._set_wait(wait_s)
@@ -74,7 +74,7 @@ class SocketStream:
         self._stream.write(data, wait_s)
 
     def rest(self) -> None:
-        """Take note that the server has nothing to say until something is written."""
+        """Record that no data is expected until the next write."""
         self._rests = True
 
     def close(self) -> None:
@@ -82,16 +82,16 @@ class SocketStream:
         self._stream.close()
 
     def wait_closed(self) -> None:
-        """Return: what blocks is gone when it is closed."""
+        """Return at once: a blocking socket is closed when `close` returns."""
 
     def is_readable(self) -> bool:
-        """Tell whether something has come, or the server has closed the connection."""
+        """Tell whether data has arrived, or the server has closed the connection."""
         return _has_unread(self._socket, self._socket)
 
     def _set_wait(self, wait_s: float | None) -> None:
-        # No wait at all would be another kind of socket to Python, and none to the kernel.
+        # 0 would mean non-blocking to Python, and no timeout at all to the kernel.
         least = None if wait_s is None else max(wait_s, 1e-6)
-        # Python's own timeouts ask the kernel twice at each read: whether to wait, then for data.
+        # Python's own timeouts cost two system calls a read: poll, then recv.
         self._socket.settimeout(None if self._kernel_waits else least)
         if self._kernel_waits:
             whole, part = divmod(0 if least is None else least, 1)
@@ -105,8 +105,8 @@ class LoopStream(asyncio.Protocol):
 
     Raises:
         httpcore.NetworkError, httpcore.TimeoutException: from `open`, `read` and `write`.
-        httpcore.ConnectionNotAvailable: from the first `write` after `rest`, when something has
-            come in between; nothing was sent then.
+        httpcore.ConnectionNotAvailable: from the first `write` after `rest`, if data
+            arrived in between; nothing was sent then.
     """
 
     def __init__(self) -> None:
@@ -144,7 +144,7 @@ class LoopStream(asyncio.Protocol):
         return stream
 
     async def read(self, wait_s: float | None) -> bytes:
-        """Return what has come, after waiting for it; b"" at the end of the connection."""
+        """Wait for data and return it; b"" at the end of the connection."""
         if not self._unread and not self._ended:
             await self._wait(wait_s)
         if self._unread:
@@ -154,15 +154,15 @@ class LoopStream(asyncio.Protocol):
         return b""
 
     async def write(self, data: bytes, wait_s: float | None) -> None:
-        """Send bytes; the loop sees to other things between two slices of them."""
-        # What cancels this task may be on its way already: then nothing goes out.
+        """Send bytes in slices; other tasks of the loop run between two of them."""
+        # A pending cancellation of this task takes effect here, before anything is sent.
         await asyncio.sleep(0)
         if self._rests and self.is_readable():
             raise httpcore.ConnectionNotAvailable
         self._rests = False
         view = memoryview(data)
         for at in range(0, len(data), WRITE_BYTES):
-            # A transport that failed takes everything and waits for nothing: the loop is not run.
+            # A failed transport accepts any data and never pauses, so check before each slice.
             if self._ended or self._transport is None or self._transport.is_closing():
                 raise httpcore.WriteError(str(self._error)) from self._error
             self._transport.write(view[at : at + WRITE_BYTES])
@@ -173,39 +173,39 @@ class LoopStream(asyncio.Protocol):
                 raise httpcore.WriteTimeout("timed out") from error
 
     def rest(self) -> None:
-        """Take note that the server has nothing to say until something is written."""
+        """Record that no data is expected until the next write."""
         self._rests = True
 
     def close(self) -> None:
         """Close the connection at once."""
         if self._alarm is not None:
             self._alarm.cancel()
-        # Of a closed loop nothing can be asked any more: its socket goes with the object.
+        # Methods of a closed loop raise; the socket is closed with the object then.
         if self._transport is not None and not self._loop.is_closed():
             self._transport.abort()
 
     async def wait_closed(self) -> None:
-        """Wait until a closed connection is gone."""
-        # nest_asyncio leaves out the hooks by which loops finish generators: one that is dropped is
-        # closed on the spot then, and what closes us must not wait.
+        """Wait until the connection is closed."""
+        # nest_asyncio does not install the hooks with which loops finalize generators. A dropped
+        # generator is then closed synchronously, where waiting is not possible.
         if self._loop.is_running() and sys.get_asyncgen_hooks().finalizer is not None:
             await self._gone.wait()
 
     def is_readable(self) -> bool:
-        """Tell whether something has come, or the server has closed the connection."""
+        """Tell whether data has arrived, or the server has closed the connection."""
         if self._ended or self._unread or self._transport is None:
             return True
-        # The loop may have been busy: the socket knows what it has not delivered yet.
+        # The loop may have been busy: ask the socket for data that was not delivered yet.
         known = self._transport.get_extra_info
         return _has_unread(known("socket"), known("ssl_object"))
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take note of the connection (asyncio calls this)."""
-        # No isinstance: uvloop's have the methods, not the class.
+        """Keep the transport (called by asyncio)."""
+        # Not isinstance: the transports of uvloop have the methods, but not the class.
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Keep what has come (asyncio calls this)."""
+        """Buffer data that arrived (called by asyncio)."""
         self._unread.append(data)
         self._unread_bytes += len(data)
         if self._unread_bytes > MOST_UNREAD_BYTES and self._transport is not None:
@@ -213,12 +213,12 @@ class LoopStream(asyncio.Protocol):
         self._wake()
 
     def eof_received(self) -> None:
-        """Take note that nothing more comes (asyncio calls this)."""
+        """Record the end of the data (called by asyncio)."""
         self._ended = True
         self._wake()
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Take note that the connection is gone (asyncio calls this)."""
+        """Record that the connection was lost (called by asyncio)."""
         self._ended = True
         self._error = error
         self._gone.set()
@@ -226,11 +226,11 @@ class LoopStream(asyncio.Protocol):
         self._wake()
 
     def pause_writing(self) -> None:
-        """Take note that the server is slow to read (asyncio calls this)."""
+        """Make writers wait: the server reads slowly (called by asyncio)."""
         self._may_write.clear()
 
     def resume_writing(self) -> None:
-        """Take note that the server has read (asyncio calls this)."""
+        """Let writers continue (called by asyncio)."""
         self._may_write.set()
 
     def _taken(self) -> bytes:
@@ -244,7 +244,7 @@ class LoopStream(asyncio.Protocol):
     async def _wait(self, wait_s: float | None) -> None:
         self._reader = self._loop.create_future()
         self._deadline = math.inf if wait_s is None else self._loop.time() + wait_s
-        # One alarm for many reads: setting one for each would cost as much as the read.
+        # One timer for many reads: setting one for each read would cost as much as the read.
         if wait_s is not None and (self._alarm is None or self._alarm.when() > self._deadline):
             self._set_alarm()
         try:
@@ -273,13 +273,13 @@ class LoopStream(asyncio.Protocol):
 
 @contextlib.asynccontextmanager
 async def free_time(wait_s: float | None) -> AsyncIterator[None]:
-    """Give what is inside so many seconds in which the loop is free; None for any number.
+    """Allow the block ``wait_s`` seconds of free loop time; None means no limit.
 
-    While the loop is busy with other things it hears of no connection, which is not the server's
-    delay: of a tick that comes late, two ticks count.
+    While the loop is busy with other work it does not see that a connection was made, which is not
+    the server's delay: a late tick counts as two ticks at most.
 
     Raises:
-        TimeoutError: when they are over.
+        TimeoutError: when the time is used up.
     """
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(None) as scope:
@@ -313,20 +313,21 @@ _GATES: weakref.WeakKeyDictionary[
 
 
 def _gate(loop: asyncio.AbstractEventLoop, host: str, port: int) -> asyncio.Semaphore:
-    """Return the gate that limits connects to a server: more would overflow its backlog."""
+    """Return the semaphore for connects to a server: more at once would overflow its backlog."""
     gates = _GATES.setdefault(loop, {})
     return gates.setdefault((host, port), asyncio.Semaphore(CONNECTING_AT_ONCE))
 
 
 def _has_unread(raw: socket.socket, tls: object) -> bool:
-    """Tell whether a read would return at once; what TLS has decrypted is no more in the socket."""
+    """Tell whether a read would return at once."""
+    # Decrypted data is no longer in the socket, so poll would not report it.
     if isinstance(tls, ssl.SSLSocket | ssl.SSLObject) and tls.pending():
         return True
     if raw.fileno() < 0:
         return True
     if not hasattr(select, "poll"):  # Windows
         return bool(select.select([raw], [], [], 0)[0])
-    # Unlike select, poll takes descriptors of any number.
+    # Unlike select, poll accepts descriptors above 1023.
     poll = select.poll()
     poll.register(raw.fileno(), select.POLLIN)
     return bool(poll.poll(0))

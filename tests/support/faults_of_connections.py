@@ -17,7 +17,7 @@ from right_answers import (
 
 NOT_REACHED = Gives("OllamaConnectionError", "closed the connection before it answered")
 CUT = Gives("StreamTruncatedError", "ended after")
-SILENT = Gives("OllamaTimeoutError", r"nothing for 1 s \(read\)")
+SILENT = Gives("OllamaTimeoutError", r"no data for 1 s \(read\)")
 BAD = "ProtocolError"
 SOON = {"timeout": (10.0, 1.0)}
 MIB = 1024 * 1024
