@@ -7,7 +7,6 @@ each of them langchain-core's ModelError as well.
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from langchain_ollama_ext._registry import register
 from ollama_transport import __version__
 from ollama_transport.lazy import lazy_name
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from langchain_ollama_ext.embeddings import OllamaEmbeddings
     from langchain_ollama_ext.llms import OllamaLLM
 
-__all__ = ["ChatOllama", "OllamaEmbeddings", "OllamaLLM", "__version__", "register"]
+__all__ = ["ChatOllama", "OllamaEmbeddings", "OllamaLLM", "__version__"]
 
 _HOMES = {"ChatOllama": "chat_models", "OllamaEmbeddings": "embeddings", "OllamaLLM": "llms"}
 

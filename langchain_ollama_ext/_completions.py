@@ -107,6 +107,7 @@ def resolve_completion(
         format=read_format(pick("format")),
         options=merged_options(model, stop, given),
         think=pick("reasoning"),
+        split_thinking=pick("split_thinking"),
         keep_alive=pick("keep_alive"),
         truncate=pick("truncate"),
         on_context_overflow=pick("on_context_overflow"),

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         ModelNotFoundError,
         ModelPermissionDeniedError,
         ModelRateLimitError,
+        ModelRefusalError,
         ModelTimeoutError,
     )
 else:
@@ -32,6 +33,7 @@ else:
     ModelNotFoundError = _class("ModelNotFoundError", ModelError)
     ModelPermissionDeniedError = _class("ModelPermissionDeniedError", ModelError)
     ModelRateLimitError = _class("ModelRateLimitError", ModelError, is_retryable=True)
+    ModelRefusalError = _class("ModelRefusalError", ModelError)
     ModelTimeoutError = _class("ModelTimeoutError", ModelError, is_retryable=True)
 
 __all__ = [
@@ -43,5 +45,6 @@ __all__ = [
     "ModelNotFoundError",
     "ModelPermissionDeniedError",
     "ModelRateLimitError",
+    "ModelRefusalError",
     "ModelTimeoutError",
 ]

@@ -14,7 +14,7 @@ from ollama_transport import (
     ServerFields,
     Think,
 )
-from ollama_transport.conversation import FetchFields
+from ollama_transport.conversation import FetchFields, SalvageFields, SplitFields
 from ollama_transport.settings import (
     check_format,
     check_think,
@@ -76,7 +76,13 @@ class _Options(SamplingOptions, ObsoleteOptions):
     model_config = ConfigDict(defer_build=True)
 
 
-class ModelFields(ServerFields, _Options):
+class _Writing(_Options, SplitFields):
+    """Hold the options, and how answers are read."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class ModelFields(ServerFields, _Writing):
     """Hold the fields that ChatOllama and OllamaLLM share and langchain-core does not have.
 
     ``max_tokens``, ``think`` and ``model_name`` are accepted for ``num_predict``, ``reasoning``
@@ -141,17 +147,12 @@ class ModelFields(ServerFields, _Options):
     )
     validate_model_on_init: bool = Field(
         default=False,
-        description="True has the constructor ask the server, blocking, and raise when it does not "
-        "have the model. False does no I/O: the first call raises ModelNotFoundError.",
+        description="Accepted for compatibility. A constructor does no I/O here: the first call "
+        "raises ModelNotFoundError, and from_server checks at once.",
     )
 
     def __init__(self, **data: Any) -> None:
         super().__init__(**canonical_names(data))
-        if self.validate_model_on_init:
-            # Here: it brings the errors, and who asks nobody does not need them yet.
-            from langchain_ollama_ext._validation import validate_model
-
-            validate_model(self, self.model, "completion")
 
     @field_validator("stop", mode="before")
     @classmethod
@@ -177,7 +178,7 @@ class ModelFields(ServerFields, _Options):
 
     @model_validator(mode="after")
     def _check_logprobs(self) -> Self:
-        self.logprobs = with_logprobs(self.logprobs, self.top_logprobs)
+        with_logprobs(self.logprobs, self.top_logprobs)
         return self
 
     @property
@@ -196,5 +197,9 @@ class ModelFields(ServerFields, _Options):
         return self.reasoning
 
 
-class ChatFields(ModelFields, FetchFields):
+class _Chatting(FetchFields, SalvageFields):
+    """Hold what is read for a chat, and what of its answers."""
+
+
+class ChatFields(ModelFields, _Chatting):
     """Hold the fields of ChatOllama that are not langchain-core's own."""

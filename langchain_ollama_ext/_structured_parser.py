@@ -11,6 +11,7 @@ from langchain_core.output_parsers.transform import BaseTransformOutputParser
 from langchain_core.outputs import ChatGeneration, Generation
 from pydantic import InstanceOf
 
+from langchain_ollama_ext._core_errors import ModelRefusalError
 from langchain_ollama_ext._schemas import Shape
 from ollama_transport.conversation import (
     FoundJson,
@@ -50,6 +51,19 @@ def _restored(args: tuple[Any, ...], state: dict[str, Any]) -> StructuredOutputE
     return error
 
 
+class StructuredRefusalError(StructuredOutputError, ModelRefusalError):
+    """Tell that the model refused to answer; ``refusal`` is what it said instead.
+
+    LangChain's ModelRefusalError as well (since langchain-core 1.7.5).
+    """
+
+    def __init__(self, refusal: str, *, done_reason: str | None = None) -> None:
+        message = f"the model refused to answer: {refusal}"
+        StructuredOutputError.__init__(self, message, done_reason=done_reason)
+        self.refusal = refusal
+        self.raw_message = None
+
+
 @dataclass(slots=True)
 class _Call:
     """A call in an answer: its name, the pieces of its arguments, and how many were read."""
@@ -72,6 +86,7 @@ class Answer:
         self._reader = PartialReader(shape.target)
         self._texts: list[str] = []
         self._thoughts: list[str] = []
+        self._refusals: list[str] = []
         self._calls: dict[Any, _Call] = {}
         self._done_reason: str | None = None
         self._changed = False
@@ -83,6 +98,7 @@ class Answer:
         text = content if isinstance(content, str) else str(message.text)
         self._texts.append(text)
         self._thoughts.append(_reasoning(message))
+        self._refusals.append(str(message.additional_kwargs.get("refusal", "")))
         reason = message.response_metadata.get("done_reason")
         self._done_reason = self._done_reason if reason is None else reason
         if not self._called:
@@ -146,9 +162,12 @@ class Answer:
         """Return what the whole answer is; None where the model called other tools instead.
 
         Raises:
+            StructuredRefusalError: for a refusal in place of an answer.
             StructuredOutputError: for an answer that is cut, empty, no JSON, or of another shape.
         """
         text = self._json()
+        if not text.strip() and (refusal := "".join(self._refusals)):
+            raise StructuredRefusalError(refusal, done_reason=self._done_reason)
         # Only possible where the caller gave other tools: the calls are its answer.
         if self._calls and not text.strip():
             return None

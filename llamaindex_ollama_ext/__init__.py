@@ -18,7 +18,7 @@ except ModuleNotFoundError as error:
 from llama_index.core.embeddings.loading import RECOGNIZED_EMBEDDINGS
 from llama_index.core.llms.loading import RECOGNIZED_LLMS
 
-from llamaindex_ollama_ext._errors import StructuredOutputError
+from llamaindex_ollama_ext._errors import StructuredOutputError, StructuredRefusalError
 from llamaindex_ollama_ext.embedding import OllamaEmbedding
 from llamaindex_ollama_ext.llm import Ollama
 from ollama_transport import __version__
@@ -26,4 +26,10 @@ from ollama_transport import __version__
 RECOGNIZED_LLMS[Ollama.class_name()] = Ollama
 RECOGNIZED_EMBEDDINGS[OllamaEmbedding.class_name()] = OllamaEmbedding
 
-__all__ = ["Ollama", "OllamaEmbedding", "StructuredOutputError", "__version__"]
+__all__ = [
+    "Ollama",
+    "OllamaEmbedding",
+    "StructuredOutputError",
+    "StructuredRefusalError",
+    "__version__",
+]

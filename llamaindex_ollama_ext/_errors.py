@@ -18,3 +18,11 @@ class StructuredOutputError(OllamaError, ValueError):
         self.text = text
         self.thinking = thinking
         self.done_reason = done_reason
+
+
+class StructuredRefusalError(StructuredOutputError):
+    """Tell that the model refused to answer; ``refusal`` is what it said instead."""
+
+    def __init__(self, message: str, *, refusal: str = "", done_reason: str | None = None) -> None:
+        super().__init__(message, done_reason=done_reason)
+        self.refusal = refusal

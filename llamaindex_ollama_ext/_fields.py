@@ -15,7 +15,7 @@ from ollama_transport import (
     ServerFields,
     Think,
 )
-from ollama_transport.conversation import FetchFields
+from ollama_transport.conversation import FetchFields, SalvageFields, SplitFields
 from ollama_transport.settings import keep_alive as checked_keep_alive
 from ollama_transport.settings import set_options, without_obsolete
 
@@ -26,7 +26,7 @@ SERVER_DECIDES = -1
 """The context window that sends nothing."""
 
 
-class LLMFields(ServerFields, SamplingOptions, FetchFields):
+class LLMFields(ServerFields, SamplingOptions, FetchFields, SplitFields, SalvageFields):
     """Hold the fields of `Ollama`: those of llama-index-llms-ollama, and ours."""
 
     model: str | None = Field(
@@ -149,6 +149,8 @@ class LLMFields(ServerFields, SamplingOptions, FetchFields):
             options=self._options(),
             format="json" if self.json_mode else None,
             think=self.thinking,
+            split_thinking=self.split_thinking,
+            salvage_tool_calls=self.salvage_tool_calls,
             keep_alive=self.keep_alive,
             truncate=self.truncate,
             on_context_overflow=self.on_context_overflow,

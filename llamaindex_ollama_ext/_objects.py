@@ -7,7 +7,7 @@ from llama_index.core.base.llms.types import ChatResponse, ThinkingBlock, ToolCa
 from llama_index.core.types import Model
 from pydantic import BaseModel, ValidationError
 
-from llamaindex_ollama_ext._errors import StructuredOutputError
+from llamaindex_ollama_ext._errors import StructuredOutputError, StructuredRefusalError
 from llamaindex_ollama_ext._partial import ObjectReader
 from llamaindex_ollama_ext._stream import ChatAnswer
 from ollama_transport import ChatLine
@@ -24,9 +24,17 @@ def read_object(response: ChatResponse, output_cls: type[Model]) -> Model:
     text is empty, JSON that is all of the reasoning is taken.
 
     Raises:
+        StructuredRefusalError: for a refusal in place of an answer.
         StructuredOutputError: when there is none.
     """
     text, thinking = _text(response), _thinking(response)
+    refusal = response.message.additional_kwargs.get("refusal")
+    if refusal and not text.strip():
+        raise StructuredRefusalError(
+            f"the model refused to answer: {refusal}",
+            refusal=refusal,
+            done_reason=response.additional_kwargs.get("done_reason"),
+        )
     try:
         return first_fitting(
             text, thinking, lambda found: output_cls.model_validate_json(found.text)

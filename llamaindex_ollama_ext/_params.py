@@ -8,7 +8,7 @@ from llama_index.core.base.llms.types import ImageBlock
 
 from llamaindex_ollama_ext._tools import tool_choice, tool_spec
 from ollama_transport import ConfigError, KeepAlive, OverflowPolicy, Think, UnsupportedOptions
-from ollama_transport.settings import OPTION_NAMES, check_options, unknown_name
+from ollama_transport.settings import OPTION_NAMES, SplitThinking, check_options, unknown_name
 
 _SHARED = frozenset(
     {
@@ -20,13 +20,20 @@ _SHARED = frozenset(
         "on_context_overflow",
         "options",
         "shift",
+        "split_thinking",
         "think",
         "thinking",
         "top_logprobs",
         "truncate",
     }
 )
-_CHAT = _SHARED | {"allow_parallel_tool_calls", "parallel_tool_calls", "tool_choice", "tools"}
+_CHAT = _SHARED | {
+    "allow_parallel_tool_calls",
+    "parallel_tool_calls",
+    "salvage_tool_calls",
+    "tool_choice",
+    "tools",
+}
 _COMPLETE = _SHARED | {"context", "images", "raw", "suffix", "system", "system_prompt", "template"}
 _AS_GIVEN = ("keep_alive", "logprobs", "model", "on_context_overflow", "shift", "truncate")
 
@@ -39,6 +46,8 @@ class Defaults:
     options: Mapping[str, Any] = field(default_factory=dict)
     format: str | None = None
     think: Think | None = None
+    split_thinking: SplitThinking | None = None
+    salvage_tool_calls: bool = False
     keep_alive: KeepAlive | None = None
     truncate: bool | None = None
     on_context_overflow: OverflowPolicy | None = None
@@ -69,6 +78,7 @@ def chat_fields(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
         "parallel_tool_calls": call.get("allow_parallel_tool_calls")
         if parallel is None
         else parallel,
+        "salvage_tool_calls": _first(call.get("salvage_tool_calls"), defaults.salvage_tool_calls),
     }
 
 
@@ -120,6 +130,7 @@ def _shared(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
         # None is a word here, the only one to leave JSON mode for one call.
         "format": call.get("format", defaults.format),
         "think": _first(call.get("think"), call.get("thinking"), defaults.think),
+        "split_thinking": _first(call.get("split_thinking"), defaults.split_thinking),
         "top_logprobs": defaults.top_logprobs if top is None else top,
         "extra": {**defaults.extra, **({} if extra is None else extra)},
         "unsupported_options": defaults.unsupported_options,

@@ -45,13 +45,15 @@ class ChatAnswer:
 
     Each response holds all so far: the reasoning, one text (it may be empty), and the tool calls,
     in this order. ``delta`` is the text that its line added, "" for none, and
-    ``additional_kwargs["thinking_delta"]`` the reasoning, None for none. ``raw`` is the server's
+    ``additional_kwargs["thinking_delta"]`` the reasoning, None for none. What a server says in
+    place of an answer is in the message's ``additional_kwargs["refusal"]``. ``raw`` is the server's
     line with ``usage`` added, in OpenAI's names, where the server gave counts.
     """
 
     def __init__(self) -> None:
         self._text = ""
         self._thinking = ""
+        self._refusal = ""
         self._calls = _Calls()
 
     def push(self, line: ChatLine) -> ChatResponse:
@@ -64,13 +66,18 @@ class ChatAnswer:
         message = line.message
         self._text += message.content
         self._thinking += message.thinking
+        self._refusal += line.refusal
         if message.tool_calls or line.tool_call_deltas:
             self._calls.add(line)
 
     def response(self, line: ChatLine) -> ChatResponse:
         """Return the response up to a line that was taken just now."""
         return ChatResponse(
-            message=ChatMessage(role=MessageRole.ASSISTANT, blocks=self._blocks()),
+            message=ChatMessage(
+                role=MessageRole.ASSISTANT,
+                blocks=self._blocks(),
+                additional_kwargs={"refusal": self._refusal} if self._refusal else {},
+            ),
             delta=line.text,
             raw=raw_of(line),
             logprobs=logprobs_of(line.logprobs),

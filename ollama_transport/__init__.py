@@ -96,6 +96,8 @@ from ollama_transport.wire import (
     ToolCall,
     ToolCallDelta,
     ToolChoice,
+    ToolChoiceIgnoredWarning,
+    UnreadToolCallWarning,
     UnsupportedOptions,
     Usage,
 )
@@ -192,7 +194,9 @@ __all__ = [
     "ToolCall",
     "ToolCallDelta",
     "ToolChoice",
+    "ToolChoiceIgnoredWarning",
     "TransportError",
+    "UnreadToolCallWarning",
     "UnsupportedCapabilityError",
     "UnsupportedContentError",
     "UnsupportedOptionError",

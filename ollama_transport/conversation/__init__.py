@@ -1,5 +1,6 @@
 """What both adapters need of a conversation, done once on the transport's own types."""
 
+from ollama_transport.conversation.answer_fields import SalvageFields, SplitFields
 from ollama_transport.conversation.embedding import (
     Batch,
     alocating,
@@ -11,12 +12,6 @@ from ollama_transport.conversation.embedding import (
 )
 from ollama_transport.conversation.embedding_fields import EmbeddingFields
 from ollama_transport.conversation.history import ready_history
-from ollama_transport.conversation.json_text import (
-    FoundJson,
-    NoJsonError,
-    find_json,
-    first_fitting,
-)
 from ollama_transport.conversation.media import (
     Fetched,
     FetchFields,
@@ -28,6 +23,12 @@ from ollama_transport.conversation.media import (
     refused,
 )
 from ollama_transport.conversation.partial import PLAIN, NotYetError, PartialReader, Target
+from ollama_transport.wire.json_text import (
+    FoundJson,
+    NoJsonError,
+    find_json,
+    first_fitting,
+)
 
 __all__ = [
     "PLAIN",
@@ -40,6 +41,8 @@ __all__ = [
     "NoJsonError",
     "NotYetError",
     "PartialReader",
+    "SalvageFields",
+    "SplitFields",
     "Target",
     "afetch_media",
     "alocating",

@@ -16,7 +16,9 @@ from ollama_transport.settings.prefixes import resolve_prefixes
 from ollama_transport.settings.retry import RetryPolicy
 from ollama_transport.settings.values import (
     KeepAlive,
+    SplitThinking,
     check_format,
+    check_split_thinking,
     check_think,
     check_top_logprobs,
     keep_alive,
@@ -29,11 +31,13 @@ __all__ = [
     "KeepAlive",
     "RetryPolicy",
     "SamplingOptions",
+    "SplitThinking",
     "Think",
     "TimeoutLike",
     "Timeouts",
     "check_format",
     "check_options",
+    "check_split_thinking",
     "check_think",
     "check_top_logprobs",
     "keep_alive",

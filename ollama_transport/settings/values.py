@@ -4,12 +4,15 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from ollama_transport.errors import ConfigError
 from ollama_transport.settings.options import Think
 
 KeepAlive = float | str | timedelta
+
+SplitThinking = Literal["tags", False] | tuple[str, str]
+"""Which tags part thoughts from the text: the usual ones, none, or an opening and a closing one."""
 
 _NUMBER = re.compile(r"^[+-]?\d{1,18}(?:\.\d{1,18})?$")
 _AMOUNT = r"(?:\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})"
@@ -64,6 +67,25 @@ def check_think(value: object) -> Think | None:
     raise ConfigError(
         f"invalid reasoning level {value!r}: give True, False, None, or one of "
         f"{', '.join(_LEVELS)}."
+    )
+
+
+def check_split_thinking(value: object) -> SplitThinking | None:
+    """Return which tags part thoughts from the text; None leaves it to ``think``.
+
+    Raises:
+        ConfigError: for anything but "tags", False, None and a pair of texts, the second not empty.
+    """
+    if value is None or value is False or value == "tags":
+        return cast("SplitThinking | None", value)
+    # JSON, which configurations are kept in, has lists only.
+    if isinstance(value, tuple | list) and len(value) == 2:
+        opening, closing = value
+        if isinstance(opening, str) and isinstance(closing, str) and closing:
+            return opening, closing
+    raise ConfigError(
+        f'split_thinking={value!r}: give "tags", a pair of tags such as ("<think>", "</think>"), '
+        "or False."
     )
 
 

@@ -28,6 +28,7 @@ from ollama_transport.wire.requests import (
     ToolChoice,
     UnsupportedOptions,
 )
+from ollama_transport.wire.salvage import ToolChoiceIgnoredWarning, UnreadToolCallWarning
 from ollama_transport.wire.usage import Usage
 
 __all__ = [
@@ -57,6 +58,8 @@ __all__ = [
     "ToolCall",
     "ToolCallDelta",
     "ToolChoice",
+    "ToolChoiceIgnoredWarning",
+    "UnreadToolCallWarning",
     "UnsupportedOptions",
     "Usage",
 ]

@@ -8,9 +8,11 @@ from ollama_transport.errors import ConfigError
 from ollama_transport.settings.options import Think
 from ollama_transport.settings.values import (
     KeepAlive,
+    SplitThinking,
     check_format,
     check_items,
     check_mapping,
+    check_split_thinking,
     check_think,
     check_top_logprobs,
     keep_alive,
@@ -72,7 +74,10 @@ class WritingRequest(ModelRequest):
 
     ``format`` is "json" or a JSON schema; ``think`` None lets a model think that can (wire
     reference 3.3); ``shift=False`` ends an answer at the end of the context (3.8);
-    ``top_logprobs`` is 0 to 20, and needs ``logprobs``.
+    ``top_logprobs`` is 0 to 20, and needs ``logprobs``. ``split_thinking`` moves thoughts that a
+    server leaves in the text between tags: "tags" for the usual ones, or a pair of tags, an empty
+    first one where the template opens the thoughts; None does so where ``think`` asks for
+    thoughts, False never.
     """
 
     format: str | Mapping[str, Any] | None = None
@@ -80,12 +85,14 @@ class WritingRequest(ModelRequest):
     shift: bool | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
+    split_thinking: SplitThinking | None = None
 
     def __post_init__(self) -> None:
         ModelRequest.__post_init__(self)  # with slots the class is made anew: super() finds the old
         object.__setattr__(self, "think", check_think(self.think))
         object.__setattr__(self, "format", check_format(self.format))
         check_top_logprobs(self.top_logprobs)
+        object.__setattr__(self, "split_thinking", check_split_thinking(self.split_thinking))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,7 @@ class ChatRequest(WritingRequest):
     model, or unloads it with ``keep_alive=0``. ``tools`` are OpenAI-style function objects. A
     ``tool_choice`` that forces, and a ``format`` beside tools, are brought about by constrained
     output where the server has no such thing; ``parallel_tool_calls=False`` keeps the first call.
+    ``salvage_tool_calls`` reads calls that a server leaves in the text.
 
     Raises:
         ConfigError: for a value that no server would take.
@@ -106,6 +114,7 @@ class ChatRequest(WritingRequest):
     tools: Sequence[Mapping[str, Any]] = ()
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
+    salvage_tool_calls: bool = False
 
     def __post_init__(self) -> None:
         WritingRequest.__post_init__(self)

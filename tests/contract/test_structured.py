@@ -13,7 +13,9 @@ from running import Run
 from wire_answers import WIRES, pieces_of, replied
 
 from langchain_ollama_ext import ChatOllama
+from langchain_ollama_ext._structured_parser import StructuredRefusalError as LangChainRefusal
 from llamaindex_ollama_ext import Ollama
+from llamaindex_ollama_ext import StructuredRefusalError as LlamaIndexRefusal
 
 
 class Dish(BaseModel):
@@ -136,6 +138,15 @@ def test_a_part_of_an_answer_that_was_cut_is_no_answer(asks: Asks) -> None:
         asks({"content": text}, reason="length")
     with pytest.raises(ValueError, match=r"JSON|Menu"):
         asks({"content": text.replace("name", "title")})
+
+
+def test_a_refusal_is_an_error_of_its_own(asks: Asks, adapter: str) -> None:
+    """The words are there; asking again would bring the same."""
+    with pytest.raises(ValueError, match="refused to answer: I will not do that") as caught:
+        asks(*({"content": "", "refusal": piece} for piece in ("I will not", " do that.")))
+    kind = {"LangChain": LangChainRefusal, "LlamaIndex": LlamaIndexRefusal}[adapter]
+    assert isinstance(caught.value, kind)
+    assert caught.value.refusal == "I will not do that."
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 1000])

@@ -76,7 +76,7 @@ def test_patterns_are_found_in_every_package() -> None:
     for part in (
         "overflow_counts._COUNTS",
         "prefixes._PATTERNS",
-        "ollama_transport.conversation.json_text._FENCED",
+        "ollama_transport.wire.json_text._FENCED",
         "ollama_transport.net.http11._SIZE",
         "ollama_transport.schema.notes:",
     ):

@@ -17,6 +17,7 @@ from shapes import CANADA, FORMS, JSON_SCHEMA, STREAM, Country, as_dict, chat, c
 from langchain_ollama_ext import ChatOllama
 from langchain_ollama_ext._structured_parser import StructuredOutputError
 from ollama_ext.embedded import EmbeddedOllama
+from ollama_transport import ToolChoiceIgnoredWarning
 
 _NATIVE = "chat/tiny-native/schema-stream"
 _THINKING = "chat/tiny-think/schema-stream"
@@ -148,7 +149,10 @@ def test_prose_instead_of_a_call_is_an_error(run: Run) -> None:
     """A server that ignores the constraint gives an error, not a silent None (c3)."""
     model, _ = chat("chat/tiny-chat/hello-whole")
     structured = model.with_structured_output(Country, method="function_calling")
-    with pytest.raises(StructuredOutputError, match="instead of calling Country"):
+    with (
+        pytest.warns(ToolChoiceIgnoredWarning, match="Country"),
+        pytest.raises(StructuredOutputError, match="instead of calling Country"),
+    ):
         call(run, structured, "invoke", "x")
 
 

@@ -14,7 +14,7 @@ from running import Run
 
 from langchain_ollama_ext import ChatOllama
 from ollama_ext.embedded import EmbeddedOllama
-from ollama_transport import ConfigError
+from ollama_transport import ConfigError, ToolChoiceIgnoredWarning
 
 
 class Place(BaseModel):
@@ -278,6 +278,7 @@ def test_calls_without_ids_get_the_same_ones_again() -> None:
         ),
         ({"type": "object", "properties": {}}, {"type": "object", "properties": {}}),
         (Place, Place.model_json_schema()),
+        ({"type": "text"}, None),
     ],
 )
 def test_response_format(response_format: Any, sent: Any) -> None:
@@ -319,7 +320,8 @@ def test_a_forced_answer_that_is_no_call_stays_text(run: Run) -> None:
     lines = [{"model": "m", "created_at": "t", "message": {"content": part}} for part in "no!"]
     stream = raw_stream([*lines, {"model": "m", "message": {}, "done": True}])
     model, _ = model_on(stream)
-    assert _joined(run, model.bind_tools([square], tool_choice="any")).content == "no!"
+    with pytest.warns(ToolChoiceIgnoredWarning, match="square"):
+        assert _joined(run, model.bind_tools([square], tool_choice="any")).content == "no!"
 
 
 def test_arguments_travel_as_an_object_again() -> None:

@@ -39,6 +39,7 @@ class Outcome:
     error: str = ""
     status: int | None = None
     received: str = ""
+    refusal: str = ""
 
 
 def is_chat(name: str) -> bool:
@@ -93,6 +94,7 @@ def langchain_message(message: AIMessage) -> Outcome:
     return Outcome(
         text=str(message.content),
         thinking=message.additional_kwargs.get("reasoning_content", ""),
+        refusal=message.additional_kwargs.get("refusal", ""),
         calls=(*good, *bad),
         prompt_tokens=usage["input_tokens"] if usage else None,
         completion_tokens=usage["output_tokens"] if usage else None,
@@ -124,6 +126,7 @@ def llamaindex_response(response: ChatResponse) -> Outcome:
     return Outcome(
         text="".join(block.text for block in blocks if isinstance(block, TextBlock)),
         thinking="".join(b.content or "" for b in blocks if isinstance(b, ThinkingBlock)),
+        refusal=response.message.additional_kwargs.get("refusal", ""),
         calls=tuple(
             (
                 call.tool_call_id,

@@ -27,6 +27,30 @@ def replied(
     return make(named, reason, streams)
 
 
+def completed(wire: str, pieces: Sequence[str], *, streams: bool) -> httpx.Response:
+    """Return a completion of a prompt whose text comes in these pieces."""
+    texts = pieces if streams else ["".join(pieces)]
+    if wire == "openai":
+        head = {"id": "c", "created": 1767225600, "model": "m"}
+        ends = [None] * (len(texts) - 1) + ["stop"]
+        objects = [
+            {**head, "choices": [{"index": 0, "text": text, "finish_reason": end}]}
+            for text, end in zip(texts, ends, strict=True)
+        ]
+        if not streams:
+            return httpx.Response(200, json=objects[0])
+        events = "".join(f"data: {json.dumps(event)}\n\n" for event in objects)
+        kind = {"content-type": "text/event-stream"}
+        return httpx.Response(200, text=f"{events}data: [DONE]\n\n", headers=kind)
+    head = {"model": "m", "created_at": "2026-01-01T00:00:00Z"}
+    lines = [{**head, "response": text, "done": False} for text in texts]
+    lines[-1] |= {"done": True, "done_reason": "stop", "prompt_eval_count": 7, "eval_count": 3}
+    if not streams:
+        return httpx.Response(200, json=lines[0])
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    return httpx.Response(200, text=text, headers={"content-type": "application/x-ndjson"})
+
+
 def pieces_of(text: str, size: int) -> list[str]:
     """Return a text in pieces of a size."""
     return [text[at : at + size] for at in range(0, len(text), size)]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,11 +24,11 @@ from ollama_transport.wire.answers import (
 )
 from ollama_transport.wire.body import image_data, without_none
 from ollama_transport.wire.calls import Call, LineReader, Shaper, shaped, shaping, truncated
-from ollama_transport.wire.forced import CallShaper, FirstCallShaper, call_format, forced_names
-from ollama_transport.wire.hidden import chat_hiders, hiders
+from ollama_transport.wire.forced import call_format, forced_names
 from ollama_transport.wire.native.messages import write_message
 from ollama_transport.wire.overflow import described, recover_by_truncation
 from ollama_transport.wire.requests import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest
+from ollama_transport.wire.shapers import chat_shapers, text_shapers
 from ollama_transport.wire.vectors import checked_vectors
 
 A = TypeVar("A", bound=Answer)
@@ -60,11 +61,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
         **shared,
     }
 
-    def shapers() -> list[Shaper[ChatLine]]:
-        first = [FirstCallShaper()] if request.parallel_tool_calls is False else []
-        forced = [CallShaper(names)] if names else []
-        return [*chat_hiders(request), *first, *forced]
-
+    shapers = partial(chat_shapers, request, names)
     call = _lines("/api/chat", body, ChatLine.from_native, request.model, shapers)
     # Without a message it only loads or unloads the model.
     call = replace(call, metered=bool(request.messages))
@@ -88,7 +85,8 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
         "images": [image_data(image) for image in request.images] or None,
         **_shared(request),
     }
-    call = _lines("/api/generate", body, GenerateLine.from_native, request.model, hiders(request))
+    shapers = partial(text_shapers, request)
+    call = _lines("/api/generate", body, GenerateLine.from_native, request.model, shapers)
     # Without a prompt it only loads or unloads the model (wire reference 4).
     call = replace(call, metered=bool(request.prompt or request.images))
     return _recovering(call, request, generate)

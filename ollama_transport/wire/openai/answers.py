@@ -84,6 +84,7 @@ def chat_line(
             content=text_of(said, "content"),
             thinking=_reasoning(said),
             tool_calls=calls,
+            extra=_refusal(said),
         ),
         model=text_of(raw, "model"),
         created_at=_created_at(raw),
@@ -192,6 +193,11 @@ def _reasoning(part: Mapping[str, Any]) -> str:
     # Ollama and newer vLLM use this name, llama.cpp and older vLLM the other.
     text = text_of(part, "reasoning")
     return text if text else text_of(part, "reasoning_content")
+
+
+def _refusal(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    refusal = part.get("refusal")
+    return {"refusal": refusal} if isinstance(refusal, str) and refusal else {}
 
 
 def _created_at(raw: Mapping[str, Any]) -> str:

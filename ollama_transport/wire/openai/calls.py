@@ -14,10 +14,9 @@ from ollama_transport.schema.grammar_tools import fit_tool, tool_name
 from ollama_transport.schema.strict import is_strict
 from ollama_transport.wire.answers import ChatLine, Embeddings, GenerateLine, ModelList
 from ollama_transport.wire.body import without_none
-from ollama_transport.wire.calls import Call, Shaper, shaped, shaping
+from ollama_transport.wire.calls import Call, shaped, shaping
 from ollama_transport.wire.counting import estimating
-from ollama_transport.wire.forced import FirstCallShaper, forced_names
-from ollama_transport.wire.hidden import chat_hiders
+from ollama_transport.wire.forced import forced_names
 from ollama_transport.wire.openai.answers import read_chat, read_embeddings, read_text
 from ollama_transport.wire.openai.messages import write_messages
 from ollama_transport.wire.openai.options import reasoning_effort, refuse, write_options
@@ -28,6 +27,7 @@ from ollama_transport.wire.requests import (
     GenerateRequest,
     NamedTool,
 )
+from ollama_transport.wire.shapers import chat_shapers, text_shapers
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _NAME_LENGTH = 64
@@ -61,17 +61,12 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
         **write_options(request.options, request.unsupported_options),
     }
 
-    def shapers() -> list[Shaper[ChatLine]]:
-        # Ollama's /v1 and others do not read parallel_tool_calls.
-        first = [FirstCallShaper()] if request.parallel_tool_calls is False else []
-        return [*chat_hiders(request), *first]
-
     call = Call(
         "POST",
         "/v1/chat/completions",
-        lambda raw: shaped(read_chat(raw), shapers()),
+        lambda raw: shaped(read_chat(raw), chat_shapers(request)),
         body=_with_extra(without_none(body), request.extra),
-        reader=lambda: shaping(ChatReader(), shapers()),
+        reader=lambda: shaping(ChatReader(), chat_shapers(request)),
         whole_fields={"stream": False},
         stream_fields=_stream_fields(request.extra),
         model=request.model,
@@ -113,9 +108,9 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
     call = Call(
         "POST",
         "/v1/completions",
-        read_text,
+        lambda raw: shaped(read_text(raw), text_shapers(request)),
         body=_with_extra({"max_tokens": None, **without_none(body)}, request.extra),
-        reader=TextReader,
+        reader=lambda: shaping(TextReader(), text_shapers(request)),
         whole_fields={"stream": False},
         stream_fields=_stream_fields(request.extra),
         model=request.model,

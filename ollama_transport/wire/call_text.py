@@ -1,0 +1,141 @@
+"""Tool calls that a model wrote as text, in the forms of the common templates.
+
+Servers without a parser for a model's template hand them on as they are.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ollama_transport.wire.json_text import find_json
+
+_FUNCTION = re.compile(r"<function=([^>\s]{1,128})>(.*?)</function>", re.DOTALL)
+_PARAMETER = re.compile(r"<parameter=([^>\s]{1,128})>(.*?)</parameter>", re.DOTALL)
+_PAIR = re.compile(r"<arg_key>(.*?)</arg_key>\s{0,100}<arg_value>(.*?)</arg_value>", re.DOTALL)
+_NAMED = re.compile(r"\s{0,100}([\w.-]{1,128})\s{0,100}(?:\[ARGS\])?\s{0,100}(?=\{)")
+_DECODER = json.JSONDecoder(strict=False)
+_ARGUMENTS = ("arguments", "parameters", "args")
+
+Tools = Mapping[str, Mapping[str, Any]]
+"""The schemas of the tools' parameters, by name."""
+
+Written = tuple[str, Mapping[str, Any] | str]
+"""A call: the tool's name, and its arguments, as text where they are not an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a template marks calls: from ``start`` to ``end``, or to the end of the answer for ""."""
+
+    start: str
+    end: str
+
+
+FORMS = (
+    Form("<tool_call>", "</tool_call>"),  # Hermes, Qwen; GLM with pairs inside
+    Form("<function=", "</function>"),  # Llama with JSON inside, Qwen-Coder with parameters
+    Form("[TOOL_CALLS]", ""),  # Mistral
+    Form("<|python_tag|>", ""),  # Llama
+    Form("<|tool_call|>", ""),  # Granite, Phi
+)
+
+
+def calls_in(form: Form, text: str, tools: Tools) -> list[Written]:
+    """Return the calls in a marked part of an answer, its marks included.
+
+    [] when it holds anything that is not a call of one of the tools.
+    """
+    inner = text[len(form.start) :].removesuffix(form.end) if form.end else text[len(form.start) :]
+    if form.start == "<function=":
+        found = list(_functions(text, tools))
+    elif form.start == "[TOOL_CALLS]":
+        found = list(_named(inner))
+    elif "<function=" in inner:
+        found = list(_functions(inner, tools))
+    elif "<arg_key>" in inner or inner.strip() in tools:
+        found = [_paired(inner, tools)]
+    else:
+        found = []
+    found = found if found else bare_calls(inner, tools)
+    return found if all(name in tools for name, _ in found) else []
+
+
+def bare_calls(text: str, tools: Tools) -> list[Written]:
+    """Return the calls that a text of JSON is, alone or in a fence; [] for anything else."""
+    for found in find_json(text):
+        values = found.value if isinstance(found.value, list) else [found.value]
+        calls = [call for value in values if (call := read_call(value)) is not None]
+        if calls and len(calls) == len(values) and all(name in tools for name, _ in calls):
+            return calls
+    return []
+
+
+def read_call(value: object) -> Written | None:
+    """Return the call that an object describes; None when it describes none."""
+    if not isinstance(value, Mapping):
+        return None
+    function = value.get("function")
+    if isinstance(function, Mapping):
+        return read_call(function)
+    name = value.get("name", function)
+    key = next((key for key in _ARGUMENTS if key in value), None)
+    if not isinstance(name, str) or key is None:
+        return None
+    return name, _arguments(value[key])
+
+
+def _arguments(value: object) -> Mapping[str, Any] | str:
+    if isinstance(value, Mapping):
+        return value
+    if not isinstance(value, str):
+        return json.dumps(value)
+    try:
+        found = _DECODER.decode(value.strip())
+    except (ValueError, RecursionError):
+        return value
+    return found if isinstance(found, Mapping) else value
+
+
+def _functions(text: str, tools: Tools) -> Iterator[Written]:
+    for match in _FUNCTION.finditer(text):
+        name, inner = match.groups()
+        pairs = _PARAMETER.findall(inner)
+        if pairs or not inner.strip():
+            yield name, _typed(pairs, tools.get(name, {}))
+        else:
+            yield name, _arguments(inner)
+
+
+def _paired(text: str, tools: Tools) -> Written:
+    name = text.partition("<arg_key>")[0].strip()
+    return name, _typed(_PAIR.findall(text), tools.get(name, {}))
+
+
+def _named(text: str) -> Iterator[Written]:
+    """Yield calls written as ``name{…}`` or ``name[ARGS]{…}``, one after the other."""
+    at = 0
+    while (match := _NAMED.match(text, at)) is not None:
+        try:
+            value, at = _DECODER.raw_decode(text, match.end())
+        except (ValueError, RecursionError):
+            return
+        yield match.group(1), value
+
+
+def _typed(pairs: list[tuple[str, str]], schema: Mapping[str, Any]) -> dict[str, Any]:
+    properties = schema.get("properties")
+    known = properties if isinstance(properties, Mapping) else {}
+    return {key.strip(): _value(text, known.get(key.strip())) for key, text in pairs}
+
+
+def _value(text: str, schema: object) -> Any:
+    # The template puts each value on lines of its own.
+    text = text.removeprefix("\n").removesuffix("\n")
+    if isinstance(schema, Mapping) and schema.get("type") == "string":
+        return text
+    try:
+        return _DECODER.decode(text.strip())
+    except (ValueError, RecursionError):
+        return text

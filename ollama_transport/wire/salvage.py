@@ -1,0 +1,284 @@
+"""Tool calls that came as text: made calls again where that is wanted, told of where it is not."""
+
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ollama_transport.schema.grammar_tools import tool_name
+from ollama_transport.wire.answers import ChatLine
+from ollama_transport.wire.call_text import FORMS, Form, Tools, Written, bare_calls, calls_in
+from ollama_transport.wire.json_text import find_json
+from ollama_transport.wire.messages import ToolCall, made_id
+from ollama_transport.wire.requests import ChatRequest, NamedTool
+
+_MARKS = tuple(form.start for form in FORMS)
+_BARE = Form("", "")
+# The first key of an object that may be a call.
+_HEAD = re.compile(r'(?:```(?:json)?)?\s{0,100}\[?\s{0,100}\{\s{0,100}"(name|function|type|id)"')
+_MAX_HEAD = 240
+
+
+class UnreadToolCallWarning(UserWarning):
+    """Tell that an answer holds a tool call as text, which nobody reads."""
+
+
+class ToolChoiceIgnoredWarning(UserWarning):
+    """Tell that a tool had to be called, and that the model wrote text instead."""
+
+
+def tool_schemas(tools: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Return the schemas of the tools' parameters, by name."""
+    found = {}
+    for tool in tools:
+        parameters = tool["function"].get("parameters")
+        found[tool_name(tool)] = parameters if isinstance(parameters, Mapping) else {}
+    return found
+
+
+class CallSalvager:
+    """Turn the calls in one answer's text into tool calls; made anew for each answer.
+
+    `push` takes each line and returns what it becomes. Text is held from the mark of a call on,
+    until its end; what proves to be no call of a tool that was given goes on as the text it is.
+    Calls among the thoughts are taken at the end of an answer that has no other.
+    """
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._rest = ""
+        self._form: Form | None = None
+        self._is_start = True
+        self._thoughts: list[str] = []
+        self._count = 0
+        self._has_calls = False
+
+    def push(self, line: ChatLine) -> ChatLine:
+        """Return the line with the calls that end in it."""
+        self._has_calls |= bool(line.tool_calls or line.tool_call_deltas)
+        self._thoughts.append(line.thinking)
+        text, calls = self._take(line.text, is_last=line.done)
+        if line.done and not (calls or self._count or self._has_calls):
+            calls = _marked_calls("".join(self._thoughts), self._tools)
+        if text == line.text and not calls:
+            return line
+        made = [self._made(call, line.created_at) for call in calls]
+        message = replace(line.message, content=text, tool_calls=(*line.message.tool_calls, *made))
+        return replace(line, message=message)
+
+    def _made(self, call: Written, created_at: str) -> ToolCall:
+        name, arguments = call
+        self._count += 1
+        return ToolCall(name, arguments, id=made_id(f"{created_at}|text", self._count, name))
+
+    def _take(self, piece: str, *, is_last: bool) -> tuple[str, list[Written]]:
+        """Return what of the text so far is text, and the calls that are complete."""
+        text, calls = "", list[Written]()
+        self._rest += piece
+        while self._rest:
+            if self._form is None:
+                said = self._pass_text(is_last)
+                text += said
+                if self._form is None:
+                    break
+            held = self._ended(is_last)
+            if held is None:
+                break
+            found = self._read(held)
+            calls += found
+            text += "" if found else held
+        # Line ends between calls are the template's.
+        return ("" if calls and not text.strip() else text), calls
+
+    def _pass_text(self, is_last: bool) -> str:
+        """Take the text before the next mark, and note whose mark that is."""
+        if self._is_start and (said := self._start(is_last)) is not None:
+            return said
+        places = [(at, form) for form in FORMS if (at := self._rest.find(form.start)) >= 0]
+        if places:
+            at, self._form = min(places, key=lambda place: place[0])
+        else:
+            at = len(self._rest) - (0 if is_last else _held(self._rest))
+        text, self._rest = self._rest[:at], self._rest[at:]
+        return text
+
+    def _start(self, is_last: bool) -> str | None:
+        """Look at the beginning, which may be a call without a mark; None when it is none."""
+        said = self._rest.lstrip()
+        if _HEAD.match(said):
+            self._form, self._is_start = _BARE, False
+            return ""
+        if not is_last and len(said) < _MAX_HEAD and _may_be_bare(said):
+            return ""
+        self._is_start = False
+        return None
+
+    def _ended(self, is_last: bool) -> str | None:
+        """Return what was held, if it has ended by now."""
+        assert self._form is not None
+        end = self._rest.find(self._form.end) if self._form.end else -1
+        if end < 0 and not is_last:
+            return None
+        cut = len(self._rest) if end < 0 else end + len(self._form.end)
+        held, self._rest = self._rest[:cut], self._rest[cut:]
+        return held
+
+    def _read(self, held: str) -> list[Written]:
+        form, self._form = self._form, None
+        assert form is not None
+        if form.end and not held.endswith(form.end):
+            return []  # it was cut: a call that is not whole is never run
+        return bare_calls(held, self._tools) if form is _BARE else calls_in(form, held, self._tools)
+
+
+def _marked_calls(text: str, tools: Tools) -> list[Written]:
+    """Return the calls in thoughts: those with marks alone, since a model thinks about JSON."""
+    if not any(mark in text for mark in _MARKS):
+        return []
+    found = CallSalvager(tools)
+    found._is_start = False
+    _, calls = found._take(text, is_last=True)
+    return calls
+
+
+def _may_be_bare(text: str) -> bool:
+    return not text or text[0] in "{[`"
+
+
+def _held(text: str) -> int:
+    """Return how many characters at the end of a text may be the beginning of a mark."""
+    longest = min(len(text), max(map(len, _MARKS)) - 1)
+    for count in range(longest, 0, -1):
+        if any(mark.startswith(text[-count:]) for mark in _MARKS):
+            return count
+    return 0
+
+
+class CallWatcher:
+    """Warn, once for a model, when an answer holds a call as text; made anew for each answer."""
+
+    def __init__(self, tools: Tools, model: str | None) -> None:
+        self._tools = tools
+        self._model = model
+        self._pieces: list[str] = []
+        self._has_calls = False
+
+    def push(self, line: ChatLine) -> ChatLine:
+        """Return the line as it is."""
+        self._has_calls |= bool(line.tool_calls or line.tool_call_deltas)
+        self._pieces.append(line.text if line.text else line.thinking)
+        if line.done and not self._has_calls and self._model not in _WARNED:
+            self._warn("".join(self._pieces))
+        return line
+
+    def _warn(self, text: str) -> None:
+        start = text.lstrip()
+        if not any(mark in text for mark in _MARKS) and not _HEAD.match(start):
+            return
+        _, calls = CallSalvager(self._tools)._take(start, is_last=True)
+        if not calls:
+            return
+        _WARNED.add(self._model)
+        warnings.warn(
+            f"the answer of {self._model} holds a call of the tool {calls[0][0]} as text: the "
+            "server has no parser for this model's calls. Set salvage_tool_calls=True to have "
+            "such calls read, or start the server with the parser for this model.",
+            UnreadToolCallWarning,
+            stacklevel=2,
+        )
+
+
+_WARNED: set[str | None] = set()
+"""The models that were warned of: agents ask again and again."""
+
+
+class ForcedCallFinder:
+    """Find the call that was asked for in an answer that has none; made anew for each answer.
+
+    A server that passes over ``tool_choice`` lets the model answer with the JSON of the tool's
+    arguments, or with words. JSON that fits becomes the call; text is held from its beginning on.
+    For words there is a warning that names the cause.
+    """
+
+    def __init__(self, tools: Tools) -> None:
+        self._tools = tools
+        self._held = ""
+        self._has_calls = False
+        self._length = 0
+
+    def push(self, line: ChatLine) -> ChatLine:
+        """Return the line, at the end with the call."""
+        self._has_calls |= bool(line.tool_calls or line.tool_call_deltas)
+        self._length += len(line.text)
+        if self._has_calls:
+            return self._with_text(line, self._flush() + line.text)
+        text = line.text
+        if not self._held:
+            at = min((at for mark in "{`" if (at := text.find(mark)) >= 0), default=len(text))
+            text, self._held = text[:at], text[at:]
+        else:
+            text, self._held = "", self._held + text
+        line = self._with_text(line, text)
+        return self._finish(line) if line.done else line
+
+    def _finish(self, line: ChatLine) -> ChatLine:
+        call = fitting_call(self._held, self._tools) if self._held else None
+        if call is None:
+            self._warn(line)
+            return self._with_text(line, line.text + self._flush())
+        name, arguments = call
+        made = ToolCall(name, arguments, id=made_id(f"{line.created_at}|forced", 0, name))
+        return replace(line, message=replace(line.message, tool_calls=(made,)))
+
+    def _flush(self) -> str:
+        text, self._held = self._held, ""
+        return text
+
+    def _with_text(self, line: ChatLine, text: str) -> ChatLine:
+        if text == line.text:
+            return line
+        return replace(line, message=replace(line.message, content=text))
+
+    def _warn(self, line: ChatLine) -> None:
+        # A refusal speaks for itself, and so does an answer of nothing.
+        if not self._length:
+            return
+        warnings.warn(
+            f"tool_choice asked for a call of {' or '.join(self._tools)}, and the model wrote "
+            f"{self._length} characters of text instead (done_reason {line.done_reason!r}): this "
+            "server passes over tool_choice for this model. An agent that waits for the call ends "
+            "without it, and without its structured response: constrain the text instead "
+            '(LangChain: ProviderStrategy or method="json_schema"; LlamaIndex: '
+            "PydanticProgramMode.DEFAULT), or take a model that calls tools.",
+            ToolChoiceIgnoredWarning,
+            stacklevel=2,
+        )
+
+
+def fitting_call(text: str, tools: Tools) -> Written | None:
+    """Return the call that a text is: a call as JSON, or arguments that fit one tool alone."""
+    calls = bare_calls(text, tools)
+    if calls:
+        return calls[0]
+    for found in find_json(text):
+        fitting = [name for name, schema in tools.items() if _fits(found.value, schema)]
+        if len(fitting) == 1:
+            return fitting[0], found.value
+    return None
+
+
+def _fits(value: object, schema: Mapping[str, Any]) -> bool:
+    properties, required = schema.get("properties"), schema.get("required", ())
+    if not isinstance(value, Mapping) or not value or not isinstance(properties, Mapping):
+        return False
+    return set(required) <= value.keys() <= properties.keys()
+
+
+def forced_tools(request: ChatRequest) -> dict[str, Mapping[str, Any]]:
+    """Return the tools of which one had to be called; {} where none had to."""
+    tools = tool_schemas(request.tools)
+    if isinstance(request.tool_choice, NamedTool):
+        name = request.tool_choice.name
+        return {name: tools[name]} if name in tools else {}
+    return tools if request.tool_choice == "required" else {}

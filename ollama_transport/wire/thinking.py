@@ -1,0 +1,163 @@
+"""Split thoughts from an answer whose server leaves them in the text, between tags.
+
+The tags count at the start of the text, where templates have the model put them, and again after
+such thoughts; elsewhere they are text. White space around thoughts goes, as in Ollama's own parser.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Generic, Literal, TypeVar
+
+from ollama_transport.settings.options import Think
+from ollama_transport.settings.values import SplitThinking
+from ollama_transport.wire.answers import ChatLine, GenerateLine
+
+Line = TypeVar("Line", ChatLine, GenerateLine)
+Tags = tuple[str, str]
+
+KNOWN_TAGS: Sequence[Tags] = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<thought>", "</thought>"),
+    ("<reasoning>", "</reasoning>"),
+    ("[THINK]", "[/THINK]"),
+)
+"""What the templates of today's models put around thoughts; the first are the usual ones."""
+
+_QUOTES = frozenset("`'\"")
+
+
+def thinking_tags(split: SplitThinking | None, think: Think | None) -> Sequence[Tags]:
+    """Return the tags to look for; () for a text that stays as it is."""
+    if isinstance(split, tuple):
+        return (split,)
+    if split == "tags" or (split is None and think not in (None, False)):
+        return KNOWN_TAGS
+    return ()
+
+
+class ThinkSplitter(Generic[Line]):
+    """Move the thoughts in one answer's text to where thoughts belong; made anew for each answer.
+
+    `push` takes each line and returns what it becomes. As much text is held as may be the
+    beginning of a tag. An empty opening tag stands for a template that has opened the thoughts
+    itself. A whole answer whose thoughts only end with a tag is split there as well; of a stream
+    their text has gone out by then.
+    """
+
+    def __init__(self, tags: Sequence[Tags]) -> None:
+        self._tags = tags
+        self._close = ""
+        self._open = ""
+        self._state: _State = "start"
+        self._rest = ""
+        self._eats_space = False
+        self._last = ""
+        self._is_first = True
+        if any(not opening for opening, _ in tags):
+            self._begin(next(pair for pair in tags if not pair[0]))
+
+    def push(self, line: Line) -> Line:
+        """Return the line with its thoughts apart."""
+        if self._state == "plain":
+            return line
+        is_whole, self._is_first = self._is_first and line.done, False
+        if is_whole and (parted := self._part_at_end(line.text)) is not None:
+            return _with(line, *parted)
+        return _with(line, *self._take(line.text, is_last=line.done))
+
+    def _part_at_end(self, text: str) -> tuple[str, str] | None:
+        """Return text and thoughts of a whole answer that has the closing tag alone."""
+        for opening, closing in self._tags if self._state == "start" else ():
+            before, found, after = text.partition(closing)
+            if found and opening not in before:
+                return after.lstrip(), before.strip()
+        return None
+
+    def _take(self, piece: str, *, is_last: bool) -> tuple[str, str]:
+        """Return what of the text so far is text, and what is thoughts."""
+        text, thoughts = "", ""
+        self._rest += piece
+        before = None
+        # Each step leaves less to read, or another state; one that changes nothing waits.
+        while before != (self._state, self._rest):
+            before = (self._state, self._rest)
+            if self._state == "start":
+                self._start(is_last)
+            if self._state == "thinking":
+                thoughts += self._thinking(is_last)
+            elif self._state == "text":
+                text += self._text(is_last)
+            elif self._state == "plain":
+                text, self._rest = text + self._rest, ""
+        return text, thoughts
+
+    def _start(self, is_last: bool) -> None:
+        said = self._rest.lstrip()
+        for pair in self._tags:
+            if said.startswith(pair[0]):
+                self._rest = said[len(pair[0]) :]
+                self._begin(pair)
+                return
+        if is_last or not any(opening.startswith(said) for opening, _ in self._tags):
+            self._state = "plain"
+
+    def _begin(self, pair: Tags) -> None:
+        self._open, self._close = pair
+        self._state, self._eats_space = "thinking", True
+
+    def _thinking(self, is_last: bool) -> str:
+        self._eat_space()
+        at = self._rest.find(self._close)
+        if at >= 0:
+            thoughts, self._rest = self._rest[:at], self._rest[at + len(self._close) :]
+            self._state, self._eats_space = "text", True
+            return thoughts.rstrip()
+        # White space before the closing tag goes, too.
+        kept = 0 if is_last else _held(self._rest, self._close)
+        stripped = self._rest[: len(self._rest) - kept].rstrip()
+        thoughts, self._rest = stripped, "" if is_last else self._rest[len(stripped) :]
+        return thoughts
+
+    def _text(self, is_last: bool) -> str:
+        self._eat_space()
+        at = self._find_tag()
+        if at >= 0:
+            text, self._rest = self._rest[:at], self._rest[at + len(self._open) :]
+            self._state, self._eats_space = "thinking", True
+            return text
+        kept = 0 if is_last or not self._open else _held(self._rest, self._open)
+        text = self._rest[: len(self._rest) - kept]
+        self._rest = self._rest[len(text) :]
+        self._last = text[-1:] if text else self._last
+        return text
+
+    def _find_tag(self) -> int:
+        """Return where thoughts begin again; a tag in quotes is only spoken of."""
+        at = self._rest.find(self._open) if self._open else -1
+        while at >= 0 and (self._rest[at - 1] if at else self._last) in _QUOTES:
+            at = self._rest.find(self._open, at + 1)
+        return at
+
+    def _eat_space(self) -> None:
+        if self._eats_space:
+            self._rest = self._rest.lstrip()
+            self._eats_space = not self._rest
+
+
+_State = Literal["start", "thinking", "text", "plain"]
+
+
+def _held(text: str, tag: str) -> int:
+    """Return how many characters at the end of a text may be the beginning of a tag."""
+    longest = min(len(text), len(tag) - 1)
+    return next((n for n in range(longest, 0, -1) if tag.startswith(text[-n:])), 0)
+
+
+def _with(line: Line, text: str, thoughts: str) -> Line:
+    if text == line.text and not thoughts:
+        return line
+    if isinstance(line, GenerateLine):
+        return replace(line, text=text, thinking=line.thinking + thoughts)
+    message = replace(line.message, content=text, thinking=line.message.thinking + thoughts)
+    return replace(line, message=message)

@@ -1,0 +1,181 @@
+"""Tool calls that come as text, or not at all: the same through both adapters."""
+
+import json
+import warnings
+from typing import Any
+
+import pytest
+from both_chats import Chats
+from running import Run
+from wire_answers import WIRES, pieces_of
+
+from ollama_transport import ToolChoiceIgnoredWarning, UnreadToolCallWarning
+from ollama_transport.wire import salvage
+
+ROME = {"city": "Rome"}
+
+
+def tool(name: str, **properties: Any) -> dict[str, Any]:
+    parameters = {"type": "object", "properties": properties, "required": list(properties)}
+    return {"type": "function", "function": {"name": name, "parameters": parameters}}
+
+
+TOOLS = [
+    tool("weather", city={"type": "string"}),
+    tool("add", a={"type": "integer"}, b={"type": "integer"}),
+]
+
+
+@pytest.fixture(params=["LangChain", "LlamaIndex"])
+def adapter(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=WIRES)
+def wire(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=[False, True], ids=["whole", "streamed"])
+def streams(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture
+def chats(run: Run, adapter: str, wire: str, streams: bool) -> Chats:
+    salvage._WARNED.clear()
+    return Chats(run, adapter, wire, streams=streams)
+
+
+def calls_of(found: Any) -> list[tuple[str, Any]]:
+    return [(name, json.loads(arguments)) for _, name, arguments in found.calls]
+
+
+ONE = '{"name": "weather", "arguments": {"city": "Rome"}}'
+PARAMETER = "<function=weather>\n<parameter=city>\nRome\n</parameter>\n</function>"
+# The others are read by the same code: tests/wire/test_call_text.py.
+FORMS = {
+    "hermes": f"<tool_call>\n{ONE}\n</tool_call>",
+    "qwen coder": f"<tool_call>\n{PARAMETER}\n</tool_call>",
+    "mistral": f"[TOOL_CALLS][{ONE}]",
+    "bare": ONE,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("size", [1, 7])
+def test_a_call_left_as_text_is_a_call(chats: Chats, form: str, size: int) -> None:
+    """In the forms of the common templates, whole and streamed in any pieces."""
+    pieces = [{"content": piece} for piece in pieces_of(FORMS[form], size)]
+    found = chats.chat(*pieces, call={"tools": TOOLS}, salvage_tool_calls=True)
+    assert calls_of(found) == [("weather", ROME)]
+    assert found.text == ""
+    assert all(identity for identity, _, _ in found.calls)
+
+
+@pytest.mark.parametrize("size", [3, 1000])
+def test_several_calls_and_the_words_beside_them(chats: Chats, size: int) -> None:
+    """Each is a call of its own with an id of its own; the words stay."""
+    two = ONE.replace("Rome", "Oslo")
+    text = f"Let me look. <tool_call>{ONE}</tool_call>\n<tool_call>{two}</tool_call>"
+    pieces = [{"content": piece} for piece in pieces_of(text, size)]
+    found = chats.chat(*pieces, call={"tools": TOOLS}, salvage_tool_calls=True)
+    assert calls_of(found) == [("weather", ROME), ("weather", {"city": "Oslo"})]
+    assert found.text.strip() == "Let me look."
+    assert len({identity for identity, _, _ in found.calls}) == 2
+
+
+def test_values_written_as_text_have_the_type_of_the_schema(chats: Chats) -> None:
+    """Templates without JSON write numbers and texts alike."""
+    text = "<function=add><parameter=a>\n1\n</parameter><parameter=b>2</parameter></function>"
+    found = chats.chat({"content": text}, call={"tools": TOOLS}, salvage_tool_calls=True)
+    assert calls_of(found) == [("add", {"a": 1, "b": 2})]
+
+
+def test_a_call_among_the_thoughts_is_taken(chats: Chats) -> None:
+    """Some servers end an answer inside the thoughts, where the call was written."""
+    thoughts = pieces_of(f"I need the weather.\n<tool_call>{ONE}</tool_call>", 9)
+    messages = [{"content": "", "thinking": piece} for piece in thoughts]
+    found = chats.chat(*messages, call={"tools": TOOLS}, salvage_tool_calls=True)
+    assert calls_of(found) == [("weather", ROME)]
+
+
+_TEXTS = {
+    "an unknown tool": f"<tool_call>{ONE.replace('weather', 'other')}</tool_call>",
+    "a bare unknown tool": ONE.replace("weather", "other"),
+    "a call that was cut": f"<tool_call>{ONE[:-3]}",
+    "a bare call that was cut": ONE[:-3],
+    "JSON of another kind": '{"name": "Rome", "population": 3}',
+    "a list": "[1, 2]",
+    "words": "I would write <tool_call> and <function=x>.",
+    "half a mark": "a < b and <tool",
+    "code": "```python\nprint()\n```",
+}
+
+
+@pytest.mark.parametrize("name", _TEXTS)
+def test_what_is_no_call_stays_text(chats: Chats, name: str) -> None:
+    """Nothing is lost and nothing is run that was not plainly meant."""
+    pieces = [{"content": piece} for piece in pieces_of(_TEXTS[name], 1)]
+    found = chats.chat(*pieces, call={"tools": TOOLS}, salvage_tool_calls=True)
+    assert found.text == _TEXTS[name]
+    assert found.calls == ()
+
+
+def test_without_tools_nothing_is_read(chats: Chats) -> None:
+    """A model that was given no tool calls none."""
+    found = chats.chat({"content": ONE}, salvage_tool_calls=True)
+    assert (found.text, found.calls) == (ONE, ())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_without_the_option_a_warning_names_it_once(chats: Chats, form: str) -> None:
+    """The text stays as it is; the second answer of the model says nothing more."""
+    with pytest.warns(UnreadToolCallWarning, match="salvage_tool_calls=True"):
+        found = chats.chat({"content": FORMS[form]}, call={"tools": TOOLS})
+    assert (found.text, found.calls) == (FORMS[form], ())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        chats.chat({"content": FORMS[form]}, call={"tools": TOOLS})
+
+
+@pytest.mark.parametrize("name", _TEXTS)
+def test_no_warning_for_what_is_no_call(chats: Chats, name: str) -> None:
+    """Warnings are errors in this test."""
+    assert chats.chat({"content": _TEXTS[name]}, call={"tools": TOOLS}).text == _TEXTS[name]
+
+
+_ANSWERS = {
+    "the arguments": '{"city": "Rome"}',
+    "the arguments in a fence": '```json\n{"city": "Rome"}\n```',
+    "words and the arguments": 'Here is the JSON: {"city": "Rome"}',
+    "the call": ONE,
+    "a marked call": f"<tool_call>{ONE}</tool_call>",
+}
+
+
+@pytest.mark.parametrize("name", _ANSWERS)
+@pytest.mark.parametrize("choice", ["required", "weather"])
+def test_json_that_fits_is_the_call_that_was_asked_for(
+    chats: Chats, name: str, choice: str
+) -> None:
+    """A server that passes over tool_choice; agents wait for the call of their final schema."""
+    pieces = [{"content": piece} for piece in pieces_of(_ANSWERS[name], 2)]
+    found = chats.chat(*pieces, call={"tools": TOOLS, "tool_choice": choice})
+    assert calls_of(found) == [("weather", ROME)]
+
+
+def test_a_refusal_in_place_of_a_call_is_told_by_itself(chats: Chats) -> None:
+    """The caller sees its words, and no advice about tool_choice."""
+    messages = [{"content": "", "refusal": "I will "}, {"content": "", "refusal": "not."}]
+    found = chats.chat(*messages, call={"tools": TOOLS, "tool_choice": "required"})
+    assert found.refusal == "I will not."
+
+
+@pytest.mark.parametrize("text", ["It rains in Rome.", '{"town": "Rome"}', '{"city": "Rome'])
+def test_words_in_place_of_a_call_are_told_of(chats: Chats, text: str) -> None:
+    """The warning names the cause; the text is there."""
+    pieces = [{"content": piece} for piece in pieces_of(text, 3)]
+    with pytest.warns(ToolChoiceIgnoredWarning, match="weather or add.*tool_choice"):
+        found = chats.chat(*pieces, call={"tools": TOOLS, "tool_choice": "required"})
+    assert (found.text, found.calls) == (text, ())
