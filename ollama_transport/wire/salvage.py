@@ -49,6 +49,7 @@ class CallSalvager:
         self._tools = tools
         self._rest = ""
         self._form: Form | None = None
+        self._searched = 0
         self._is_start = True
         self._thoughts: list[str] = []
         self._count = 0
@@ -117,9 +118,12 @@ class CallSalvager:
     def _ended(self, is_last: bool) -> str | None:
         """Return what was held, if it has ended by now."""
         assert self._form is not None
-        end = self._rest.find(self._form.end) if self._form.end else -1
+        mark = self._form.end
+        end = self._rest.find(mark, max(0, self._searched - len(mark))) if mark else -1
         if end < 0 and not is_last:
+            self._searched = len(self._rest)
             return None
+        self._searched = 0
         cut = len(self._rest) if end < 0 else end + len(self._form.end)
         held, self._rest = self._rest[:cut], self._rest[cut:]
         return held
