@@ -46,7 +46,7 @@ def whole_result(line: ChatLine) -> ChatResult:
 
 def _kwargs(line: ChatLine) -> dict[str, Any]:
     thought = {"reasoning_content": line.thinking} if line.thinking else {}
-    return {**thought, "refusal": refusal} if (refusal := line.refusal) else thought
+    return {**thought, "refusal": refusal} if (refusal := line.message.refusal) else thought
 
 
 def _calls(calls: Iterable[ToolCall]) -> tuple[list[CoreToolCall], list[InvalidToolCall]]:
@@ -155,7 +155,7 @@ class ChunkMaker:
         told = _logprobs(line)
         if self._for_events and line.logprobs:
             self._logprobs.extend(line.logprobs)
-        if not (line.text or line.thinking or told or line.refusal):
+        if not (line.text or line.thinking or told or line.message.refusal):
             return []
         return [
             AIMessageChunk(

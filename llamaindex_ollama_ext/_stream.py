@@ -66,7 +66,7 @@ class ChatAnswer:
         message = line.message
         self._text += message.content
         self._thinking += message.thinking
-        self._refusal += line.refusal
+        self._refusal += message.refusal
         if message.tool_calls or line.tool_call_deltas:
             self._calls.add(line)
 

@@ -59,11 +59,6 @@ class ChatLine(Metrics):
         """Return the tool calls that this line adds, in the server's order."""
         return self.message.tool_calls
 
-    @property
-    def refusal(self) -> str:
-        """Return the refusal that this line adds; /v1 keeps it apart from the text."""
-        return _text(self.message.extra, "refusal")
-
     @classmethod
     def from_native(cls, raw: Mapping[str, Any]) -> Self:
         """Read a line of ``/api/chat``; null and absent count alike."""

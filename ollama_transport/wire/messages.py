@@ -58,6 +58,12 @@ class Message(ByKey):
     tool_call_id: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def refusal(self) -> str:
+        """Return the words of a refusal, which /v1 keeps apart from the text; "" for none."""
+        refusal = self.extra.get("refusal")
+        return refusal if isinstance(refusal, str) else ""
+
 
 _KNOWN = frozenset(
     {"role", "content", "thinking", "images", "tool_calls", "tool_name", "tool_call_id"}

@@ -161,7 +161,7 @@ class ChatReader(EventReader[ChatLine]):
         calls = delta.get("tool_calls") if isinstance(delta, Mapping) else None
         line = chat_line(raw, choice, delta, deltas=self._calls.add(calls))
         says = line.text or line.thinking or line.tool_call_deltas or line.logprobs
-        return line if says or line.refusal else None
+        return line if says or line.message.refusal else None
 
     def _last(self, raw: Mapping[str, Any], reason: str | None, usage: Usage | None) -> ChatLine:
         deltas, calls = self._calls.complete(salt_of(raw))
