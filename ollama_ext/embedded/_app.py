@@ -21,6 +21,7 @@ from ollama_ext.embedded._failures import WireError, error_body
 from ollama_ext.embedded._player import Cutter, Scripts, play
 from ollama_ext.embedded._recorder import Recorder, Request
 from ollama_ext.embedded._responses import JSON, body_response
+from ollama_ext.embedded._saying import fitted
 from ollama_ext.embedded._store import CloudDisabledError
 
 Endpoint = Callable[[HttpRequest], Awaitable[Response]]
@@ -210,7 +211,7 @@ class Application:
         # Scripts stand above all else: a test decides what its server says.
         reply = self._scripts.next(request.method, request.path)
         if reply is not None:
-            await play(reply, scope, send, self._noted_cutter(request))
+            await play(fitted(reply, request), scope, send, self._noted_cutter(request))
             return
         refused = self._filtered(request)
         receive = _replay(request.body)

@@ -132,9 +132,14 @@ def _logprobs(delta: Delta) -> Fields:
     return {"logprobs": delta.logprobs} if delta.logprobs else {}
 
 
-def _chat_line(run: Run, delta: Delta) -> Fields:
-    head = {**_head(run.asked), **_chat_part(delta), **_ending(delta)}
+def chat_fields(asked: str, delta: Delta) -> Fields:
+    """Return a line of ``/api/chat``, or its whole answer."""
+    head = {**_head(asked), **_chat_part(delta), **_ending(delta)}
     return {**head, **_logprobs(delta), **_metrics(delta)}
+
+
+def _chat_line(run: Run, delta: Delta) -> Fields:
+    return chat_fields(run.asked, delta)
 
 
 async def _chat_lines(run: Run, backend: Backend) -> AsyncGenerator[Fields]:
@@ -144,7 +149,12 @@ async def _chat_lines(run: Run, backend: Backend) -> AsyncGenerator[Fields]:
 
 
 def _generate_line(run: Run, delta: Delta, context: list[int] | None) -> Fields:
-    head = {**_head(run.asked), "response": delta.content}
+    return completion_fields(run.asked, delta, context)
+
+
+def completion_fields(asked: str, delta: Delta, context: list[int] | None = None) -> Fields:
+    """Return a line of ``/api/generate``, or its whole answer."""
+    head = {**_head(asked), "response": delta.content}
     if delta.thinking:
         head["thinking"] = delta.thinking
     return {**head, **_ending(delta, context), **_metrics(delta), **_logprobs(delta)}

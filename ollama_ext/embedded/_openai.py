@@ -69,7 +69,7 @@ async def chat_completions(request: Request) -> Response:
         run = chat_run(backend, fields, asked, installed)
         stream = deltas(run, backend.loader)
         if not body["stream"]:
-            return json_line(_chat_completion(asked, await collect(stream)))
+            return json_line(chat_completion(asked, await collect(stream)))
         chunks = _ChatChunks(asked, usage=wants_usage(body))
         return await stream_response(chunks.play(stream), EVENTS)
     except WireError as error:
@@ -86,11 +86,11 @@ async def completions(request: Request) -> Response:
         check_capabilities(installed, asked, "generate", fields)
         # Unlike chat, where this is refused: an empty prompt counts as a load (10.2).
         if not fields["prompt"]:
-            return json_line(_completion(asked, Delta(), reason="load"))
+            return json_line(completion(asked, Delta(), reason="load"))
         run = completion_run(backend, fields, asked, installed)
         stream = deltas(run, backend.loader)
         if not body["stream"]:
-            return json_line(_completion(asked, await collect(stream)))
+            return json_line(completion(asked, await collect(stream)))
         chunks = _TextChunks(asked, usage=wants_usage(body))
         return await stream_response(chunks.play(stream), EVENTS)
     except WireError as error:
@@ -124,7 +124,8 @@ def _head(prefix: str, kind: str, asked: str) -> Fields:
     }
 
 
-def _chat_completion(asked: str, delta: Delta) -> Fields:
+def chat_completion(asked: str, delta: Delta) -> Fields:
+    """Return a whole answer of ``/v1/chat/completions``."""
     message: Fields = {"role": "assistant", "content": delta.content}
     if delta.thinking:
         message["reasoning"] = delta.thinking
@@ -147,11 +148,24 @@ def _reason(reason: str | None, *, called: bool) -> str | None:
     return "tool_calls" if called and reason == "stop" else reason
 
 
-def _completion(asked: str, delta: Delta, reason: str | None = None) -> Fields:
+def completion(asked: str, delta: Delta, reason: str | None = None) -> Fields:
+    """Return a whole answer of ``/v1/completions``."""
     ended = delta.end.reason if delta.end else reason
     choice = {"text": delta.content, "index": 0, "finish_reason": ended}
     head = _head("cmpl", "text_completion", asked)
     return {**head, "choices": [choice], "usage": _usage(delta)}
+
+
+def chat_chunks(asked: str, steps: list[Delta], usage: bool) -> list[bytes]:
+    """Return the events of a streamed chat."""
+    chunks = _ChatChunks(asked, usage=usage)
+    return [event for step in steps for event in chunks.written(step)]
+
+
+def completion_chunks(asked: str, steps: list[Delta], usage: bool) -> list[bytes]:
+    """Return the events of a streamed completion, without its reasoning."""
+    chunks = _TextChunks(asked, usage=usage)
+    return [chunks.written(step) for step in steps if step.content or step.end is not None]
 
 
 class _ChatChunks:
@@ -168,7 +182,7 @@ class _ChatChunks:
         try:
             async with aclosing(stream) as opened:
                 async for delta in opened:
-                    for chunk in self._chunks(delta):
+                    for chunk in self.written(delta):
                         yield chunk
         except WireError:
             if not self._begun:
@@ -176,7 +190,8 @@ class _ChatChunks:
             # The error line decodes to an empty chunk in Ollama; clients never see the text.
             yield self._chunk({"content": ""}, None, model="")
 
-    def _chunks(self, delta: Delta) -> list[bytes]:
+    def written(self, delta: Delta) -> list[bytes]:
+        """Return the events of one step."""
         chunks = []
         # A line with both becomes two chunks (10.1).
         if delta.thinking:
@@ -226,14 +241,15 @@ class _TextChunks:
             async with aclosing(stream) as opened:
                 async for delta in opened:
                     if delta.content or delta.end is not None:
-                        yield self._write(delta)
+                        yield self.written(delta)
                         self._begun = True
         except WireError:
             if not self._begun:
                 raise
             yield self._chunk("", None, _NO_USAGE, model="")
 
-    def _write(self, delta: Delta) -> bytes:
+    def written(self, delta: Delta) -> bytes:
+        """Return the events of one step, in one write."""
         if delta.end is None:
             return self._chunk(delta.content, None, _NO_USAGE)
         end = self._chunk(delta.content, delta.end.reason, _NO_USAGE)
@@ -274,12 +290,17 @@ async def embeddings(request: Request) -> Response:
         found = await embed_texts(backend_of(request), native, texts)
     except WireError as error:
         raise late(error) from error
+    return json_line(embedding_list(found.asked, found.vectors, wanted.lower(), found.tokens))
+
+
+def embedding_list(asked: str, vectors: list[list[float]], form: str, tokens: int) -> Fields:
+    """Return the answer of ``/v1/embeddings``."""
     data = [
-        {"object": "embedding", "embedding": _coded(vector, wanted.lower()), "index": index}
-        for index, vector in enumerate(found.vectors)
+        {"object": "embedding", "embedding": _coded(vector, form), "index": index}
+        for index, vector in enumerate(vectors)
     ]
-    usage = {"prompt_tokens": found.tokens, "total_tokens": found.tokens}
-    return json_line({"object": "list", "data": data, "model": found.asked, "usage": usage})
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return {"object": "list", "data": data, "model": asked, "usage": usage}
 
 
 def _coded(vector: list[float], form: str) -> object:

@@ -12,6 +12,19 @@ from starlette.types import Scope, Send
 
 from ollama_ext.embedded._replies import Reply
 
+ANY = ("*", "*")
+"""The script that answers whatever a model is asked."""
+_ASKED = frozenset(
+    {
+        "/api/chat",
+        "/api/embed",
+        "/api/embeddings",
+        "/api/generate",
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/embeddings",
+    }
+)
 Cutter = Callable[[Scope, bool], None]
 _LINGER_NONE = struct.pack("ii", 1, 0)
 
@@ -35,10 +48,13 @@ class Scripts:
         """Return the reply to play now, or None when the models are to answer."""
         with self._lock:
             # Queued replies go first, the repeated one only when none is left.
-            queue = self._queues.get((method, path))
-            if queue:
-                return queue.popleft()
-            return self._repeated.get((method, path))
+            keys = [(method, path), *([ANY] if method == "POST" and path in _ASKED else [])]
+            for key in keys:
+                if queue := self._queues.get(key):
+                    return queue.popleft()
+                if key in self._repeated:
+                    return self._repeated[key]
+            return None
 
     def reset(self) -> None:
         """Forget every script."""

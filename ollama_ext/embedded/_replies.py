@@ -2,12 +2,13 @@
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from ollama_ext.embedded._gates import Gate
+from ollama_ext.embedded._said import Said, ToolCalls
 from ollama_ext.embedded._wire import dump_event, dump_json, dump_line
 
 Cut = Literal["close", "reset"]
@@ -18,9 +19,36 @@ _EVENTS = {"content-type": "text/event-stream"}
 _OWN_HEADERS = frozenset({"date", "connection", "transfer-encoding", "content-length"})
 
 
-@dataclass(frozen=True, slots=True)
+_STORY = "Once upon a time there was a model that answered every question."
+
+
+def _cut_reply(after: int = 1, content: str = _STORY, **how: Any) -> "Reply":
+    """Say something, and close the connection after some lines of it."""
+    return Reply(said=Said(content, after=after)).but(cut="close", **how)
+
+
+class _CutField:
+    """The field `cut` of a reply; of the class, what makes a reply that is cut."""
+
+    @overload
+    def __get__(self, reply: None, owner: type) -> Callable[..., "Reply"]: ...
+    @overload
+    def __get__(self, reply: "Reply", owner: type) -> Cut | None: ...
+    def __get__(self, reply: "Reply | None", owner: type) -> "Cut | Callable[..., Reply] | None":
+        return _cut_reply if reply is None else reply.__dict__["cut"]
+
+    def __set__(self, reply: "Reply", value: "Cut | Callable[..., Reply] | None") -> None:
+        # A dataclass asks the class for the default, which is the function.
+        reply.__dict__["cut"] = None if value is _cut_reply else value
+
+
+# Without slots, for the sake of that field.
+@dataclass(frozen=True)
 class Reply:
     """One scripted answer; make it with a class method, refine it with ``but``.
+
+    `chat`, `thinking`, `embed`, `error` and `cut` say what is answered, and fit the request that
+    they answer: its endpoint, its wire, whole or as a stream. The others are bytes as given.
 
     Attributes:
         status: HTTP status code.
@@ -37,6 +65,7 @@ class Reply:
             terminating chunk; ``"reset"`` sends a TCP reset.
         forever: True repeats the last chunk until the client leaves.
         silent: True sends nothing at all, not even a status line.
+        said: What is answered, where that is not given as bytes.
 
     Raises:
         TypeError: for a part of a wrong type.
@@ -52,16 +81,18 @@ class Reply:
     chunk_delay_s: float = 0.0
     gate: Gate | None = None
     hold_at: int = 0
-    cut: Cut | None = None
+    cut: _CutField = _CutField()  # a descriptor, shared on purpose
     forever: bool = False
     silent: bool = False
+    said: Said | None = None
 
     # Said when the script is written, not when it is played in another thread.
     def __post_init__(self) -> None:
         _check_parts(self)
         if self.cut not in (None, "close", "reset"):
             raise ValueError(f'cut={self.cut!r}: choose None, "close" or "reset"')
-        if not 0 <= self.hold_at <= len(self.chunks):
+        # How many chunks there will be is not known of what fits its request.
+        if self.said is None and not 0 <= self.hold_at <= len(self.chunks):
             raise ValueError(f"hold_at={self.hold_at}: there are {len(self.chunks)} chunks")
         if self.hold_at and self.gate is None:
             raise ValueError("hold_at= says where a gate stands: give gate=Gate() as well")
@@ -71,6 +102,31 @@ class Reply:
             raise ValueError("forever=True repeats the last chunk: give at least one")
         if self.forever and self.sized:
             raise ValueError("forever=True has no length: use lines(), events() or raw(chunks=…)")
+
+    @classmethod
+    def chat(
+        cls, content: str = "", *, thinking: str = "", tool_calls: ToolCalls = (), **how: Any
+    ) -> "Reply":
+        """Answer a chat or a completion with a text, or with tool calls.
+
+        Args:
+            content: The text; in a stream it comes word by word.
+            thinking: The reasoning before it.
+            tool_calls: As ``[("weather", {"city": "Rome"})]``.
+            how: Any field of Reply, such as ``delay_s=1`` or ``gate=Gate()``.
+        """
+        return cls(said=Said(content, thinking, tuple(tool_calls))).but(**how)
+
+    @classmethod
+    def thinking(cls, thinking: str, content: str = "", **how: Any) -> "Reply":
+        """Answer with reasoning, and a text after it."""
+        return cls(said=Said(content, thinking)).but(**how)
+
+    @classmethod
+    def embed(cls, vectors: Iterable[Iterable[float]], **how: Any) -> "Reply":
+        """Answer an embedding with vectors, one for each text that was sent."""
+        found = tuple(tuple(float(number) for number in vector) for vector in vectors)
+        return cls(said=Said(vectors=found)).but(**how)
 
     @classmethod
     def lines(cls, lines: Iterable[object], **how: Any) -> "Reply":
@@ -98,14 +154,23 @@ class Reply:
         """Play one JSON body with a Content-Length."""
         return cls(chunks=(dump_json(value),), headers=_JSON, sized=True).but(**how)
 
+    @overload
     @classmethod
-    def error(cls, status: int, text: str, **how: Any) -> "Reply":
-        """Play ``{"error": text}`` with a status."""
-        return cls.json({"error": text}, status=status).but(**how)
+    def error(cls, text: str, status: int = 500, **how: Any) -> "Reply": ...
+    @overload
+    @classmethod
+    def error(cls, text: int, status: str, **how: Any) -> "Reply": ...
+    @classmethod
+    def error(cls, text: str | int, status: int | str = 500, **how: Any) -> "Reply":
+        """Fail with a text and a status, in either order, as the wire of the request writes it."""
+        if isinstance(text, int):
+            text, status = str(status), text
+        reply = cls.json({"error": text}, status=status)
+        return replace(reply, said=Said(error=text)).but(**how)
 
     @classmethod
     def text(cls, body: str, **how: Any) -> "Reply":
-        """Play a text body, as a proxy in the way would answer."""
+        """Play a body of plain text, as a proxy in the way would answer; a model's is `chat`."""
         headers = {"content-type": "text/plain; charset=utf-8"}
         return cls(chunks=(body.encode(),), headers=headers, sized=True).but(**how)
 

@@ -4,9 +4,9 @@ import contextlib
 import ipaddress
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, overload
 
 import uvicorn
 
@@ -20,7 +20,7 @@ from ollama_ext.embedded._models import (
     conformance_models,
     demo_models,
 )
-from ollama_ext.embedded._player import Scripts
+from ollama_ext.embedded._player import ANY, Scripts
 from ollama_ext.embedded._recorder import DEFAULT_WAIT_S, Recorder, Request
 from ollama_ext.embedded._replies import Reply
 from ollama_ext.embedded._store import ModelStore
@@ -228,11 +228,20 @@ class EmbeddedOllama:
         server = Server(config, started)
         return server
 
-    def script(self, method: str, path: str, *replies: Reply, repeat: bool = False) -> None:
+    @overload
+    def script(self, method: Sequence[Reply], /, *, repeat: bool = False) -> None: ...
+    @overload
+    def script(self, method: str, path: str, *replies: Reply, repeat: bool = False) -> None: ...
+    def script(
+        self, method: str | Sequence[Reply], path: str = "", *replies: Reply, repeat: bool = False
+    ) -> None:
         """Play replies for the next requests to a path, in order, before the models answer again.
 
+        ``script([Reply.chat("Fine."), …])``, a list alone, answers whatever the models are asked
+        next, on every endpoint of both wires that chats, completes or embeds.
+
         Args:
-            method: Such as ``"POST"``.
+            method: Such as ``"POST"``, or the list of replies.
             path: Such as ``"/api/chat"``, exactly, and without a query.
             replies: What to play, one a request; they queue behind earlier ones.
             repeat: True goes on playing the last reply for every later request.
@@ -241,18 +250,18 @@ class EmbeddedOllama:
             TypeError: For something else than replies.
             ValueError: When there is no reply, or no request could ever match.
         """
+        if not isinstance(method, str):
+            replies = tuple(method)
+            _check_replies(replies)
+            self._scripts.add(*ANY, replies, repeat=repeat)
+            return
         # A script that never plays would look like a client that does not ask.
         if not method.isalpha() or not str(path).startswith("/") or "?" in path:
             raise ValueError(
                 f"script() got {method!r:.40} and {path!r:.40}: give a method and a path without "
                 'a query, as in script("POST", "/api/chat", Reply.json(...))'
             )
-        if not replies:
-            raise ValueError("script() needs at least one Reply")
-        if not all(isinstance(reply, Reply) for reply in replies):
-            raise TypeError(
-                "script() plays Reply objects: make them with Reply.json(...) and so on"
-            )
+        _check_replies(replies)
         self._scripts.add(method.upper(), path, replies, repeat=repeat)
 
     @property
@@ -336,3 +345,10 @@ def serve(
     # uvicorn raises the Ctrl-C again once it has stopped.
     with contextlib.suppress(KeyboardInterrupt):
         server.serve_forever(announce)
+
+
+def _check_replies(replies: Sequence[Reply]) -> None:
+    if not replies:
+        raise ValueError("script() needs at least one Reply")
+    if not all(isinstance(reply, Reply) for reply in replies):
+        raise TypeError("script() plays Reply objects: make them with Reply.chat(...) and so on")
