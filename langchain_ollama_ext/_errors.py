@@ -136,6 +136,8 @@ def langchain_error(error: ours.OllamaError) -> ours.OllamaError:
     made = twin.__new__(twin, *error.args)
     made.args = error.args
     made.__dict__.update(error.__dict__)
+    if isinstance(made, LangChainServerBusyError) and made.is_long_silence:
+        made.is_retryable = False  # the model would write the same answer again
     return made
 
 

@@ -16,7 +16,7 @@
           RequestRejectedError             fix the request
             ContextOverflowError           .prompt_tokens .context_length
             UnsupportedCapabilityError     the model cannot do that: .capability
-          ServerBusyError                  429, 502, 503, 504: come again; .retry_after_s
+          ServerBusyError                  429, 502-504, 520-524: come again; .retry_after_s
           ServerError                      other 5xx: see the server's log
         StreamError                        the answer began and then failed: .received
           StreamFailedError                the server sent an error line
@@ -173,6 +173,13 @@ def _http_date(text: str) -> datetime | None:
     return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
+GATEWAY_TIMEOUTS = frozenset({504, 524})
+"""By these a proxy says that it waited for an answer: the second is Cloudflare's."""
+
+LONG_SILENCE_S = 2.0
+"""A proxy that waited so long had reached the server: the model is at work on the answer."""
+
+
 class ResponseError(OllamaError):
     """Tell that a server answered with a failure, at once or in the middle of a stream.
 
@@ -200,7 +207,8 @@ class StatusError(ResponseError):
     """Tell that the server answered with an error.
 
     ``error`` is the server's own text, ``body`` the whole body as text, ``headers`` the lower-cased
-    headers of the answer, ``model`` the model that was asked for, if one was.
+    headers of the answer, ``model`` the model that was asked for, if one was; ``waited_s`` is how
+    long the answer took to come, in seconds, None where that is not known.
     """
 
     def __init__(
@@ -221,6 +229,7 @@ class StatusError(ResponseError):
         self.body = body
         self.headers = dict(headers) if headers is not None else {}
         self.model = model
+        self.waited_s: float | None = None
 
     @property
     def response(self) -> ErrorResponse:
@@ -286,7 +295,19 @@ class UnsupportedCapabilityError(RequestRejectedError):
 
 
 class ServerBusyError(StatusError):
-    """Tell that the server has too much to do; ``retry_after_s`` when it said how long."""
+    """The server has too much to do, or was not reached; ``retry_after_s`` when it said how long.
+
+    ``is_loading`` is True while the server loads the model.
+    """
+
+    # Set once the error is made, so that every kind has one constructor.
+    is_loading: bool = False
+
+    @property
+    def is_long_silence(self) -> bool:
+        """Tell whether a proxy gave up on an answer that the model may still be writing."""
+        waited = self.waited_s if self.waited_s is not None else 0.0
+        return self.status in GATEWAY_TIMEOUTS and waited >= LONG_SILENCE_S
 
 
 class ServerError(StatusError):

@@ -21,6 +21,7 @@ from ollama_transport.errors import (
     StatusError,
     StreamError,
 )
+from ollama_transport.net.content import waited_s
 from ollama_transport.net.errors import reading
 from ollama_transport.net.pool import Pool, acquire
 from ollama_transport.net.redirects import advice
@@ -71,6 +72,9 @@ class BaseClient(Generic[H]):
         count_tokens: Have the tokens counted by the ``/tokenize`` of an OpenAI-compatible server
             (vLLM, llama.cpp) that tells no usage, by up to two requests after such an answer.
             False, and without that endpoint, they are estimated.
+        wire_streaming: Whether a whole answer is asked for as a stream, whose lines are joined
+            here: then the read timeout is the silence between two tokens. None is True on
+            Ollama's own wire and False on /v1.
         memory: What is known of the server, to be shared with another client.
         settings: All of the above as one checked value, instead of them.
 
@@ -135,6 +139,11 @@ class BaseClient(Generic[H]):
         """Return what follows one call from its beginning to its end."""
         return Account(self.meters, call, self.on_token)
 
+    def joins(self, call: Call[Any]) -> bool:
+        """Tell whether the whole answer of a call is asked for as a stream."""
+        wanted = self._told.wire_streaming
+        return call.join is not None and (call.streams_whole if wanted is None else wanted)
+
     def pull_turn(self, call: Call[Any]) -> Turn | None:
         """Return the turn to pull a call's model, should it be missing; None to leave it so."""
         if not self._told.pull_missing or not call.pullable or call.model is None:
@@ -195,6 +204,7 @@ class BaseClient(Generic[H]):
         if isinstance(error, ModelNotFoundError):
             self.memory.forget(call.model)
         error.args = (f"{error.args[0]} {advice(response, call.path)}".rstrip(),)
+        error.waited_s = waited_s(response)
         return error
 
     def whole_answer(self, call: Call[T], data: bytes) -> T:

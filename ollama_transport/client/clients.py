@@ -3,10 +3,8 @@
 They stand one above the other and differ in async words alone; a test holds them equal.
 """
 
-import hashlib
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing, closing
-from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -51,11 +49,10 @@ class Client(BaseClient[httpx.Client], Keywords):
         call = self._named(call)
         with self.limits:
             with self.account(call) as account:
-                response = self._open(call, stream=False)
+                streams = self.joins(call)
+                response = self._open(call, stream=streams)
                 with closing(response):
-                    with reading(call.method, self.url(call)):
-                        data = read_content(response, self.max_answer_bytes)
-                answer = self.whole_answer(call, data)
+                    answer = self._answer(call, response, streams)
                 if self.wants_count(call, answer):
                     answer = self._counted(call, answer, (answer,))
                 return account.noted(answer)
@@ -95,6 +92,22 @@ class Client(BaseClient[httpx.Client], Keywords):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _answer(self, call: Call[T], response: httpx.Response, streams: bool) -> T:
+        """Return the whole answer, which comes as a stream or at once."""
+        if not streams:
+            with reading(call.method, self.url(call)):
+                data = read_content(response, self.max_answer_bytes)
+            return self.whole_answer(call, data)
+        reader, lines = self.new_reader(call), list[T]()
+        with reading(call.method, self.url(call), reader):
+            for data in iter_content(response, self.max_answer_bytes):
+                lines += reader.feed(data)
+                if reader.has_surplus:
+                    self.give_up(response)
+                    break
+            lines += reader.finish()
+        return call.joined(lines)
 
     def _open(self, call: Call[Any], *, stream: bool) -> httpx.Response:
         try:
@@ -163,20 +176,6 @@ class Client(BaseClient[httpx.Client], Keywords):
             return call
         return call.with_model(self.resolve_model(None, call.capability))
 
-    def resolve_model(self, model: str | None, capability: str = "completion") -> str:
-        """Return a model's name; for None the server's first that can do what is asked.
-
-        That is looked up once for this client and logged; again when the server has it no more.
-        """
-        name = model if model is not None else self.memory.default(capability)
-        if name is not None:
-            return name
-        with self.memory.lookups.turn(capability) as is_mine:
-            if is_mine:
-                found = self.default_model(capability)
-                self.memory.choose(capability, found, self.config.endpoint.url)
-        return self.resolve_model(None, capability)
-
     def _counted(self, call: Call[T], line: T, lines: Sequence[Any]) -> T:
         """Return the last line of an answer with the server's own count of its tokens."""
         counting = call.counting(lines)
@@ -200,13 +199,6 @@ class Client(BaseClient[httpx.Client], Keywords):
             return self.http_client
         return self.pool().sync()
 
-    def _digest(self, path: Path) -> str:
-        digest = hashlib.sha256()
-        with closing(iter(Pieces(path))) as pieces:
-            for piece in pieces:
-                digest.update(piece)
-        return f"sha256:{digest.hexdigest()}"
-
 
 class AsyncClient(BaseClient[httpx.AsyncClient], AsyncKeywords):
     """Talk to one server from asyncio; `Client` is the same, blocking.
@@ -226,11 +218,10 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncKeywords):
         call = await self._named(call)
         async with self.limits:
             with self.account(call) as account:
-                response = await self._open(call, stream=False)
+                streams = self.joins(call)
+                response = await self._open(call, stream=streams)
                 async with aclosing(response):
-                    with reading(call.method, self.url(call)):
-                        data = await aread_content(response, self.max_answer_bytes)
-                answer = self.whole_answer(call, data)
+                    answer = await self._answer(call, response, streams)
                 if self.wants_count(call, answer):
                     answer = await self._counted(call, answer, (answer,))
                 return account.noted(answer)
@@ -270,6 +261,22 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncKeywords):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+    async def _answer(self, call: Call[T], response: httpx.Response, streams: bool) -> T:
+        """Return the whole answer, which comes as a stream or at once."""
+        if not streams:
+            with reading(call.method, self.url(call)):
+                data = await aread_content(response, self.max_answer_bytes)
+            return self.whole_answer(call, data)
+        reader, lines = self.new_reader(call), list[T]()
+        with reading(call.method, self.url(call), reader):
+            async for data in aiter_content(response, self.max_answer_bytes):
+                lines += reader.feed(data)
+                if reader.has_surplus:
+                    self.give_up(response)
+                    break
+            lines += reader.finish()
+        return call.joined(lines)
 
     async def _open(self, call: Call[Any], *, stream: bool) -> httpx.Response:
         try:
@@ -341,20 +348,6 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncKeywords):
             return call
         return call.with_model(await self.resolve_model(None, call.capability))
 
-    async def resolve_model(self, model: str | None, capability: str = "completion") -> str:
-        """Return a model's name; for None the server's first that can do what is asked.
-
-        That is looked up once for this client and logged; again when the server has it no more.
-        """
-        name = model if model is not None else self.memory.default(capability)
-        if name is not None:
-            return name
-        async with self.memory.lookups.turn(capability) as is_mine:
-            if is_mine:
-                found = await self.default_model(capability)
-                self.memory.choose(capability, found, self.config.endpoint.url)
-        return await self.resolve_model(None, capability)
-
     async def _counted(self, call: Call[T], line: T, lines: Sequence[Any]) -> T:
         """Return the last line of an answer with the server's own count of its tokens."""
         counting = call.counting(lines)
@@ -377,10 +370,3 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncKeywords):
         if self.http_client is not None:
             return self.http_client
         return await self.pool().for_loop()
-
-    async def _digest(self, path: Path) -> str:
-        digest = hashlib.sha256()
-        async with aclosing(aiter(AsyncPieces(path))) as pieces:
-            async for piece in pieces:
-                digest.update(piece)
-        return f"sha256:{digest.hexdigest()}"

@@ -6,6 +6,7 @@ from typing import Any
 
 from ollama_transport.client.choices import can, likeliest
 from ollama_transport.client.given import OptionsLike, options_of
+from ollama_transport.client.memory import ServerMemory
 from ollama_transport.client.transfers import AsyncTransfers, Transfers
 from ollama_transport.errors import ModelNotFoundError
 from ollama_transport.settings.client_settings import Config
@@ -23,6 +24,7 @@ from ollama_transport.wire.answers import (
 from ollama_transport.wire.by_key import Listed
 from ollama_transport.wire.dialect import Dialect, dialect_of
 from ollama_transport.wire.native import calls as native
+from ollama_transport.wire.native import web
 from ollama_transport.wire.requests import ChatRequest, GenerateRequest
 
 
@@ -40,6 +42,8 @@ def no_model(capability: str, url: str) -> ModelNotFoundError:
 
 class Endpoints(Transfers):
     """Ask a server for everything it offers, blocking."""
+
+    memory: ServerMemory
 
     @property
     @abstractmethod
@@ -117,6 +121,20 @@ class Endpoints(Transfers):
                 return name
         raise no_model(capability, self.config.endpoint.url)
 
+    def resolve_model(self, model: str | None, capability: str = "completion") -> str:
+        """Return a model's name; for None the server's first that can do what is asked.
+
+        That is looked up once for this client and logged; again when the server has it no more.
+        """
+        name = model if model is not None else self.memory.default(capability)
+        if name is not None:
+            return name
+        with self.memory.lookups.turn(capability) as is_mine:
+            if is_mine:
+                found = self.default_model(capability)
+                self.memory.choose(capability, found, self.config.endpoint.url)
+        return self.resolve_model(None, capability)
+
     def ps(self) -> Listed[RunningModel]:
         """Return the models in memory; waits while one is being loaded."""
         answer = self.send(native.ps())
@@ -138,15 +156,17 @@ class Endpoints(Transfers):
     def web_search(self, query: str, *, max_results: int | None = None) -> SearchAnswer:
         """Search the web: at ollama.com with a key, or through a server that is signed in."""
         cloud = self.config.endpoint.is_cloud
-        return self.send(native.web_search(query, max_results=max_results, cloud=cloud))
+        return self.send(web.search(query, max_results=max_results, cloud=cloud))
 
     def web_fetch(self, url: str) -> FetchAnswer:
         """Read a web page: at ollama.com with a key, or through a server that is signed in."""
-        return self.send(native.web_fetch(url, cloud=self.config.endpoint.is_cloud))
+        return self.send(web.fetch(url, cloud=self.config.endpoint.is_cloud))
 
 
 class AsyncEndpoints(AsyncTransfers):
     """Ask a server for everything it offers, from asyncio."""
+
+    memory: ServerMemory
 
     @property
     @abstractmethod
@@ -224,6 +244,20 @@ class AsyncEndpoints(AsyncTransfers):
                 return name
         raise no_model(capability, self.config.endpoint.url)
 
+    async def resolve_model(self, model: str | None, capability: str = "completion") -> str:
+        """Return a model's name; for None the server's first that can do what is asked.
+
+        That is looked up once for this client and logged; again when the server has it no more.
+        """
+        name = model if model is not None else self.memory.default(capability)
+        if name is not None:
+            return name
+        async with self.memory.lookups.turn(capability) as is_mine:
+            if is_mine:
+                found = await self.default_model(capability)
+                self.memory.choose(capability, found, self.config.endpoint.url)
+        return await self.resolve_model(None, capability)
+
     async def ps(self) -> Listed[RunningModel]:
         """Return the models in memory; waits while one is being loaded."""
         answer = await self.send(native.ps())
@@ -245,8 +279,8 @@ class AsyncEndpoints(AsyncTransfers):
     async def web_search(self, query: str, *, max_results: int | None = None) -> SearchAnswer:
         """Search the web: at ollama.com with a key, or through a server that is signed in."""
         cloud = self.config.endpoint.is_cloud
-        return await self.send(native.web_search(query, max_results=max_results, cloud=cloud))
+        return await self.send(web.search(query, max_results=max_results, cloud=cloud))
 
     async def web_fetch(self, url: str) -> FetchAnswer:
         """Read a web page: at ollama.com with a key, or through a server that is signed in."""
-        return await self.send(native.web_fetch(url, cloud=self.config.endpoint.is_cloud))
+        return await self.send(web.fetch(url, cloud=self.config.endpoint.is_cloud))

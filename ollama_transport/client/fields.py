@@ -33,7 +33,12 @@ from ollama_transport.settings.client_settings import (
     make_settings,
 )
 from ollama_transport.settings.host import DEFAULT_TIMEOUTS, Timeouts
-from ollama_transport.settings.retry import DEFAULT_MAX_RETRIES, DEFAULT_MAX_WAIT_S, RetryPolicy
+from ollama_transport.settings.retry import (
+    DEFAULT_LOADING_MAX_WAIT_S,
+    DEFAULT_MAX_RETRIES,
+    DEFAULT_MAX_WAIT_S,
+    RetryPolicy,
+)
 from ollama_transport.settings.secrets import public_kwargs
 from ollama_transport.wire.hooks import OnPull, OnToken
 from ollama_transport.wire.requests import UnsupportedOptions
@@ -52,6 +57,7 @@ _OF_OWN_CLIENTS = (
     "on_pull",
     "on_token",
     "requests_per_minute",
+    "wire_streaming",
 )
 
 
@@ -114,6 +120,12 @@ class ServerFields(BaseModel):
         default=DEFAULT_MAX_WAIT_S,
         ge=0,
         description="Longest total wait between the tries of one call, in seconds.",
+    )
+    loading_max_wait_s: float = Field(
+        default=DEFAULT_LOADING_MAX_WAIT_S,
+        ge=0,
+        description="Longest wait for a server that says that it is loading the model (503), in "
+        "seconds; no wait with max_retries=0.",
     )
     allow_insecure_auth: bool = Field(
         default=False, description="Let a key travel over plain http to another machine."
@@ -187,6 +199,13 @@ class ServerFields(BaseModel):
         "tells no usage, by up to two requests after such an answer. False, and without that "
         "endpoint, they are estimated (Usage.estimated).",
     )
+    wire_streaming: bool | None = Field(
+        default=None,
+        description="Whether a whole answer is asked for as a stream, whose pieces are joined "
+        "here: then `timeout` is the silence between two tokens, and no proxy sees a silent "
+        "connection. False asks for the whole answer; None is True on Ollama's own wire and False "
+        "on /v1.",
+    )
     unsupported_options: UnsupportedOptions = Field(
         default="error",
         description="What an OpenAI-compatible server cannot be sent (num_ctx, keep_alive, …): an "
@@ -249,7 +268,11 @@ class ServerFields(BaseModel):
             credentials=self.credentials,
             headers={**(self.headers if self.headers is not None else {}), **secret},
             timeout=self.timeout,
-            retry=RetryPolicy(self.max_retries, self.retry_max_wait_s),
+            retry=RetryPolicy(
+                self.max_retries,
+                self.retry_max_wait_s,
+                loading_max_wait_s=self.loading_max_wait_s,
+            ),
             api=self.api,
             allow_insecure_auth=self.allow_insecure_auth,
             max_answer_bytes=self.max_answer_bytes,
@@ -273,7 +296,8 @@ class ServerFields(BaseModel):
             ConfigError: when this model was told what only its own clients could do.
         """
         for name in _OF_OWN_CLIENTS:
-            if getattr(self, name) not in (None, False):
+            unset = (None,) if name == "wire_streaming" else (None, False)
+            if getattr(self, name) not in unset:
                 raise ConfigError(f"Set {name} on the client you passed, not on the model.")
         self._clients = Clients(sync, asynchronous)
 
@@ -304,6 +328,7 @@ class ServerFields(BaseModel):
             self.on_pull,
             self.on_token,
             self.count_tokens,
+            self.wire_streaming,
         )
 
     def close(self) -> None:

@@ -31,13 +31,15 @@ class Recipe:
     on_pull: OnPull | None = None
     on_token: OnToken | None = None
     count_tokens: bool = True
+    wire_streaming: bool | None = None
 
     @property
     def key(self) -> Hashable:
         """Return what tells recipes apart."""
         told = tuple(id(one) for one in (*self.meters, self.on_pull, self.on_token))
         limits = (self.max_concurrency, self.requests_per_minute)
-        return self.settings, told, limits, self.pull_missing, self.count_tokens
+        conduct = (self.pull_missing, self.count_tokens, self.wire_streaming)
+        return self.settings, told, limits, conduct
 
     def told(self, limits: Limits, memory: ServerMemory) -> ClientSettings:
         """Return what either client is told."""
@@ -50,6 +52,7 @@ class Recipe:
             self.on_pull,
             self.on_token,
             self.count_tokens,
+            self.wire_streaming,
             memory,
         )
 

@@ -16,6 +16,7 @@ DECIDING = (
     "timeout",
     "max_retries",
     "retry_max_wait_s",
+    "loading_max_wait_s",
     "allow_insecure_auth",
     "max_answer_bytes",
     "client_kwargs",
@@ -30,6 +31,7 @@ DECIDING = (
     "on_pull",
     "on_token",
     "count_tokens",
+    "wire_streaming",
 )
 """The fields of `ServerFields` that a recipe is made of: all but those of single requests."""
 

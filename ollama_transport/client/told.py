@@ -44,6 +44,7 @@ class ClientOptions(TypedDict, total=False):
     on_pull: OnPull | None
     on_token: OnToken | None
     count_tokens: bool
+    wire_streaming: bool | None
     memory: ServerMemory | None
     # What ollama-python hands to httpx; the same as in client_kwargs.
     auth: Any
@@ -83,7 +84,7 @@ _OF_SERVER = (
     "allow_insecure_auth",
     "max_answer_bytes",
 )
-_OF_CONDUCT = ("pull_missing", "on_pull", "on_token", "count_tokens")
+_OF_CONDUCT = ("pull_missing", "on_pull", "on_token", "count_tokens", "wire_streaming")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class ClientSettings:
     on_pull: OnPull | None = None
     on_token: OnToken | None = None
     count_tokens: bool = True
+    wire_streaming: bool | None = None
     memory: ServerMemory = field(default_factory=ServerMemory)
 
     def for_pickle(self) -> "ClientSettings":

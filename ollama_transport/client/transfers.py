@@ -1,11 +1,13 @@
 """The methods of the two clients that move, make and remove models."""
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ollama_transport.client.pieces import AsyncPieces, Pieces
 from ollama_transport.errors import RequestRejectedError
 from ollama_transport.wire.answers import Progress
 from ollama_transport.wire.calls import Call
@@ -26,8 +28,12 @@ class Transfers(ABC):
     def stream(self, call: Call[T]) -> Generator[T]:
         """Send a call and yield its lines as they come."""
 
-    @abstractmethod
-    def _digest(self, path: Path) -> str: ...
+    def _digest(self, path: Path) -> str:
+        digest = hashlib.sha256()
+        with closing(iter(Pieces(path))) as pieces:
+            for piece in pieces:
+                digest.update(piece)
+        return f"sha256:{digest.hexdigest()}"
 
     def pull_stream(self, model: str, *, insecure: bool = False) -> Generator[Progress]:
         """Get a model from its registry, yielding the progress; call again to resume."""
@@ -124,8 +130,12 @@ class AsyncTransfers(ABC):
     def stream(self, call: Call[T]) -> AsyncGenerator[T]:
         """Send a call and yield its lines as they come."""
 
-    @abstractmethod
-    async def _digest(self, path: Path) -> str: ...
+    async def _digest(self, path: Path) -> str:
+        digest = hashlib.sha256()
+        async with aclosing(aiter(AsyncPieces(path))) as pieces:
+            async for piece in pieces:
+                digest.update(piece)
+        return f"sha256:{digest.hexdigest()}"
 
     def pull_stream(self, model: str, *, insecure: bool = False) -> AsyncGenerator[Progress]:
         """Get a model from its registry, yielding the progress; call again to resume."""

@@ -119,3 +119,11 @@ async def aread_start(response: httpx.Response) -> bytes:
         if len(start) >= MAX_ERROR_BYTES:
             break
     return bytes(start[:MAX_ERROR_BYTES])
+
+
+def waited_s(response: httpx.Response) -> float | None:
+    """Return how long an answer took that is closed, in seconds; None where nobody measured."""
+    try:
+        return response.elapsed.total_seconds()
+    except RuntimeError:  # a transport of the caller's had it read before httpx saw it
+        return None

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_RETRIES = 2
 DEFAULT_MAX_WAIT_S = 30.0
+DEFAULT_LOADING_MAX_WAIT_S = 300.0
+"""A large model takes minutes to load from a slow disk."""
+
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 10.0
 
 logger = logging.getLogger("ollama_transport")
 
@@ -27,11 +31,15 @@ logger = logging.getLogger("ollama_transport")
 class RetryPolicy:
     """Say how often and how long to try again; all times in seconds.
 
-    Tried again are connection failures, 429, 502, 503 and 504, and only before the first byte of
-    an answer. Waits grow exponentially from ``first_wait_s``, each random between 0 and that
+    Tried again are connection failures, 429, 502 to 504 and 520 to 524, and only before the first
+    byte of an answer. Waits grow exponentially from ``first_wait_s``, each random below that
     (full jitter); a ``Retry-After`` of the server is honoured. ``max_wait_s`` bounds all waits of
     one call together. A read timeout is never repeated: the server drops a model that it is
     loading when the client leaves, so a second try would begin from nothing (wire reference 7.4).
+    Nor is a 504 or 524 after a long silence: the model would write the same answer again.
+
+    A server that says that it is loading the model (503) is asked again until it has, for
+    ``loading_max_wait_s`` at most, whatever the other limits are; not at all with no retries.
 
     Raises:
         ConfigError: for what is not a number of 0 or more.
@@ -40,12 +48,13 @@ class RetryPolicy:
     max_retries: int = DEFAULT_MAX_RETRIES
     max_wait_s: float = DEFAULT_MAX_WAIT_S
     first_wait_s: float = 0.5
+    loading_max_wait_s: float = DEFAULT_LOADING_MAX_WAIT_S
 
     def __post_init__(self) -> None:
         tries: object = self.max_retries
         if not isinstance(tries, int) or tries < 0:
             raise ConfigError(f"max_retries={tries!r}: give a whole number, 0 or more.")
-        waits: tuple[object, ...] = (self.max_wait_s, self.first_wait_s)
+        waits: tuple[object, ...] = (self.max_wait_s, self.first_wait_s, self.loading_max_wait_s)
         if not all(isinstance(wait, int | float) and wait >= 0 for wait in waits):
             raise ConfigError("the waits between retries are seconds, 0 or more.")
 
@@ -61,14 +70,29 @@ class RetryPolicy:
         import tenacity  # here: models are imported and made without it
 
         return {
-            # Whichever comes first; a wait that would go past the time is not begun.
-            "stop": tenacity.stop_after_attempt(self.max_retries + 1)
-            | tenacity.stop_before_delay(self.max_wait_s - elapsed_s),
+            "stop": self._stop(elapsed_s),
             "wait": self._wait(),
             "retry": tenacity.retry_if_exception(lambda error: is_repeatable(error, repeatable)),
             "before_sleep": _log,
             "reraise": True,
         }
+
+    def _stop(self, elapsed_s: float) -> "Callable[[tenacity.RetryCallState], bool]":
+        counted = 0
+        loading_s = 0.0
+
+        def stop(state: "tenacity.RetryCallState") -> bool:
+            nonlocal counted, loading_s
+            # A wait that would go past the time is not begun.
+            waited = elapsed_s + (state.seconds_since_start or 0.0) + state.upcoming_sleep
+            if self.max_retries and _is_loading(state):
+                loading_s = waited
+                return waited > self.loading_max_wait_s
+            counted += 1
+            # What loading took does not count.
+            return counted > self.max_retries or waited - loading_s > self.max_wait_s
+
+        return stop
 
     def _wait(self) -> "Callable[[tenacity.RetryCallState], float]":
         import tenacity  # see above
@@ -78,6 +102,8 @@ class RetryPolicy:
         def wait(state: "tenacity.RetryCallState") -> float:
             error = state.outcome.exception() if state.outcome is not None else None
             asked = error.retry_after_s if isinstance(error, ServerBusyError) else None
+            if _is_loading(state):
+                return _loading_pause(self.first_wait_s, state.attempt_number, asked)
             return jitter(state) if asked is None else asked
 
         return wait
@@ -106,6 +132,21 @@ class FirstTry:
             raise error
 
 
+def _loading_pause(first_s: float, attempt: int, asked_s: float | None) -> float:
+    """Return how long to wait for a model, in seconds: longer with each try, as asked at least."""
+    grown = max(first_s, _SHORTEST_PAUSE_S) * 2 ** min(attempt - 1, 16)
+    return min(grown, _LONGEST_PAUSE_S) if asked_s is None else max(asked_s, _SHORTEST_PAUSE_S)
+
+
+def _is_loading(state: "tenacity.RetryCallState") -> bool:
+    error = state.outcome.exception() if state.outcome is not None else None
+    return isinstance(error, ServerBusyError) and error.is_loading
+
+
+_NOT_TAKEN = frozenset({429, 503, 521, 523})
+"""Statuses of calls that surely did not reach the model."""
+
+
 def is_repeatable(error: BaseException, repeatable: bool = True) -> bool:
     """Tell whether a call that failed so may be sent again.
 
@@ -116,8 +157,10 @@ def is_repeatable(error: BaseException, repeatable: bool = True) -> bool:
         return repeatable or not error.sent
     if isinstance(error, OllamaTimeoutError):
         return error.phase == "connect"
+    if not isinstance(error, ServerBusyError) or error.is_long_silence:
+        return False
     # A gateway that gave up (502, 504) does not know whether the server took the call.
-    return isinstance(error, ServerBusyError) and (repeatable or error.status in (429, 503))
+    return repeatable or error.status in _NOT_TAKEN
 
 
 def _log(state: "tenacity.RetryCallState") -> None:

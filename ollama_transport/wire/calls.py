@@ -48,7 +48,9 @@ class Call(Generic[T]):
     None for calls that need no model. ``pullable`` is True where a model that the server does not
     have may be pulled first. ``count`` makes of the lines of an answer what counts its tokens,
     where the server may leave them out. ``is_numbers`` is True where an answer is many numbers, of
-    which none needs more than the precision of a float.
+    which none needs more than the precision of a float. ``join`` makes one answer of the lines of
+    a stream, None where there is no such thing; ``streams_whole`` is True where a whole answer is
+    asked for as a stream unless the caller says otherwise.
     """
 
     method: str
@@ -68,6 +70,8 @@ class Call(Generic[T]):
     pullable: bool = False
     is_numbers: bool = False
     count: Callable[[Sequence[Any]], Any] | None = None
+    join: Callable[[Sequence[T]], T] | None = None
+    streams_whole: bool = False
 
     def with_model(self, model: str) -> "Call[T]":
         """Return the call for a model, where none was named."""
@@ -77,6 +81,10 @@ class Call(Generic[T]):
     def counting(self, lines: Sequence[Any]) -> Any:
         """Return what counts the tokens of an answer; None for a call that has no such thing."""
         return None if self.count is None else self.count(lines)
+
+    def joined(self, lines: Sequence[T]) -> T:
+        """Return the answer that the lines of a stream make; the last of them ends it."""
+        return lines[-1] if self.join is None else self.join(lines)
 
     def recovered(self, error: OllamaError) -> "Call[T] | None":
         """Return the call to send after a refusal, for the same model; None raises the refusal."""

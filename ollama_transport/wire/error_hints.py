@@ -1,9 +1,11 @@
 """What a caller can do about an error, by its status and the server's text: tables and words."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ollama_transport.errors import (
+    GATEWAY_TIMEOUTS,
     ContextOverflowError,
     ModelNotFoundError,
     ServerBusyError,
@@ -15,6 +17,29 @@ OVERFLOW_HINT = (
     "or allow truncation."
 )
 _MEMORY_HINT = "The model may need more memory: try a smaller one or a smaller num_ctx."
+_LOADING_HINT = (
+    "Try again later, or wait longer: calls wait up to `loading_max_wait_s` seconds for a model "
+    "that is being loaded, unless max_retries is 0."
+)
+_GAVE_UP_HINT = (
+    "A proxy before the server gave up waiting for the answer to begin: raise its timeout, load "
+    "the model beforehand, or shorten the prompt."
+)
+_STREAM_HINT = (
+    "A proxy before the server gave up waiting. Have the answer streamed, so that the connection "
+    "is not silent (LangChain: `streaming=True`; LangChain and LlamaIndex: `wire_streaming=True`), "
+    "or raise the proxy's timeout."
+)
+_FEWER_TEXTS_HINT = (
+    "A proxy before the server gave up waiting: send fewer texts at once, or raise its timeout."
+)
+# llama.cpp; Hugging Face's inference servers; LocalAI, KServe, llama-swap and others.
+_LOADING = re.compile(
+    r"\bloading (?:the )?model|\bmodel (?:\S{1,200} )?is (?:currently |still |being )*"
+    r"(?:loading|loaded|starting)|\bmodel (?:\S{1,200} )?is not (?:yet )?(?:ready|loaded)|"
+    r"\bstill loading\b|\bmodel loading\b|\bwarming up\b",
+    re.IGNORECASE,
+)
 _TOOL_CALL_HINT = (
     "The model wrote a tool call that is not JSON: ask again, or choose another model."
 )
@@ -41,7 +66,7 @@ _TEXT_HINTS = (
         "Images are sent as plain base64 (standard alphabet, padded, no data: prefix).",
     ),
 )
-OPENAI_HINTS: dict[type[StatusError], str] = {
+_OPENAI_HINTS: dict[type[StatusError], str] = {
     ContextOverflowError: "Shorten the prompt, ask for fewer tokens, or start the server with a "
     "longer context.",
     ModelNotFoundError: "Choose one that `Client.list()` returns; `ollama pull` gets it where the "
@@ -82,8 +107,26 @@ def auth_hint(status: int, text: str, facts: Mapping[str, Any]) -> str:
     return "Set `api_key` or OLLAMA_API_KEY; for a cloud model, run `ollama signin` on the server."
 
 
-def busy_hint(status: int, *, from_server: bool) -> str:
+def openai_hint(kind: type[StatusError], status: int, hint: str, path: str) -> str:
+    """Return what to do about an error on /v1, where num_ctx and `ollama pull` mean nothing."""
+    if hint == _LOADING_HINT:
+        return hint
+    if status in GATEWAY_TIMEOUTS:
+        return _FEWER_TEXTS_HINT if path.endswith("/embeddings") else _STREAM_HINT
+    return _OPENAI_HINTS.get(kind, hint)
+
+
+def is_loading(status: int, text: str) -> bool:
+    """Tell whether a server answers that it is loading the model (llama.cpp: "Loading model")."""
+    return status == 503 and _LOADING.search(text) is not None
+
+
+def busy_hint(status: int, text: str, *, from_server: bool) -> str:
     """Return what to do about a server that is busy, or not reached."""
+    if is_loading(status, text):
+        return _LOADING_HINT
+    if status in GATEWAY_TIMEOUTS:
+        return _GAVE_UP_HINT
     # A server answers in JSON; a page, or nothing at all, is a proxy's.
     if status == 503 and from_server:
         return "Try again later, or raise OLLAMA_MAX_QUEUE on the server."

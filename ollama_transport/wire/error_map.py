@@ -22,19 +22,21 @@ from ollama_transport.errors import (
 )
 from ollama_transport.wire.error_hints import (
     CAPABILITY_HINTS,
-    OPENAI_HINTS,
     OVERFLOW_HINT,
     auth_hint,
     busy_hint,
+    is_loading,
+    openai_hint,
     pull_hint,
     rejected_hint,
     server_hint,
 )
 from ollama_transport.wire.error_text import cut, error_text, full_stop
-from ollama_transport.wire.overflow_counts import overflow_counts
+from ollama_transport.wire.overflow_counts import is_overflow, overflow_counts
 from ollama_transport.wire.pages import without_engine_advice
 
-BUSY_STATUSES = frozenset({429, 502, 503, 504})
+# The last five are Cloudflare's, whose server behind it failed or was not reached.
+BUSY_STATUSES = frozenset({429, 502, 503, 504, 520, 521, 522, 523, 524})
 
 # No gap in a pattern is without bounds: a hostile text must cost time in proportion to its length.
 # The endpoints quote in two ways (wire reference 7.2), vLLM in a third.
@@ -46,14 +48,6 @@ _UNSUPPORTED = re.compile(
     r"does not support "
     r"(?P<what>tools|insert|thinking|chat|generate|vision|embeddings?|image|audio)\b"
 )
-_OVERFLOW = re.compile(
-    r"exceed_context_size_error|exceeds the available context size|longer than the context length|"
-    r"exceeds? (?:the|maximum) context length|maximum context length is|maximum model length|"
-    # llama-cpp-python, newer vLLM, LM Studio, embeddings of llama.cpp
-    r"exceed context window of|context length is only|with context length of only|"
-    r"too large to process. increase the physical batch size",
-)
-_OVERFLOW_CODES = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 # These are faults of the request, although the server answers 500 (wire reference 3.6, 3.9 and 6).
 _CALLER_FAULTS_500 = re.compile(
     r'^option "|^invalid format: |^template: |^this model only supports one image'
@@ -73,7 +67,7 @@ def status_error(
     text, facts = error_text(body)
     cls, hint = _classify(status, text, facts, model)
     # Neither num_ctx nor `ollama pull` means anything to most servers of that wire.
-    hint = OPENAI_HINTS.get(cls, hint) if "/v1/" in url else hint
+    hint = openai_hint(cls, status, hint, url) if "/v1/" in url else hint
     shown = text or cut(body.decode("utf-8", "replace").strip()) or "an empty body"
     shown = without_engine_advice(shown, url)
     error = cls(
@@ -92,6 +86,8 @@ def status_error(
 def _add_facts(error: StatusError, text: str, facts: Mapping[str, Any]) -> None:
     if isinstance(error, ContextOverflowError):
         error.prompt_tokens, error.context_length = overflow_counts(text, facts)
+    elif isinstance(error, ServerBusyError):
+        error.is_loading = is_loading(error.status, text)
     elif isinstance(error, UnsupportedCapabilityError):
         error.capability = _capability(text)
     elif isinstance(error, AuthenticationError):
@@ -107,7 +103,7 @@ def _classify(
     if status in (401, 403):
         return AuthenticationError, auth_hint(status, text, facts)
     if status in BUSY_STATUSES:
-        return ServerBusyError, busy_hint(status, from_server=bool(facts))
+        return ServerBusyError, busy_hint(status, text, from_server=bool(facts))
     # By text before the other 5xx, since faults of the caller come as 500, too (3.6 and 6).
     by_text = _classify_text(text, _codes(facts), model)
     if by_text is not None:
@@ -127,7 +123,7 @@ def _classify_text(
     if _NOT_FOUND.search(text):
         name = _missing_model(text, model)
         return ModelNotFoundError, pull_hint(name)
-    if _OVERFLOW.search(text) or not _OVERFLOW_CODES.isdisjoint(codes):
+    if is_overflow(text, codes):
         return ContextOverflowError, OVERFLOW_HINT
     if _capability(text):
         return UnsupportedCapabilityError, CAPABILITY_HINTS[_capability(text)]

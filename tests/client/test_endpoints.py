@@ -51,7 +51,7 @@ def test_chat_whole(run: Run) -> None:
     assert body(network) == {
         "model": "m",
         "messages": [{"role": "user", "content": "Hi"}],
-        "stream": False,
+        "stream": True,
     }
 
 

@@ -116,7 +116,7 @@ def test_a_chat_of_keywords_sends_what_its_request_would(run: Run) -> None:
         "options": {"temperature": 0},
         "keep_alive": "5m",
         "think": False,
-        "stream": False,
+        "stream": True,
     }
     assert answer["message"]["content"] == answer.message.content == HELLO
     assert answer.get("done_reason") == "stop"
@@ -250,7 +250,7 @@ def test_generate_by_keywords(run: Run) -> None:
     network = Network("generate/whole")
     answer = run(run.client(transport=network).generate("m", "Hi", system="S", width=512))
     assert body(network) == {
-        "model": "m", "prompt": "Hi", "system": "S", "width": 512, "stream": False
+        "model": "m", "prompt": "Hi", "system": "S", "width": 512, "stream": True
     }  # fmt: skip
     assert answer["response"] == answer.response == answer.text != ""
 

@@ -201,7 +201,7 @@ def test_the_envelopes_of_other_servers_are_read(
             400,
             "Trying to keep the first 5000 tokens when context the overflows. However, the model "
             "is loaded with context length of only 4096 tokens, which is not enough.",
-            (None, 4096),
+            (5000, 4096),
         ),
     ],
 )

@@ -26,6 +26,7 @@ from ollama_transport.wire.calls import Call
 from ollama_transport.wire.decoders import parse_object
 from ollama_transport.wire.error_map import status_error, stream_failure
 from ollama_transport.wire.native import calls as native
+from ollama_transport.wire.native import web
 from ollama_transport.wire.openai import calls as openai
 
 EXAMPLES = int(os.environ.get("OLLAMA_EXT_FUZZ_EXAMPLES", "100"))
@@ -45,8 +46,8 @@ CALLS: dict[str, Call[Any]] = {
     "native-version": native.version(),
     "native-show": native.show("m"),
     "native-pull": native.pull("m"),
-    "native-web-search": native.web_search("q", max_results=None, cloud=False),
-    "native-web-fetch": native.web_fetch("http://a", cloud=False),
+    "native-web-search": web.search("q", max_results=None, cloud=False),
+    "native-web-fetch": web.fetch("http://a", cloud=False),
     "openai-chat": openai.chat(CHAT),
     "openai-generate": openai.generate(GenerateRequest(model="m", prompt="hi")),
     "openai-embed": openai.embed(EmbedRequest(model="m", input=["a", "b"])),

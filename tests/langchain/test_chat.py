@@ -112,7 +112,7 @@ def test_nothing_is_sent_that_was_not_asked_for(run: Run) -> None:
         "model": "m",
         "messages": [{"role": "user", "content": "x"}],
         "truncate": False,
-        "stream": False,
+        "stream": True,
     }
 
 

@@ -82,11 +82,13 @@ def test_one_failure_of_a_batch_leaves_the_others(server: EmbeddedOllama, run: R
     assert isinstance(found[1], core.ModelAPIError)
 
 
-def test_invoke_asks_for_a_wholeanswer(server: EmbeddedOllama, llm: OllamaLLM, run: Run) -> None:
-    """One JSON object and no token callbacks, unless streaming is asked for (c16)."""
+def test_invoke_tells_no_tokens_unless_streaming_is_asked_for(
+    server: EmbeddedOllama, llm: OllamaLLM, run: Run
+) -> None:
+    """Tokens are joined below the framework: callbacks see them where streaming is on (c16)."""
     listener = Listener()
     call(run, llm, "invoke", "Hello", config={"callbacks": [listener]})
-    assert bodies(server)[-1]["stream"] is False
+    assert bodies(server)[-1]["stream"] is True
     assert listener.tokens == []
     text = call(run, llm, "invoke", "Hello", config={"callbacks": [listener]}, streaming=True)
     assert bodies(server)[-1]["stream"] is True

@@ -118,7 +118,7 @@ def test_stream_takes_what_send_takes(run: Run, server: RawServer, suffix: str) 
     """A line of 70 MB is read by both."""
     server.play(long_line, long_line)
     client = run.client(server.url + suffix)
-    assert len(run(client.chat(REQUEST)).text) == len(LONG)
+    assert len(run(client.chat(REQUEST)).text) >= len(LONG)
     lines = run.lines(client.chat_stream(REQUEST))
     assert len("".join(line.text for line in lines)) >= len(LONG)
 

@@ -13,18 +13,17 @@ from ollama_transport.wire.answers import (
     Answer,
     ChatLine,
     Embeddings,
-    FetchAnswer,
     GenerateLine,
     ModelList,
     Progress,
     RunningList,
-    SearchAnswer,
     ShowAnswer,
     Version,
 )
 from ollama_transport.wire.body import image_data, without_none
 from ollama_transport.wire.calls import Call, LineReader, Shaper, shaped, shaping, truncated
 from ollama_transport.wire.forced import call_format, forced_names
+from ollama_transport.wire.joining import joined_chat, joined_text
 from ollama_transport.wire.native.messages import write_message
 from ollama_transport.wire.overflow import described, recover_by_truncation
 from ollama_transport.wire.requests import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest
@@ -64,7 +63,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
     shapers = partial(chat_shapers, request, names)
     call = _lines("/api/chat", body, ChatLine.from_native, request.model, shapers)
     # Without a message it only loads or unloads the model.
-    call = replace(call, metered=bool(request.messages))
+    call = _writing(call, joined_chat) if request.messages else call
     return _recovering(call, request, chat)
 
 
@@ -88,7 +87,7 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
     shapers = partial(text_shapers, request)
     call = _lines("/api/generate", body, GenerateLine.from_native, request.model, shapers)
     # Without a prompt it only loads or unloads the model (wire reference 4).
-    call = replace(call, metered=bool(request.prompt or request.images))
+    call = _writing(call, joined_text) if request.prompt or request.images else call
     return _recovering(call, request, generate)
 
 
@@ -269,20 +268,6 @@ def blob_upload(digest: str, path: Path) -> Call[None]:
     )
 
 
-def web_search(query: str, *, max_results: int | None, cloud: bool) -> Call[SearchAnswer]:
-    """Return the call of a web search, at ollama.com or through a signed-in server (5.8)."""
-    # A server of one's own signs the search for ollama.com and drops our key (5.8).
-    path = "/api/web_search" if cloud else "/api/experimental/web_search"
-    body = without_none({"query": query, "max_results": max_results})
-    return Call("POST", path, SearchAnswer.from_native, body=body)
-
-
-def web_fetch(url: str, *, cloud: bool) -> Call[FetchAnswer]:
-    """Return the call that reads a web page, at ollama.com or through a signed-in server (5.8)."""
-    path = "/api/web_fetch" if cloud else "/api/experimental/web_fetch"
-    return Call("POST", path, FetchAnswer.from_native, body={"url": url})
-
-
 def _shared(request: ChatRequest | GenerateRequest) -> dict[str, Any]:
     return {
         "format": _format(request.format),
@@ -353,10 +338,14 @@ def _lines(
         whole_fields=_WHOLE,
         stream_fields=_STREAM,
         model=model,
-        metered=True,
         capability="completion",
         pullable=True,
     )
+
+
+def _writing(call: Call[Line], join: Callable[[Sequence[Line]], Line]) -> Call[Line]:
+    # A whole answer is silent until its end: what stands between would cut it after a minute.
+    return replace(call, metered=True, join=join, streams_whole=True)
 
 
 def _transfer(path: str, body: Mapping[str, Any]) -> Call[Progress]:

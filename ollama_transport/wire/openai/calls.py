@@ -17,6 +17,7 @@ from ollama_transport.wire.body import without_none
 from ollama_transport.wire.calls import Call, shaped, shaping
 from ollama_transport.wire.counting import estimating
 from ollama_transport.wire.forced import forced_names
+from ollama_transport.wire.joining import joined_chat, joined_text
 from ollama_transport.wire.openai.answers import read_chat, read_embeddings, read_text
 from ollama_transport.wire.openai.messages import write_messages
 from ollama_transport.wire.openai.options import reasoning_effort, refuse, write_options
@@ -73,6 +74,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
         metered=True,
         capability="completion",
         pullable=True,
+        join=joined_chat,
         recover=_spoken_otherwise(request),
     )
     return estimating(call)
@@ -117,6 +119,7 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
         metered=True,
         capability="completion",
         pullable=True,
+        join=joined_text,
     )
     return estimating(call)
 

@@ -1,0 +1,84 @@
+"""One answer made of the lines of a stream, in the shape that a whole answer has."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ollama_transport.wire.answers import ChatLine, GenerateLine
+from ollama_transport.wire.by_key import Logprob
+from ollama_transport.wire.messages import Message
+
+
+def joined_chat(lines: Sequence[ChatLine]) -> ChatLine:
+    """Return the whole answer that the lines of a chat make; the last one has ``done``."""
+    last = lines[-1]
+    if len(lines) == 1:
+        return last
+    messages = [line.message for line in lines]
+    message = Message(
+        role=last.message.role,
+        content="".join([message.content for message in messages]),
+        thinking="".join([message.thinking for message in messages]),
+        images=[image for message in messages for image in message.images],
+        tool_calls=tuple(call for message in messages for call in message.tool_calls),
+        tool_name=last.message.tool_name,
+        tool_call_id=last.message.tool_call_id,
+        extra={name: value for message in messages for name, value in message.extra.items()},
+    )
+    return replace(
+        last,
+        message=message,
+        logprobs=_logprobs(lines),
+        # The calls are complete here: nothing is left of their pieces.
+        tool_call_deltas=(),
+        raw=_raw_chat(lines),
+    )
+
+
+def joined_text(lines: Sequence[GenerateLine]) -> GenerateLine:
+    """Return the whole answer that the lines of a completion make; the last one has ``done``."""
+    last = lines[-1]
+    if len(lines) == 1:
+        return last
+    texts = {
+        "response": "".join([line.text for line in lines]),
+        "thinking": "".join([line.thinking for line in lines]),
+    }
+    said = {name: text for name, text in texts.items() if text or name in last.raw}
+    logprobs = _logprobs(lines)
+    return replace(
+        last,
+        text=texts["response"],
+        thinking=texts["thinking"],
+        tool_calls=tuple(call for line in lines for call in line.tool_calls),
+        logprobs=logprobs,
+        raw={**last.raw, **said, **({} if logprobs is None else {"logprobs": logprobs})},
+    )
+
+
+def _logprobs(lines: Sequence[Any]) -> list[Logprob] | None:
+    found = [entry for line in lines if line.logprobs for entry in line.logprobs]
+    return found if found else None
+
+
+def _raw_chat(lines: Sequence[ChatLine]) -> dict[str, Any]:
+    """Return the object that the server would have sent as a whole; /v1 has its last event."""
+    last = lines[-1].raw
+    if "message" not in last:
+        return dict(last)
+    messages = [raw for line in lines if isinstance(raw := line.raw.get("message"), Mapping)]
+    whole = {name: value for message in messages for name, value in message.items()}
+    for name in _GROWING & whole.keys():
+        whole[name] = _grown([message[name] for message in messages if message.get(name)])
+    logprobs = _logprobs(lines)
+    return {**last, "message": whole, **({} if logprobs is None else {"logprobs": logprobs})}
+
+
+_GROWING = frozenset({"content", "thinking", "tool_calls", "images"})
+
+
+def _grown(parts: Sequence[Any]) -> Any:
+    """Return what the lines' texts, or their lists, make together."""
+    if not parts or isinstance(parts[0], str):
+        return "".join(parts)
+    return [entry for part in parts for entry in part]
