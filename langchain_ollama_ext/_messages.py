@@ -51,6 +51,8 @@ def read_messages(messages: Sequence[BaseMessage], fetched: Fetched = NO_MEDIA) 
 def _read_message(message: BaseMessage, fetched: Fetched) -> Iterable[Message]:
     if isinstance(message, ToolMessage):
         return [_tool_message(message, fetched)]
+    if _is_text_alone(message):
+        return [Message(_role(message), str(message.content), extra=_extra(message))]
     content = read_content(message.content, fetched)
     if isinstance(message, AIMessage):
         return [_assistant_message(message, content)]
@@ -60,6 +62,16 @@ def _read_message(message: BaseMessage, fetched: Fetched) -> Iterable[Message]:
     said = _said(message, _role(message), content)
     results = [_result_message(block, fetched) for block in content.results]
     return [*results, *said] if results else said
+
+
+def _is_text_alone(message: BaseMessage) -> bool:
+    """Tell whether a message says one text and nothing else, as most of a history do."""
+    if not isinstance(message.content, str):
+        return False
+    if isinstance(message, AIMessage):
+        calls = message.tool_calls or message.invalid_tool_calls
+        return not (calls or message.additional_kwargs)
+    return isinstance(message, HumanMessage | SystemMessage)
 
 
 def _said(message: BaseMessage, role: str, content: Content) -> list[Message]:
@@ -85,6 +97,8 @@ def _said(message: BaseMessage, role: str, content: Content) -> list[Message]:
 def _role(message: BaseMessage) -> str:
     if isinstance(message, HumanMessage):
         return "user"
+    if isinstance(message, AIMessage):
+        return "assistant"
     if isinstance(message, SystemMessage):
         return "system"
     if isinstance(message, ChatMessage):

@@ -12,7 +12,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from llamaindex_ollama_ext._blocks import Media, check_blocks, flat, text_of, thinking_of
+from llamaindex_ollama_ext._blocks import Media, check_blocks, flat, only_text, text_of, thinking_of
 from llamaindex_ollama_ext._core import BaseContentBlock
 from ollama_transport import ConfigError, Message, ToolCall, UnsupportedContentError
 from ollama_transport.conversation import ready_history
@@ -55,6 +55,9 @@ def to_messages(messages: Sequence[ChatMessage], media: Media) -> list[Message]:
 
 
 def _to_message(message: ChatMessage, media: Media) -> Message:
+    text = only_text(message)
+    if text is not None and not message.additional_kwargs:
+        return Message(_ROLES[message.role], text)
     # Not message.content: that leaves out what stands inside citations.
     blocks = list(flat(message.blocks))
     check_blocks(blocks, message.role.value)

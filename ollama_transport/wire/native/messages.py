@@ -11,9 +11,11 @@ from ollama_transport.wire.messages import Message, ToolCall
 
 def write_message(message: Message) -> dict[str, Any]:
     """Return a message as ``/api/chat`` takes it; content is sent even when it is empty."""
+    written = {"role": message.role, "content": _content(message)}
+    if _is_text_alone(message):
+        return written
     return {
-        "role": message.role,
-        "content": _content(message),
+        **written,
         **without_none(
             {
                 "thinking": message.thinking if message.thinking else None,
@@ -25,6 +27,14 @@ def write_message(message: Message) -> dict[str, Any]:
         ),
         **message.extra,
     }
+
+
+def _is_text_alone(message: Message) -> bool:
+    return (
+        message.tool_name is None
+        and message.tool_call_id is None
+        and not (message.thinking or message.images or message.tool_calls or message.extra)
+    )
 
 
 def _content(message: Message) -> str:
