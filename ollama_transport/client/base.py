@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Generic, Self, TypeVar, Unpack
 
 import httpx
@@ -34,6 +35,7 @@ from ollama_transport.wire.calls import Call, Reader, empty_answer
 from ollama_transport.wire.decoders import parse_object
 from ollama_transport.wire.error_map import status_error, stream_failure
 from ollama_transport.wire.fast_json import parse_numbers
+from ollama_transport.wire.lacks import REASONING_FIELDS
 
 logger = logging.getLogger("ollama_transport")
 
@@ -75,6 +77,8 @@ class BaseClient(Generic[H]):
         wire_streaming: Whether a whole answer is asked for as a stream, whose lines are joined
             here: then the read timeout is the silence between two tokens. None is True on
             Ollama's own wire and False on /v1.
+        reasoning_history: Whether the reasoning of earlier answers is sent with a history: "auto"
+            as far as the server takes it, "never" or "always".
         memory: What is known of the server, to be shared with another client.
         settings: All of the above as one checked value, instead of them.
 
@@ -143,6 +147,23 @@ class BaseClient(Generic[H]):
         """Tell whether the whole answer of a call is asked for as a stream."""
         wanted = self._told.wire_streaming
         return call.join is not None and (call.streams_whole if wanted is None else wanted)
+
+    def fitted(self, call: Call[T]) -> Call[T]:
+        """Return a call without what its server is known to refuse, or the user wants unsent."""
+        never = self._told.reasoning_history == "never"
+        return call.without(self.memory.refused | (REASONING_FIELDS if never else frozenset()))
+
+    def instead(self, call: Call[T], error: OllamaError) -> Call[T] | None:
+        """Return the call to send after a refusal; None raises the refusal."""
+        names = call.refused(error)
+        if self._told.reasoning_history == "always":
+            names -= REASONING_FIELDS
+        if names:
+            self.memory.refuse(names, self.config.endpoint.url)
+            return call.without(names)
+        other = call.recovered(error)
+        # Once: what is built from the request could be recovered in the same way again.
+        return None if other is None else replace(self.fitted(other), recover=None)
 
     def pull_turn(self, call: Call[Any]) -> Turn | None:
         """Return the turn to pull a call's model, should it be missing; None to leave it so."""

@@ -110,12 +110,14 @@ class Client(BaseClient[httpx.Client], Keywords):
         return call.joined(lines)
 
     def _open(self, call: Call[Any], *, stream: bool) -> httpx.Response:
-        try:
-            return self._present(call, stream)
-        except OllamaError as error:
-            if (instead := call.recovered(error)) is None:
-                raise
-        return self._present(instead, stream)
+        call = self.fitted(call)
+        while True:
+            try:
+                return self._present(call, stream)
+            except OllamaError as error:
+                if (instead := self.instead(call, error)) is None:
+                    raise
+            call = instead
 
     def _present(self, call: Call[Any], stream: bool) -> httpx.Response:
         """Send a call, after pulling its model where that is missing and wanted."""
@@ -279,12 +281,14 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncKeywords):
         return call.joined(lines)
 
     async def _open(self, call: Call[Any], *, stream: bool) -> httpx.Response:
-        try:
-            return await self._present(call, stream)
-        except OllamaError as error:
-            if (instead := call.recovered(error)) is None:
-                raise
-        return await self._present(instead, stream)
+        call = self.fitted(call)
+        while True:
+            try:
+                return await self._present(call, stream)
+            except OllamaError as error:
+                if (instead := self.instead(call, error)) is None:
+                    raise
+            call = instead
 
     async def _present(self, call: Call[Any], stream: bool) -> httpx.Response:
         """Send a call, after pulling its model where that is missing and wanted."""

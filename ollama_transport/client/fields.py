@@ -41,6 +41,7 @@ from ollama_transport.settings.retry import (
 )
 from ollama_transport.settings.secrets import public_kwargs
 from ollama_transport.wire.hooks import OnPull, OnToken
+from ollama_transport.wire.lacks import ReasoningHistory
 from ollama_transport.wire.requests import UnsupportedOptions
 
 if TYPE_CHECKING:
@@ -206,6 +207,12 @@ class ServerFields(BaseModel):
         "connection. False asks for the whole answer; None is True on Ollama's own wire and False "
         "on /v1.",
     )
+    reasoning_history: ReasoningHistory = Field(
+        default="auto",
+        description='Whether the reasoning of earlier answers is sent with a history: "auto" as '
+        'far as the server takes it (it is asked once more without what it refuses), "never", or '
+        '"always".',
+    )
     unsupported_options: UnsupportedOptions = Field(
         default="error",
         description="What an OpenAI-compatible server cannot be sent (num_ctx, keep_alive, …): an "
@@ -329,6 +336,7 @@ class ServerFields(BaseModel):
             self.on_token,
             self.count_tokens,
             self.wire_streaming,
+            self.reasoning_history,
         )
 
     def close(self) -> None:

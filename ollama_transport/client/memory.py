@@ -18,6 +18,8 @@ class ServerMemory:
         self.lookups = Flights()
         self.has_counter = True
         """False once the server turned out to have no endpoint that counts tokens."""
+        self.refused: frozenset[str] = frozenset()
+        """The parts of calls that the server refused, by the names of `wire.lacks`."""
         self._lock = Lock()
         self._defaults: dict[str, str] = {}
 
@@ -32,6 +34,12 @@ class ServerMemory:
         logger.info(
             "no model was named: %s is taken, the first at %s for %s", model, url, capability
         )
+
+    def refuse(self, names: frozenset[str], url: str) -> None:
+        """Remember what the server refuses, and say so."""
+        with self._lock:
+            self.refused = self.refused | names
+        logger.info("%s refuses %s: it is left out from now on", url, ", ".join(sorted(names)))
 
     def forget(self, model: str | None) -> None:
         """Choose anew the next time, since the server does not have the model any more."""

@@ -11,6 +11,7 @@ from ollama_transport.client.told import ClientSettings
 from ollama_transport.concurrency.forks import Lock
 from ollama_transport.settings.client_settings import ClientKwargs, Settings
 from ollama_transport.wire.hooks import OnPull, OnToken
+from ollama_transport.wire.lacks import ReasoningHistory
 
 if TYPE_CHECKING:
     from ollama_transport.client.clients import AsyncClient, Client
@@ -32,13 +33,19 @@ class Recipe:
     on_token: OnToken | None = None
     count_tokens: bool = True
     wire_streaming: bool | None = None
+    reasoning_history: ReasoningHistory = "auto"
 
     @property
     def key(self) -> Hashable:
         """Return what tells recipes apart."""
         told = tuple(id(one) for one in (*self.meters, self.on_pull, self.on_token))
         limits = (self.max_concurrency, self.requests_per_minute)
-        conduct = (self.pull_missing, self.count_tokens, self.wire_streaming)
+        conduct = (
+            self.pull_missing,
+            self.count_tokens,
+            self.wire_streaming,
+            self.reasoning_history,
+        )
         return self.settings, told, limits, conduct
 
     def told(self, limits: Limits, memory: ServerMemory) -> ClientSettings:
@@ -53,6 +60,7 @@ class Recipe:
             self.on_token,
             self.count_tokens,
             self.wire_streaming,
+            self.reasoning_history,
             memory,
         )
 

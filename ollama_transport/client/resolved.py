@@ -32,6 +32,7 @@ DECIDING = (
     "on_token",
     "count_tokens",
     "wire_streaming",
+    "reasoning_history",
 )
 """The fields of `ServerFields` that a recipe is made of: all but those of single requests."""
 

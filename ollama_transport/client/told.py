@@ -19,6 +19,7 @@ from ollama_transport.settings.host import TimeoutLike
 from ollama_transport.settings.options import unknown_name
 from ollama_transport.settings.retry import RetryPolicy
 from ollama_transport.wire.hooks import OnPull, OnToken
+from ollama_transport.wire.lacks import ReasoningHistory, checked_history
 
 if TYPE_CHECKING:
     import httpx
@@ -45,6 +46,7 @@ class ClientOptions(TypedDict, total=False):
     on_token: OnToken | None
     count_tokens: bool
     wire_streaming: bool | None
+    reasoning_history: ReasoningHistory
     memory: ServerMemory | None
     # What ollama-python hands to httpx; the same as in client_kwargs.
     auth: Any
@@ -84,7 +86,14 @@ _OF_SERVER = (
     "allow_insecure_auth",
     "max_answer_bytes",
 )
-_OF_CONDUCT = ("pull_missing", "on_pull", "on_token", "count_tokens", "wire_streaming")
+_OF_CONDUCT = (
+    "pull_missing",
+    "on_pull",
+    "on_token",
+    "count_tokens",
+    "wire_streaming",
+    "reasoning_history",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,11 @@ class ClientSettings:
     on_token: OnToken | None = None
     count_tokens: bool = True
     wire_streaming: bool | None = None
+    reasoning_history: ReasoningHistory = "auto"
     memory: ServerMemory = field(default_factory=ServerMemory)
+
+    def __post_init__(self) -> None:
+        checked_history(self.reasoning_history)
 
     def for_pickle(self) -> "ClientSettings":
         """Return the settings without what may be secret among the arguments for httpx."""

@@ -1,6 +1,6 @@
 """An endpoint as a value: what to send, and how to read what comes back."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -34,6 +34,20 @@ class Reader(Protocol[T]):
         """Tell whether the last line was returned: what follows it is nothing."""
 
 
+class Lack(Protocol):
+    """A part of a call that some servers refuse (see `wire.lacks`)."""
+
+    @property
+    def name(self) -> str:
+        """Return the name under which a client remembers it."""
+
+    def is_refused(self, error: OllamaError) -> bool:
+        """Tell whether an error refuses this part."""
+
+    def without(self, call: "Call[Any]") -> "Call[Any]":
+        """Return the call without this part."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
     """Describe one request as a value, free of any I/O.
@@ -50,7 +64,8 @@ class Call(Generic[T]):
     where the server may leave them out. ``is_numbers`` is True where an answer is many numbers, of
     which none needs more than the precision of a float. ``join`` makes one answer of the lines of
     a stream, None where there is no such thing; ``streams_whole`` is True where a whole answer is
-    asked for as a stream unless the caller says otherwise.
+    asked for as a stream unless the caller says otherwise. ``lacks`` are the parts of it that the
+    server may refuse, and that can be left out.
     """
 
     method: str
@@ -72,6 +87,7 @@ class Call(Generic[T]):
     count: Callable[[Sequence[Any]], Any] | None = None
     join: Callable[[Sequence[T]], T] | None = None
     streams_whole: bool = False
+    lacks: tuple[Lack, ...] = ()
 
     def with_model(self, model: str) -> "Call[T]":
         """Return the call for a model, where none was named."""
@@ -85,6 +101,17 @@ class Call(Generic[T]):
     def joined(self, lines: Sequence[T]) -> T:
         """Return the answer that the lines of a stream make; the last of them ends it."""
         return lines[-1] if self.join is None else self.join(lines)
+
+    def refused(self, error: OllamaError) -> frozenset[str]:
+        """Return the names of the parts that an error refuses."""
+        return frozenset(lack.name for lack in self.lacks if lack.is_refused(error))
+
+    def without(self, names: Collection[str]) -> "Call[T]":
+        """Return the call without the parts of these names."""
+        call = self
+        for lack in self.lacks:
+            call = lack.without(call) if lack.name in names else call
+        return call
 
     def recovered(self, error: OllamaError) -> "Call[T] | None":
         """Return the call to send after a refusal, for the same model; None raises the refusal."""

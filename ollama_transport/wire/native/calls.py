@@ -24,6 +24,7 @@ from ollama_transport.wire.body import image_data, without_none
 from ollama_transport.wire.calls import Call, LineReader, Shaper, shaped, shaping, truncated
 from ollama_transport.wire.forced import call_format, forced_names
 from ollama_transport.wire.joining import joined_chat, joined_text
+from ollama_transport.wire.lacks import reasoning_lacks
 from ollama_transport.wire.native.messages import write_message
 from ollama_transport.wire.overflow import described, recover_by_truncation
 from ollama_transport.wire.requests import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest
@@ -63,7 +64,11 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
     shapers = partial(chat_shapers, request, names)
     call = _lines("/api/chat", body, ChatLine.from_native, request.model, shapers)
     # Without a message it only loads or unloads the model.
-    call = _writing(call, joined_chat) if request.messages else call
+    call = (
+        replace(_writing(call, joined_chat), lacks=reasoning_lacks(body))
+        if request.messages
+        else call
+    )
     return _recovering(call, request, chat)
 
 

@@ -18,6 +18,13 @@ from ollama_transport.wire.calls import Call, shaped, shaping
 from ollama_transport.wire.counting import estimating
 from ollama_transport.wire.forced import forced_names
 from ollama_transport.wire.joining import joined_chat, joined_text
+from ollama_transport.wire.lacks import (
+    ANY_JSON,
+    BASE64,
+    USAGE_OF_STREAMS,
+    FieldLack,
+    reasoning_lacks,
+)
 from ollama_transport.wire.openai.answers import read_chat, read_embeddings, read_text
 from ollama_transport.wire.openai.messages import write_messages
 from ollama_transport.wire.openai.options import reasoning_effort, refuse, write_options
@@ -76,6 +83,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
         pullable=True,
         join=joined_chat,
         recover=_spoken_otherwise(request),
+        lacks=(*_stream_lacks(request.extra), *_json_lacks(request), *reasoning_lacks(body)),
     )
     return estimating(call)
 
@@ -120,6 +128,7 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
         capability="completion",
         pullable=True,
         join=joined_text,
+        lacks=_stream_lacks(request.extra),
     )
     return estimating(call)
 
@@ -151,6 +160,7 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
         is_numbers=True,
         capability="embedding",
         pullable=True,
+        lacks=(BASE64,),
     )
     return estimating(call)
 
@@ -245,6 +255,14 @@ def _stream_fields(extra: Mapping[str, Any]) -> dict[str, Any]:
     if given is None:
         return {"stream": True}
     return {"stream": True, "stream_options": {"include_usage": True, **given}}
+
+
+def _stream_lacks(extra: Mapping[str, Any]) -> tuple[FieldLack, ...]:
+    return (USAGE_OF_STREAMS,) if "stream_options" in _stream_fields(extra) else ()
+
+
+def _json_lacks(request: ChatRequest) -> tuple[FieldLack, ...]:
+    return (ANY_JSON,) if isinstance(request.format, str) else ()
 
 
 def _with_extra(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,107 @@
+"""What some servers refuse that others take, and how to ask without it.
+
+A call names such parts of it as `Lack`. When a server refuses one, the call is sent once more
+without it, and the client remembers that for the server (`ServerMemory.refused`).
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+from ollama_transport.errors import ConfigError, OllamaError, StatusError
+from ollama_transport.wire.calls import Call
+
+ReasoningHistory = Literal["auto", "never", "always"]
+"""Whether the reasoning of earlier answers travels back: as the server takes it, or as said."""
+
+REASONING_FIELDS = frozenset({"reasoning", "reasoning_content", "thinking"})
+
+_REFUSING = frozenset({400, 415, 422, 500, 501})
+
+
+@dataclass(frozen=True, slots=True)
+class FieldLack:
+    """A part of a call that some servers refuse by its name.
+
+    ``words`` is the pattern by which a refusal names it; ``edit`` returns the call without it.
+    """
+
+    name: str
+    words: str
+    edit: Callable[[Call[Any]], Call[Any]]
+
+    def is_refused(self, error: OllamaError) -> bool:
+        """Tell whether an error refuses this part."""
+        if not isinstance(error, StatusError) or error.status not in _REFUSING:
+            return False
+        return re.search(self.words, error.error) is not None
+
+    def without(self, call: Call[Any]) -> Call[Any]:
+        """Return the call without this part."""
+        rest = tuple(lack for lack in call.lacks if lack.name != self.name)
+        return replace(self.edit(call), lacks=rest)
+
+
+def checked_history(value: object) -> None:
+    """Refuse what is no way to send reasoning back.
+
+    Raises:
+        ConfigError: for anything but "auto", "never" and "always".
+    """
+    if value not in get_args(ReasoningHistory):
+        raise ConfigError(f'reasoning_history={value!r}: give "auto", "never" or "always".')
+
+
+def _without_field(name: str) -> Callable[[Call[Any]], Call[Any]]:
+    def edit(call: Call[Any]) -> Call[Any]:
+        return replace(call, body=_dropped(_body(call), name))
+
+    return edit
+
+
+def _body(call: Call[Any]) -> Mapping[str, Any]:
+    return {} if call.body is None else call.body
+
+
+def _dropped(fields: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key != name}
+
+
+def _without_usage(call: Call[Any]) -> Call[Any]:
+    return replace(call, stream_fields=_dropped(call.stream_fields, "stream_options"))
+
+
+def _json_by_schema(call: Call[Any]) -> Call[Any]:
+    schema = {"name": "answer", "schema": {"type": "object"}}
+    asked = {"type": "json_schema", "json_schema": schema}
+    return replace(call, body={**_body(call), "response_format": asked})
+
+
+def _without_reasoning(name: str) -> Callable[[Call[Any]], Call[Any]]:
+    def edit(call: Call[Any]) -> Call[Any]:
+        body = _body(call)
+        messages = [_dropped(message, name) for message in body.get("messages", ())]
+        return replace(call, body={**body, "messages": messages})
+
+    return edit
+
+
+USAGE_OF_STREAMS = FieldLack("stream_options", r"stream_options|include_usage", _without_usage)
+"""The usage of a stream: without it, it is counted or estimated (`wire.counting`)."""
+
+BASE64 = FieldLack("encoding_format", r"encoding_format|base64", _without_field("encoding_format"))
+"""Vectors as base64: without it, they come as numbers."""
+
+ANY_JSON = FieldLack("json_object", r"response_format|json_object|json_schema", _json_by_schema)
+"""Any JSON object: LM Studio wants a schema, and any object is one."""
+
+
+def reasoning_lacks(body: Mapping[str, Any]) -> tuple[FieldLack, ...]:
+    """Return the fields in which the reasoning of a history travels, where it has any."""
+    return tuple(
+        # Ollama refuses none: its texts name a capability by that word.
+        FieldLack(name, rf"\b{name}\b" if name != "thinking" else "(?!)", _without_reasoning(name))
+        for name in sorted(REASONING_FIELDS)
+        if any(name in message for message in body["messages"])
+    )
