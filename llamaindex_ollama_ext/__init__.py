@@ -23,8 +23,11 @@ from llamaindex_ollama_ext.embedding import OllamaEmbedding
 from llamaindex_ollama_ext.llm import Ollama
 from ollama_transport import __version__
 
-RECOGNIZED_LLMS[Ollama.class_name()] = Ollama
-RECOGNIZED_EMBEDDINGS[OllamaEmbedding.class_name()] = OllamaEmbedding
+# The second names are those of our own early versions.
+for _name in (Ollama.class_name(), "OllamaExt"):
+    RECOGNIZED_LLMS[_name] = Ollama
+for _name in (OllamaEmbedding.class_name(), "OllamaExtEmbedding"):
+    RECOGNIZED_EMBEDDINGS[_name] = OllamaEmbedding
 
 __all__ = [
     "Ollama",

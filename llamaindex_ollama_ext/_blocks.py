@@ -1,7 +1,9 @@
 """Content blocks of LlamaIndex, read: what of them is text, and what is an image or a sound."""
 
+import base64
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from mimetypes import guess_type
 
 from llama_index.core.base.llms.types import (
     AudioBlock,
@@ -21,6 +23,12 @@ from llamaindex_ollama_ext._core import BaseContentBlock
 from ollama_transport import UnsupportedContentError
 
 MediaBlock = ImageBlock | AudioBlock
+_TEXTS = frozenset(
+    {"application/json", "application/xml", "application/yaml", "application/x-yaml"}
+)
+_NO_TITLE = "input_document"
+"""What LlamaIndex calls a document without a title."""
+
 Media = Mapping[int, bytes | str]
 """The data of media blocks, bytes or base64, by the ``id`` of the block."""
 
@@ -55,8 +63,25 @@ def flat(blocks: Sequence[BaseContentBlock]) -> Iterator[BaseContentBlock]:
         elif isinstance(block, CitationBlock):
             yield TextBlock(text=f"From {block.title} ({block.source}):")
             yield block.cited_content
+        elif isinstance(block, DocumentBlock) and (text := _text_in(block)) is not None:
+            yield TextBlock(text=text)
         else:
             yield block
+
+
+def _text_in(block: DocumentBlock) -> str | None:
+    """Return the text of a document that is one, its title before it; None for any other."""
+    named = "" if block.title is None else block.title
+    told = block.document_mimetype if block.document_mimetype else guess_type(named)[0]
+    kind = "" if told is None else told.partition(";")[0]
+    if not isinstance(block.data, bytes) or not (kind.startswith("text/") or kind in _TEXTS):
+        return None
+    try:
+        # LlamaIndex keeps the bytes as base64.
+        text = base64.b64decode(block.data, validate=True).decode("utf-8-sig")
+    except ValueError:
+        return None
+    return f"{named}\n{text}" if named not in ("", _NO_TITLE) else text
 
 
 def text_of(blocks: Sequence[BaseContentBlock]) -> str:

@@ -22,6 +22,8 @@ from ollama_transport.settings import set_options, without_obsolete
 NOT_GIVEN: Any = object()
 """A default that is told apart from None, which lifts the limit of time."""
 
+AnyClient = Client | AsyncClient
+
 SERVER_DECIDES = -1
 """The context window that sends nothing."""
 
@@ -37,8 +39,9 @@ class LLMFields(ServerFields, SamplingOptions, FetchFields, SplitFields, Salvage
     )
     context_window: int = Field(
         default=SERVER_DECIDES,
-        description="Tokens of prompt and answer, sent as num_ctx. -1 or None sends nothing: the "
-        "server then takes the Modelfile's num_ctx, or its own default.",
+        description="Tokens of prompt and answer, sent as num_ctx; to an OpenAI-compatible server "
+        "it is not sent, and tells LlamaIndex alone. -1 or None sends nothing: the server then "
+        "takes the Modelfile's num_ctx, or its own default.",
     )
     fetch_image_urls: bool = Field(
         default=True,
@@ -137,16 +140,18 @@ class LLMFields(ServerFields, SamplingOptions, FetchFields, SplitFields, Salvage
     def request_timeout(self, seconds: float | None) -> None:
         self.timeout = seconds
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self, wire: str = "native") -> dict[str, Any]:
         # The catch-all goes last: there it was the one way to set most options.
         window = self.context_window
-        context = {} if window == SERVER_DECIDES else {"num_ctx": window}
+        # The other wire has no field for it: there it is what LlamaIndex reads, and no more.
+        sent = window != SERVER_DECIDES and wire == "native"
+        context = {"num_ctx": window} if sent else {}
         return {**set_options(self), **context, **self.additional_kwargs}
 
-    def _defaults(self) -> Defaults:
+    def _defaults(self, client: AnyClient) -> Defaults:
         return Defaults(
             model=self.model,
-            options=self._options(),
+            options=self._options(client.config.wire),
             format="json" if self.json_mode else None,
             think=self.thinking,
             split_thinking=self.split_thinking,

@@ -1,6 +1,6 @@
 """What a server knows of a model, kept, so that `metadata` has to ask nobody."""
 
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -8,6 +8,7 @@ from ollama_transport import (
     AsyncClient,
     Client,
     ModelNotFoundError,
+    ModelSummary,
     OllamaError,
     ProtocolError,
     ShowAnswer,
@@ -61,6 +62,32 @@ def _parameter(shown: ShowAnswer, name: str) -> int | None:
         if found == name and value.strip().isdigit():
             return int(value)
     return None
+
+
+def ask(client: Client, model: str) -> ModelFacts:
+    """Return what a server tells of a model.
+
+    An OpenAI-compatible one tells the context in its list, if at all: vLLM and llama.cpp do.
+
+    Raises:
+        ModelNotFoundError: when Ollama does not have the model.
+        OllamaError: as every call.
+    """
+    if client.config.wire == "native":
+        return ModelFacts.of(client.show(model))
+    return _listed(client.list(), model)
+
+
+async def aask(client: AsyncClient, model: str) -> ModelFacts:
+    """Same as `ask`, without blocking the loop."""
+    if client.config.wire == "native":
+        return ModelFacts.of(await client.show(model))
+    return _listed(await client.list(), model)
+
+
+def _listed(models: Iterable[ModelSummary], name: str) -> ModelFacts:
+    details = next((model.details for model in models if model.name == name), None)
+    return UNKNOWN if details is None else ModelFacts(context_length=details.context_length)
 
 
 Known = MutableMapping[str, ModelFacts]

@@ -69,15 +69,18 @@ def chat_fields(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
     """
     _check_names("chat", call, _CHAT)
     # Two names for one thing: LlamaIndex's agents use one, OpenAI's users the other.
-    tools = call.get("tools")
-    parallel = call.get("parallel_tool_calls")
+    given = call.get("tools")
+    tools = [] if given is None else [tool_spec(tool) for tool in given]
+    choice = tool_choice(call.get("tool_choice"))
+    parallel = _first(call.get("parallel_tool_calls"), call.get("allow_parallel_tool_calls"))
+    # Servers of the other wire refuse words about tools where there are none. A call that is
+    # forced without them is a mistake, and told as one.
+    idle = not tools and choice in (None, "auto", "none")
     return {
         **_shared(defaults, call),
-        "tools": [] if tools is None else [tool_spec(tool) for tool in tools],
-        "tool_choice": tool_choice(call.get("tool_choice")),
-        "parallel_tool_calls": call.get("allow_parallel_tool_calls")
-        if parallel is None
-        else parallel,
+        "tools": tools,
+        "tool_choice": None if idle else choice,
+        "parallel_tool_calls": parallel if tools else None,
         "salvage_tool_calls": _first(call.get("salvage_tool_calls"), defaults.salvage_tool_calls),
     }
 

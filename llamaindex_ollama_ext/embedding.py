@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, Unpack
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.callbacks.base import CallbackManager
@@ -10,6 +10,7 @@ from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from llamaindex_ollama_ext._core import rate_limiter_of
 from llamaindex_ollama_ext._embedding_events import count_for_event, progress, reported
+from llamaindex_ollama_ext._options import EmbeddingOptions, undumped
 from llamaindex_ollama_ext._vector_cache import VectorCache, filled, missing
 from ollama_transport import (
     ConfigError,
@@ -93,7 +94,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
         callback_manager: CallbackManager | None = None,
         client_kwargs: dict[str, Any] | None = None,
         keep_alive: KeepAlive | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[EmbeddingOptions],
     ) -> None:
         given = {
             "model_name": model_name,
@@ -107,12 +108,12 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
             "keep_alive": keep_alive,
         }
         set_ones = {name: value for name, value in given.items() if value is not None}
-        super().__init__(**set_ones, **kwargs)
+        super().__init__(**set_ones, **undumped(kwargs))
 
     @classmethod
     def class_name(cls) -> str:
-        """Return the name under which dumps and `load_embed_model` know this class."""
-        return "OllamaExtEmbedding"
+        """Return the peer's name, by which dumps and `load_embed_model` know this class."""
+        return "OllamaEmbedding"
 
     @field_validator("ollama_additional_kwargs")
     @classmethod

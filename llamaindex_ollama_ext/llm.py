@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import aclosing, closing
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -24,13 +24,15 @@ from llamaindex_ollama_ext._blocks import media_blocks
 from llamaindex_ollama_ext._fields import (
     NOT_GIVEN,
     SERVER_DECIDES,
+    AnyClient,
     LLMFields,
     check_client,
     with_timeout,
 )
-from llamaindex_ollama_ext._info import UNKNOWN, ModelFacts, alearn, learn
+from llamaindex_ollama_ext._info import UNKNOWN, ModelFacts, aask, alearn, ask, learn
 from llamaindex_ollama_ext._media import aload_media, load_media
 from llamaindex_ollama_ext._messages import check_messages, to_messages
+from llamaindex_ollama_ext._options import LLMOptions, undumped
 from llamaindex_ollama_ext._params import chat_fields, completion_fields, image_blocks
 from llamaindex_ollama_ext._stream import (
     ChatAnswer,
@@ -96,7 +98,7 @@ class Ollama(LLMFields, StructuredOutputs):
         keep_alive: KeepAlive | None = None,
         thinking: Think | None = None,
         headers: dict[str, str] | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[LLMOptions],
     ) -> None:
         super().__init__(
             model=model,
@@ -110,7 +112,7 @@ class Ollama(LLMFields, StructuredOutputs):
             keep_alive=keep_alive,
             thinking=thinking,
             headers=headers,
-            **with_timeout(kwargs, request_timeout),
+            **with_timeout(undumped(kwargs), request_timeout),
         )
         check_client("client", client, Client)
         check_client("async_client", async_client, AsyncClient)
@@ -144,20 +146,20 @@ class Ollama(LLMFields, StructuredOutputs):
             OllamaError: as every call.
         """
         llm = cls(model, **kwargs)
-        llm._known[model] = ModelFacts.of(llm.client.show(model))
+        llm._known[model] = ask(llm.client, model)
         return llm
 
     @classmethod
     async def afrom_server(cls, model: str, **kwargs: Any) -> Self:
         """Do as `from_server`, without blocking the loop."""
         llm = cls(model, **kwargs)
-        llm._known[model] = ModelFacts.of(await llm.async_client.show(model))
+        llm._known[model] = await aask(llm.async_client, model)
         return llm
 
     @classmethod
     def class_name(cls) -> str:
-        """Return the name under which ``load_llm`` finds this class."""
-        return "OllamaExt"
+        """Return the peer's name, by which ``load_llm``, stored indexes and tracers know it."""
+        return "Ollama_llm"
 
     @property
     def metadata(self) -> LLMMetadata:
@@ -285,7 +287,7 @@ class Ollama(LLMFields, StructuredOutputs):
 
     def _chat_request(self, messages: Sequence[ChatMessage], call: dict[str, Any]) -> ChatRequest:
         # The arguments first: nothing is fetched for a call that cannot be made.
-        fields = chat_fields(self._defaults(), call)
+        fields = chat_fields(self._defaults(self.client), call)
         check_messages(messages)
         media = load_media(media_blocks(messages), self._fetches())
         return ChatRequest(messages=to_messages(messages, media), **fields)
@@ -293,7 +295,7 @@ class Ollama(LLMFields, StructuredOutputs):
     async def _achat_request(
         self, messages: Sequence[ChatMessage], call: dict[str, Any]
     ) -> ChatRequest:
-        fields = chat_fields(self._defaults(), call)
+        fields = chat_fields(self._defaults(self.async_client), call)
         check_messages(messages)
         media = await aload_media(media_blocks(messages), self._fetches())
         return ChatRequest(messages=to_messages(messages, media), **fields)
@@ -315,7 +317,7 @@ class Ollama(LLMFields, StructuredOutputs):
     def _completion_request(
         self, prompt: str, formatted: bool, call: dict[str, Any]
     ) -> GenerateRequest:
-        fields = self._completion_fields(prompt, formatted, call)
+        fields = self._completion_fields(self.client, prompt, formatted, call)
         blocks = image_blocks(fields.pop("images"))
         media = load_media(blocks, self._fetches())
         return GenerateRequest(images=[media[id(block)] for block in blocks], **fields)
@@ -323,15 +325,15 @@ class Ollama(LLMFields, StructuredOutputs):
     async def _acompletion_request(
         self, prompt: str, formatted: bool, call: dict[str, Any]
     ) -> GenerateRequest:
-        fields = self._completion_fields(prompt, formatted, call)
+        fields = self._completion_fields(self.async_client, prompt, formatted, call)
         blocks = image_blocks(fields.pop("images"))
         media = await aload_media(blocks, self._fetches())
         return GenerateRequest(images=[media[id(block)] for block in blocks], **fields)
 
     def _completion_fields(
-        self, prompt: str, formatted: bool, call: dict[str, Any]
+        self, client: AnyClient, prompt: str, formatted: bool, call: dict[str, Any]
     ) -> dict[str, Any]:
-        fields = completion_fields(self._defaults(), call)
+        fields = completion_fields(self._defaults(client), call)
         # The server takes a null for a wish to load the model, and answers with nothing.
         if not isinstance(prompt, str):
             raise ConfigError(f"the prompt is a text, not {type(prompt).__name__}: {prompt!r:.80}.")

@@ -242,7 +242,8 @@ class ModelSummary(Answer):
         meta = raw.get("meta")
         length = raw.get("max_model_len")  # vLLM's name
         if length is None and isinstance(meta, Mapping):
-            length = meta.get("n_ctx_train")  # llama.cpp's
+            # llama.cpp's: what it was started with, or else what the model was trained for.
+            length = meta.get("n_ctx", meta.get("n_ctx_train"))
         # Unix seconds, which pydantic reads as a time.
         own = {"name": raw.get("id"), "model": raw.get("id"), "modified_at": raw.get("created")}
         details = None if length is None else {"context_length": length}

@@ -328,9 +328,12 @@ def test_load_embed_model_finds_it() -> None:
     assert loaded.to_dict() == model.to_dict()
 
 
-def test_class_name_is_nobody_elses() -> None:
-    """It does not take the name of the peer, whose saved configurations stay the peer's."""
-    assert OllamaEmbedding.class_name() == "OllamaExtEmbedding"
+def test_what_the_peer_saved_loads() -> None:
+    """The name is the peer's, by which stored configurations know it; our old one is read too."""
+    assert OllamaEmbedding.class_name() == "OllamaEmbedding"
+    for name in ("OllamaEmbedding", "OllamaExtEmbedding"):
+        loaded = load_embed_model({"class_name": name, "model_name": "m"})
+        assert isinstance(loaded, OllamaEmbedding)
     assert issubclass(OllamaEmbedding, BaseEmbedding)
 
 

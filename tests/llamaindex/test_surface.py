@@ -60,10 +60,10 @@ def test_properties_are_properties(method: str) -> None:
     assert isinstance(inspect.getattr_static(Ollama, method), property)
 
 
-def test_the_class_name_is_our_own() -> None:
-    """load_llm can tell the two apart."""
-    assert Ollama.class_name() != PEERS["Ollama"]["class_name"]
-    assert OllamaEmbedding.class_name() != PEERS["OllamaEmbedding"]["class_name"]
+def test_the_class_name_is_the_peers() -> None:
+    """What was stored under it loads, and tracers know it."""
+    assert Ollama.class_name() == PEERS["Ollama"]["class_name"]
+    assert OllamaEmbedding.class_name() == PEERS["OllamaEmbedding"]["class_name"]
 
 
 def test_it_is_the_kind_of_class_llama_index_asks_for() -> None:

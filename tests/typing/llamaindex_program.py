@@ -35,7 +35,12 @@ llm = Ollama(
     keep_alive="5m",
     budget=Budget(max_tokens=1000),
     headers={"X-Team": "blue"},
+    seed=7,
+    api_key="key",
+    on_context_overflow="error",
+    system_prompt="Be brief.",
 )
+again = Ollama(**llm.model_dump())
 embedding = OllamaEmbedding("nomic-embed-text", prefixes="auto", max_concurrency=2)
 as_core_has_it: FunctionCallingLLM = llm
 also: BaseEmbedding = embedding

@@ -10,11 +10,22 @@ import pytest
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
 PROGRAMS = ["langchain_program.py", "llamaindex_program.py"]
-# Nonsense that a checker must refuse, so that a clean report means something.
+# Nonsense that a checker must refuse, line by line, so that a clean report means something.
 _WRONG = {
-    "langchain_program.py": "from langchain_ollama_ext import OllamaEmbeddings\n"
-    "OllamaEmbeddings(model='m').embed_query(5)\n",
-    "llamaindex_program.py": "from llamaindex_ollama_ext import Ollama\nOllama(model=5)\n",
+    "langchain_program.py": (
+        "from langchain_ollama_ext import OllamaEmbeddings",
+        ["OllamaEmbeddings(model='m').embed_query(5)"],
+    ),
+    "llamaindex_program.py": (
+        "from llamaindex_ollama_ext import Ollama, OllamaEmbedding",
+        [
+            "Ollama(model=5)",
+            "Ollama('m', num_ctx='x')",
+            "Ollama('m', temprature=.1)",
+            "OllamaEmbedding('m', dimensions='x')",
+            "OllamaEmbedding('m', api_keys='x')",
+        ],
+    ),
 }
 
 
@@ -62,5 +73,6 @@ def test_a_users_program_is_typed(tmp_path: Path, program: str, check: object) -
     file.write_text((_HERE / program).read_text())
     assert callable(check)
     assert check(file) == []
-    file.write_text(_WRONG[program])
-    assert len(check(file)) == 1
+    imports, wrong = _WRONG[program]
+    file.write_text("\n".join([imports, *wrong, ""]))
+    assert len(check(file)) == len(wrong)
