@@ -201,9 +201,10 @@ class Ollama(LLMFields, StructuredOutputs):
 
     def to_payload(self) -> dict[str, Any]:
         """Return what traces show of the model; nothing of it is secret."""
-        # Nothing of `super()`: LlamaIndex has this hook from 0.14.23 on.
+        # Nothing of `super()`: LlamaIndex has this hook from 0.14.23 on. Its name and not that of
+        # dumps: OpenLLMetry takes it for the provider.
         return {
-            "class_name": self.class_name(),
+            "class_name": "Ollama",
             **self.metadata.model_dump(),
             "model": self.model,
             "temperature": self.temperature,

@@ -74,8 +74,8 @@ def test_names_of_stored_models(name: str) -> None:
     """load_llm knows the peer's name, and the one that our early versions wrote."""
     assert Ollama.class_name() == "Ollama_llm"
     assert isinstance(load_llm({"class_name": name, "model": "m"}), Ollama)
-    # OpenLLMetry makes the provider's name of this one.
-    assert Ollama("m").to_payload()["class_name"] == "Ollama_llm"
+    # OpenLLMetry names the provider by this one, in small letters.
+    assert Ollama("m").to_payload()["class_name"] == "Ollama"
     assert isinstance(load_embed_model(OllamaEmbedding("m").to_dict()), OllamaEmbedding)
 
 
