@@ -79,7 +79,7 @@ class LLMOptions(ModelOptions, total=False):
     fetch_timeout_s: float
     schema_in_prompt: bool
     salvage_tool_calls: bool
-    split_thinking: bool | None
+    split_thinking: Literal["tags", False] | tuple[str, str] | None
     system_prompt: str | None
     messages_to_prompt: Callable[[Sequence[Any]], str] | None
     completion_to_prompt: Callable[[str], str] | None
