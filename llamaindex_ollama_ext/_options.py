@@ -44,6 +44,8 @@ class ModelOptions(TypedDict, total=False):
     timeout: Timeouts | float | tuple[float | None, float | None] | None
     max_retries: int
     retry_max_wait_s: float
+    loading_max_wait_s: float
+    wire_streaming: bool | None
     allow_insecure_auth: bool
     max_answer_bytes: int
     sync_client_kwargs: Mapping[str, Any] | None
