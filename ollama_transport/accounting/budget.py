@@ -1,4 +1,4 @@
-"""A limit on what may be used, checked before a request is sent."""
+"""Limits on cost, tokens and requests, checked before a request is sent."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -16,20 +16,20 @@ class Budget:
     """Forbids calls once an allowance is used up; one serves any number of models and threads.
 
     ``max_cost`` is in the currency of the prices, ``max_tokens`` counts prompts and completions,
-    ``max_requests`` the calls sent. None means no limit. What is in flight is not counted yet, so
-    calls under way can overshoot by what they cost.
+    ``max_requests`` the calls sent. None means no limit. Calls in flight are not counted until they
+    end, so they can exceed a limit by what they cost.
 
-    With ``reserve=True`` it cannot be overshot: while a call is under way, the most that it can
-    cost is held for it. That is ``num_ctx`` tokens of prompt (template, system message, tools and
-    images all have to fit in there) and ``num_predict`` of answer, so each call has to set both.
-    ``context_length`` (tokens) stands for ``num_ctx`` where a call sets none, and has to be the
-    server's own or more: an OpenAI-compatible server takes no ``num_ctx``. What is not used is
-    free again when the call ends. A vision model has a context of 2048 at least, whatever
-    ``num_ctx`` says: give that or more. Texts to embed need neither.
+    With ``reserve=True`` a limit cannot be exceeded: the worst case of each call is reserved while
+    it is in flight. That is ``num_ctx`` tokens for the prompt (template, system message, tools and
+    images all have to fit into it) and ``num_predict`` for the answer, so each call must set both.
+    ``context_length`` (tokens) is used for calls without ``num_ctx``, such as those to an
+    OpenAI-compatible server, and must be at least the context length of the server. Unused tokens
+    are released when the call ends. The server raises ``num_ctx`` to 2048 for a vision model: set
+    that or more. Embedding needs neither.
 
     Raises:
-        ConfigError: without any limit, for one below 0, for ``max_cost`` without prices, and for
-            a ``context_length`` below 1.
+        ConfigError: without any limit, for a limit below 0, for ``max_cost`` without prices, and
+            for a ``context_length`` below 1.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Budget:
     ) -> None:
         limits = {"max_cost": max_cost, "max_tokens": max_tokens, "max_requests": max_requests}
         if all(limit is None for limit in limits.values()):
-            raise ConfigError("a budget limits something: max_cost, max_tokens or max_requests.")
+            raise ConfigError("a budget needs a limit: give max_cost, max_tokens or max_requests.")
         for name, limit in limits.items():
             if limit is not None and limit < 0:
                 raise ConfigError(f"{name}={limit}: give 0 or more.")
@@ -64,22 +64,23 @@ class Budget:
 
     @property
     def spent(self) -> ModelTotals:
-        """Return what was used until now; what is in flight is not in it."""
+        """Return what was used so far, without calls in flight."""
         with self._lock:
             return self._spent
 
     def begin(self, call: Call[Any], /) -> None:
-        """Let a call begin, or forbid it.
+        """Allow a call to begin, or forbid it.
 
         Raises:
-            BudgetExceededError: when a limit is reached, or would be by the worst case of this
-                call where it is held up front.
-            ConfigError: for a call whose worst case is to be held and is not known (see the class),
-                and for a model without a price where the cost is limited.
+            BudgetExceededError: when a limit is reached, or with ``reserve=True`` when the worst
+                case of this call would exceed it.
+            ConfigError: with ``reserve=True`` for a call whose worst case is unknown (see the
+                class), and with ``max_cost`` for a model without a price.
         """
         self._check_price(call)
         most = worst_case(call, self._context_length) if self._reserve else (0, 0)
         tokens, cost = sum(most), self._cost(call, most)
+        # Checked and reserved under one lock: two calls must not both take the last of it.
         with self._lock:
             self._check("max_requests", self._started, 1)
             self._check("max_tokens", self._spent.total_tokens + self._reserved[0], tokens)
@@ -89,8 +90,9 @@ class Budget:
             self._reserve_more(tokens, cost)
 
     def end(self, call: Call[Any], record: CallRecord, /) -> None:
-        """Take what a call has cost out of the budget."""
+        """Replace the reservation of a call by what it has cost."""
         with self._lock:
+            # A call that another meter forbade was never sent, and costs nothing.
             self._started -= int(not record.sent)
             held = self._held[id(call)]
             most = held.pop()
@@ -103,7 +105,7 @@ class Budget:
             self._spent = self._spent.plus(entry)
 
     def _reserve_more(self, tokens: int, cost: float) -> None:
-        # From nothing again whenever nothing is held: sums of fractions would drift.
+        # Reset to 0 whenever nothing is reserved: sums of fractions would drift.
         self._reserved = (
             (self._reserved[0] + tokens, self._reserved[1] + cost) if self._held else (0, 0.0)
         )
@@ -114,10 +116,10 @@ class Budget:
     def _check_price(self, call: Call[Any]) -> None:
         model = call.model if call.model is not None else ""
         if self._limits["max_cost"] is not None and not self._ledger.has_price(model):
-            # At a price of 0 the limit would never be reached.
+            # With a default price of 0 the limit would never be reached.
             raise ConfigError(
-                f"max_cost limits calls of {model!r}, which has no price: add it to prices, "
-                "as Price() where it costs nothing."
+                f"max_cost is set, but {model!r} has no price: add it to prices, with Price() if "
+                "it costs nothing."
             )
 
     def _check(self, name: str, used: float, wanted: float) -> None:
@@ -127,20 +129,22 @@ class Budget:
         if used >= limit or used + wanted > limit:
             raise BudgetExceededError(
                 f"the budget's {name}={limit:g} does not allow this call: {used:g} are used or "
-                f"held, and it may need {wanted:g}. Raise the limit, or make a new budget.",
+                f"reserved, and it may need {wanted:g}. Raise the limit, or make a new budget.",
                 limit=name,
                 spent=used,
             )
 
     def __deepcopy__(self, _: object) -> "Budget":
-        return self  # copies of a model spend from the same purse
+        return self  # copies of a model share its budget
 
     def __reduce__(self) -> tuple[Any, ...]:
-        raise TypeError("a budget cannot be pickled: two processes could not share it.")
+        raise TypeError(
+            "a budget cannot be pickled, two processes cannot share it: make one in each."
+        )
 
 
 def _bounded(record: CallRecord, most: WorstCase) -> CallRecord:
-    """Return a record whose estimate is not above what the call can have cost."""
+    """Return a record whose estimate does not exceed the worst case of the call."""
     usage = record.usage
     if usage is None or not usage.estimated:
         return record

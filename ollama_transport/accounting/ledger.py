@@ -1,4 +1,4 @@
-"""Totals of what was used, for each model: requests, tokens, time, money."""
+"""Totals for each model: requests, tokens, time, money."""
 
 import importlib
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from ollama_transport.wire.calls import Call
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Hold what a million tokens cost, in any one currency."""
+    """The price of a million tokens, in any one currency."""
 
     prompt: float = 0.0
     completion: float = 0.0
@@ -24,11 +24,11 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class ModelTotals:
-    """Hold what one model was used for: tokens, and seconds.
+    """The usage of one model: requests, tokens, seconds and cost.
 
-    ``failures`` and ``cancelled`` are among ``requests``; ``estimated`` counts the requests whose
-    tokens are estimates. ``seconds`` is the time of the calls, ``generation_seconds`` that of
-    generating alone, or the whole time of a call whose server does not tell it. ``cost`` is 0
+    ``requests`` includes ``failures`` and ``cancelled``; ``estimated`` counts the requests whose
+    tokens are estimates. ``seconds`` is the duration of the calls, ``generation_seconds`` that of
+    the generation alone, or of the whole call if the server does not report it. ``cost`` is 0
     without a price.
     """
 
@@ -44,12 +44,12 @@ class ModelTotals:
 
     @property
     def total_tokens(self) -> int:
-        """Return prompt and completion together."""
+        """Return prompt and completion tokens together."""
         return self.prompt_tokens + self.completion_tokens
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Return completion tokens a second of generation; None when no time is known."""
+        """Return completion tokens per second of generation; None if the time is unknown."""
         if not self.generation_seconds:
             return None
         return self.completion_tokens / self.generation_seconds
@@ -63,7 +63,7 @@ class ModelTotals:
 
 @dataclass(frozen=True, slots=True)
 class LedgerSnapshot:
-    """Hold the totals of one moment, by model."""
+    """The totals at one moment, by model."""
 
     models: Mapping[str, ModelTotals] = field(default_factory=dict)
 
@@ -77,16 +77,16 @@ class LedgerSnapshot:
 
 
 class UsageLedger:
-    """Count every call of the models it is given to, once each, whatever becomes of it.
+    """Counts every call of the models it is given to, once each, whether it succeeds or not.
 
     One ledger serves any number of models, of both frameworks, from any thread and event loop.
-    A call is counted when it ends: tries after the first, a prompt that had to be cut and a pull
-    of its model are part of it, not calls of their own; what loads or lists models is no call.
-    Models are told apart by the name they were asked by. ``prices`` is by model name; a tag of
-    ``latest`` may be left out on either side.
+    A call is counted when it ends. Retries, a repetition with a shortened prompt and a pull of the
+    model are part of the call; loading or listing models does not count. Models are distinguished
+    by the name used in the call. ``prices`` is by model name; the tag ``latest`` may be left out on
+    either side.
 
-    `usage_total` of the embedding classes counts what one object was answered; a ledger also
-    counts calls that failed, and those that look for the text which made one fail.
+    `usage_total` of the embedding classes counts the answers of one object; a ledger also counts
+    failed calls, and those that search for the text that made a batch fail.
     """
 
     def __init__(self, prices: Mapping[str, Price] | None = None) -> None:
@@ -106,7 +106,7 @@ class UsageLedger:
             self._totals[record.model] = self._totals.get(record.model, ModelTotals()).plus(one)
 
     def entry(self, record: CallRecord) -> ModelTotals:
-        """Return the totals of one call alone."""
+        """Return the totals of a single call."""
         one = ModelTotals(
             requests=1,
             failures=int(record.error is not None),
@@ -119,6 +119,7 @@ class UsageLedger:
         prompt = usage.prompt_tokens if usage.prompt_tokens is not None else 0
         completion = usage.completion_tokens if usage.completion_tokens is not None else 0
         told = usage.completion_duration_s
+        # Not every server reports durations; the time of the whole call is the best estimate.
         spent = record.elapsed_s if told is None and completion else told
         return replace(
             one,
@@ -130,7 +131,7 @@ class UsageLedger:
         )
 
     def price(self, model: str) -> Price:
-        """Return a model's price; one of 0 where none was given."""
+        """Return the price of a model; 0 if none was given."""
         return next((self._prices[name] for name in _names(model) if name in self._prices), Price())
 
     def has_price(self, model: str) -> bool:
@@ -138,20 +139,20 @@ class UsageLedger:
         return any(name in self._prices for name in _names(model))
 
     def snapshot(self) -> LedgerSnapshot:
-        """Return the totals of this moment."""
+        """Return the current totals."""
         with self._lock:
             return LedgerSnapshot(dict(self._totals))
 
     def reset(self) -> LedgerSnapshot:
-        """Begin at 0 again, and return the totals until now."""
+        """Start again at 0 and return the totals so far."""
         with self._lock:
             totals, self._totals = self._totals, {}
         return LedgerSnapshot(totals)
 
     def to_pandas(self) -> Any:
-        """Return the totals as a pandas DataFrame, a row for each model, named by it.
+        """Return the totals as a pandas DataFrame with one row per model, indexed by its name.
 
-        The columns are the values of `ModelTotals`, those that are computed included.
+        The columns are the fields and computed properties of `ModelTotals`.
 
         Raises:
             ImportError: when pandas is not installed.
@@ -171,7 +172,7 @@ class UsageLedger:
         self._totals = dict(state["totals"])
 
     def __deepcopy__(self, _: object) -> "UsageLedger":
-        return self  # copies of a model go on in the same book
+        return self  # copies of a model share its ledger
 
 
 def _row(totals: ModelTotals) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How many requests at once and a minute: for threads and event loops alike."""
+"""Limits on concurrent requests and requests per minute, for threads and event loops alike."""
 
 import asyncio
 import time
@@ -13,18 +13,18 @@ WINDOW_S = 60.0
 
 
 class Limits:
-    """Bound the requests of a client: `max_concurrency` in flight, `requests_per_minute` begun.
+    """Limits the requests of a client: `max_concurrency` in flight, `requests_per_minute` begun.
 
-    None means no bound. Use it as a context manager, plain or asynchronous, around a request and
-    the reading of its answer; `wait` and `await_start` before each try. Who waits is served in
-    the order of coming, threads and tasks of any loop in one line, and may be cancelled. In no
-    window of 60 seconds do more requests begin than allowed. Pickles and deep copies begin anew.
+    None means no limit. Use it as a context manager, sync or async, around a request and the
+    reading of its answer; call `wait` or `await_start` before each try. Threads and tasks of any
+    loop wait in one queue, in order of arrival, and can be cancelled. In no window of 60 seconds do
+    more requests begin than allowed. Pickled and deep copies start with empty counts.
 
-    A stream that is being read has a place: who asks the same client again before it ends, from
-    the same thread and with ``max_concurrency=1``, waits for ever.
+    A stream holds its place until it ends. With ``max_concurrency=1``, a second call from the same
+    thread while a stream is open therefore waits forever.
 
     Raises:
-        ConfigError: for bounds below 1.
+        ConfigError: for limits below 1.
     """
 
     def __init__(
@@ -41,13 +41,14 @@ class Limits:
             ("requests_per_minute", requests_per_minute),
         ):
             if value is not None and value < 1:
-                raise ConfigError(f"{name}={value}: give 1 or more, or None for no bound.")
+                raise ConfigError(f"{name}={value}: give 1 or more, or None for no limit.")
         self.max_concurrency = max_concurrency
         self.requests_per_minute = requests_per_minute
         self._clock, self._sleep, self._async_sleep = clock, sleep, async_sleep
         self._places = None if max_concurrency is None else Gate(max_concurrency)
-        # The first in line alone looks at the clock, so that nobody overtakes who sleeps.
+        # Only the first in the queue checks the clock, so that nobody overtakes it while it sleeps.
         self._line = Gate(1)
+        # The starts of the last requests, as many as are allowed: the oldest one decides.
         self._begun: deque[float] = deque(maxlen=requests_per_minute)
 
     def __enter__(self) -> Self:
@@ -85,7 +86,7 @@ class Limits:
                 await self._async_sleep(delay)
 
     def _begin(self) -> float:
-        """Begin a request and return 0, or return for how many seconds none may begin."""
+        """Begin a request and return 0, or return the seconds until one may begin."""
         now = self._clock()
         if len(self._begun) == self._begun.maxlen and (free := self._begun[0] + WINDOW_S) > now:
             return free - now

@@ -1,4 +1,4 @@
-"""One place where every call begins and ends: who counts, bounds or traces calls stands here."""
+"""Meters count, limit or trace calls; every call passes through here at its start and end."""
 
 import time
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """Tell how a call ended.
+    """How a call ended.
 
-    ``usage`` is None when nothing is known; ``error`` is the error's class name, None for none;
-    ``cancelled`` is True for a call that was left early (its stream closed, its task cancelled,
-    Ctrl-C), ``sent`` False for a call that another meter forbade. ``elapsed_s`` is in seconds,
-    without the wait for a place among the calls at once.
+    ``usage`` is None if unknown; ``error`` is the class name of the error, or None;
+    ``cancelled`` is True for a call that ended early (stream closed, task cancelled, Ctrl-C);
+    ``sent`` is False for a call that another meter forbade. ``elapsed_s`` is in seconds, without
+    the wait for a concurrency slot.
     """
 
     model: str
@@ -36,19 +36,19 @@ class CallRecord:
 
 
 class Meter(Protocol):
-    """Hears of every call that generates or embeds: once when it begins, once when it ends."""
+    """Receives every call that generates or embeds: once when it begins, once when it ends."""
 
     def begin(self, call: Call[Any], /) -> None:
-        """Take note of a call about to be sent; raise to forbid it."""
+        """Called before a call is sent; raise to forbid it."""
 
     def end(self, call: Call[Any], record: CallRecord, /) -> None:
-        """Take note of how it ended."""
+        """Called when the call has ended, with its record."""
 
 
 class Account:
-    """Follow one call from its beginning to its end, whatever that is.
+    """Follows one call to its end, be it success, error or cancellation.
 
-    A plain context manager, for async code as well. `noted` takes each line of the answer.
+    A sync context manager, also used in async code. Pass each line of the answer to `noted`.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Account:
         self._start = time.perf_counter()
 
     def noted(self, line: T) -> T:
-        """Take a line of the answer, or the whole of it, and return it."""
+        """Record a line of the answer, or a whole answer, and return it."""
         self._lines += 1
         usage = getattr(line, "usage", None)
         if usage is not None:
@@ -79,7 +79,7 @@ class Account:
             try:
                 meter.begin(self._call)
             except BaseException as error:
-                # A later meter forbade it: the earlier ones learn that nothing was sent.
+                # A later meter forbade the call: tell the earlier ones that nothing was sent.
                 self._end(replace(self._record(error), sent=False))
                 raise
             self._begun.append(meter)
@@ -95,12 +95,12 @@ class Account:
 
     def _end(self, record: CallRecord) -> None:
         with ExitStack() as stack:
-            # All are told, also when one of them raises.
+            # Every meter is called, even if one of them raises.
             for meter in self._begun:
                 stack.callback(meter.end, self._call, record)
 
     def _record(self, error: BaseException | None) -> CallRecord:
-        # Leaving is GeneratorExit, CancelledError or KeyboardInterrupt, none of which is a fault.
+        # GeneratorExit, CancelledError and KeyboardInterrupt mean "left early", not "failed".
         left = error is not None and not isinstance(error, Exception)
         return CallRecord(
             model=self._call.model if self._call.model is not None else "",
@@ -112,7 +112,7 @@ class Account:
         )
 
     def _guess(self, error: BaseException | None) -> Usage | None:
-        """Return an estimate for an answer without its end: about a token each line."""
+        """Return an estimate for an answer without its end: about one token per line."""
         lines = len(error.received) if isinstance(error, StreamError) else self._lines
         if not lines or error is None:
             return None

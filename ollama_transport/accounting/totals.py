@@ -1,4 +1,4 @@
-"""Add up what many answers of one object cost; a `UsageLedger` serves many objects."""
+"""Add up the usage of the answers of one object; for many objects see `UsageLedger`."""
 
 from collections.abc import Iterable
 from dataclasses import fields
@@ -11,14 +11,14 @@ _COUNTED = tuple(field.name for field in fields(Usage) if field.name != "estimat
 
 
 def added(usages: Iterable[Usage | None]) -> Usage:
-    """Return the sum of usages; a number is None where none of them knows it.
+    """Return the sum of usages; a number is None if no usage has it.
 
-    Durations are added too, also of calls that ran side by side: the sum is the server's work,
-    not the time that passed.
+    Durations are added too, even of concurrent calls: the sum is the work of the server, not the
+    time that passed.
     """
     known = [usage for usage in usages if usage is not None]
     sums = {name: _sum(getattr(usage, name) for usage in known) for name in _COUNTED}
-    # One estimate makes the sum an estimate.
+    # One estimated part makes the sum an estimate.
     return Usage(**sums, estimated=any(usage.estimated for usage in known))
 
 
@@ -28,9 +28,9 @@ def _sum(numbers: Iterable[Any]) -> Any:
 
 
 class UsageTotal:
-    """Keep a running total that any number of threads and loops add to.
+    """A running total that any number of threads and loops add to.
 
-    A pickle or a deep copy of it begins at nothing; a shallow copy is the same total.
+    A pickled or deep copy starts at zero; a shallow copy is the same total.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class UsageTotal:
         self._total = Usage()
 
     def add(self, usage: Usage | None) -> None:
-        """Count the usage of one answer; None is unknown and adds nothing."""
+        """Add the usage of one answer; None means unknown and adds nothing."""
         with self._lock:
             self._total = added([self._total, usage])
 
@@ -48,7 +48,7 @@ class UsageTotal:
         return self._total
 
     def reset(self) -> Usage:
-        """Return everything counted so far, and begin at nothing again."""
+        """Return everything counted so far, and start again at zero."""
         with self._lock:
             total, self._total = self._total, Usage()
         return total

@@ -1,4 +1,4 @@
-"""The most tokens that a call can cost: what a budget holds for it."""
+"""The most tokens that a call can use: what a budget reserves for it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,25 +7,25 @@ from ollama_transport.errors import ConfigError
 from ollama_transport.wire.calls import Call
 
 _MARKS = 2
-"""Tokens that an embedding model puts at the start and the end of a text."""
+"""Tokens that an embedding model adds at the start and the end of a text."""
 _LEAST_CONTEXT, _LEAST_CONTEXT_VISION = 4, 2048
 """The server raises a smaller num_ctx to these (wire reference 3.8)."""
 
 WorstCase = tuple[int, int]
-"""Tokens of the prompt, and of the answer."""
+"""Tokens of the prompt and of the answer."""
 
 
 def worst_case(call: Call[Any], context_length: int | None = None) -> WorstCase:
     """Return the most tokens that the prompt and the answer of a call can have.
 
-    A prompt is more than its text: the template, the model's own system message and its tools are
-    added by the server, and images count as tokens. All of that stands in the context together, so
-    the context's length is what bounds it. ``context_length`` is that length, in tokens, for calls
-    that set no ``num_ctx``; None is unknown. A text to embed has no template, and no more tokens
-    than bytes.
+    A prompt is more than its text: the server adds the template, the model's own system message
+    and the tools, and images count as tokens. All of it must fit into the context, so the context
+    length is the upper bound. ``context_length`` is that length, in tokens, for calls without
+    ``num_ctx``; None means unknown. A text to embed has no template, and at most as many tokens as
+    bytes.
 
     Raises:
-        ConfigError: for a call whose prompt or whose answer nothing bounds.
+        ConfigError: for a call whose prompt or answer has no upper bound.
     """
     body: Mapping[str, Any] = call.body if call.body is not None else {}
     given = body.get("options")
@@ -35,15 +35,15 @@ def worst_case(call: Call[Any], context_length: int | None = None) -> WorstCase:
         return _embedding(body, context), 0
     if context is None:
         raise ConfigError(
-            "a budget with reserve=True holds the longest prompt that the server can read: set "
-            "num_ctx, or context_length of the budget where the server takes no num_ctx."
+            "a budget with reserve=True reserves the longest possible prompt: set num_ctx, or "
+            "context_length of the budget if the server does not accept num_ctx."
         )
     limits = (body.get("max_completion_tokens"), body.get("max_tokens"), options.get("num_predict"))
     limit = next((value for value in limits if value is not None), None)
     # 0 means no limit for a chat (wire reference 14).
     if not isinstance(limit, int) or limit < 1:
         raise ConfigError(
-            "a budget with reserve=True holds the longest answer of each call: set num_predict to "
+            "a budget with reserve=True reserves the longest possible answer: set num_predict to "
             "1 or more."
         )
     return context, limit * _answers(body)
@@ -65,7 +65,7 @@ def _has_images(body: Mapping[str, Any]) -> bool:
 
 
 def _answers(body: Mapping[str, Any]) -> int:
-    """Return how many answers some servers of the OpenAI kind make, to keep the best."""
+    """Return how many answers an OpenAI-compatible server generates for ``best_of``."""
     asked = body.get("best_of")
     return max(1, asked) if isinstance(asked, int) else 1
 

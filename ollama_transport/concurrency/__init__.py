@@ -1,4 +1,4 @@
-"""Tools for threads, event loops and forks: locks, gates, and work that is done once."""
+"""Tools for threads, event loops and forks: locks, gates, and tasks that run once."""
 
 from ollama_transport.concurrency.forks import Lock
 from ollama_transport.concurrency.tasks import map_tasks

@@ -1,4 +1,4 @@
-"""Do a thing once, however many threads and tasks of any event loop want it at that time."""
+"""Run a task once, even if many threads and asyncio tasks ask for it at the same time."""
 
 import asyncio
 import copy
@@ -17,15 +17,16 @@ _TAKE_OVER, _DONE = True, False
 
 
 class Flights:
-    """Let the first who wants a thing do it, while the others wait for that.
+    """Lets the first caller perform a task while the others wait for the result.
 
     >>> with flights.turn(key) as is_mine:
     ...     if is_mine:
     ...         do_it()
 
-    Where it fails with an OllamaError, each of the waiting raises a copy of it. Where the one who
-    does it is cancelled, or fails with anything else, the next of the waiting takes over. Who would
-    block an event loop does it as well instead: it may be a task of that very loop that is at it.
+    If it fails with an OllamaError, each waiting caller raises a copy of the error. If it is
+    cancelled, or fails with another error, the next waiting caller takes over. A blocking caller on
+    an event loop does not wait but performs the task too: the caller it would wait for may be a
+    task of the same loop, which could then never finish.
     """
 
     def __init__(self) -> None:
@@ -34,26 +35,26 @@ class Flights:
         renew_in_forks(self)
 
     def begin_anew(self) -> None:
-        """Have nobody at work and nobody waiting."""
+        """Forget every running task and every waiting caller."""
         self._lock = threading.Lock()
         self._waiting: dict[Hashable, deque[Future[bool]]] = {}
 
     def turn(self, key: Hashable) -> "Turn":
-        """Return a context manager, plain or asynchronous, which tells whether to do the thing.
+        """Return a context manager, sync or async, whose value tells whether to perform the task.
 
-        It counts as done as well when somebody did it between this call and the entry.
+        A run that finishes between this call and the entry counts as well.
         """
         return Turn(self, key)
 
     def landings(self, key: Hashable) -> int:
-        """Return how often the thing was done."""
+        """Return how often the task was completed."""
         with self._lock:
             return self._landings.get(key, 0)
 
     def board(self, key: Hashable, seen: int) -> Future[bool]:
-        """Return what to wait for: True is that the thing is to be done, False that it was."""
+        """Return a future: True means that the caller performs the task, False that it is done."""
         turn: Future[bool] = Future()
-        # In one hold of the lock, or two could both find nobody at it.
+        # Checked and claimed under one lock, or two callers could both start.
         with self._lock:
             if self._landings.get(key, 0) != seen:
                 turn.set_result(_DONE)
@@ -65,7 +66,7 @@ class Flights:
         return turn
 
     def land(self, key: Hashable) -> None:
-        """Tell the waiting that the thing is done."""
+        """Tell the waiting callers that the task is done."""
         with self._lock:
             self._landings[key] = self._landings.get(key, 0) + 1
             for turn in self._waiting.pop(key, ()):
@@ -73,15 +74,15 @@ class Flights:
                     turn.set_result(_DONE)
 
     def fail(self, key: Hashable, error: OllamaError) -> None:
-        """Tell the waiting that the thing cannot be done."""
+        """Tell the waiting callers that the task has failed."""
         with self._lock:
             for turn in self._waiting.pop(key, ()):
                 if turn.set_running_or_notify_cancel():
-                    # A copy each: whoever catches one may add to it.
+                    # A copy for each caller: each adds its own traceback and notes.
                     turn.set_exception(copy.copy(error))
 
     def hand_over(self, key: Hashable) -> None:
-        """Let the next of the waiting do it."""
+        """Let the next waiting caller perform the task."""
         with self._lock:
             self._hand_over(key)
 
@@ -89,14 +90,14 @@ class Flights:
         waiting = self._waiting.get(key, deque())
         while waiting:
             turn = waiting.popleft()
-            # False where somebody gave up waiting in the meantime.
+            # False if the caller stopped waiting in the meantime.
             if turn.set_running_or_notify_cancel():
                 turn.set_result(_TAKE_OVER)
                 return
         self._waiting.pop(key, None)
 
     def withdraw(self, key: Hashable, turn: Future[bool]) -> None:
-        """Give up waiting; a turn that was given just now goes to the next."""
+        """Stop waiting; a turn that was granted at the same moment goes to the next caller."""
         with self._lock:
             if not turn.cancel() and turn.exception() is None and turn.result() is _TAKE_OVER:
                 self._hand_over(key)
@@ -108,7 +109,7 @@ class Turn:
     def __init__(self, flights: Flights, key: Hashable) -> None:
         self._flights = flights
         self._key = key
-        # From now on: what is done between here and the entry need not be done again.
+        # Counted from here: a run completed before the entry need not be repeated.
         self._seen = flights.landings(key)
         self._is_mine = False
 
@@ -146,7 +147,7 @@ class Turn:
         elif isinstance(error, OllamaError):
             self._flights.fail(self._key, error)
         else:
-            # Cancelled, or a bug: the next one may still succeed.
+            # Cancelled, or a bug in this caller: the next one may still succeed.
             self._flights.hand_over(self._key)
         return False
 

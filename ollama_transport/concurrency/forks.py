@@ -1,7 +1,7 @@
-"""Begin anew in the child of a fork: its other threads are gone, with the locks that they held.
+"""Reset locks in the child of a fork, where the threads that held them no longer exist.
 
-Web servers fork workers while requests are under way, and whoever waits in the child for such a
-thread waits for ever.
+Web servers fork workers while requests are in flight; without a reset, the child would wait
+forever for a lock that nobody can release.
 """
 
 import os
@@ -14,14 +14,14 @@ class Renewed(Protocol):
     """An object that must be reset in the child of a fork."""
 
     def begin_anew(self) -> None:
-        """Forget who holds or awaits anything: they are in the other process."""
+        """Forget all holders and waiters: they exist only in the parent process."""
 
 
 _LIVING: weakref.WeakSet[Renewed] = weakref.WeakSet()
 
 
 def renew_in_forks(owner: Renewed) -> None:
-    """Have something begin anew in the child of every fork, for as long as it lives."""
+    """Reset an object in the child of every fork, for as long as it lives."""
     _LIVING.add(owner)
 
 
@@ -35,7 +35,7 @@ if hasattr(os, "register_at_fork"):  # Windows has no fork
 
 
 class Lock:
-    """A lock for a ``with`` statement, free in the child of a fork."""
+    """A lock for a ``with`` statement, which is free in the child of a fork."""
 
     __slots__ = ("__weakref__", "_lock")
 

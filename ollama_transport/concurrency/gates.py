@@ -1,7 +1,8 @@
 """A gate with a limited number of places, for threads and event loops alike.
 
-A semaphore of a library serves threads or one event loop; a model is used from both at once, so
-the two wait in one line here. Waiting is cancellable: a place nobody takes goes to the next.
+The semaphores of the standard library serve either threads or one event loop. A model is used from
+both at once, so both wait in one queue here. Waiting can be cancelled: the place then goes to the
+next in the queue.
 """
 
 import asyncio
@@ -15,11 +16,11 @@ from ollama_transport.concurrency.loops import is_on_loop
 
 
 class Gate:
-    """Let ``places`` through at a time, in the order of their coming.
+    """Lets ``places`` callers through at a time, in order of arrival.
 
-    Use it as a context manager, plain or asynchronous. Who would block an event loop goes through
-    beside the others: the places may be held by tasks of that very loop, and then nothing would
-    ever go on.
+    Use it as a context manager, sync or async. A blocking caller on an event loop is let through
+    even if no place is free: tasks of the same loop may hold the places, and blocking the loop
+    would stop them forever.
     """
 
     def __init__(self, places: int) -> None:
@@ -28,9 +29,9 @@ class Gate:
         renew_in_forks(self)
 
     def begin_anew(self) -> None:
-        """Have all places free and nobody waiting."""
+        """Free all places and forget the queue."""
         self._lock = threading.Lock()
-        # Below zero while some went through beside the others.
+        # Below zero while blocking callers on event loops are over the limit.
         self._free = self._places
         self._waiting: deque[Future[None]] = deque()
 
@@ -39,7 +40,7 @@ class Gate:
             try:
                 turn.result()
             except BaseException:
-                # Also KeyboardInterrupt: a place that was given must go to the next one.
+                # Also on KeyboardInterrupt: a granted place must go to the next in the queue.
                 self._withdraw(turn)
                 raise
         return self
@@ -53,7 +54,7 @@ class Gate:
             try:
                 await asyncio.wrap_future(turn)
             except BaseException:
-                # Cancelled while waiting, perhaps just when the place was given.
+                # Cancelled while waiting, perhaps just as the place was granted.
                 self._withdraw(turn)
                 raise
         return self
@@ -63,7 +64,7 @@ class Gate:
             self._pass_on()
 
     def _ask(self, *, beside: bool = False) -> Future[None] | None:
-        """Take a place, or return what to wait for."""
+        """Take a place, or return a future to wait for."""
         with self._lock:
             if self._free > 0 or beside:
                 self._free -= 1
@@ -75,15 +76,15 @@ class Gate:
     def _pass_on(self) -> None:
         while self._waiting and self._free >= 0:
             turn = self._waiting.popleft()
-            # False where somebody gave up waiting in the meantime.
+            # False if the caller stopped waiting in the meantime.
             if turn.set_running_or_notify_cancel():
                 turn.set_result(None)
                 return
-        # No more than there are: after a fork, who held one before gives it back as well.
+        # Capped: after a fork, a holder from before the reset returns its place as well.
         self._free = min(self._free + 1, self._places)
 
     def _withdraw(self, turn: Future[None]) -> None:
-        # Under the lock no turn is half given: it is still waiting, cancelled, or has its place.
+        # Under the lock a turn has one of three states: waiting, cancelled, or granted.
         with self._lock:
             if not turn.cancel():
                 self._pass_on()

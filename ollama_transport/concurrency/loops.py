@@ -1,10 +1,10 @@
-"""Tell where waiting is wrong."""
+"""Detect a running event loop, which must not be blocked."""
 
 import asyncio
 
 
 def is_on_loop() -> bool:
-    """Tell whether this thread runs an event loop: who blocks here stops every task of it."""
+    """Tell whether this thread runs an event loop: blocking it would stop all of its tasks."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

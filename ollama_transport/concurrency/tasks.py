@@ -1,4 +1,4 @@
-"""Many calls at once on an event loop, a bounded number of them under way."""
+"""Concurrent calls on an event loop, with a limit."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,16 +14,16 @@ async def map_tasks(
     limit: int,
     done: Callable[[T], object] | None = None,
 ) -> list[R]:
-    """Return the results for items, in their order, from at most ``limit`` calls at a time.
+    """Return the results for items, in their order, with at most ``limit`` calls at a time.
 
-    ``done`` is called in the loop with each item that is finished. The first failure is raised at
-    once: calls under way are cancelled, and no other begins.
+    ``done`` is called in the loop with each finished item. The first failure is raised at once:
+    calls in flight are cancelled, and no other begins.
     """
     gate = asyncio.Semaphore(limit)
 
     async def one(item: T) -> R:
         async with gate:
-            # A call that fails hands its place on before the group stops the others.
+            # After a failure the gate opens before the group cancels the rest: yield for that.
             await asyncio.sleep(0)
             return _told(await function(item), item, done)
 
@@ -33,7 +33,7 @@ async def map_tasks(
             tasks = [group.create_task(one(item)) for item in items]
     except ExceptionGroup as errors:
         failure = errors.exceptions[0]
-    # Raised out here, so that its own cause stays the one that is shown.
+    # Raised outside the handler: the ExceptionGroup would become its context.
     if failure is not None:
         raise failure
     return [task.result() for task in tasks]

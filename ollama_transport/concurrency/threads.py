@@ -1,4 +1,4 @@
-"""Many blocking calls at once, in a bounded number of threads."""
+"""Concurrent blocking calls in threads, with a limit."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -15,13 +15,13 @@ def map_threads(
     limit: int,
     done: Callable[[T], object] | None = None,
 ) -> list[R]:
-    """Return the results for items, in their order, from at most ``limit`` threads.
+    """Return the results for items, in their order, with at most ``limit`` threads.
 
-    Threads see the context variables of the caller, tracing among them. ``done`` is called in the
-    caller's thread with each item that is finished. The first failure is raised once the calls
-    under way have ended; those that had not begun are dropped.
+    Threads see the context variables of the caller, such as those of tracing. ``done`` is called in
+    the caller's thread with each finished item. The first failure is raised when the calls in
+    flight have ended; those that had not begun are dropped.
     """
-    # One after the other needs no thread, and stops at the first failure.
+    # Sequential calls need no thread, and stop at the first failure.
     if len(items) < 2 or limit == 1:
         return [_and_tell(function(item), item, done) for item in items]
     pool = ThreadPoolExecutor(max_workers=min(limit, len(items)))

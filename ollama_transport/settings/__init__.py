@@ -1,4 +1,4 @@
-"""What a caller may say: the server's address, options, values, prefixes and the retry policy."""
+"""What a caller may set: the server's address, options, values, prefixes and retry policy."""
 
 from ollama_transport.settings.host import Endpoint, TimeoutLike, Timeouts, parse_host
 from ollama_transport.settings.options import (

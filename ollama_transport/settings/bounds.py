@@ -1,12 +1,12 @@
-"""How much of an answer is taken: an endless or exploding one must not fill the memory."""
+"""Size limits of answers: an endless or compressed one must not fill the memory."""
 
 from ollama_transport.errors import ConfigError
 
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
-"""Bytes of an answer that are read, by default: four times the largest answer seen."""
+"""Default for the bytes read of an answer: four times the largest answer seen."""
 
 MAX_ERROR_BYTES = 1024 * 1024
-"""Bytes of an error's body that are kept; what comes after them is not read."""
+"""Bytes kept of an error's body; the rest is not read."""
 
 
 def check_max_bytes(value: int) -> int:

@@ -1,4 +1,4 @@
-"""What a client was told, as a value; the environment is asked only when a call is made."""
+"""The settings of a client as a value; the environment is read only when a call is made."""
 
 import functools
 import logging
@@ -37,15 +37,15 @@ _HEADER_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 
 def reveal(secret: Secret | None) -> str | None:
-    """Return a secret's text; an empty one is none."""
-    # Empty is what an unset variable leaves in a template.
+    """Return the text of a secret; None if it is empty."""
+    # An unset variable in a template leaves an empty text.
     text = secret.get_secret_value() if isinstance(secret, SecretStr) else secret
     return text if text else None
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Settings and environment together: where to send, and which headers."""
+    """Settings combined with the environment: where to send, and which headers."""
 
     endpoint: Endpoint
     headers: Mapping[str, str] = field(repr=False)
@@ -54,15 +54,15 @@ class Config:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Hold what a client was told, checked, without having asked the environment.
+    """The checked settings of a client, without the environment.
 
-    Two equal settings share one pool of connections. Pickled, they leave their secrets behind:
-    `api_key`, credentials of the URL and headers that authenticate; OLLAMA_API_KEY is asked
-    again where they arrive.
+    Equal settings share one pool of connections. Pickles do not contain secrets (`api_key`,
+    credentials of the URL and headers that authenticate); OLLAMA_API_KEY is read again after
+    unpickling.
 
     Raises:
-        ConfigError: for a host that is not understood, a key that would travel in clear, or two
-            ways to authenticate at once.
+        ConfigError: for an invalid host, a key that would be sent unencrypted, or two ways to
+            authenticate at once.
     """
 
     base_url: str | None = None
@@ -97,16 +97,16 @@ class Settings:
 
     @property
     def authenticates(self) -> bool:
-        """Tell whether the settings themselves say who is asking, whatever the environment adds."""
+        """Tell whether the settings authenticate by themselves, without the environment."""
         given = self.api_key is not None or self.credentials is not None
         return given or self._has_header("authorization")
 
     def _check_headers(self) -> None:
-        # httpx would refuse these as well, and show the secret in doing so.
+        # httpx would refuse these as well, but its message would show the secret.
         check_header("api_key", self.api_key)
         for name, value in self.headers:
             if not _HEADER_NAME.fullmatch(name):
-                raise ConfigError(f"{name!r} cannot be the name of a header.")
+                raise ConfigError(f"{name!r} is not a valid header name.")
             check_header(f"the header {name}", value)
 
     def _has_header(self, name: str) -> bool:
@@ -116,27 +116,27 @@ class Settings:
         if self.api_key is None or self.allow_insecure_auth or endpoint.is_private_enough:
             return
         raise ConfigError(
-            f"the api_key would travel in clear to {endpoint.url}: use https, or say "
-            "allow_insecure_auth=True if that network is yours."
+            f"the api_key would be sent unencrypted to {endpoint.url}: use https, or set "
+            "allow_insecure_auth=True if you trust that network."
         )
 
     def config(self, environ: Mapping[str, str]) -> Config:
-        """Return where to send and which headers, with what the environment adds.
+        """Return where to send and which headers, after adding the environment.
 
-        OLLAMA_API_KEY is used where nothing else authenticates, and only if it would not travel
-        in clear.
+        OLLAMA_API_KEY is used if nothing else authenticates, and only if it would be sent
+        encrypted or stay on this machine.
 
         Raises:
-            ConfigError: for an OLLAMA_HOST that is not understood, a key that would travel in
-                clear, or secrets that pickling left behind and the environment does not have.
+            ConfigError: for an invalid OLLAMA_HOST, a key that would be sent unencrypted, or
+                secrets lost in pickling that the environment does not replace.
         """
         endpoint = (
             endpoint_from_env(environ) if self.base_url is None else parse_host(self.base_url)
         )
-        # Again: where OLLAMA_HOST leads is known only now.
+        # Checked again: the target of OLLAMA_HOST is known only now.
         self._check_key(endpoint)
         credentials = self.credentials if self.credentials is not None else endpoint.credentials
-        # The caller's come last, so that they win.
+        # The caller's headers come last, so that they win.
         headers = {"user-agent": f"ollama-ext/{__version__}", **dict(self.headers)}
         if "authorization" not in headers:
             headers.update(self._authorization(environ, endpoint, credentials))
@@ -147,7 +147,7 @@ class Settings:
     ) -> dict[str, str]:
         if self.api_key is not None:
             return {"authorization": f"Bearer {self.api_key}"}
-        # What the caller said goes before what the environment says.
+        # The caller's settings take precedence over the environment.
         if credentials is not None:
             return {"authorization": basic_auth(credentials)}
         key = key_from_env(environ)
@@ -158,8 +158,8 @@ class Settings:
             _tell_key_unsent(endpoint.url)
         if self.lost_secrets:
             raise ConfigError(
-                "this object was pickled, and secrets are left out of pickles: set OLLAMA_API_KEY "
-                "where it is used, or make it there."
+                "this object was pickled, and pickles contain no secrets: set OLLAMA_API_KEY in "
+                "this process, or create the object here."
             )
         return {}
 
@@ -169,7 +169,7 @@ class Settings:
         return endpoint.wire if endpoint.wire is not None else "native"
 
     def after_pickle(self) -> "Settings":
-        """Return the same settings, which know that secrets of theirs were left behind."""
+        """Return the same settings, marked as having lost secrets."""
         return replace(self, lost_secrets=True)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -193,7 +193,7 @@ class Settings:
 
 
 def check_header(name: str, value: object) -> None:
-    """Refuse what no header can carry; the value is not shown, since it may be secret.
+    """Refuse an invalid header value; the value is not shown, since it may be secret.
 
     Raises:
         ConfigError: for anything but text of printable ASCII characters.
@@ -206,24 +206,24 @@ def check_header(name: str, value: object) -> None:
 
 
 def checked_headers(value: object) -> Mapping[str, Any]:
-    """Return headers as they were given; None is none.
+    """Return the given headers; {} for None.
 
     Raises:
-        ConfigError: for anything but a mapping by names.
+        ConfigError: for anything but a mapping with text keys.
     """
     headers = check_mapping("headers", value)
     for name in headers:
         if not isinstance(name, str):
-            raise ConfigError(f"{name!r} cannot be the name of a header.")
+            raise ConfigError(f"{name!r} is not a valid header name.")
     return headers
 
 
 @functools.cache
 def _tell_key_unsent(url: str) -> None:
-    # Cached, so that it is told once for each server and not with each call.
+    # Cached, so that it is logged once per server and not with each call.
     logger.warning(
-        "OLLAMA_API_KEY is not sent to %s, where it would travel in clear: use https, or say "
-        "allow_insecure_auth=True if that network is yours.",
+        "OLLAMA_API_KEY is not sent to %s, since it would be unencrypted: use https, or set "
+        "allow_insecure_auth=True if you trust that network.",
         url,
     )
 
@@ -241,7 +241,7 @@ def make_settings(
     allow_insecure_auth: bool = False,
     max_answer_bytes: int = MAX_ANSWER_BYTES,
 ) -> Settings:
-    """Return settings from what users write; userinfo is taken out of the URL.
+    """Return settings from a user's arguments; userinfo is removed from the URL.
 
     Raises:
         ConfigError: see `Settings`.
@@ -254,7 +254,7 @@ def make_settings(
         api_key=reveal(api_key),
         credentials=found if found is not None else reveal(credentials),
         headers=tuple(
-            # In one order and spelling, since equal settings share connections.
+            # Sorted and in lower case, since equal settings share connections.
             sorted((name.lower(), value) for name, value in given.items() if value is not None)
         ),
         timeouts=Timeouts.of(timeout),
@@ -266,10 +266,12 @@ def make_settings(
 
 
 def split_credentials(base_url: str | None) -> tuple[str | None, str | None]:
-    """Return a base URL without its userinfo, and that userinfo; None and "" are no URL.
+    """Return a base URL without its userinfo, and the userinfo; (None, None) without a URL.
+
+    None and "" both mean that there is no URL.
 
     Raises:
-        ConfigError: when the URL is not understood.
+        ConfigError: for an invalid URL.
     """
     given: object = base_url
     if given is not None and not isinstance(given, str):
@@ -281,13 +283,13 @@ def split_credentials(base_url: str | None) -> tuple[str | None, str | None]:
     endpoint = parse_host(base_url)
     if endpoint.credentials is None:
         return base_url, None
-    # The wire that was asked for must not go with the userinfo.
+    # Keep the suffix that selects the wire; `endpoint.url` has none.
     suffix = {"openai": "/v1", "native": "/api", None: ""}[endpoint.wire]
     return endpoint.url + suffix, endpoint.credentials
 
 
 class ClientKwargs:
-    """Hold what goes to httpx as it is: for both clients, the blocking and the asynchronous one."""
+    """Arguments passed to httpx unchanged: for both clients, or for the sync or async one."""
 
     def __init__(
         self,
@@ -303,9 +305,9 @@ class ClientKwargs:
 
     @property
     def key(self) -> Hashable:
-        """Return what tells arguments apart: plain values by value, others by identity.
+        """Return a key that compares plain values by value, other objects by identity.
 
-        An identity is good for as long as these arguments live.
+        An identity is valid only as long as these arguments live.
         """
         parts = (self.both, self.sync, self.asynchronous)
         return tuple(
@@ -313,7 +315,7 @@ class ClientKwargs:
         )
 
     def lift_headers(self, more: Mapping[str, str] | None) -> dict[str, str]:
-        """Take the headers for both out, and return them with more, which win."""
+        """Remove the headers for both clients; return them merged with ``more``, which wins."""
         lifted = checked_headers(self.both.pop("headers", None))
         return {
             n.lower(): value
@@ -322,7 +324,7 @@ class ClientKwargs:
         }
 
     def parameter_names(self) -> set[str]:
-        """Return the names of the query parameters that every request has."""
+        """Return the names of the query parameters sent with every request."""
         given = [
             part["params"]
             for part in (self.both, self.sync, self.asynchronous)
@@ -330,12 +332,12 @@ class ClientKwargs:
         ]
         if not given:
             return set()
-        import httpx  # here: settings are made without it
+        import httpx  # imported here: creating settings does not need httpx
 
         return {name for params in given for name in httpx.QueryParams(params)}
 
     def without_secrets(self) -> "ClientKwargs":
-        """Return what may travel in a pickle; itself when that is all."""
+        """Return the arguments that may be pickled; self if all of them may."""
         parts = (self.both, self.sync, self.asynchronous)
         kept = [public_kwargs(part) for part in parts]
         return self if kept == list(parts) else ClientKwargs(*kept)

@@ -1,8 +1,8 @@
-"""Where the server is and how to talk to it: pure, with the environment as an argument.
+"""The server's address, keys and timeouts: pure functions that take the environment as an argument.
 
-The rules for hosts are Ollama's own (wire reference 8.4), with what a client has to add:
-unspecified addresses become loopback ones, since 0.0.0.0 cannot be connected to everywhere, and
-a host that cannot be understood is an error instead of a silent localhost.
+Hosts follow Ollama's own rules (wire reference 8.4), with two additions for a client: unspecified
+addresses become loopback ones, since not every system can connect to 0.0.0.0, and an invalid host
+is an error instead of a silent localhost.
 """
 
 import ipaddress
@@ -31,9 +31,9 @@ ACCEPTED_HOSTS = (
 Wire = Literal["native", "openai"]
 
 _MAX_NAME, _MAX_LABEL = 253, 63  # RFC 1035, section 2.3.4
-_MAX_PORT_DIGITS = 20  # leading zeros included; Python reads no number of thousands
+_MAX_PORT_DIGITS = 20  # leading zeros included; int() refuses texts of thousands of digits
 _SCHEMES = {"http": 80, "https": 443}
-# Else `http:/host` would be a host named http, with a path.
+# Otherwise `http:/host` would be a host named "http" with a path.
 _LACKS_COLON_SLASHES = re.compile(r"^https?(?::/|//)", re.IGNORECASE)
 _HOST = re.compile(r"^(?:[\w.-]+|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\])$", re.ASCII)
 
@@ -43,8 +43,8 @@ class Endpoint:
     """A server's address, parsed.
 
     ``path`` is the prefix before ``/api`` or ``/v1``, without a trailing slash; ``credentials``
-    is ``user:password`` out of the URL, kept out of the repr; ``wire`` is what a suffix of
-    ``/v1`` or ``/api`` asked for, None without one.
+    is ``user:password`` from the URL, hidden from the repr; ``wire`` is the one selected by a
+    suffix of ``/v1`` or ``/api``, None without a suffix.
     """
 
     scheme: str
@@ -61,9 +61,9 @@ class Endpoint:
 
     @property
     def is_loopback(self) -> bool:
-        """Tell whether what is sent there stays on this machine."""
+        """Tell whether data sent there stays on this machine."""
         bare = self.host.strip("[]").partition("%")[0]
-        # RFC 6761 keeps both kinds of name on this machine.
+        # RFC 6761 reserves both kinds of name for loopback.
         if bare == "localhost" or bare.endswith(".localhost"):
             return True
         try:
@@ -73,30 +73,30 @@ class Endpoint:
 
     @property
     def is_private_enough(self) -> bool:
-        """Tell whether a secret may travel there: encrypted, or never leaving the machine."""
+        """Tell whether a secret may be sent there: encrypted, or without leaving this machine."""
         return self.scheme == "https" or self.is_loopback
 
     @property
     def is_cloud(self) -> bool:
-        """Tell whether this is ollama.com itself rather than a server of one's own."""
+        """Tell whether this is ollama.com rather than a self-hosted server."""
         return self.host == CLOUD_HOST or self.host.endswith("." + CLOUD_HOST)
 
 
 def parse_host(text: str, *, default_port: int | None = None) -> Endpoint:
-    """Return the endpoint that an OLLAMA_HOST or a base URL means.
+    """Parse an OLLAMA_HOST or a base URL.
 
-    Empty text is 127.0.0.1:11434. ``default_port`` replaces the scheme's port where the text has
-    none.
+    Empty text means 127.0.0.1:11434. ``default_port`` replaces the scheme's default port if the
+    text has no port.
 
     Raises:
-        ConfigError: when the text cannot be understood; it shows the accepted forms.
+        ConfigError: for an invalid text; the message lists the accepted forms.
     """
-    # Quotes come along from .env files; the server takes them off as well (wire reference 8.4).
+    # Quotes come from .env files; the server removes them as well (wire reference 8.4).
     cleaned = text.strip().strip("\"'").strip()
     scheme, port, rest = _split_scheme(cleaned)
     port = port if default_port is None else default_port
     authority, slash, path = rest.partition("/")
-    # At the last @, since a password may hold one.
+    # Split at the last @, since a password may contain one.
     userinfo, _, host_port = authority.rpartition("@")
     host, given_port = _split_port(host_port, cleaned)
     prefix, wire = _split_suffix((slash + path).rstrip("/"), cleaned)
@@ -115,7 +115,7 @@ def _split_scheme(text: str) -> tuple[str, int, str]:
     if not separator:
         if _LACKS_COLON_SLASHES.match(text):
             raise _not_understood(text, "scheme", text)
-        # The bare name of the cloud alone is https, to the letter (wire reference 8.4).
+        # Only the exact name of the cloud means https without a scheme (wire reference 8.4).
         return ("https", 443, text) if text == CLOUD_HOST else ("http", DEFAULT_PORT, text)
     port = _SCHEMES.get(scheme.lower())
     if port is None:
@@ -133,7 +133,7 @@ def _split_port(text: str, whole: str) -> tuple[str, int | None]:
     host, port = text[:colon], text[colon + 1 :]
     if not port:
         return host, None
-    # Ollama would take its default port in silence here (wire reference 8.4).
+    # Ollama would silently use its default port here (wire reference 8.4).
     if not _is_port(port):
         raise _not_understood(whole, "port", port)
     return host, int(port)
@@ -152,20 +152,20 @@ def _connectable(host: str, whole: str) -> str:
     if host.startswith("["):
         return _connectable_ipv6(host, whole)
     _check_name(host, whole)
-    # A server may listen there, but Windows cannot connect to it (wire reference 8.4).
+    # A server may listen on it, but Windows cannot connect to it (wire reference 8.4).
     return DEFAULT_HOST if host == "0.0.0.0" else host.lower()
 
 
 def _check_name(host: str, whole: str) -> None:
-    """Refuse what cannot be looked up: names are made of labels of 1 to 63 characters."""
+    """Refuse a name that DNS cannot resolve: its labels have 1 to 63 characters."""
     labels = host.removesuffix(".").split(".")
     if len(host) > _MAX_NAME or not all(0 < len(label) <= _MAX_LABEL for label in labels):
         raise _not_understood(whole, "host", host)
     if host.lower().startswith("xn--"):
-        import idna  # httpx's own; only names in another alphabet need it
+        import idna  # a dependency of httpx; only internationalised names need it
 
         try:
-            idna.decode(host)  # httpx reads it so with each request
+            idna.decode(host)  # httpx does the same for each request
         except UnicodeError as error:
             raise _not_understood(whole, "host", host) from error
 
@@ -181,7 +181,7 @@ def _connectable_ipv6(host: str, whole: str) -> str:
 def _split_suffix(path: str, whole: str) -> tuple[str, Wire | None]:
     if any(character in "?#@" or character.isspace() for character in path):
         raise _not_understood(whole, "path", path)
-    # People paste the address that an OpenAI client takes, or one that ends in /api.
+    # Users paste the address of an OpenAI client (…/v1), or one that ends in /api.
     if path.endswith("/v1"):
         return path[:-3].rstrip("/"), "openai"
     if path.endswith("/api"):
@@ -190,22 +190,22 @@ def _split_suffix(path: str, whole: str) -> tuple[str, Wire | None]:
 
 
 def _not_understood(text: str, what: str, value: str) -> ConfigError:
-    # A password with a slash in it ends the authority too early: then any part may be secret.
+    # A slash in a password ends the authority too early; then any part may be secret.
     scheme, separator, rest = text.partition("://") if "://" in text else ("", "", text)
     secret, at, tail = rest.rpartition("@")
     shown = f"{scheme}{separator}***@{tail}" if at else text
-    found = "not shown, it may be a part of a password" if "/" in secret else repr(value)
+    found = "not shown, it may be part of a password" if "/" in secret else repr(value)
     return ConfigError(
-        f"the Ollama host {shown!r} is not understood: its {what} is {found}; {ACCEPTED_HOSTS}. "
+        f"invalid Ollama host {shown!r}: its {what} is {found}; {ACCEPTED_HOSTS}. "
         "A base URL has no query, fragment or spaces; in a password, write %2F for a slash."
     )
 
 
 def endpoint_from_env(environ: Mapping[str, str]) -> Endpoint:
-    """Return the endpoint of OLLAMA_HOST, with OLLAMA_PORT where that names no port.
+    """Return the endpoint of OLLAMA_HOST; OLLAMA_PORT is used if it has no port.
 
     Raises:
-        ConfigError: for either, when it cannot be understood.
+        ConfigError: if either of them is invalid.
     """
     port = environ.get("OLLAMA_PORT", "").strip().strip("\"'").strip()
     if port and not _is_port(port):
@@ -215,25 +215,25 @@ def endpoint_from_env(environ: Mapping[str, str]) -> Endpoint:
 
 def key_from_env(environ: Mapping[str, str]) -> str | None:
     """Return OLLAMA_API_KEY, or None when it is unset or empty."""
-    # Keys read from a file end in a line end, which no header can carry.
+    # A key read from a file ends in a newline, which is invalid in a header.
     key = environ.get("OLLAMA_API_KEY", "").strip()
     return key if key else None
 
 
 def basic_auth(credentials: str) -> str:
     """Return the Authorization header for ``user:password``, or for a user alone."""
-    # The colon stands there without a password as well (RFC 7617, 2).
+    # The colon is required even without a password (RFC 7617, section 2).
     pair = credentials if ":" in credentials else f"{credentials}:"
-    # UTF-8 (RFC 7617), so that a password may hold any letter.
+    # UTF-8 (RFC 7617), so that a password may contain any character.
     return "Basic " + b64encode(pair.encode()).decode()
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Hold the waits of a client, in seconds; None waits for ever.
+    """The timeouts of a client in seconds; None means no timeout.
 
-    ``connect_s`` is until a connection stands, ``read_s`` the longest silence between two pieces
-    of an answer (the first comes after the model is loaded), ``write_s`` the same for sending.
+    ``connect_s`` limits connecting, ``read_s`` is the longest silence between two pieces of an
+    answer (the first comes after the model is loaded), ``write_s`` the same for sending.
     """
 
     connect_s: float | None = CONNECT_TIMEOUT_S
@@ -244,17 +244,17 @@ class Timeouts:
         for name in ("connect_s", "read_s", "write_s"):
             value = getattr(self, name)
             if value is not None and not _is_wait(value):
-                raise ConfigError(f"{name} is {value!r}: give seconds above 0, or None to wait.")
+                raise ConfigError(f"{name} is {value!r}: give seconds above 0, or None to disable.")
 
     @classmethod
     def of(cls, value: "TimeoutLike") -> "Timeouts":
-        """Return the waits that a user's value means.
+        """Return the timeouts for a user's value.
 
         | value | meaning |
         |---|---|
-        | 60 | silence of 60 s at most; connecting takes 5 s at most |
+        | 60 | at most 60 s of silence; at most 5 s to connect |
         | (5, 60) | connect, read |
-        | None | no limit but the 5 s for connecting |
+        | None | no limit except 5 s to connect |
         | Timeouts(...) | itself |
         | httpx.Timeout(...) | its connect, read and write |
 
@@ -264,7 +264,7 @@ class Timeouts:
         if isinstance(value, Timeouts):
             return value
         if value is None:
-            # However long an answer may take, a wrong address should not hang.
+            # Answers may take any time, but a wrong address should still fail soon.
             return cls(read_s=None, write_s=None)
         if type(value).__module__.startswith("httpx"):  # an httpx.Timeout, without importing it
             theirs: Any = value
@@ -274,7 +274,7 @@ class Timeouts:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return cls(connect_s=min(CONNECT_TIMEOUT_S, value), read_s=value, write_s=value)
         raise ConfigError(
-            f"the timeout {value!r} is not understood: give seconds, (connect, read), Timeouts "
+            f"invalid timeout {value!r}: give seconds, (connect, read), Timeouts "
             "or None for no limit."
         )
 

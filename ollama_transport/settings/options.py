@@ -1,4 +1,4 @@
-"""The one list of options: names, types, units and prose, inherited by every model class."""
+"""The single list of options: names, types, units and descriptions, for every model class."""
 
 import difflib
 import warnings
@@ -10,18 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ollama_transport.errors import ConfigError
 
 Think = bool | Literal["low", "medium", "high", "max"]
-"""On, off, or how hard; every thinking model takes every level (wire reference 3.3)."""
+"""On, off, or a level; every thinking model accepts every level (wire reference 3.3)."""
 
 
 class SamplingOptions(BaseModel):
-    """Hold what goes into ``options`` of a request (wire reference 6).
+    """The ``options`` of a request (wire reference 6).
 
-    None, the default of each, sends nothing: the server then takes the model's own PARAMETER, or
+    None, the default of each, sends nothing: the server then uses the model's own PARAMETER, or
     its default. Changing num_ctx, num_batch, num_gpu, main_gpu, use_mmap, num_thread or
-    draft_num_predict between requests makes the server load the model anew.
+    draft_num_predict between requests makes the server reload the model.
     """
 
-    # What checks it is built at the first use, which spares every import of it some milliseconds.
+    # The validator is built on first use, which makes every import some milliseconds faster.
     model_config = ConfigDict(defer_build=True)
 
     temperature: float | None = Field(
@@ -42,7 +42,7 @@ class SamplingOptions(BaseModel):
     seed: int | None = Field(
         default=None, description="Number that makes the sampling repeatable; -1 is random."
     )
-    # A text alone is refused by the server (wire reference 6).
+    # A list, since the server refuses a plain string (wire reference 6).
     stop: list[str] | None = Field(
         default=None, description="Texts that end the answer; they are not part of it."
     )
@@ -125,36 +125,36 @@ OBSOLETE_OPTIONS = frozenset(
         "vocab_only",
     }
 )
-"""Older servers knew these; today's ignores them (wire reference 6)."""
+"""Options of older servers, ignored by current ones (wire reference 6)."""
 
 
-# The mixin leaves unknown names to the classes that inherit it; options alone have none.
+# The mixin leaves unknown names to its subclasses; plain options must not have any.
 class _Strict(SamplingOptions):
     model_config = ConfigDict(extra="forbid", strict=False)
 
 
 def set_options(model: SamplingOptions) -> dict[str, Any]:
-    """Return the options that are set on a model, ready to be sent; {} for none."""
+    """Return the options that are set on a model, ready to be sent; {} if none is."""
     fields = model.__dict__
     return {name: value for name in _IN_ORDER if (value := fields.get(name)) is not None}
 
 
 def check_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options given per call, checked; None values send nothing.
+    """Return the options of a call, checked; None values are not sent.
 
     Raises:
-        ConfigError: for a name the server does not know (it names the nearest), and for a value
-            of the wrong type or out of range.
+        ConfigError: for an unknown name (the message suggests the nearest), and for a value of
+            the wrong type or out of range.
     """
     given = {name: value for name, value in options.items() if value is not None}
     if not given:
         return {}
     for name in given:
-        # The server would pass over it, with a line in its log (wire reference 6).
+        # The server would ignore it with a line in its log (wire reference 6).
         if name not in OPTION_NAMES:
             raise unknown_name("option", name, OPTION_NAMES)
     try:
-        # And a wrong type would be its 500, once the model is loaded (wire reference 6).
+        # The server would answer 500, after loading the model (wire reference 6).
         checked = _Strict.model_validate(given)
     except ValidationError as error:
         raise ConfigError(f"an option is out of range: {_first_fault(error)}") from error
@@ -168,7 +168,7 @@ def _first_fault(error: ValidationError) -> str:
 
 
 def warn_obsolete(name: str, *, stacklevel: int = 3) -> None:
-    """Tell that an option does nothing any more, and is not sent."""
+    """Warn that an option has no effect any more and is not sent."""
     warnings.warn(
         f"{name} no longer exists in Ollama, which ignores it: it is not sent. Leave it out.",
         DeprecationWarning,
@@ -177,16 +177,17 @@ def warn_obsolete(name: str, *, stacklevel: int = 3) -> None:
 
 
 def without_obsolete(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options without those that older servers knew, warning of each.
+    """Return options without obsolete ones, with a warning for each.
 
-    The peers' documentation still shows some of them, so refusing them would break what works.
+    The documentation of other packages still shows some of them, so refusing them would break
+    working code.
     """
     for name in options.keys() & OBSOLETE_OPTIONS:
         warn_obsolete(name)
     return {name: value for name, value in options.items() if name not in OBSOLETE_OPTIONS}
 
 
-# Names of other packages, too far from ours for a guess by spelling.
+# Names used by other packages, too different from ours to be found by similarity.
 _OTHER_NAMES = {
     "context_window": "num_ctx",
     "json_mode": "format",
@@ -200,7 +201,7 @@ _OTHER_NAMES = {
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
-    """Return (not raise) the error for a name nobody knows, with the nearest that is known."""
+    """Return (not raise) the error for an unknown name, with the nearest known one."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if name in OBSOLETE_OPTIONS:

@@ -1,7 +1,7 @@
-"""Know which texts the makers of embedding models put before queries and documents.
+"""The prefixes that embedding models expect before queries and documents.
 
-A model trained with such prefixes finds less without them, and the server adds none: what it is
-given is what it embeds (wire reference 5.1).
+A model trained with prefixes retrieves worse without them, and the server adds none: it embeds the
+text exactly as sent (wire reference 5.1).
 """
 
 import logging
@@ -24,10 +24,10 @@ _HUB = "https://huggingface.co/"
 
 @dataclass(frozen=True, slots=True)
 class Prefixes:
-    """The texts that the makers of a model put before a query and before a document.
+    """The prefixes that the authors of a model publish for queries and documents.
 
-    Each is put in front of the text as it stands, its last space (if any) included; "" is none.
-    ``source`` is the address of the page that publishes them.
+    Each is put in front of the text unchanged, including a trailing space; "" means no prefix.
+    ``source`` is the URL of the page that publishes them.
     """
 
     query: str
@@ -47,8 +47,8 @@ def _e5(card: str) -> Prefixes:
     return _published(card, query="query: ", document="passage: ")
 
 
-# Patterns for the last part of a model's name, lower-cased, its tag joined by "-". The longest
-# match wins, so that a family's line gives way to that of a member which differs.
+# Patterns for the last part of a model's name in lower case, with its tag appended by "-". The
+# longest match wins, so that a member of a family can differ from the family.
 _TABLE: tuple[tuple[str, Prefixes], ...] = (
     ("nomic-embed-text", _nomic("nomic-ai/nomic-embed-text-v1.5")),
     ("nomic-embed-text-v1", _nomic("nomic-ai/nomic-embed-text-v1")),
@@ -59,7 +59,7 @@ _TABLE: tuple[tuple[str, Prefixes], ...] = (
     ("multilingual-e5-(?:small|base|large)", _e5("intfloat/multilingual-e5-base")),
     (
         "multilingual-e5-large-instruct",
-        # The one of the family that puts a space after "Query:"; the task is its card's example.
+        # The only one with a space after "Query:"; the task is the example of its model card.
         _published("intfloat/multilingual-e5-large-instruct", query=_WEB_SEARCH + " "),
     ),
     (
@@ -70,7 +70,7 @@ _TABLE: tuple[tuple[str, Prefixes], ...] = (
         "bge-(?:small|base|large)-(?:[a-z0-9.-]{1,40}-)?zh",
         _published("BAAI/bge-base-zh-v1.5", query=_PASSAGES_ZH),
     ),
-    # Ollama's own "bge-large" is the English one, as its tag "335m-en-v1.5-fp16" tells.
+    # Ollama's "bge-large" is the English model, as its tag "335m-en-v1.5-fp16" shows.
     ("bge-large", _published("BAAI/bge-large-en-v1.5", query=_PASSAGES)),
     ("bge-m3", _published("BAAI/bge-m3")),
     ("snowflake-arctic-embed", _published("Snowflake/snowflake-arctic-embed-m", query=_PASSAGES)),
@@ -102,11 +102,11 @@ _PATTERNS = tuple(
 
 
 def prefixes_for(model: str) -> Prefixes | None:
-    """Return the published prefixes of an embedding model, or None for one that is not known.
+    """Return the published prefixes of an embedding model, or None for an unknown model.
 
-    The name is Ollama's: registry, namespace, tag and quantisation may be there and are looked
-    past ("hf.co/nomic-ai/nomic-embed-text-v1.5-GGUF:Q8_0"), in any case. A model that is known to
-    take no prefix has Prefixes of two empty texts.
+    The name is Ollama's; case, registry, namespace, tag and quantisation are ignored
+    ("hf.co/nomic-ai/nomic-embed-text-v1.5-GGUF:Q8_0"). A model known to need no prefix has
+    Prefixes with two empty texts.
     """
     name = model.lower().rpartition("/")[2].replace(":", "-").replace("_", "-")
     found = ((pattern.search(name), prefixes) for pattern, prefixes in _PATTERNS)
@@ -121,19 +121,19 @@ def resolve_prefixes(
     document_prefix: str | None = None,
     prefixes: Literal["auto"] | None = None,
 ) -> tuple[str, str]:
-    """Return what to put before a query and before a document, in this order.
+    """Return the prefix for queries and the prefix for documents.
 
-    A prefix that is given wins, "" (none) too. For one that is None, ``prefixes="auto"`` takes
-    the published one, and ``prefixes=None`` takes none. A model without published prefixes gets
-    none under "auto"; that is logged once for each model, at level INFO.
+    A given prefix wins, including "" (no prefix). In place of None, ``prefixes="auto"`` uses the
+    published one, and ``prefixes=None`` uses no prefix. A model without published prefixes gets no
+    prefix under "auto", which is logged once per model at level INFO.
 
     Raises:
         ConfigError: for another value of ``prefixes``.
     """
     if prefixes not in (None, "auto"):
         raise ConfigError(
-            f'prefixes={prefixes!r} is not understood: give "auto" for the published ones or None '
-            "for none; your own go into query_prefix and document_prefix."
+            f'invalid prefixes={prefixes!r}: give "auto" for the published ones or None for no '
+            "prefixes; set your own with query_prefix and document_prefix."
         )
     wanted = prefixes == "auto" and (query_prefix is None or document_prefix is None)
     published = prefixes_for(model) if wanted else None
@@ -149,10 +149,10 @@ def _chosen(given: str | None, published: str) -> str:
     return published if given is None else given
 
 
-@lru_cache(maxsize=256)  # once for each model, however many embedders are made of it
+@lru_cache(maxsize=256)  # once per model, however many embedders use it
 def _tell_unknown(model: str) -> None:
     _LOGGER.info(
-        "No published prefixes are known for the embedding model %r: its texts are sent as they "
-        "are. Set query_prefix and document_prefix if it was trained with some.",
+        "No published prefixes are known for the embedding model %r: texts are sent unchanged. "
+        "Set query_prefix and document_prefix if it was trained with prefixes.",
         model,
     )

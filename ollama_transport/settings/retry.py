@@ -1,4 +1,4 @@
-"""When to ask again, and how long to wait before that: tenacity does the arithmetic."""
+"""When to retry, and how long to wait before that; tenacity does the arithmetic."""
 
 import logging
 import time
@@ -29,20 +29,20 @@ logger = logging.getLogger("ollama_transport")
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Say how often and how long to try again; all times in seconds.
+    """How often and for how long to retry; all times in seconds.
 
-    Tried again are connection failures, 429, 502 to 504 and 520 to 524, and only before the first
-    byte of an answer. Waits grow exponentially from ``first_wait_s``, each random below that
-    (full jitter); a ``Retry-After`` of the server is honoured. ``max_wait_s`` bounds all waits of
-    one call together. A read timeout is never repeated: the server drops a model that it is
-    loading when the client leaves, so a second try would begin from nothing (wire reference 7.4).
-    Nor is a 504 or 524 after a long silence: the model would write the same answer again.
+    Connection failures and the statuses 429, 502 to 504 and 520 to 524 are retried, and only before
+    the first byte of an answer. Waits grow exponentially from ``first_wait_s``, each random below
+    that (full jitter); a ``Retry-After`` header is honoured. ``max_wait_s`` limits the total wait
+    of a call. Read timeouts are not retried: the server stops loading a model when the client
+    disconnects, so a second try would start from scratch (wire reference 7.4). A 504 or 524 after
+    a long silence is not retried either: the model would generate the same answer again.
 
-    A server that says that it is loading the model (503) is asked again until it has, for
-    ``loading_max_wait_s`` at most, whatever the other limits are; not at all with no retries.
+    While a server reports that it is loading the model (503), the call is retried for at most
+    ``loading_max_wait_s``, regardless of the other limits; with ``max_retries=0`` it is not.
 
     Raises:
-        ConfigError: for what is not a number of 0 or more.
+        ConfigError: for anything but numbers of 0 or more.
     """
 
     max_retries: int = DEFAULT_MAX_RETRIES
@@ -56,18 +56,18 @@ class RetryPolicy:
             raise ConfigError(f"max_retries={tries!r}: give a whole number, 0 or more.")
         waits: tuple[object, ...] = (self.max_wait_s, self.first_wait_s, self.loading_max_wait_s)
         if not all(isinstance(wait, int | float) and wait >= 0 for wait in waits):
-            raise ConfigError("the waits between retries are seconds, 0 or more.")
+            raise ConfigError("the waits between retries must be seconds: give 0 or more.")
 
     def tries_again(self, error: OllamaError, repeatable: bool) -> bool:
-        """Tell whether a first try that failed so may be followed by another."""
+        """Tell whether another try may follow a first one that failed with this error."""
         return self.max_retries > 0 and is_repeatable(error, repeatable)
 
     def tenacity_arguments(self, repeatable: bool, elapsed_s: float = 0.0) -> dict[str, Any]:
         """Return the arguments of ``tenacity.Retrying`` and ``AsyncRetrying`` alike.
 
-        ``elapsed_s`` are the seconds that the first try took, which count as well.
+        ``elapsed_s`` is the duration of the first try in seconds, which counts as well.
         """
-        import tenacity  # here: models are imported and made without it
+        import tenacity  # imported here: creating a model does not need it
 
         return {
             "stop": self._stop(elapsed_s),
@@ -110,9 +110,9 @@ class RetryPolicy:
 
 
 class FirstTry:
-    """Hold how the first try of a call failed.
+    """The failure of the first try of a call.
 
-    That try is made without tenacity, which costs a third of a short call before anything fails.
+    The first try runs without tenacity, which would add a third to the cost of a short call.
     """
 
     def __init__(self) -> None:
@@ -121,19 +121,19 @@ class FirstTry:
         self.elapsed_s = 0.0
 
     def fail(self, error: OllamaError) -> None:
-        """Take note of the failure."""
+        """Record the failure."""
         self._error = error
         self.elapsed_s = time.monotonic() - self._begin
 
     def raise_once(self) -> None:
-        """Raise the failure for tenacity to count; do nothing after that."""
+        """Raise the failure once, so that tenacity counts it; later calls do nothing."""
         error, self._error = self._error, None
         if error is not None:
             raise error
 
 
 def _loading_pause(first_s: float, attempt: int, asked_s: float | None) -> float:
-    """Return how long to wait for a model, in seconds: longer with each try, as asked at least."""
+    """Return the seconds to wait for a loading model: more with each try, or as the server asks."""
     grown = max(first_s, _SHORTEST_PAUSE_S) * 2 ** min(attempt - 1, 16)
     return min(grown, _LONGEST_PAUSE_S) if asked_s is None else max(asked_s, _SHORTEST_PAUSE_S)
 
@@ -144,14 +144,14 @@ def _is_loading(state: "tenacity.RetryCallState") -> bool:
 
 
 _NOT_TAKEN = frozenset({429, 503, 521, 523})
-"""Statuses of calls that surely did not reach the model."""
+"""Statuses of calls that certainly did not reach the model."""
 
 
 def is_repeatable(error: BaseException, repeatable: bool = True) -> bool:
-    """Tell whether a call that failed so may be sent again.
+    """Tell whether a call that failed with this error may be sent again.
 
-    ``repeatable`` is False for calls that must not arrive twice: those are sent again only when
-    they surely did not arrive.
+    ``repeatable`` is False for calls that must not arrive twice: they are sent again only if they
+    certainly did not arrive.
     """
     if isinstance(error, OllamaConnectionError):
         return repeatable or not error.sent
@@ -159,7 +159,7 @@ def is_repeatable(error: BaseException, repeatable: bool = True) -> bool:
         return error.phase == "connect"
     if not isinstance(error, ServerBusyError) or error.is_long_silence:
         return False
-    # A gateway that gave up (502, 504) does not know whether the server took the call.
+    # After 502 or 504 it is unknown whether the call reached the server behind the gateway.
     return repeatable or error.status in _NOT_TAKEN
 
 

@@ -1,4 +1,4 @@
-"""Which names and texts are secret, and how they are kept out of what people read and store."""
+"""Detect secrets, and keep them out of errors, logs and pickles."""
 
 import logging
 import re
@@ -6,32 +6,32 @@ from base64 import b64decode
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-# Every gateway has a name of its own: one header too many kept from dumps is the smaller harm.
+# Every gateway uses its own header name, and hiding one header too many does little harm.
 _SECRET = re.compile(
     "auth|cookie|credential|jwt|key|passw|secret|session|signature|token", re.IGNORECASE
 )
 SECRET_KWARGS = frozenset({"auth", "cert", "cookies", "headers", "mounts", "params", "proxy"})
-"""Arguments of httpx that may hold a secret."""
+"""Arguments of httpx that may contain a secret."""
 
 HIDDEN = "***"
 _WORD = re.compile(r"[^\s;,=]{3,}")
 _SCHEMES = frozenset({"Basic", "Bearer", "Digest", "Token"})
 _SHORTEST_HIDDEN = 3
-"""A shorter text stands in too many others."""
+"""Shorter texts occur in too many others to be replaced."""
 
 
 def is_secret_header(name: str) -> bool:
-    """Tell whether a header may let somebody in, by its name."""
+    """Tell by its name whether a header may contain a secret."""
     return _SECRET.search(name) is not None
 
 
 def public_kwargs(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Return arguments of httpx without those that may hold a secret."""
+    """Return arguments of httpx without those that may contain a secret."""
     return {name: value for name, value in kwargs.items() if name not in SECRET_KWARGS}
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:
-    """Return a text with ``***`` where a secret stood."""
+    """Return a text with each secret replaced by ``***``."""
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST_HIDDEN:
             text = text.replace(secret, HIDDEN)
@@ -39,26 +39,26 @@ def hide(text: str, secrets: Iterable[str]) -> str:
 
 
 def disarm(error: BaseException) -> None:
-    """Take out of an error of httpx all but its class and its words; secrets leave the words.
+    """Remove everything from an httpx error except its class and message, without secrets.
 
-    Such an error holds the live request: its headers, its URL with a key in the query, and frames
-    with both in their variables. Python makes it the context of what is raised for it, whatever
-    that is raised from, so it is not enough to leave it out of the cause.
+    The error holds the live request: its headers, its URL with a key in the query, and frames with
+    both in their variables. Python sets it as the context of the error raised for it, even with
+    `from None`, so leaving it out of the cause is not enough.
     """
     error.args = tuple(hide(str(part), secrets_of(error)) for part in error.args[:1])
     error.__dict__.clear()
     error.__traceback__ = error.__cause__ = error.__context__ = None
     if hasattr(type(error), "request"):
-        error.request = None  # type: ignore[attr-defined]  # asked for, it is then a RuntimeError
+        error.request = None  # type: ignore[attr-defined]  # reading it then raises RuntimeError
 
 
 def secrets_of(error: BaseException) -> set[str]:
-    """Return the texts that let the request of an error of httpx in; none where it has none."""
+    """Return the secrets in the request of an httpx error; empty without a request."""
     request = getattr(error, "_request", None)
     if request is None:
         return set()
     headers = [value for name, value in request.headers.items() if is_secret_header(name)]
-    # "Bearer KEY", "sid=KEY; path=/": a text may have the key alone.
+    # "Bearer KEY", "sid=KEY; path=/": a message may show the key alone.
     words = [word for value in headers for word in _WORD.findall(value) if word not in _SCHEMES]
     words += [word for value in headers for word in _basic(value)]
     query = [value for _, value in request.url.params.multi_items()]
@@ -67,7 +67,7 @@ def secrets_of(error: BaseException) -> set[str]:
 
 
 def _basic(value: str) -> list[str]:
-    """Return user and password out of a header of Basic auth; nothing for others."""
+    """Return user and password from a Basic auth header; [] for other headers."""
     scheme, _, encoded = value.partition(" ")
     if scheme.lower() != "basic":
         return []
@@ -78,14 +78,14 @@ def _basic(value: str) -> list[str]:
 
 
 class _UrlFilter(logging.Filter):
-    """Hide the values of a client's own query parameters in the lines that httpx logs."""
+    """Hides the values of a client's query parameters in the log records of httpx."""
 
     def __init__(self) -> None:
         super().__init__()
         self.names: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Let each record through, with its URLs changed."""
+        """Keep each record, with the values in its URLs hidden."""
         if isinstance(record.args, tuple):
             record.args = tuple(self._shown(argument) for argument in record.args)
         return True
@@ -102,11 +102,11 @@ _URLS = _UrlFilter()
 
 
 def hide_in_logs(names: Iterable[str]) -> None:
-    """Hide the values of these query parameters in what httpx logs, from now on.
+    """Hide the values of these query parameters in the httpx log from now on.
 
-    httpx tells the whole URL of each request on its logger, at level INFO.
+    httpx logs the whole URL of each request at level INFO.
     """
     _URLS.names |= set(names)
     if _URLS.names:
-        # Adding it twice does nothing.
+        # Adding it twice has no effect.
         logging.getLogger("httpx").addFilter(_URLS)

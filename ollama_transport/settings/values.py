@@ -1,4 +1,4 @@
-"""Values that the server is particular about, checked before they are sent."""
+"""Values with strict formats on the server, checked before they are sent."""
 
 import math
 import re
@@ -16,17 +16,17 @@ SplitThinking = Literal["tags", False] | tuple[str, str]
 
 _NUMBER = re.compile(r"^[+-]?\d{1,18}(?:\.\d{1,18})?$")
 _AMOUNT = r"(?:\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})"
-# Both signs for micro, as in Go's own parser.
+# Both Unicode signs for micro, like Go's parser.
 _DURATION = re.compile(rf"^[+-]?(?:{_AMOUNT}(?:ns|us|µs|μs|ms|s|m|h))+$")
 _LEVELS = ("low", "medium", "high", "max")
 
 
 def keep_alive(value: KeepAlive | None) -> float | str | None:
-    """Return how long the model stays in memory, as the server takes it (wire reference 3.7).
+    """Return a value for ``keep_alive`` in the server's format (wire reference 3.7).
 
-    Numbers are seconds, negative ones for ever, 0 unloads at once; text is a Go duration such as
-    "5m" or "1h30m". A bare "300" or "-1", which the environment variable of the server allows and
-    a request does not, is converted. None sends nothing.
+    Numbers are seconds; negative means forever, 0 unloads at once. Text is a Go duration such as
+    "5m" or "1h30m". A bare "300" or "-1", which the server accepts in its environment variable but
+    not in a request, is converted. None sends nothing.
 
     Raises:
         ConfigError: for anything else.
@@ -37,7 +37,7 @@ def keep_alive(value: KeepAlive | None) -> float | str | None:
         return value.total_seconds()
     if isinstance(value, str):
         text = value.strip()
-        # The server's own variable takes these, its requests do not (wire reference 3.7).
+        # Accepted in the server's variable, but not in requests (wire reference 3.7).
         if _NUMBER.match(text):
             return _whole(float(text))
         if _DURATION.match(text):
@@ -45,7 +45,7 @@ def keep_alive(value: KeepAlive | None) -> float | str | None:
     elif not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value):
         return value
     raise ConfigError(
-        f"keep_alive={value!r} is not understood: give seconds (-1 for ever, 0 to unload), or a "
+        f"invalid keep_alive={value!r}: give seconds (-1 for ever, 0 to unload), or a "
         'duration with its unit, such as "5m" or "1h30m".'
     )
 
@@ -55,7 +55,7 @@ def _whole(number: float) -> float:
 
 
 def check_think(value: object) -> Think | None:
-    """Return a value for ``think``; None leaves it to the server, which thinks if it can.
+    """Return a value for ``think``; None leaves it to the server (on if the model can think).
 
     Raises:
         ConfigError: for anything but True, False, "low", "medium", "high" and "max".
@@ -90,18 +90,18 @@ def check_split_thinking(value: object) -> SplitThinking | None:
 
 
 def check_format(value: object) -> str | Mapping[str, Any] | None:
-    """Return a value for ``format``: "json" or a JSON schema; "" and None are none at all.
+    """Return a value for ``format``: "json" or a JSON schema; None for "" and None.
 
     Raises:
         ConfigError: for anything else (the server would answer 500, wire reference 3.6).
     """
-    # The server takes both for none (wire reference 3.6).
+    # The server treats both as "no format" (wire reference 3.6).
     if value is None or value == "":
         return None
     if value == "json" or isinstance(value, Mapping):
         return cast("str | Mapping[str, Any]", value)
     raise ConfigError(
-        f'format={value!r} is not understood: give "json" or a JSON schema (of a pydantic model: '
+        f'invalid format={value!r}: give "json" or a JSON schema (of a pydantic model: '
         "`Model.model_json_schema()`)."
     )
 
@@ -112,7 +112,7 @@ def check_top_logprobs(value: int | None) -> int | None:
     Raises:
         ConfigError: outside 0 to 20.
     """
-    # Checked without `logprobs` as well, as the server does (wire reference 3.1).
+    # Checked even without `logprobs`, like the server does (wire reference 3.1).
     is_count = isinstance(value, int) and not isinstance(value, bool)
     if value is None or (is_count and 0 <= value <= 20):
         return value
@@ -120,12 +120,12 @@ def check_top_logprobs(value: int | None) -> int | None:
 
 
 def check_items(name: str, value: object, kind: type, wanted: str) -> None:
-    """Check that a value is a sequence of one kind of thing.
+    """Check that a value is a sequence of items of one type.
 
     Generators are refused as well: a request may have to be sent twice.
 
     Raises:
-        ConfigError: for anything else; ``wanted`` says what the items should be.
+        ConfigError: for anything else; ``wanted`` describes the items.
     """
     if isinstance(value, str | bytes) or not isinstance(value, Sequence):
         found = f"a {type(value).__name__}"
@@ -133,12 +133,12 @@ def check_items(name: str, value: object, kind: type, wanted: str) -> None:
         odd = [item for item in value if not isinstance(item, kind)]
         if not odd:
             return
-        found = f"one with {odd[0]!r:.80} in it"
+        found = f"a list with {odd[0]!r:.80} in it"
     raise ConfigError(f"`{name}` is {found}: give a list of {wanted}.")
 
 
 def check_mapping(name: str, value: object) -> Mapping[str, Any]:
-    """Return an object of names and values; None is an empty one.
+    """Return a mapping; an empty one for None.
 
     Raises:
         ConfigError: for anything else.
@@ -146,6 +146,6 @@ def check_mapping(name: str, value: object) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping):
-        # Not shown: headers hold secrets.
+        # The value is not shown: headers contain secrets.
         raise ConfigError(f"`{name}` is a {type(value).__name__}: give a dict of names and values.")
     return value

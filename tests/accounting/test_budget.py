@@ -171,7 +171,7 @@ def test_a_model_without_a_price_is_refused(run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "word"),
-    [({}, "limits something"), ({"max_tokens": -1}, "0 or more"), ({"max_cost": 1}, "prices")],
+    [({}, "needs a limit"), ({"max_tokens": -1}, "0 or more"), ({"max_cost": 1}, "prices")],
 )
 def test_a_budget_that_cannot_work_is_refused(arguments: dict[str, Any], word: str) -> None:
     """A mistake is found when the budget is made."""
