@@ -74,7 +74,9 @@ def test_every_url_can_be_sent_to(text: str) -> None:
 @pytest.mark.parametrize("text", REFUSED)
 def test_a_host_that_is_not_understood_is_an_error(text: str) -> None:
     """A wrong host is an error that shows the accepted forms, never a silent localhost."""
-    with pytest.raises(ConfigError, match=r"invalid Ollama host.*accepted are HOST, HOST:PORT, :PORT"):
+    with pytest.raises(
+        ConfigError, match=r"invalid Ollama host.*accepted are HOST, HOST:PORT, :PORT"
+    ):
         parse_host(text)
 
 
