@@ -228,11 +228,17 @@ class _ShapedReader(Generic[T]):
 
     def feed(self, data: bytes) -> list[T]:
         """Take bytes of any size and return the lines completed by them."""
-        return [shaped(line, self._shapers) for line in self._reader.feed(data)]
+        return self._shaped(self._reader.feed(data))
 
     def finish(self) -> list[T]:
         """Take the end of the stream; return what it completes."""
-        return [shaped(line, self._shapers) for line in self._reader.finish()]
+        return self._shaped(self._reader.finish())
+
+    def _shaped(self, lines: list[T]) -> list[T]:
+        # Shaper by shaper, which spares each token a call.
+        for shaper in self._shapers:
+            lines = list(map(shaper.push, lines))
+        return lines
 
     @property
     def received(self) -> tuple[Any, ...]:

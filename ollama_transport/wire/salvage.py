@@ -170,8 +170,10 @@ class CallWatcher:
 
     def push(self, line: ChatLine) -> ChatLine:
         """Return the line as it is."""
-        self._has_calls |= bool(line.tool_calls or line.tool_call_deltas)
-        self._pieces.append(line.text if line.text else line.thinking)
+        # By the message: this runs for every token, and properties would double its cost.
+        message = line.message
+        self._has_calls = bool(self._has_calls or message.tool_calls or line.tool_call_deltas)
+        self._pieces.append(message.content if message.content else message.thinking)
         if line.done and not self._has_calls and self._model not in _WARNED:
             self._warn("".join(self._pieces))
         return line

@@ -59,7 +59,9 @@ class ThinkSplitter(Generic[Line]):
 
     def push(self, line: Line) -> Line:
         """Return the line with its thoughts apart."""
-        if self._state == "plain" or not (line.text or line.done):
+        if self._state == "plain":
+            return line
+        if not (line.text or line.done):
             self._is_first = False
             return line
         is_whole, self._is_first = self._is_first and line.done, False
