@@ -5,10 +5,12 @@ import ipaddress
 import socket
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, overload
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from ollama_ext.embedded._app import Application, build_endpoints
 from ollama_ext.embedded._backend import Backend, Vocabulary
@@ -24,6 +26,7 @@ from ollama_ext.embedded._player import ANY, Scripts
 from ollama_ext.embedded._recorder import DEFAULT_WAIT_S, Recorder, Request
 from ollama_ext.embedded._replies import Reply
 from ollama_ext.embedded._store import ModelStore
+from ollama_ext.embedded._tapes import PlayingTape, RecordingTape
 from ollama_ext.embedded._uvicorn import Server, bind, run
 
 MAX_BODY_BYTES = 2 * 1024**3
@@ -97,9 +100,45 @@ class EmbeddedOllama:
         self._max_body_bytes = max_body_bytes
         self._token_delay_s = token_delay_s
         self._loader = Loader(self._rules)
+        self._tape: ASGIApp | None = None
         self._server: Server | None = None
         self._thread: threading.Thread | None = None
         self._address: tuple[str, int] | None = None
+
+    @classmethod
+    def record(cls, upstream: str, path: Path | str, **how: Any) -> Self:
+        """Return a server that asks another one and writes down what it answers.
+
+        What was recorded is played by `replay`, and by vcrpy. Keys, cookies and passwords are left
+        out. The file is written anew with each answer that is complete.
+
+        Args:
+            upstream: Its base URL, such as ``"http://127.0.0.1:11434"``; without ``/v1``.
+            path: The cassette to write, such as ``"tests/cassettes/agent.yaml"``.
+            how: Further arguments of this class, such as ``port``.
+        """
+        server = cls(demo=False, **how)
+        server._tape = RecordingTape(upstream, Path(path))
+        return server
+
+    @classmethod
+    def replay(cls, path: Path | str, **how: Any) -> Self:
+        """Return a server that answers as a cassette has it, in the pieces that came.
+
+        A request is answered by the first recorded one of the same method, path and body that was
+        not played yet, or else by the last that was; any other by a 500 that says so.
+
+        Args:
+            path: The cassette, of `record` or of vcrpy (which keeps no pieces).
+            how: Further arguments of this class, such as ``port``.
+
+        Raises:
+            OSError: When the file cannot be read.
+            ValueError: When it is not a cassette.
+        """
+        server = cls(demo=False, **how)
+        server._tape = PlayingTape(Path(path))
+        return server
 
     def __repr__(self) -> str:
         return f"<EmbeddedOllama {'stopped' if self._address is None else self.url}>"
@@ -200,7 +239,7 @@ class EmbeddedOllama:
         backend = Backend(self._store, self._loader, Vocabulary(), self._token_delay_s)
         server: Server
         application = Application(
-            build_endpoints(backend),
+            build_endpoints(backend) if self._tape is None else self._tape,
             self._recorder,
             self._scripts,
             # The server exists only after the application that it serves.
