@@ -23,6 +23,7 @@ from ollama_transport.errors import (
     StreamError,
 )
 from ollama_transport.net.content import waited_s
+from ollama_transport.net.direct import build
 from ollama_transport.net.errors import reading
 from ollama_transport.net.pool import Pool, acquire
 from ollama_transport.net.redirects import advice
@@ -208,9 +209,7 @@ class BaseClient(Generic[H]):
             # What the caller's own httpx client sends goes before what the environment says.
             headers.pop("authorization", None)
         extensions = None if call.repeatable else {ONCE_EXTENSION: True}
-        return http.build_request(
-            call.method, self.url(call), headers=headers, content=content, extensions=extensions
-        )
+        return build(http, call.method, self.url(call), headers, content, extensions)
 
     def refusal(self, call: Call[Any], response: httpx.Response, body: bytes) -> StatusError:
         """Return (not raise) the error for an answer that is none."""

@@ -7,6 +7,7 @@ httpx removes ``Authorization`` when the origin changes, but keeps ``x-api-key``
 
 import httpx
 
+from ollama_transport.net import direct
 from ollama_transport.settings.secrets import is_secret_header
 
 _Auth = httpx.Auth | httpx._client.UseClientDefault | None
@@ -58,7 +59,7 @@ def send(http: httpx.Client, request: httpx.Request) -> httpx.Response:
     A redirect that cannot be followed is returned as it is, with its 3xx status.
     """
     hops = _Hops(http, request)
-    response = http.send(request, stream=True, follow_redirects=False)
+    response = direct.send(http, request)
     while (hop := hops.after(response)) is not None:
         response.close()
         response = http.send(hop, stream=True, follow_redirects=False, auth=hops.auth(hop))
@@ -68,7 +69,7 @@ def send(http: httpx.Client, request: httpx.Request) -> httpx.Response:
 async def asend(http: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
     """Same as `send`, for asyncio."""
     hops = _Hops(http, request)
-    response = await http.send(request, stream=True, follow_redirects=False)
+    response = await direct.asend(http, request)
     while (hop := hops.after(response)) is not None:
         await response.aclose()
         response = await http.send(hop, stream=True, follow_redirects=False, auth=hops.auth(hop))

@@ -1,0 +1,161 @@
+"""The shortest way through httpx: what its client does for a call that needs nothing of it.
+
+httpx's client makes five header objects for each request, and passes it through layers for
+authentication, redirects, hooks and cookies, which together cost as much as sending it. A client
+of our own pools mostly has none of them. Its transport is used as ever, where tracers and mocks
+stand; whoever replaces a method of httpx's client, or has a use for one of its layers, gets that.
+"""
+
+import logging
+from types import FunctionType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import httpx
+from httpx import _client
+
+from ollama_transport.net.connections import AsyncTransport, Transport
+
+# httpx tells of each request there.
+_logger = logging.getLogger("httpx")
+
+_Http = httpx.Client | httpx.AsyncClient
+_MOST_TEMPLATES = 64
+
+
+class _Template:
+    """A request without a body as httpx makes it, and what differs from call to call left out."""
+
+    def __init__(self, request: httpx.Request) -> None:
+        self._method = request.method
+        self._url = request.url
+        self._headers = httpx.Headers(request.headers)
+        self._headers.pop("content-length", None)
+        self._extensions = request.extensions
+
+    def filled(self, content: bytes, extensions: dict[str, Any] | None) -> httpx.Request:
+        request = httpx.Request(
+            self._method,
+            self._url,
+            headers=self._headers,
+            stream=httpx.ByteStream(content),
+            extensions={**self._extensions, **({} if extensions is None else extensions)},
+        )
+        request.headers["Content-Length"] = str(len(content))
+        return request
+
+
+_TEMPLATES: WeakKeyDictionary[_Http, dict[Any, _Template]] = WeakKeyDictionary()
+
+
+def build(
+    http: _Http,
+    method: str,
+    url: str,
+    headers: dict[str, str],
+    content: Any,
+    extensions: dict[str, Any] | None,
+) -> httpx.Request:
+    """Return a request, as ``http.build_request`` does."""
+    if not isinstance(content, bytes) or not is_plain(http):
+        return http.build_request(
+            method, url, headers=headers, content=content, extensions=extensions
+        )
+    known = _TEMPLATES.setdefault(http, {})
+    key = (method, url, *headers.items())
+    template = known.get(key)
+    if template is None:
+        if len(known) >= _MOST_TEMPLATES:
+            known.clear()
+        template = known[key] = _Template(
+            http.build_request(method, url, headers=headers, content=b"")
+        )
+    return template.filled(content, extensions)
+
+
+def is_plain(http: _Http) -> bool:
+    """Tell whether a client does nothing that a call would miss."""
+    return (
+        type(http._transport) in (Transport, AsyncTransport)
+        and not http._mounts
+        and http._auth is None
+        and not any(http._event_hooks.values())
+        and not http.cookies
+        and not http.is_closed
+        and _layers(type(http)) == _OWN.get(type(http))
+    )
+
+
+def send(http: httpx.Client, request: httpx.Request) -> httpx.Response:
+    """Send a request of `build` once, as ``http.send`` does; the answer is not read."""
+    if not is_plain(http) or _has_user(request):
+        return http.send(request, stream=True, follow_redirects=False)
+    try:
+        response = http._transport.handle_request(request)
+    except httpx.RequestError as error:
+        error.request = request
+        raise
+    try:
+        _finish(http, request, response)
+    except BaseException:
+        response.close()
+        raise
+    return response
+
+
+async def asend(http: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    """Same as `send`, for asyncio."""
+    if not is_plain(http) or _has_user(request):
+        return await http.send(request, stream=True, follow_redirects=False)
+    try:
+        response = await http._transport.handle_async_request(request)
+    except httpx.RequestError as error:
+        error.request = request
+        raise
+    try:
+        _finish(http, request, response)
+    except BaseException:
+        await response.aclose()
+        raise
+    return response
+
+
+def _has_user(request: httpx.Request) -> bool:
+    """Tell whether httpx would make an Authorization header of the URL."""
+    return b"@" in request.url.netloc or bool(request.url.username)
+
+
+def _finish(http: _Http, request: httpx.Request, response: httpx.Response) -> None:
+    """Do to an answer what httpx's client does."""
+    response.request = request
+    response.default_encoding = http._default_encoding
+    if "set-cookie" in response.headers:
+        http.cookies.extract_cookies(response)
+    if _logger.isEnabledFor(logging.INFO):
+        _logger.info(
+            'HTTP Request: %s %s "%s %d %s"',
+            request.method,
+            request.url,
+            response.http_version,
+            response.status_code,
+            response.reason_phrase,
+        )
+    if response.has_redirect_location:
+        response.next_request = http._build_redirect_request(request, response)
+
+
+def _layers(kind: type[_Http]) -> tuple[Any, ...]:
+    single = kind._send_single_request
+    return (kind.build_request, kind.send, kind._send_handling_auth, single)
+
+
+def _own_layers(kind: type[_Http]) -> tuple[Any, ...] | None:
+    """Return the methods of httpx's client; None where somebody replaced one before us."""
+    layers = _layers(kind)
+    own = all(
+        type(f) is FunctionType and f.__code__.co_filename == _client.__file__ for f in layers
+    )
+    return layers if own else None
+
+
+_OWN = {kind: _own_layers(kind) for kind in (httpx.Client, httpx.AsyncClient)}
