@@ -101,6 +101,8 @@ def completion_fields(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, 
         "suffix": call.get("suffix"),
         "system": call.get("system_prompt") if system is None else system,
         "template": call.get("template"),
+        # Prompts of LlamaIndex are for models that chat; raw=True sends them as they are.
+        "by_chat": True,
     }
 
 

@@ -197,7 +197,7 @@ class BaseClient(Generic[H]):
 
     def url(self, call: Call[Any]) -> str:
         """Return where a call goes, without credentials."""
-        return self.config.endpoint.url + call.path
+        return self.config.endpoint.url_of(call.path)
 
     def request(self, http: H, call: Call[Any], content: Any) -> httpx.Request:
         """Return the request of a call, not sent."""

@@ -133,6 +133,7 @@ class Settings:
         endpoint = (
             endpoint_from_env(environ) if self.base_url is None else parse_host(self.base_url)
         )
+        endpoint = endpoint if self.api == "auto" else endpoint.speaking(self.api)
         # Checked again: the target of OLLAMA_HOST is known only now.
         self._check_key(endpoint)
         credentials = self.credentials if self.credentials is not None else endpoint.credentials
@@ -285,6 +286,7 @@ def split_credentials(base_url: str | None) -> tuple[str | None, str | None]:
         return base_url, None
     # Keep the suffix that selects the wire; `endpoint.url` has none.
     suffix = {"openai": "/v1", "native": "/api", None: ""}[endpoint.wire]
+    suffix = "/chat/completions" if endpoint.is_root else suffix
     return endpoint.url + suffix, endpoint.credentials
 
 

@@ -10,7 +10,7 @@ import math
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import unquote
 
@@ -35,6 +35,11 @@ _MAX_PORT_DIGITS = 20  # leading zeros included; int() refuses texts of thousand
 _SCHEMES = {"http": 80, "https": 443}
 # Otherwise `http:/host` would be a host named "http" with a path.
 _LACKS_COLON_SLASHES = re.compile(r"^https?(?::/|//)", re.IGNORECASE)
+# Endpoints that people paste where a base URL is wanted.
+_PASTED = re.compile(
+    r"/chat/completions$|(?<=/v1)/(?:chat|completions|embeddings|models)$|"
+    r"(?<=/api)/(?:chat|generate|embed|embeddings|tags)$"
+)
 _HOST = re.compile(r"^(?:[\w.-]+|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\])$", re.ASCII)
 
 
@@ -43,8 +48,9 @@ class Endpoint:
     """A server's address, parsed.
 
     ``path`` is the prefix before ``/api`` or ``/v1``, without a trailing slash; ``credentials``
-    is ``user:password`` from the URL, hidden from the repr; ``wire`` is the one selected by a
-    suffix of ``/v1`` or ``/api``, None without a suffix.
+    is ``user:password`` out of the URL, kept out of the repr; ``wire`` is what a suffix of
+    ``/v1`` or ``/api`` asked for, None without one. ``is_root`` is True where the path is the root
+    of an OpenAI-compatible API itself, such as ``/v3``, and no ``/v1`` stands below it.
     """
 
     scheme: str
@@ -53,6 +59,16 @@ class Endpoint:
     path: str = ""
     credentials: str | None = field(default=None, repr=False)
     wire: Wire | None = None
+    is_root: bool = False
+
+    def speaking(self, api: Wire) -> "Endpoint":
+        """Return the endpoint for a wire that was named: a path is the root of /v1 as given."""
+        is_root = api == "openai" and self.wire is None and bool(self.path)
+        return replace(self, wire=api, is_root=True) if is_root else self
+
+    def url_of(self, path: str) -> str:
+        """Return where a path of either wire is, such as ``/v1/models``."""
+        return self.url + (path.removeprefix("/v1") if self.is_root else path)
 
     @property
     def url(self) -> str:
@@ -99,7 +115,7 @@ def parse_host(text: str, *, default_port: int | None = None) -> Endpoint:
     # Split at the last @, since a password may contain one.
     userinfo, _, host_port = authority.rpartition("@")
     host, given_port = _split_port(host_port, cleaned)
-    prefix, wire = _split_suffix((slash + path).rstrip("/"), cleaned)
+    prefix, wire, is_root = _split_suffix((slash + path).rstrip("/"), cleaned)
     return Endpoint(
         scheme=scheme,
         host=_connectable(host, cleaned),
@@ -107,6 +123,7 @@ def parse_host(text: str, *, default_port: int | None = None) -> Endpoint:
         path=prefix,
         credentials=unquote(userinfo) if userinfo else None,
         wire=wire,
+        is_root=is_root,
     )
 
 
@@ -178,15 +195,20 @@ def _connectable_ipv6(host: str, whole: str) -> str:
     return "[::1]" if address.is_unspecified else host.lower()
 
 
-def _split_suffix(path: str, whole: str) -> tuple[str, Wire | None]:
+def _split_suffix(path: str, whole: str) -> tuple[str, Wire | None, bool]:
     if any(character in "?#@" or character.isspace() for character in path):
         raise _not_understood(whole, "path", path)
     # Users paste the address of an OpenAI client (…/v1), or one that ends in /api.
+    if pasted := _PASTED.search(path):
+        path = path[: pasted.start()]
+        # The endpoint itself says which wire it is, whatever its root is called.
+        if not path.endswith(("/v1", "/api")):
+            return path.rstrip("/"), "openai", bool(path)
     if path.endswith("/v1"):
-        return path[:-3].rstrip("/"), "openai"
+        return path[:-3].rstrip("/"), "openai", False
     if path.endswith("/api"):
-        return path[:-4].rstrip("/"), "native"
-    return path, None
+        return path[:-4].rstrip("/"), "native", False
+    return path, None, False
 
 
 def _not_understood(text: str, what: str, value: str) -> ConfigError:

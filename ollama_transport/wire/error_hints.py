@@ -30,6 +30,16 @@ _STREAM_HINT = (
     "is not silent (LangChain: `streaming=True`; LangChain and LlamaIndex: `wire_streaming=True`), "
     "or raise the proxy's timeout."
 )
+_NATIVE_PATH_HINT = (
+    "Is that an Ollama server, and is the path of base_url right? Its own wire was asked: an "
+    "OpenAI-compatible server wants a base_url that ends in /v1, or api='openai' with the root of "
+    "its API as base_url."
+)
+_OPENAI_PATH_HINT = (
+    "Is the path of base_url right? The OpenAI-compatible wire was asked: give the root of the API "
+    "as base_url with api='openai' (…/v1, …/v3, …/v1beta/openai), or for Ollama's own wire a "
+    "base_url without /v1."
+)
 _FEWER_TEXTS_HINT = (
     "A proxy before the server gave up waiting: send fewer texts at once, or raise its timeout."
 )
@@ -113,7 +123,14 @@ def openai_hint(kind: type[StatusError], status: int, hint: str, path: str) -> s
         return hint
     if status in GATEWAY_TIMEOUTS:
         return _FEWER_TEXTS_HINT if path.endswith("/embeddings") else _STREAM_HINT
+    if hint == _NATIVE_PATH_HINT:
+        return _OPENAI_PATH_HINT
     return _OPENAI_HINTS.get(kind, hint)
+
+
+def is_openai(url: str) -> bool:
+    """Tell whether an address belongs to the wire of /v1, whatever its root is called."""
+    return "/v1/" in url or "/api/" not in url
 
 
 def is_loading(status: int, text: str) -> bool:
@@ -149,7 +166,7 @@ def server_hint(text: str) -> str:
 def rejected_hint(status: int, text: str) -> str:
     """Return what to do about a refusal; "" where the text says it all."""
     if status in (404, 405):
-        return "Is that an Ollama server, and is the path of base_url right?"
+        return _NATIVE_PATH_HINT
     if status == 413:
         # Ollama has no limit of its own (wire reference 1.1).
         return "A proxy before the server takes no requests of that size."

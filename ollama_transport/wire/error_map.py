@@ -26,6 +26,7 @@ from ollama_transport.wire.error_hints import (
     auth_hint,
     busy_hint,
     is_loading,
+    is_openai,
     openai_hint,
     pull_hint,
     rejected_hint,
@@ -67,7 +68,7 @@ def status_error(
     text, facts = error_text(body)
     cls, hint = _classify(status, text, facts, model)
     # Neither num_ctx nor `ollama pull` means anything to most servers of that wire.
-    hint = openai_hint(cls, status, hint, url) if "/v1/" in url else hint
+    hint = openai_hint(cls, status, hint, url) if is_openai(url) else hint
     shown = text or cut(body.decode("utf-8", "replace").strip()) or "an empty body"
     shown = without_engine_advice(shown, url)
     error = cls(

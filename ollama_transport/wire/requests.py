@@ -129,7 +129,9 @@ class GenerateRequest(WritingRequest):
 
     A ``model`` of None is the first of the server's list that can complete. ``suffix`` is the text
     after the gap to fill; ``raw`` sends the prompt without a template; ``context`` is what an
-    earlier answer returned. An empty prompt loads or unloads the model.
+    earlier answer returned. An empty prompt loads or unloads the model. ``by_chat`` True has an
+    OpenAI-compatible server take the prompt as a message, whose template it applies; it has no
+    meaning with ``raw``, ``suffix``, ``template`` or ``context``, nor on Ollama's own wire.
 
     Raises:
         ConfigError: for a value that no server would take.
@@ -143,6 +145,7 @@ class GenerateRequest(WritingRequest):
     context: Sequence[int] | None = None
     raw: bool | None = None
     images: Sequence[bytes | str] = ()
+    by_chat: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

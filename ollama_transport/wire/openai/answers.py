@@ -104,9 +104,15 @@ def text_line(
     reason: str | None = None,
     usage: Usage | None = None,
 ) -> GenerateLine:
-    """Return what a choice of a completion says; it is the last line when it has a reason."""
+    """Return what a choice of a completion says, or of a chat that completes a prompt.
+
+    It is the last line when it has a reason.
+    """
+    part = choice.get("message", choice.get("delta"))
+    said = part if isinstance(part, Mapping) else {}
     return GenerateLine(
-        text=text_of(choice, "text"),
+        text=text_of(choice, "text") + text_of(said, "content"),
+        thinking=_reasoning(said),
         model=text_of(raw, "model"),
         created_at=_created_at(raw),
         done=reason is not None,

@@ -5,7 +5,7 @@ Ollama itself beside its own wire.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from ollama_transport.errors import ConfigError, OllamaError, StatusError
@@ -25,6 +25,7 @@ from ollama_transport.wire.lacks import (
     FieldLack,
     reasoning_lacks,
 )
+from ollama_transport.wire.messages import Message
 from ollama_transport.wire.openai.answers import read_chat, read_embeddings, read_text
 from ollama_transport.wire.openai.messages import write_messages
 from ollama_transport.wire.openai.options import reasoning_effort, refuse, write_options
@@ -34,6 +35,7 @@ from ollama_transport.wire.requests import (
     EmbedRequest,
     GenerateRequest,
     NamedTool,
+    WritingRequest,
 )
 from ollama_transport.wire.shapers import chat_shapers, text_shapers
 
@@ -99,6 +101,8 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
         ConfigError: when no model is named, or several answers are asked for.
         UnsupportedOptionError: for what this wire cannot carry, unless it is to be dropped.
     """
+    if request.by_chat and _may_chat(request):
+        return _by_chat(request)
     chat_only = {
         "system": request.system,
         "template": request.template,
@@ -129,6 +133,35 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
         pullable=True,
         join=joined_text,
         lacks=_stream_lacks(request.extra),
+    )
+    return estimating(call)
+
+
+def _may_chat(request: GenerateRequest) -> bool:
+    alone = (request.suffix, request.template, request.context)
+    return not request.raw and all(value is None for value in alone)
+
+
+def _by_chat(request: GenerateRequest) -> Call[GenerateLine]:
+    """Return the call that has a chat complete a prompt: its server applies the template."""
+    system = [Message("system", request.system)] if request.system else []
+    prompt = Message("user", request.prompt, images=request.images)
+    shared = {field.name: getattr(request, field.name) for field in fields(WritingRequest)}
+    asked = chat(ChatRequest(request.model, [*system, prompt], **shared))
+    call = Call(
+        "POST",
+        asked.path,
+        lambda raw: shaped(read_text(raw), text_shapers(request)),
+        body=asked.body,
+        reader=lambda: shaping(TextReader(), text_shapers(request)),
+        whole_fields=asked.whole_fields,
+        stream_fields=asked.stream_fields,
+        model=request.model,
+        metered=True,
+        capability="completion",
+        pullable=True,
+        join=joined_text,
+        lacks=asked.lacks,
     )
     return estimating(call)
 

@@ -174,7 +174,7 @@ class TextReader(EventReader[GenerateLine]):
 
     def _line(self, raw: Mapping[str, Any], choice: Mapping[str, Any]) -> GenerateLine | None:
         line = text_line(raw, choice)
-        return line if line.text or line.logprobs else None
+        return line if line.text or line.thinking or line.logprobs else None
 
     def _last(
         self, raw: Mapping[str, Any], reason: str | None, usage: Usage | None
