@@ -1,4 +1,4 @@
-"""What a person runs: the command line, the embedded server and the pytest plugin."""
+"""Programs to run: the command line, the embedded server and the pytest plugin."""
 
 from typing import TYPE_CHECKING
 

@@ -30,17 +30,17 @@ if TYPE_CHECKING:
 OK, FAILED, USAGE, NO_SERVER, NO_MODEL, NOT_ALLOWED, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
 EPILOG = (
-    "Exit codes: 0 done; 1 the server failed or refused, or the answer to a question was no; "
+    "Exit codes: 0 success; 1 the server failed or refused, or you answered no; "
     "2 wrong usage; 3 no server answered; 4 no such model; 5 not allowed; 130 interrupted; "
-    "141 the reader of the output left."
+    "141 the output pipe was closed."
 )
 PROBE = Timeouts(connect_s=2, read_s=10, write_s=10)
-"""Whether a server answers at all is asked of it quickly."""
+"""Timeout for checking whether a server answers at all."""
 
 # Ollama's registry says so of a model that it does not have (wire reference 5.5).
 _NOT_IN_REGISTRY = "file does not exist"
-_WRONG_NAME = ". The name or its tag may be wrong: ollama.com/library lists what there is."
-# What a caller of the library sets in code, and a caller of a command by an option or a variable.
+_WRONG_NAME = ". The name or its tag may be wrong: see ollama.com/library."
+# Hints about arguments of the library, replaced by those about options of a command.
 _WORDS = (
     ("set base_url or OLLAMA_HOST", "give --host or set OLLAMA_HOST"),
     ("set base_url to", "give --host"),
@@ -57,7 +57,7 @@ app = typer.Typer(
     help="Work with Ollama and OpenAI-compatible servers.",
     epilog=EPILOG,
     no_args_is_help=True,
-    # Its tracebacks would show local variables, keys among them.
+    # Its tracebacks would show local variables, including keys.
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["--help", "-h"]},
@@ -66,32 +66,32 @@ app = typer.Typer(
 
 @dataclass(frozen=True)
 class Target:
-    """The server of the commands, and its longest silence in seconds; None is the default."""
+    """The server of a command, and its timeout in seconds; None means the default."""
 
     host: str | None = None
     timeout: float | None = None
 
     def but(self, host: str | None, timeout: float | None) -> "Target":
-        """Return the target that a command's own options make of it."""
+        """Return the target changed by the command's own options."""
         found = self if host is None else replace(self, host=host)
         return found if timeout is None else replace(found, timeout=timeout)
 
     @property
     def timeouts(self) -> TimeoutLike:
-        """Return the waits for a client."""
+        """Return the timeouts for a client."""
         return DEFAULT_TIMEOUTS if self.timeout is None else self.timeout
 
     def client(self) -> "Client":
-        """Return a client for it; whoever asks closes it."""
+        """Return a client for the target; the caller closes it."""
         from ollama_transport.client.clients import Client  # here: --help needs no httpx
 
         return Client(self.host, timeout=self.timeouts)
 
     def probe(self) -> "Client":
-        """Return a client that gives up soon; whoever asks closes it."""
+        """Return a client with short timeouts; the caller closes it."""
         from ollama_transport.client.clients import Client  # see above
 
-        # No retries: that nobody is there is an answer, too.
+        # No retries: "no server" is a valid result here.
         timeouts = PROBE if self.timeout is None else self.timeout
         return Client(self.host, timeout=timeouts, max_retries=0)
 
@@ -103,9 +103,9 @@ def _check_timeout(value: float | None) -> float | None:
 
 
 def _check_host(value: str | None) -> str | None:
-    # `--host "$UNSET"` in a script must not end at another server.
+    # `--host "$UNSET"` in a script must not fall back to another server.
     if value is not None and not value.strip():
-        raise typer.BadParameter("it is empty; leave it out to ask OLLAMA_HOST.")
+        raise typer.BadParameter("it is empty; leave it out to use OLLAMA_HOST.")
     return value
 
 
@@ -117,7 +117,7 @@ Host = Annotated[
         "-H",
         metavar="URL",
         callback=_check_host,
-        help="The server, in any form of OLLAMA_HOST, which is the default.",
+        help="Address of the server, in any form of OLLAMA_HOST. [default: OLLAMA_HOST]",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -127,7 +127,7 @@ Timeout = Annotated[
         "--timeout",
         metavar="SECONDS",
         callback=_check_timeout,
-        help="Longest silence of the server; 300 by default.",
+        help="Seconds to wait for data from the server. [default: 300]",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -156,9 +156,9 @@ def set_target(
 def command(
     function: Callable[Concatenate[Target, P], None],
 ) -> Callable[Concatenate[Target, P], None]:
-    """Register a command that asks a server: it is passed its target, before its own arguments.
+    """Register a command that calls a server: it gets the target before its own arguments.
 
-    The command takes ``--host`` and ``--timeout`` of its own, which win over those before it.
+    The command has its own ``--host`` and ``--timeout``, which override those before it.
     """
 
     @functools.wraps(function)
@@ -185,7 +185,7 @@ def command(
 
 
 def exit_code(error: OllamaError) -> int:
-    """Return the exit code that tells a program what went wrong."""
+    """Return the exit code for an error."""
     if isinstance(error, StreamFailedError) and _NOT_IN_REGISTRY in error.error:
         return NO_MODEL
     kinds: tuple[tuple[type[OllamaError] | tuple[type[OllamaError], ...], int], ...] = (
@@ -198,12 +198,12 @@ def exit_code(error: OllamaError) -> int:
 
 
 def explain(error: OllamaError) -> str:
-    """Return what went wrong in the words of a command, where the library's own are for code."""
+    """Return an error's message with hints for the command line instead of for code."""
     if isinstance(error, StreamFailedError):
         hint = _WRONG_NAME if _NOT_IN_REGISTRY in error.error else ""
         return f"{error.url} failed: {error.error}{hint}"
     if isinstance(error, StreamTruncatedError):
-        return f"the answer of {error.url} broke off: the server or the connection is gone."
+        return f"the answer of {error.url} was cut off: the server or the connection is gone."
     text = str(error)
     for ours, here in _WORDS:
         text = text.replace(ours, here)

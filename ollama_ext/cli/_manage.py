@@ -1,4 +1,4 @@
-"""Look at models and manage them: models, show, ps, copy, delete."""
+"""List and manage models: models, show, ps, copy, delete."""
 
 from typing import Annotated
 
@@ -29,7 +29,7 @@ Model = Annotated[
 
 @command
 def models(target: Target, json: Json = False) -> None:
-    """List the models that the server has, the newest first."""
+    """List the models on the server, newest first."""
     with target.client() as client:
         found = client.list()
     if json:
@@ -47,7 +47,7 @@ def _model_row(model: ModelSummary) -> tuple[str, ...]:
     weights = [] if details is None else [details.parameter_size, details.quantization_level]
     return (
         model.name,
-        # Servers of the OpenAI kind tell no size.
+        # OpenAI-compatible servers report no size.
         size(model.size if model.size else None),
         _known(" ".join(weights).strip()),
         number(None if details is None else details.context_length),
@@ -65,11 +65,12 @@ def show(
     target: Target,
     model: Model,
     verbose: Annotated[
-        bool, typer.Option("--verbose", help="Ask for the long arrays as well (JSON only).")
+        bool,
+        typer.Option("--verbose", help="Include long arrays such as the vocabulary (JSON only)."),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Show what the server knows of a model."""
+    """Show the details of a model."""
     with target.client() as client:
         answer = client.show(model, verbose=verbose)
     if json:
@@ -102,7 +103,7 @@ def _text(value: str | None) -> str:
 
 @command
 def ps(target: Target, json: Json = False) -> None:
-    """List the models in memory, and where they run."""
+    """List the loaded models, and where they run."""
     with target.client() as client:
         running = client.ps()
     if json:
@@ -127,7 +128,7 @@ def _running_row(model: RunningModel) -> tuple[str, ...]:
 
 def processor(model: RunningModel) -> str:
     """Return where a model in memory runs: CPU, GPU, or how much of it on the GPU."""
-    # 0 says that nothing of it is on a GPU.
+    # 0 means that no part of it is on a GPU.
     if model.size_vram <= 0 or model.size <= 0:
         return "CPU"
     share = min(1.0, model.size_vram / model.size)
@@ -139,14 +140,14 @@ def copy(
     target: Target,
     source: Annotated[
         str,
-        typer.Argument(help="Name of the model that is there.", autocompletion=complete_model),
+        typer.Argument(help="Name of the existing model.", autocompletion=complete_model),
     ],
     destination: Annotated[str, typer.Argument(help="Its second name.")],
 ) -> None:
     """Give a model a second name."""
     with target.client() as client:
         client.copy(source, destination)
-    out.say(f"{source} is there as {destination}, too")
+    out.say(f"{source} is now also available as {destination}")
 
 
 @command
@@ -165,7 +166,7 @@ def delete(
         err.say("nothing is deleted")
         raise typer.Exit(FAILED)
     with target.client() as client:
-        # Each is told at once: a later one may be missing.
+        # Reported one by one: a later model may be missing.
         for name in names:
             client.delete(name)
             out.say(f"{name} is deleted")

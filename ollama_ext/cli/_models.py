@@ -1,4 +1,4 @@
-"""Which server answers, which of its models does a job, and how a model's name is completed."""
+"""Identify the server, choose a model for a task, and complete model names."""
 
 import typer
 
@@ -13,11 +13,11 @@ from ollama_transport.settings.host import Timeouts
 from ollama_transport.wire.requests import EmbedRequest
 
 _AT_ONCE = Timeouts(connect_s=0.5, read_s=1, write_s=1)
-"""Who presses the tab key does not wait."""
+"""Timeout for completion: the tab key must not hang."""
 
 
 def server_name(client: Client) -> str:
-    """Return what answers: Ollama with its version, or another server of the OpenAI kind."""
+    """Return the kind of server: Ollama with its version, or an OpenAI-compatible server."""
     try:
         return f"Ollama {client.version()}"
     except RequestRejectedError:
@@ -28,7 +28,7 @@ def server_name(client: Client) -> str:
 
 
 def first_model(client: Client, capability: str) -> str:
-    """Return the first model that can do a job.
+    """Return the first model with a capability.
 
     Raises:
         ModelNotFoundError: when there is none.
@@ -40,7 +40,7 @@ def first_model(client: Client, capability: str) -> str:
 
 
 def _check_embeds(client: Client, model: str) -> None:
-    """Try it, where the server does not tell what its models can do.
+    """Try to embed, if the server does not report the capabilities of its models.
 
     Raises:
         ModelNotFoundError: when it cannot embed.
@@ -54,17 +54,17 @@ def _check_embeds(client: Client, model: str) -> None:
 
 
 def check_model(client: Client, model: str) -> None:
-    """Make sure that a server has a model.
+    """Check that a server has a model.
 
     Raises:
-        ModelNotFoundError: when it has not.
+        ModelNotFoundError: if it does not.
     """
     try:
         client.show(model)
     except ModelNotFoundError:
         raise
     except RequestRejectedError:
-        # Other servers list their models, and describe none.
+        # Other servers list their models without describing them.
         if client.config.wire == "native":
             raise
         _check_listed(client, model)
@@ -79,12 +79,12 @@ def _check_listed(client: Client, model: str) -> None:
 
 
 def complete_model(context: typer.Context, incomplete: str) -> list[str]:
-    """Return the names that the server has for a word being typed; none when it does not answer."""
+    """Return the model names that complete a word; [] if the server does not answer."""
     hosts = [part.params.get("host") for part in (context, context.parent) if part is not None]
     host = next((found for found in hosts if found is not None), None)
     try:
         with Client(host, timeout=_AT_ONCE, max_retries=0) as client:
             return [model.name for model in client.list() if model.name.startswith(incomplete)]
-    # What is said here would end up in the line that is being typed.
+    # Any output here would end up in the line being typed.
     except OllamaError:
         return []

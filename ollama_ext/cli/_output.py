@@ -1,4 +1,4 @@
-"""What the commands write: tables for people, JSON for programs, messages in one line."""
+"""Output of the commands: tables for people, JSON for programs, one-line messages."""
 
 import io
 import json
@@ -19,39 +19,39 @@ from rich.text import Text
 from ollama_transport.errors import ConfigError
 
 READER_LEFT = 141
-"""What a shell reports for a program whose reader went away (128 + SIGPIPE)."""
+"""Exit code for a closed output pipe, as reported by a shell (128 + SIGPIPE)."""
 
 _WIDE = 10_000
 _UNITS = ("B", "kB", "MB", "GB", "TB")
-# What a server or a model says must neither steer a terminal nor show another text than it holds.
+# Text from a server or a model must neither control the terminal nor disguise what it says.
 _HARMFUL = re.compile(
     # C0 without tab and line end, DEL, C1
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f"
     # Directions: embeddings, overrides, isolates, marks ("Trojan Source", CVE-2021-42574).
     r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"
-    # What takes no room: text hidden from people, and told to a model or pasted into a shell.
+    # Invisible characters: they hide text from people, but not from a model or a shell.
     r"\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2028\u2029\u2060-\u2065\u3164"
     r"\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
-    # Joiners belong to Persian, to scripts of India and to emoji; beside ASCII they only hide.
+    # Persian, Indic scripts and emoji need joiners; next to ASCII they only hide text.
     r"|(?<=[\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?=[\x00-\x7f])"
 )
 
 
 class Screen(Console):
-    """Write text as it is: no markup, no emoji codes, no wrapping, and no hidden characters.
+    """Writes plain text: no markup, no emoji codes, no wrapping, and no hidden characters.
 
-    A pipe gets the same text as a terminal, since it mostly ends at one (``| less``, ``| tee``);
-    ``--json`` is the exact way.
+    A pipe gets the same text as a terminal, since it usually ends at one (``| less``, ``| tee``);
+    use ``--json`` for exact text.
     """
 
     def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
         super().__init__(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
     def write(self, text: str, style: str = "") -> None:
-        """Write a piece of text, with nothing after it."""
+        """Write a piece of text without a newline."""
         text = clean(text)
         if self.is_terminal:
-            # Not Text, which wraps: it would take spaces away from the ends of lines.
+            # Not rich's Text, which wraps and removes spaces at the ends of lines.
             piece = Segment(text, self.get_style(style))
             self.print(Segments([piece]), end="", soft_wrap=True)
             return
@@ -66,39 +66,39 @@ class Screen(Console):
         self.write(f"{text}\n", style)
 
     def on_broken_pipe(self) -> None:
-        """End quietly when the reader has left, as in ``ollama-ext models | head -1``."""
+        """End quietly when the pipe was closed, as in ``ollama-ext models | head -1``."""
         self.quiet = True
-        # Python flushes its streams once more at the end.
+        # Python flushes its streams again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())
         raise SystemExit(READER_LEFT)
 
 
-# They ask for sys.stdout and sys.stderr at each write, and so follow redirections.
+# They look up sys.stdout and sys.stderr at each write, and so follow redirections.
 out = Screen()
 err = Screen(stderr=True)
 
 
 def encode_anything() -> None:
-    """Let no character fail that a stream's encoding does not have."""
+    """Replace characters that the encoding of a stream lacks, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def clean(text: str) -> str:
-    """Return text without the characters that steer a terminal, turn its direction, or hide."""
+    """Return text without characters that control a terminal, change direction, or hide text."""
     return _HARMFUL.sub("", text)
 
 
 def say_error(text: str) -> None:
-    """Write what went wrong to stderr."""
+    """Write an error to stderr."""
     err.write("error:", "bold red")
     err.say(f" {text}")
 
 
 @contextmanager
 def waiting(text: str, screen: Screen = err) -> Iterator[None]:
-    """Turn a spinner while the block runs, on a terminal alone."""
+    """Show a spinner while the block runs, on a terminal only."""
     if not screen.is_terminal:
         yield
         return
@@ -107,23 +107,25 @@ def waiting(text: str, screen: Screen = err) -> Iterator[None]:
 
 
 def ask(question: str, instead: str) -> bool:
-    """Ask a question on stderr, and tell whether the answer is yes; ``instead`` avoids it.
+    """Ask a question on stderr and return whether the answer is yes.
+
+    ``instead`` is the option that avoids the question, named in the error.
 
     Raises:
-        ConfigError: when nobody is there to answer.
+        ConfigError: if standard input is closed.
     """
-    # On stderr, where it is seen when standard output goes into a file.
+    # On stderr, which stays visible when standard output goes to a file.
     err.write(f"{question} [y/N] ")
     answer = sys.stdin.readline() if sys.stdin is not None else ""
     if not answer:
         err.say()
-        raise ConfigError(f"nobody answers at standard input: say {instead}.")
+        raise ConfigError(f"standard input gives no answer: use {instead}.")
     return answer.strip().lower() in ("y", "yes")
 
 
 def print_json(value: Any, *, lines: bool = False) -> None:
     """Write a value as JSON: indented, or on one line with ``lines``."""
-    # Written in ASCII, so that it stays JSON whatever the encoding of the stream is.
+    # ASCII only, so that it is valid JSON in any encoding of the stream.
     out.say(json.dumps(value, default=_plain, indent=None if lines else 2))
 
 
@@ -134,13 +136,13 @@ def _plain(value: Any) -> Any:
         return value.isoformat()
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"a {type(value).__name__} is nothing that JSON has")
+    raise TypeError(f"a {type(value).__name__} cannot be written as JSON")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str = "") -> None:
-    """Write rows under their columns; ``empty`` is what to say when there are none.
+    """Write rows as a table, or ``empty`` if there are no rows.
 
-    Columns without names have no header. A terminal narrows the last column, a pipe none.
+    Without column names there is no header. A terminal shrinks the last column, a pipe does not.
     """
     table = Table(box=None, header_style="bold", pad_edge=False, show_header=any(columns))
     for place, column in enumerate(columns, 1):
@@ -154,16 +156,16 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty:
 
 
 def size(count: int | None) -> str:
-    """Return bytes as people read them; "-" for unknown."""
+    """Return a human-readable size; "-" for unknown."""
     if count is None:
         return "-"
-    # Decimal units, as Ollama itself counts.
+    # Decimal units, like Ollama itself.
     number = float(count)
     for unit in _UNITS:
         if number < 1000 or unit == _UNITS[-1]:
             return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
         number /= 1000
-    raise AssertionError("the last unit takes every number")
+    raise AssertionError("the last unit fits every number")
 
 
 def number(value: float | None, unit: str = "") -> str:
@@ -175,7 +177,7 @@ def number(value: float | None, unit: str = "") -> str:
 
 
 def when(moment: datetime | None) -> str:
-    """Return a moment in local time, to the minute; "-" for unknown."""
+    """Return a local time to the minute; "-" for unknown."""
     if moment is None:
         return "-"
     # Ollama spells "for ever" as a date centuries ahead (wire reference 3.7).

@@ -1,4 +1,4 @@
-"""Text files and the passages that they are split into."""
+"""Read text files and split them into passages."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ ENDINGS = (".md", ".txt")
 
 @dataclass(frozen=True)
 class Passage:
-    """A piece of a file: its place there, counted from 0, and its text."""
+    """A piece of a file: its index, counted from 0, and its text."""
 
     file: str
     place: int
@@ -33,7 +33,7 @@ def read_text(file: Path) -> str:
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.") from error
     if "\0" in text:
-        raise ConfigError(f"{file} is not text: it holds zero bytes.")
+        raise ConfigError(f"{file} is not text: it contains null bytes.")
     return text
 
 
@@ -62,7 +62,7 @@ def split_text(text: str, length: int) -> Iterator[str]:
 
 def _cut(text: str, length: int) -> Iterator[str]:
     while len(text) > length:
-        # Where no space is, as in Chinese, any place is as good.
+        # Without spaces, as in Chinese, any place is as good.
         end = max(text.rfind(" ", 0, length + 1), text.rfind("\n", 0, length + 1))
         end = end if end > 0 else length
         yield text[:end].rstrip()
@@ -72,7 +72,7 @@ def _cut(text: str, length: int) -> Iterator[str]:
 
 
 def text_files(paths: Sequence[Path]) -> list[Path]:
-    """Return files, and in place of folders the .md and .txt files in them.
+    """Return the files, with each folder replaced by its .md and .txt files.
 
     Raises:
         ConfigError: for a folder without any.
@@ -85,5 +85,5 @@ def _files(path: Path) -> list[Path]:
         return [path]
     found = sorted(file for file in path.rglob("*") if file.suffix in ENDINGS and file.is_file())
     if not found:
-        raise ConfigError(f"{path} holds no {' or '.join(ENDINGS)} files.")
+        raise ConfigError(f"{path} contains no {' or '.join(ENDINGS)} files.")
     return found

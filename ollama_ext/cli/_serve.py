@@ -20,22 +20,22 @@ def serve(
         str, typer.Option("--host", "-H", metavar="ADDRESS", help="Address to listen on.")
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")
     ] = 11434,
     gguf: Annotated[
         list[str] | None,
         typer.Option(
             "--gguf",
             metavar="NAME=PATH",
-            help="Serve this GGUF file under this name too, by llama.cpp; may be repeated.",
+            help="Also serve this GGUF file under this name, with llama.cpp; may be repeated.",
         ),
     ] = None,
 ) -> None:
-    """Serve the demo models, and GGUF files, without Ollama; Ctrl-C ends it."""
+    """Serve the demo models and GGUF files without Ollama; stop with Ctrl-C."""
     if context.obj != Target():
         raise ConfigError(
-            "serve asks no server: what stands before it is not used. Give --host after it, to "
-            "say where it listens."
+            "serve does not use options before it. Give --host after serve to set the address it "
+            "listens on."
         )
     from ollama_ext.embedded import serve as serve_embedded  # here: it is slow to load
 
@@ -50,7 +50,7 @@ def serve(
 
 
 def _open(pair: str) -> "EmbeddedModel":
-    """Return the model of NAME=PATH, its file read."""
+    """Load the model of NAME=PATH."""
     from ollama_ext.embedded import GgufModel  # here: it is slow to load
 
     name, separator, path = pair.partition("=")

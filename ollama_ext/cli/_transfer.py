@@ -1,4 +1,4 @@
-"""Move models: pull, push, create, with a bar for each layer."""
+"""Transfer models: pull, push, create, with a progress bar for each layer."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -43,14 +43,14 @@ _KEPT = "what was transferred is kept; `ollama-ext {}` goes on from there"
 
 @command
 def pull(target: Target, model: Model, insecure: Insecure = False, json: JsonLines = False) -> None:
-    """Get a model from its registry; run it again to go on after a break."""
+    """Pull a model from its registry; run it again to resume."""
     with target.client() as client, _telling(_KEPT.format(f"pull {model}")):
         _follow(client.pull_stream(model, insecure=insecure), json, f"{model} is there")
 
 
 @command
 def push(target: Target, model: Model, insecure: Insecure = False, json: JsonLines = False) -> None:
-    """Send a model to its registry; run it again to go on after a break."""
+    """Push a model to its registry; run it again to resume."""
     with target.client() as client, _telling(_KEPT.format(f"push {model}")):
         _follow(client.push_stream(model, insecure=insecure), json, f"{model} is in its registry")
 
@@ -63,7 +63,7 @@ def create(
         str | None,
         typer.Option(
             "--from",
-            help="Make it of this model, or of this file that ends in .gguf.",
+            help="Existing model, or .gguf file, to create it from.",
             autocompletion=complete_model,
         ),
     ] = None,
@@ -78,17 +78,17 @@ def create(
     parameter: Annotated[
         list[str] | None, typer.Option("--parameter", "-p", help="NAME=VALUE; may be repeated.")
     ] = None,
-    quantize: Annotated[str | None, typer.Option(help="Quantise it, such as q4_K_M.")] = None,
+    quantize: Annotated[str | None, typer.Option(help="Quantisation, such as q4_K_M.")] = None,
     json: JsonLines = False,
 ) -> None:
-    """Make a model of another one, or of a GGUF file."""
+    """Create a model from another one, or from a GGUF file."""
     if gguf is None and base is not None and base.lower().endswith(".gguf"):
         gguf, base = _file(base), None
     if (base is None) == (gguf is None):
-        raise ConfigError("a model is made of one thing: give --from or --gguf.")
+        raise ConfigError("give exactly one source: --from or --gguf.")
     settings = parameters(parameter if parameter is not None else [])
     text = None if template is None else read_text(template)
-    with target.client() as client, _telling(f"{model} is not made"):
+    with target.client() as client, _telling(f"{model} was not created"):
         request = CreateRequest(
             model,
             from_=base,
@@ -108,7 +108,7 @@ def _file(path: str) -> Path:
 
 
 def _upload(client: Client, gguf: Path) -> dict[str, str]:
-    # The server would find out only when gigabytes had been sent.
+    # The server would notice only after gigabytes had been uploaded.
     with gguf.open("rb") as file:
         if file.read(len(_GGUF)) != _GGUF:
             raise ConfigError(f"{gguf} is not a GGUF file: it does not begin with GGUF.")
@@ -117,7 +117,7 @@ def _upload(client: Client, gguf: Path) -> dict[str, str]:
 
 
 def parameters(pairs: Iterable[str]) -> dict[str, object] | None:
-    """Return NAME=VALUE pairs as a Modelfile's parameters; None for none.
+    """Return NAME=VALUE pairs as Modelfile parameters; None if there are none.
 
     Raises:
         ConfigError: for a pair without "=" or without a name, and for a name given twice.
@@ -128,7 +128,7 @@ def parameters(pairs: Iterable[str]) -> dict[str, object] | None:
         name, separator, text = pair.partition("=")
         if not separator or not name:
             raise ConfigError(f"--parameter {pair!r}: give NAME=VALUE.")
-        # The one parameter that a Modelfile may have several times.
+        # The only parameter that a Modelfile may repeat.
         if name == "stop":
             stops.append(text)
         elif name in found:
@@ -151,7 +151,7 @@ def _value(text: str) -> object:
 
 @contextmanager
 def _telling(state: str) -> Iterator[None]:
-    """Say after a break in which state it leaves the model."""
+    """Report after an interruption in which state the model is."""
     try:
         yield
     except KeyboardInterrupt:
@@ -161,7 +161,7 @@ def _telling(state: str) -> Iterator[None]:
         err.say(state)
         raise
     except OllamaConnectionError as error:
-        # Who was never reached has kept nothing.
+        # A server that was never reached has kept nothing.
         if error.sent:
             err.say(state)
         raise
@@ -169,7 +169,7 @@ def _telling(state: str) -> Iterator[None]:
 
 def _follow(steps: Iterable[Step], as_json: bool, done: str) -> None:
     if as_json:
-        # Lines and no array, so that a program can follow it.
+        # JSON lines, not an array, so that a program can follow the progress.
         for step in steps:
             print_json(step.raw, lines=True)
         return
@@ -181,7 +181,7 @@ def _follow(steps: Iterable[Step], as_json: bool, done: str) -> None:
 
 
 class _Speed(TransferSpeedColumn):
-    """Show the speed of a layer once it is known; small layers come too fast for that."""
+    """Shows the speed of a layer once it is known; small layers finish too fast for that."""
 
     def render(self, task: Task) -> Text:
         known = task.finished_speed if task.finished_speed is not None else task.speed
@@ -213,7 +213,7 @@ def _show_bars(steps: Iterable[Step]) -> None:
 
 
 def _show_lines(steps: Iterable[Step]) -> None:
-    """Write each state once, for a log: nobody watches bars there."""
+    """Write each state once, for a log instead of progress bars."""
     tell = _once(err.say)
     for step in steps:
         tell(step.status if step.total is None else f"{step.status}, {size(step.total)}")

@@ -20,10 +20,10 @@ _KEYS = frozenset({"file", "passage", "text", "model", "vector"})
 
 @dataclass(frozen=True)
 class VectorFile:
-    """The requested file, and the lines it is made of.
+    """The output file, and the JSON lines it is made from.
 
-    A Parquet file cannot be added to: its lines are gathered in a file beside it until all are
-    there.
+    A Parquet file cannot be appended to: its lines are collected in a file beside it until the run
+    is complete.
     """
 
     path: Path
@@ -43,16 +43,16 @@ class VectorFile:
         return self.path.with_name(self.path.name + ".part") if self.is_parquet else self.path
 
     def begin(self) -> None:
-        """Make sure that it can be written, before anything is asked of a server.
+        """Check that the file can be written, before the server is called.
 
         Raises:
-            ConfigError: when it cannot.
+            ConfigError: if it cannot.
         """
-        # Not found out at the end of hours.
+        # Fail now, not after hours of embedding.
         if self.is_parquet:
             need_pyarrow()
         try:
-            # A finished file becomes lines again, to be added to.
+            # Convert a finished file back to lines, so that it can be extended.
             if self.is_parquet and self.path.exists() and not self.lines.exists():
                 _write_whole(self.lines, _read_parquet(self.path))
             with self.lines.open("a"):
@@ -63,11 +63,10 @@ class VectorFile:
     def resume(self, passages: list[Passage], model: str) -> tuple[list[Passage], int | None]:
         """Return the passages that have no vector yet, and the size of the vectors that are there.
 
-        A line that an interruption cut off, and what the same files had in place of today's
-        passages, are taken out.
+        A line cut off by an interruption, and outdated passages of the same files, are removed.
 
         Raises:
-            ConfigError: when the file holds other things, or vectors of another model.
+            ConfigError: when the file has other content, or vectors of another model.
         """
         wanted, files = set(passages), {passage.file for passage in passages}
         done: set[Passage] = set()
@@ -88,8 +87,8 @@ class VectorFile:
     def _check_model(self, row: dict[str, Any], model: str) -> None:
         if row["model"].removesuffix(":latest") != model.removesuffix(":latest"):
             raise ConfigError(
-                f"{self.path} holds vectors of {row['model']}, which do not go together with "
-                f"those of {model}: give another --out or --model."
+                f"{self.path} contains vectors of {row['model']}, not of {model}: "
+                "give another --out or --model."
             )
 
     def _drop_stale(self, wanted: set[Passage], files: set[str]) -> None:
@@ -108,13 +107,13 @@ class VectorFile:
                     yield None
                 elif not (isinstance(row, dict) and row.keys() >= _KEYS):
                     raise ConfigError(
-                        f"{self.path} holds other things than vectors: give another --out."
+                        f"{self.path} contains something other than vectors: give another --out."
                     )
                 else:
                     yield row
 
     def finish(self) -> None:
-        """Make the Parquet file of the lines, where one is asked for."""
+        """Convert the lines to Parquet, if that is the requested format."""
         if not self.is_parquet:
             return
         whole = self.path.with_name(self.path.name + ".new")
@@ -140,7 +139,7 @@ def _passage(row: dict[str, Any]) -> Passage:
 
 
 def _write_whole(path: Path, rows: Iterator[dict[str, Any]]) -> None:
-    """Write a file of lines anew, so that a break leaves the old one or the new one."""
+    """Rewrite a file of lines so that an interruption leaves either the old or the new file."""
     new = path.with_name(path.name + ".new")
     with new.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row) + "\n" for row in rows)

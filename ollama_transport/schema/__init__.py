@@ -1,4 +1,4 @@
-"""JSON schemas, rewritten so that a server carries them to the model without loss."""
+"""JSON schemas, rewritten so that they reach the model without loss."""
 
 from ollama_transport.schema.tools import unwrap_schema
 

@@ -1,7 +1,8 @@
-"""Write a JSON schema so that the engine's grammar takes it, and holds all of it that it can.
+"""Rewrite a JSON schema so that the engine's grammar accepts it and enforces as much as it can.
 
-What the grammar holds, refuses and drops stands in _grammar_rules. What has an equal is rewritten,
-what has none goes into the description of its field; the answer is checked by the schema as it was.
+`grammar_rules` lists what the grammar enforces, refuses and drops. A keyword with an equivalent is
+rewritten; one without goes into the description of its field. The answer is still checked against
+the original schema.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,38 +18,38 @@ from ollama_transport.schema.notes import as_json, joined, modern, notes
 from ollama_transport.schema.parts import MAX_LEVELS, listed
 
 _MAX_BRANCHES = 64
-"""How many choices two groups of them may become, each of one with each of the other."""
+"""Limit of the combinations when several groups of choices are multiplied out."""
 _MAX_QUOTED = 500
-"""Characters of a schema that a description quotes."""
+"""Characters of a schema quoted in a description."""
 _CHOICES = ("anyOf", "oneOf")
-# What property names may hold where further properties are allowed: the grammar writes their
-# characters into classes of its own without escapes.
+# Not allowed in property names beside additional properties: the grammar copies the characters of
+# the names into character classes without escaping them.
 _UNFIT_IN_NAMES = frozenset(']^\\"')
 _RESERVED_NAMES = frozenset(("$ref", "$defs"))
 
 
 def grammar_safe(schema: Mapping[str, Any], *, keep_ignored: bool = False) -> dict[str, Any]:
-    r"""Return a schema that the engine's grammar takes; one that it takes already comes back equal.
+    r"""Return a schema that the engine's grammar accepts; an accepted one is returned equal.
 
     | in the schema | in the result |
     |---|---|
-    | ``pattern`` | from ``^`` to ``$`` in what the grammar knows: ``\d`` is ``[0-9]`` |
-    | a pattern without an equal (lookaround, ``\p{…}``, a quote) | words in the description |
+    | ``pattern`` | from ``^`` to ``$`` in the syntax of the grammar: ``\d`` is ``[0-9]`` |
+    | a pattern without an equivalent (lookaround, ``\p{…}``, a quote) | words in the description |
     | true and {} below the root | any type; a property that is false is left out |
     | ``allOf``, and what stands beside ``$ref``, ``anyOf``, ``oneOf`` | merged |
     | ``$ref`` to "#" or by an escaped path | a definition of a plain name |
     | bounds beyond what the grammar can count | words in the description |
     | what the grammar drops (``multipleOf``, ``not``, a number's ``minimum``) | words as well |
 
-    ``keep_ignored`` leaves the last as it is: other engines may hold it, and this one drops it.
+    ``keep_ignored`` leaves the last row unchanged: other engines may enforce it.
     The argument is not changed.
 
     Raises:
-        ConfigError: naming the field, for a ``$ref`` that leads nowhere, for a type that JSON
-            Schema lacks, for bounds that leave nothing, for what is not a schema, and for a schema
-            that nests deeper than MAX_LEVELS.
+        ConfigError: naming the field, for a ``$ref`` without a target, an unknown type, bounds that
+            exclude every value, anything that is not a schema, and nesting deeper than
+            MAX_LEVELS.
     """
-    # "strict" at the root is the caller's word to OpenAI's API, no part of the schema.
+    # "strict" at the root is an option of OpenAI's API, not a keyword of the schema.
     bare = {key: value for key, value in schema.items() if key != "strict"}
     return _Writer(bare, keep_ignored=keep_ignored).written()
 
@@ -58,7 +59,7 @@ class _Writer:
         self._root = root
         self._keep = keep_ignored
         self._defs = Definitions(root)
-        # References that were merged into a schema around the present one, and into itself.
+        # References merged into the schemas around the current one, and into the current one.
         self._around: list[str] = []
         self._merging: list[str] = []
 
@@ -66,7 +67,7 @@ class _Writer:
         result = self._node(self._root, ()) if self._root else {}
         for container in ("$defs", "definitions"):
             result.pop(container, None)
-        # Writing one definition may ask for others.
+        # Writing one definition may add others.
         for container, name, target in self._defs.pending():
             path = (container, name)
             self._defs.found(container)[name] = self._node(target, path)
@@ -104,10 +105,10 @@ class _Writer:
         *,
         inside: bool = False,
     ) -> tuple[dict[str, Any], list[tuple[str, list[Any]]]]:
-        """Return a schema without allOf and its choices, apart from each other.
+        """Return a schema without ``allOf``, and separately its choices.
 
-        A $ref stays where nothing constrains beside it, and where the schema is merged ``inside``
-        another, only if following it would never end.
+        A $ref is kept if no constraint stands beside it. When merging ``inside`` another schema, it
+        is kept only if following it would never end.
         """
         layer = self._told(schema)
         choices = [(key, list(listed(layer, key))) for key in _CHOICES if layer.get(key)]
@@ -123,7 +124,7 @@ class _Writer:
             if alone and set(part) <= {"$ref"}:
                 return {**layer, **part}, []
             if part.get("$ref") in self._around:
-                # Merging a schema into itself would never end: what stands beside is left out.
+                # Merging a schema into itself would never end, so its siblings are dropped.
                 return {**_said(layer), "$ref": part["$ref"]}, []
             followed, where = self._followed(part, path, seen)
             inner, more = self._merged(followed, path, where, inside=True)
@@ -139,7 +140,9 @@ class _Writer:
         while "$ref" in part:
             ref = str(part["$ref"])
             if ref in seen:
-                raise ConfigError(f"the schema of {place(path)} is made of itself by {ref!r}.")
+                raise ConfigError(
+                    f"the schema of {place(path)} includes itself through {ref!r}: cut that $ref."
+                )
             seen = (*seen, ref)
             self._merging.append(ref)
             beside = {key: value for key, value in part.items() if key != "$ref"}
@@ -148,10 +151,10 @@ class _Writer:
         return part, seen
 
     def _told(self, schema: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a schema whose ignored keywords have become words of its description."""
+        """Return a schema with its ignored keywords moved into the description."""
         ignored = [key for key in schema if key in IGNORED]
         if self._keep:
-            # The grammar follows references in what it drops as well.
+            # The grammar resolves references even inside the keywords that it drops.
             ignored = [key for key in ignored if '"$ref"' in as_json(schema[key])]
         return described(schema, ignored) if ignored else dict(schema)
 
@@ -202,7 +205,7 @@ class _Writer:
             return layer
         if not isinstance(properties, Mapping | None):
             raise ConfigError(
-                f"properties of {place(path)} are an object of schemas, not {properties!r:.200}."
+                f"properties of {place(path)} must be an object, got {properties!r:.200}."
             )
         if properties is not None and _RESERVED_NAMES & set(properties):
             return {**described(layer, ["properties"]), "type": "object"}
@@ -210,7 +213,7 @@ class _Writer:
         known = dict(properties) if properties is not None else {}
         further = layer.get("additionalProperties", True)
         for name in _required(layer):
-            # A name without a schema could not be written at all.
+            # The grammar cannot produce a property without a schema.
             if name not in known and further is not False:
                 known[name] = further
         written = {
@@ -251,7 +254,7 @@ _FURTHER = ("additionalProperties", "patternProperties")
 
 
 def described(layer: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
-    """Return a schema without some keywords, which its description says in words."""
+    """Return a schema with some keywords moved into its description as words."""
     moved = {key: layer[key] for key in keys if key in layer}
     if not moved:
         return dict(layer)
@@ -285,12 +288,14 @@ def _required(layer: Mapping[str, Any]) -> list[str]:
 
 
 def _mapped(layer: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
-    """Return an object of keys by pattern as one of any keys: their values can be held."""
+    """Replace patternProperties by additionalProperties, so that the values are enforced."""
     patterns = layer.get("patternProperties")
     if not patterns:
         return layer
     if not isinstance(patterns, Mapping):
-        raise ConfigError(f"patternProperties of {place(path)} are {patterns!r:.200}, no object.")
+        raise ConfigError(
+            f"patternProperties of {place(path)} must be an object, got {patterns!r:.200}."
+        )
     if layer.get("properties") or layer.get("additionalProperties", False) is not False:
         return described(layer, ["patternProperties"])
     values = list(patterns.values())

@@ -1,8 +1,8 @@
-r"""What the engine's grammar makes of each JSON schema keyword: the one table of it.
+r"""How the engine's grammar treats each JSON schema keyword.
 
 Sources: 45 schemas that a real Ollama answered (0.33, engine llama.cpp b10434, see
-``tests/recordings/grammars``); what was not recorded was tried on the same converter of llama.cpp
-b10229 (``tests/engine/test_grammars.py`` tries it again on the installed engine).
+``tests/recordings/grammars``); the rest was tested with the converter of llama.cpp b10229
+(``tests/engine/test_grammars.py`` repeats it on the installed engine).
 
 | keyword | the grammar |
 |---|---|
@@ -23,7 +23,7 @@ b10229 (``tests/engine/test_grammars.py`` tries it again on the installed engine
 """
 
 TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
-"""The types of JSON Schema; any other is refused."""
+"""The types of JSON Schema; the grammar refuses any other."""
 
 ANY = {"type": ["object", "array", "string", "number", "boolean", "null"]}
 """Any value, in a form that every version of the engine understands."""
@@ -31,7 +31,7 @@ ANY = {"type": ["object", "array", "string", "number", "boolean", "null"]}
 HELD_FORMATS = frozenset(
     ("date", "time", "date-time", "uuid", "uuid1", "uuid2", "uuid3", "uuid4", "uuid5")
 )
-"""The values of ``format`` that are held; any other is dropped."""
+"""The values of ``format`` that are enforced; any other is dropped."""
 
 IGNORED = frozenset(
     (
@@ -42,22 +42,22 @@ IGNORED = frozenset(
         *("contentEncoding", "contentMediaType", "contentSchema"),
     )
 )
-"""Keywords that are taken, and not held."""
+"""Keywords that are accepted but not enforced."""
 
 NUMBER_BOUNDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
-"""Held for an integer, dropped for a number."""
+"""Enforced for an integer, dropped for a number."""
 
 MAX_LENGTH = 1999
 """The largest ``minLength`` or ``maxLength``; from 2000 on: "failed to parse grammar"."""
 
 MAX_ITEMS = 1000
-"""The largest ``minItems`` or ``maxItems`` that is surely taken (1001 is, 1999 is not)."""
+"""The largest ``minItems`` or ``maxItems`` that is certainly accepted (1001 is, 1999 is not)."""
 
 MAX_COUNT = 1999
 """The sum of all counts in a pattern, nested ones included."""
 
 MAX_INTEGER = 10**15
-"""The largest bound of an integer; a minimum of 10**16 keeps the engine busy for ever."""
+"""The largest bound of an integer; a minimum of 10**16 keeps the engine busy forever."""
 
 ANNOTATIONS = frozenset(
     (
@@ -66,4 +66,4 @@ ANNOTATIONS = frozenset(
         *("$defs", "definitions", "nullable", "strict", "name"),
     )
 )
-"""Keywords that say something of a value and constrain nothing."""
+"""Keywords that describe a value without constraining it."""

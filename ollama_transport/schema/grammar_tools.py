@@ -1,4 +1,4 @@
-"""The parameters of tools as the engine's grammar takes them."""
+"""Rewrite the parameters of tools for the engine's grammar."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,16 +19,16 @@ def tool_name(tool: Mapping[str, Any]) -> str:
     name = function.get("name") if isinstance(function, Mapping) else None
     if not isinstance(name, str) or not name:
         raise ConfigError(
-            f"a tool is {{'type': 'function', 'function': {{'name': …}}}}, not {tool!r:.120}"
+            f"a tool must be {{'type': 'function', 'function': {{'name': …}}}}, got {tool!r:.120}"
         )
     return name
 
 
 def fit_parameters(tool: Mapping[str, Any], *, keep_ignored: bool = False) -> dict[str, Any]:
-    """Return the full schema of a tool's arguments, fit for the grammar; an object without any.
+    """Return the schema of a tool's arguments for the grammar; an object if there is none.
 
     Raises:
-        ConfigError: naming tool and field, as grammar_safe.
+        ConfigError: naming tool and field; see grammar_safe.
     """
     given = tool["function"].get("parameters")
     try:
@@ -39,18 +39,18 @@ def fit_parameters(tool: Mapping[str, Any], *, keep_ignored: bool = False) -> di
         fit = grammar_safe(given if given else {"type": "object"}, keep_ignored=keep_ignored)
     except ConfigError as error:
         raise ConfigError(f"the tool {tool_name(tool)!r}: {error}") from error
-    # Without properties the grammar takes any object, and some servers refuse the tool.
+    # Without properties the grammar allows any object, and some servers refuse the tool.
     bare = set(fit) <= {"type", "title", "description", "required"}
     return {**fit, "properties": {}} if bare else fit
 
 
 def fit_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a function tool whose parameters the grammar takes, for a server that has tools.
+    """Return a function tool with parameters for the grammar, for a server that supports tools.
 
-    What the grammar would only drop stays, for other engines hold it.
+    Keywords that the grammar drops are kept, since other engines enforce them.
 
     Raises:
-        ConfigError: naming tool and field, as grammar_safe.
+        ConfigError: naming tool and field; see grammar_safe.
     """
     tool_name(tool)
     function = {**tool["function"], "parameters": fit_parameters(tool, keep_ignored=True)}
@@ -58,10 +58,10 @@ def fit_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def hoisted(shapes: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Return schemas without their definitions, and all of these, to stand at one root.
+    """Return schemas without their definitions, and all definitions for one common root.
 
-    References count from the root. Where more than one schema has definitions, their names get
-    the number of the schema in front.
+    References start at the root. If several schemas have definitions, the names get the number of
+    the schema as a prefix.
     """
     bare: list[dict[str, Any]] = []
     gathered: dict[str, Any] = {}
@@ -76,7 +76,7 @@ def hoisted(shapes: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], 
 
 
 def _referring(schema: Any, prefix: str) -> Any:
-    """Return a schema whose references lead below ``prefix``."""
+    """Return a schema whose references point below ``prefix``."""
     if isinstance(schema, list):
         return [_referring(one, prefix) for one in schema]
     if not isinstance(schema, Mapping):

@@ -1,4 +1,4 @@
-"""Keywords of strings, numbers and lists, as the engine's grammar takes them (_grammar_rules)."""
+"""Rewrite keywords of strings, numbers and lists for the engine's grammar (`grammar_rules`)."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,11 @@ from ollama_transport.schema.names import place
 from ollama_transport.schema.patterns import UnfitPatternError, count_sum, fit_tree, write_pattern
 
 Fitted = tuple[dict[str, Any], list[str]]
-"""A schema, and the keywords of it that only words can tell."""
+"""A schema, and those of its keywords that must go into the description."""
 
 
 def fit_string(layer: Mapping[str, Any], *, keep_ignored: bool) -> Fitted:
-    """Return a schema whose ``pattern`` and lengths the grammar takes."""
+    """Return a schema whose ``pattern`` and lengths the grammar accepts."""
     fitted = dict(layer)
     unheld: list[str] = []
     if "pattern" in fitted:
@@ -50,9 +50,9 @@ def _beyond(length: Any) -> bool:
 
 
 def fit_pattern(pattern: Any) -> str | None:
-    r"""Return a pattern that the grammar holds, None where there is none.
+    r"""Return an equivalent pattern that the grammar enforces, or None.
 
-    It may match fewer texts: no quote, no backslash, and of ``\s`` the blank alone.
+    It may match fewer texts: no quotes, no backslashes, and only the space for ``\s``.
     """
     try:
         tree = fit_tree(pattern) if isinstance(pattern, str) else None
@@ -62,10 +62,10 @@ def fit_pattern(pattern: Any) -> str | None:
 
 
 def fit_number(layer: Mapping[str, Any], path: Sequence[str], *, keep_ignored: bool) -> Fitted:
-    """Return a schema whose bounds are those of an integer, one at each end.
+    """Return a schema with integer bounds, at most one at each end.
 
     Raises:
-        ConfigError: naming the field, for bounds that leave no integer.
+        ConfigError: naming the field, for bounds that exclude every integer.
     """
     kinds = layer.get("type")
     given = [key for key in NUMBER_BOUNDS if key in layer]
@@ -115,10 +115,10 @@ def _bounds(layer: Mapping[str, Any]) -> tuple[int | None, int | None]:
 
 
 def fit_array(layer: Mapping[str, Any], path: Sequence[str]) -> Fitted:
-    """Return a schema of a list whose items and counts the grammar takes.
+    """Return an array schema whose items and counts the grammar accepts.
 
     Raises:
-        ConfigError: naming the field, when more items are wanted than allowed.
+        ConfigError: naming the field, if minItems exceeds maxItems.
     """
     fitted = dict(layer)
     least: Any = fitted.get("minItems")
@@ -141,7 +141,7 @@ def _countable(count: Any) -> bool:
 
 
 def _tuple(fitted: dict[str, Any], ordered: list[Any], least: Any, most: Any) -> dict[str, Any]:
-    """Return a list of a fixed length: the grammar knows no other for items in order."""
+    """Return an array of fixed length, the only kind of tuple that the grammar supports."""
     rest = fitted.pop("items", True)
     missing = int(least) - len(ordered) if _is_number(least) else 0
     if missing > 0 and rest is not False:

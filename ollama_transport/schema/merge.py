@@ -1,4 +1,4 @@
-"""Make one schema of several that all hold: what ``allOf`` and siblings of ``$ref`` mean."""
+"""Merge schemas that all apply: the meaning of ``allOf`` and of siblings of ``$ref``."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -7,9 +7,9 @@ Schema = Mapping[str, Any]
 
 
 def merge(one: Schema, other: Schema) -> dict[str, Any]:
-    """Return a schema that holds what both hold; of what cannot be joined the first counts.
+    """Return a schema that enforces both; where they cannot be combined, the first wins.
 
-    Schemas inside of both (``properties``, ``items``) become an ``allOf`` of the two.
+    Nested schemas in both (``properties``, ``items``) become an ``allOf`` of the two.
     """
     merged = dict(one)
     for key, value in other.items():
@@ -22,7 +22,7 @@ def merge(one: Schema, other: Schema) -> dict[str, Any]:
 
 
 def _closed(merged: dict[str, Any], one: Schema, other: Schema) -> dict[str, Any]:
-    # "No other properties" of one of them takes back what the other alone lists.
+    # "No other properties" in one schema removes those that only the other lists.
     for closed, free in ((one, other), (other, one)):
         if closed.get("additionalProperties") is False and "patternProperties" not in closed:
             listed = _mapping(closed.get("properties"))
@@ -59,7 +59,7 @@ def _types(one: Any, other: Any) -> Any:
     second = other if isinstance(other, list | tuple) else [other]
     both = [t for t in first if t in second or (t == "integer" and "number" in second)]
     both += [t for t in second if t == "integer" and "number" in first and t not in both]
-    # Types that exclude each other describe nothing: the nearest is likelier what was meant.
+    # Types that exclude each other match nothing; more likely, the nearest one was meant.
     return one if not both else both[0] if len(both) == 1 else both
 
 

@@ -1,4 +1,4 @@
-"""Name the places of a JSON schema: its definitions, its types, the fields that an error names."""
+"""Names in a JSON schema: definitions, types, and the fields that an error names."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,16 +12,16 @@ _PLAIN_REF = re.compile(r"#/(\$defs|definitions)/([A-Za-z0-9_-]+)")
 
 
 def place(path: Sequence[str]) -> str:
-    """Return a path for an error: "address.city", "tags[]"; "the schema's root" for none."""
+    """Return a path for an error: "address.city", "tags[]"; "the schema's root" for ()."""
     text = ".".join(path).replace(".[", "[")
     return text if text else "the schema's root"
 
 
 def checked_type(layer: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
-    """Return a schema whose ``type`` is one or more that JSON Schema knows, or left out.
+    """Return a schema whose ``type`` is valid in JSON Schema, or left out.
 
     Raises:
-        ConfigError: naming the field, for any other.
+        ConfigError: naming the field, for an invalid type.
     """
     kinds = layer.get("type")
     named = list(kinds) if isinstance(kinds, list | tuple) else [kinds]
@@ -37,10 +37,10 @@ def checked_type(layer: dict[str, Any], path: Sequence[str]) -> dict[str, Any]:
 
 
 class Definitions:
-    """Give each definition that a schema refers to a name that the engine tells from others.
+    """Gives each referenced definition a name that the engine can distinguish.
 
-    The engine reads no escapes in a path, and takes names for equal that differ in other signs
-    than letters, digits and "-". Names that are plain already stay.
+    The engine does not decode escapes in a path, and treats names as equal if they differ only in
+    characters other than letters, digits and "-". Plain names are kept.
     """
 
     def __init__(self, root: Mapping[str, Any]) -> None:
@@ -55,11 +55,11 @@ class Definitions:
                     self.ref(f"#/{container}/{name}", (container, name))
 
     def found(self, container: str) -> dict[str, Any]:
-        """Return what is written of a container so far, to add to it."""
+        """Return the definitions written to a container so far, to add to them."""
         return self.written.setdefault(container, {})
 
     def pending(self) -> Iterator[tuple[str, str, Any]]:
-        """Yield (container, name, schema) of each definition; more may be asked for meanwhile."""
+        """Yield (container, name, schema) of each definition, including those added meanwhile."""
         while self._waiting:
             yield self._waiting.pop(0)
 
@@ -67,7 +67,7 @@ class Definitions:
         """Return the schema that a reference names.
 
         Raises:
-            ConfigError: naming the field, when there is none.
+            ConfigError: naming the field, if there is no such schema.
         """
         try:
             return resolve(ref, self._root)
@@ -78,7 +78,7 @@ class Definitions:
         """Return the reference to write for one that was read.
 
         Raises:
-            ConfigError: as target.
+            ConfigError: see `target`.
         """
         known = self._refs.get(str(ref))
         if known is not None:

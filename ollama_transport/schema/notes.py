@@ -1,4 +1,4 @@
-"""Say in plain English what the server would drop from a JSON schema (wire reference 3.4)."""
+"""Describe in English what the server would drop from a JSON schema (wire reference 3.4)."""
 
 import json
 import re
@@ -14,7 +14,7 @@ _STRUCTURE = frozenset(
         *("prefixItems", "additionalItems", "description", "title", "nullable", "$ref"),
     )
 )
-"""What _tool_schema carries over by itself."""
+"""Keywords that `tools` keeps in the schema itself."""
 
 _BOOKKEEPING = frozenset(
     (
@@ -22,7 +22,7 @@ _BOOKKEEPING = frozenset(
         *("$defs", "definitions"),
     )
 )
-"""What tells a model nothing about the value."""
+"""Keywords that tell a model nothing about the value."""
 
 _SENTENCES = {
     "default": "Default {}.",
@@ -39,7 +39,7 @@ _SENTENCES = {
     "maxProperties": "Properties: at most {}.",
     "example": "For example {}.",
     "format": "Format: {}.",
-    "pattern": "Pattern: `{}`.",  # in quotes its backslashes would double
+    "pattern": "Pattern: `{}`.",  # JSON quotes would double its backslashes
     "contentEncoding": "Content encoding: {}.",
     "contentMediaType": "Content type: {}.",
 }
@@ -57,8 +57,8 @@ _FLAGS = {
 def notes(layer: Mapping[str, Any], words: Words) -> list[str]:
     """Return a sentence for each keyword of ``layer`` that the server drops.
 
-    Vendor keywords ("x-…") and bookkeeping ("$schema", "$id", "$comment" …) have none; a keyword
-    that is not known is quoted as JSON. ``words`` says subschemas, as of ``patternProperties``.
+    Vendor keywords ("x-…") and bookkeeping ("$schema", "$id", "$comment" …) are skipped; an unknown
+    keyword is quoted as JSON. ``words`` describes subschemas, such as ``patternProperties``.
     """
     return [
         note
@@ -74,7 +74,7 @@ def _rank(item: tuple[str, Any]) -> int:
 
 
 def modern(layer: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a schema with draft 4's exclusive bounds as the numbers that they are since."""
+    """Return a schema with the exclusive bounds of draft 4 rewritten as numbers (draft 6)."""
     # Draft 4, which pydantic 1 and OpenAPI 3.0 write, says "minimum: 0, exclusiveMinimum: true".
     dated = dict(layer)
     for bound, exclusive in (
@@ -134,12 +134,12 @@ _SPECIAL: dict[str, Callable[[Any, Words], str]] = {
 
 
 def as_json(value: object) -> str:
-    """Return a value as compact JSON; what JSON does not have is written as its text."""
+    """Return a value as compact JSON; values that JSON lacks are written with str()."""
     return json.dumps(value, ensure_ascii=False, separators=(", ", ": "), default=str)
 
 
 def says(title: str, texts: Iterable[str]) -> bool:
-    """Tell whether any of ``texts`` holds a title's words already, case and spaces aside."""
+    """Tell whether any of ``texts`` contains the title, ignoring case and spaces."""
     bare = _bare(title)
     return any(bare in _bare(text) for text in texts)
 
@@ -149,7 +149,7 @@ def _bare(text: str) -> str:
 
 
 def joined(texts: Iterable[str]) -> str:
-    """Return texts as one description; one that an earlier one holds is left out."""
+    """Join texts to one description, without those contained in an earlier one."""
     said = ""
     # A model's docstring is often its field's description, and its tool's as well.
     for text in (text.strip() for text in texts):

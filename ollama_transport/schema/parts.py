@@ -1,4 +1,4 @@
-"""Gather what holds for one value in a JSON schema: its siblings, ``$ref`` targets, ``allOf``."""
+"""Collect what applies to one value in a JSON schema: siblings, ``$ref`` targets, ``allOf``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,32 +8,32 @@ from urllib.parse import unquote
 from ollama_transport.errors import ConfigError
 
 MAX_DEPTH = 2
-"""How often a definition is written out inside itself, counting the first."""
+"""How often a recursive definition is expanded, including the first time."""
 
 MAX_NODES = 2000
-"""How many schemas may come out of references: one used often must not fill the context."""
+"""Limit of schemas expanded from references: they must not fill the context."""
 
 MAX_LEVELS = 64
-"""How deep a schema may nest."""
+"""Limit of nesting."""
 
 UNBOUNDED = 1_000_000
-# Recursion is given up first: without it most schemas are small. Then levels go, lowest first.
+# Recursion goes first: without it most schemas are small. Then the deepest levels go.
 FALLBACKS = ((1, UNBOUNDED), (1, 4), (1, 3), (1, 2), (1, 1))
 """Depths of (one definition, all definitions) tried in turn when the whole is too large."""
 
 
 class TooLargeError(Exception):
-    """Stop an attempt that outgrew MAX_NODES or MAX_LEVELS."""
+    """Stops an attempt that exceeds MAX_NODES or MAX_LEVELS."""
 
 
 @dataclass(slots=True)
 class Budget:
-    """Count the schemas that references may still bring."""
+    """The number of schemas that references may still add."""
 
     left: int = MAX_NODES
 
     def spend(self) -> None:
-        """Take one; TooLargeError when there is none left."""
+        """Take one; TooLargeError if none is left."""
         self.left -= 1
         if self.left < 0:
             raise TooLargeError
@@ -41,7 +41,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """The way from the root to a schema: the references passed and the limits that hold."""
+    """The path from the root to a schema: the references followed, and the limits."""
 
     root: Mapping[str, Any]
     max_depth: int
@@ -51,25 +51,25 @@ class Walk:
     level: int = 0
 
     def deeper(self) -> "Walk":
-        """Return the way to a subschema; TooLargeError beyond MAX_LEVELS."""
-        # Before Python's own limit, whose error would not say what to do.
+        """Return the path to a subschema; TooLargeError beyond MAX_LEVELS."""
+        # Before RecursionError, whose message would not say what to do.
         if self.level >= MAX_LEVELS:
             raise TooLargeError
         return replace(self, level=self.level + 1)
 
     def into(self, ref: str) -> "Walk":
-        """Return the way through a reference; TooLargeError beyond either limit."""
+        """Return the path through a reference; TooLargeError beyond either limit."""
         self.budget.spend()
         return replace(self.deeper(), refs=(*self.refs, ref))
 
     def is_over(self, ref: str) -> bool:
-        """Tell whether this reference is to be cut instead of followed."""
+        """Tell whether this reference exceeds a limit and is not followed."""
         return self.refs.count(ref) >= self.max_depth or len(self.refs) >= self.max_refs
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A schema and the way to it."""
+    """A schema and the path to it."""
 
     schema: Any
     walk: Walk
@@ -81,10 +81,10 @@ class Part:
 
 @dataclass(slots=True)
 class Found:
-    """Collect what holds for one value at once.
+    """Everything that applies to one value.
 
-    ``layers`` are the schemas that all hold, ``choices`` those of which one does, group by group,
-    without null; ``nullable`` tells that null was among them.
+    ``layers`` are the schemas that all apply; of each group in ``choices`` one applies. Null is
+    not among the choices but sets ``nullable``.
     """
 
     layers: list[Part] = field(default_factory=list)
@@ -98,20 +98,20 @@ class Found:
 
 
 def gather(part: Part, found: Found) -> None:
-    """Add to ``found`` what a schema says of its value, through references and ``allOf``.
+    """Add to ``found`` what a schema says about its value, following references and ``allOf``.
 
     Raises:
-        ConfigError: for a reference without target and for what is not a schema.
+        ConfigError: for a reference without a target, and for anything that is not a schema.
         TooLargeError: beyond the limits of the walk.
     """
-    if part.walk.refs:  # what is written out already cannot grow, so it is free
+    if part.walk.refs:  # only what references expand can explode, so the rest is free
         part.walk.budget.spend()
     schema = part.schema
     if isinstance(schema, bool):
         found.notes += [] if schema else ["Must not be given."]
         return
     if not isinstance(schema, Mapping):
-        raise ConfigError(f"a JSON schema is an object, true or false, not {schema!r:.200}.")
+        raise ConfigError(f"a JSON schema must be an object, true or false, got {schema!r:.200}.")
     found.layers.append(part)
     found.nullable |= schema.get("nullable") is True
     if "$ref" in schema:
@@ -129,7 +129,7 @@ def _gather_ref(ref: Any, walk: Walk, found: Found) -> None:
         gather(Part(target, walk.into(ref)), found)
         return
     shape = str(ref).rpartition("/")[2]
-    # What fits in one line of the target stays: a model can use a type without its properties.
+    # Keep the type, enum and description: a model can use them without the properties.
     if ref in walk.refs:
         found.notes.append(f"Nested deeper in the same shape ({shape}).")
     else:
@@ -141,7 +141,7 @@ def _gather_ref(ref: Any, walk: Walk, found: Found) -> None:
 
 
 def _gather_choice(choices: Sequence[Part], found: Found) -> None:
-    # One choice beside null is no choice: it holds for the value itself ("int | None").
+    # A single choice beside null applies to the value itself ("int | None").
     left = [choice for choice in choices if not _is_null(choice.schema)]
     found.nullable |= 0 < len(left) < len(choices)
     if len(left) > 1:
@@ -161,10 +161,10 @@ def _is_null(schema: Any) -> bool:
 
 
 def resolve(ref: Any, root: Mapping[str, Any]) -> Any:
-    """Return what a local JSON pointer names: "#", "#/$defs/Name" or "#/properties/a/items".
+    """Return the target of a local JSON pointer: "#", "#/$defs/Name" or "#/properties/a/items".
 
     Raises:
-        ConfigError: when there is no such place.
+        ConfigError: if there is no such target.
     """
     found: Any = root
     steps = unquote(ref[1:]).split("/")[1:] if isinstance(ref, str) and ref[:1] == "#" else None
@@ -192,5 +192,5 @@ def listed(schema: Mapping[str, Any], key: str) -> Sequence[Any]:
     """Return a keyword's list, () without one; ConfigError for anything else."""
     value = schema.get(key, ())
     if not isinstance(value, list | tuple):
-        raise ConfigError(f"{key} in a JSON schema is a list, not {value!r:.200}.")
+        raise ConfigError(f"{key} in a JSON schema must be a list, got {value!r:.200}.")
     return value

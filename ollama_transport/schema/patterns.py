@@ -1,7 +1,7 @@
-"""Regular expressions as trees, and written so that the engine's grammar holds them.
+"""Regular expressions as trees, rewritten so that the engine's grammar enforces them.
 
-The grammar puts a pattern between two quotes of a JSON text as it stands, so what it lets through
-has to be JSON: a quote, a backslash and control characters never belong to a class here.
+The grammar inserts a pattern unchanged between the quotes of a JSON string, so each match must be
+valid JSON: quotes, backslashes and control characters are removed from all classes here.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ _TOP = 0x10FFFF
 
 
 class UnfitPatternError(ValueError):
-    """Tell what in a pattern has no equal in the grammar."""
+    """The pattern has a part without an equivalent in the grammar; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """A node ``low`` to ``high`` times; None has no upper bound."""
+    """A node ``low`` to ``high`` times; None means no upper bound."""
 
     node: "Node"
     low: int
@@ -89,7 +89,7 @@ def _points(text: str) -> Ranges:
 
 
 _ALL: Ranges = ((0, _TOP),)
-# Halves of surrogate pairs are no characters of their own.
+# Surrogates are not characters, and cannot be encoded as UTF-8.
 _UNFIT = joined_ranges([(0, 0x1F), (0x22, 0x22), (0x5C, 0x5C), (0x7F, 0x7F), (0xD800, 0xDFFF)])
 _DIGITS: Ranges = ((0x30, 0x39),)
 _WORD = joined_ranges([*_DIGITS, (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A)])
@@ -97,7 +97,7 @@ _SPACES: Ranges = (
     *((9, 13), (0x20, 0x20), (0x85, 0x85), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A)),
     *((0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000)),
 )
-# Beyond these, what is a digit or letter depends on who reads the pattern: the sure part is taken.
+# Beyond these, regex engines disagree about digits and letters: use the part they agree on.
 _SURE_DIGIT_LESS: Ranges = ((0, 0x5FF),)
 _SURE_WORD_LESS: Ranges = ((0, 0x7F),)
 _ANY_CHARACTER = without(_ALL, joined_ranges([(10, 10), (13, 13), (0x85, 0x85), (0x2028, 0x2029)]))
@@ -112,15 +112,15 @@ _CLASSES: dict[str, Ranges] = {
 _CONTROLS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "v": "\v", "0": "\0"}
 _HEX_LENGTHS = {"x": 2, "u": 4, "U": 8}
 _MAX_GROUPS = 50
-"""How deep groups may nest."""
+"""Limit of nested groups."""
 
 
 def parse_pattern(pattern: str) -> Node:
-    """Return a pattern as a tree; lazy counts are as others, for they match the same texts.
+    """Parse a pattern; lazy quantifiers are treated like greedy ones, which match the same texts.
 
     Raises:
         UnfitPatternError: for lookarounds, back references, word boundaries, Unicode properties,
-            flags, and what is not a regular expression.
+            flags, and invalid patterns.
     """
     reader = _Reader(pattern)
     node = reader.choice()
@@ -250,7 +250,7 @@ class _Reader:
 
     def _single(self) -> Ranges:
         character = self.take()
-        # Who nests classes and who does not disagree about these.
+        # Some regex engines support nested classes, others read these literally.
         if character == "[" or (character == "&" and self.peek() == "&"):
             raise UnfitPatternError("a class in a class")
         return self._escaped() if character == "\\" else _points(character)
@@ -278,25 +278,25 @@ class _Reader:
             return None
         low, comma, high = self.text[self.at + 1 : end].partition(",")
         if not low.isdecimal() or (high and not high.isdecimal()):
-            # Some take a brace without numbers for itself, some refuse it.
+            # Some regex engines read a brace without numbers literally, others refuse it.
             raise UnfitPatternError("a brace without a count")
         self.at = end + 1
         return int(low), (int(high) if high else None if comma else int(low))
 
 
 def fit_tree(pattern: str) -> Node:
-    """Return a pattern as a tree of the whole text, of characters that JSON takes as they are.
+    """Return the tree of an anchored pattern whose characters need no escape in JSON.
 
-    It matches no text that the pattern does not find something in.
+    Every text it matches is also matched by the original pattern.
 
     Raises:
-        UnfitPatternError: as parse_pattern, and where a quote or a control character is needed.
+        UnfitPatternError: see parse_pattern; also if a quote or control character is required.
     """
     return _fit(_whole(parse_pattern(pattern)))
 
 
 def _whole(node: Node) -> Node:
-    """Return a tree without its anchors; where there is none, anything may stand."""
+    """Return a tree without anchors; a missing anchor becomes "any text"."""
     if isinstance(node, Choice):
         return Choice(tuple(_whole(one) for one in node.nodes))
     nodes = list(node.nodes) if isinstance(node, Sequence) else [node]
@@ -326,7 +326,7 @@ def _fit(node: Node) -> Node:
 
 
 def count_sum(node: Node) -> int:
-    """Return the sum of all counts in a tree."""
+    """Return the sum of all repeat counts in a tree."""
     if isinstance(node, Chars | Edge):
         return 0
     if isinstance(node, Repeat):
@@ -335,12 +335,12 @@ def count_sum(node: Node) -> int:
 
 
 def write_pattern(node: Node) -> str:
-    """Return a tree as a pattern from ``^`` to ``$`` that every engine reads alike."""
+    """Return a tree as a pattern from ``^`` to ``$`` that all engines read alike."""
     return f"^{_written(node, alone=False)}$"
 
 
 def _written(node: Node, *, alone: bool) -> str:
-    """Return one node's text; ``alone`` where a count follows it."""
+    """Return the text of a node; ``alone`` if a quantifier follows it."""
     if isinstance(node, Chars):
         return _written_class(node.ranges, alone=alone)
     if isinstance(node, Repeat):
@@ -362,7 +362,7 @@ def _written_count(low: int, high: int | None) -> str:
 
 def _written_class(ranges: Ranges, *, alone: bool) -> str:
     single = chr(ranges[0][0]) if len(ranges) == 1 and ranges[0][0] == ranges[0][1] else ""
-    # The engine counts the whole literal before a count, so what is counted is a class.
+    # The engine repeats the whole literal before a quantifier, so use a class there.
     if single.isascii() and single and not alone and (single.isalnum() or single in " -_/:@,#=%"):
         return single
     if ranges[-1][1] < _TOP:
@@ -371,7 +371,7 @@ def _written_class(ranges: Ranges, *, alone: bool) -> str:
 
 
 def _members(ranges: Ranges) -> str:
-    # Not every version of the engine knows an escaped "-", so it stands last.
+    # Not every version of the engine supports an escaped "-", so put it last.
     dash = ((0x2D, 0x2D),)
     members = [
         _member_text(low) if low == high else f"{_member_text(low)}-{_member_text(high)}"

@@ -8,28 +8,28 @@ from typing import Any
 from ollama_transport.schema.tools import flatten_tool
 
 _LARGEST = 64 * 1024
-"""Larger tools, in bytes, are not kept."""
-# Marshal's later formats write equal values in different ways, by how often each is referred to.
+"""Tools above this size, in bytes, are not cached."""
+# Later formats of marshal encode equal values differently, depending on their reference counts.
 _FORMAT = 2
 
 
 def flattened_tool(tool: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return `flatten_tool` of a tool; the last 256 are kept, by their content.
+    """Return `flatten_tool` of a tool; the last 256 results are cached by content.
 
-    The result is shared by all who ask: do not change it. A tool that was changed in place since
-    is another tool. Types, the order of keys, and True against 1 count as content.
+    The result is shared between callers: do not change it. The cache key is the content (types,
+    order of keys, True or 1), so a tool that was changed in place is flattened again.
 
     Raises:
-        ConfigError: as `flatten_tool`.
+        ConfigError: see `flatten_tool`.
     """
     plain: Any = tool
     try:
         content = marshal.dumps(plain, _FORMAT)
-    except ValueError:  # something that is not plain JSON, such as an enum's member
+    except ValueError:  # not plain JSON, such as an enum member
         return flatten_tool(tool)
     return _of_content(content) if len(content) <= _LARGEST else flatten_tool(tool)
 
 
 @lru_cache(maxsize=256)
 def _of_content(content: bytes) -> Mapping[str, Any]:
-    return flatten_tool(marshal.loads(content))  # what was written above, in this process
+    return flatten_tool(marshal.loads(content))  # trusted: written above, in this process

@@ -1,8 +1,8 @@
 """Tell whether a JSON schema is strict by OpenAI's rules for structured outputs.
 
-Source: OpenAI's guide to structured outputs, "Supported schemas" (2025): the root is an object and
-no choice; every object names all its properties as required and allows no others; ``allOf``,
-``oneOf``, ``not``, conditions and keys by pattern do not exist.
+Source: OpenAI's guide to structured outputs, "Supported schemas" (2025): the root is an object
+without ``anyOf``; every object requires all of its properties and allows no others; ``allOf``,
+``oneOf``, ``not``, conditions and ``patternProperties`` are not supported.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ _REFUSED = frozenset(
 
 
 def is_strict(schema: Mapping[str, Any]) -> bool:
-    """Tell whether ``strict: true`` may go out with a schema: a server may refuse it else."""
+    """Tell whether a schema may be sent with ``strict: true``; a server may refuse others."""
     return schema.get("type") == "object" and "anyOf" not in schema and _is_strict(schema)
 
 

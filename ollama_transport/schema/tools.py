@@ -1,8 +1,8 @@
-"""Write JSON schemas so that the server carries them to the model without loss.
+"""Rewrite tool schemas so that they reach the model without loss.
 
 Of each property the server keeps ``type``, ``anyOf``, ``items``, ``description``, ``enum``,
-``properties`` and ``required`` and drops the rest in silence (wire reference 3.4): a ``$ref`` is
-then a property of no type at all. Here references are inlined, and the rest goes into
+``properties`` and ``required`` and silently drops the rest (wire reference 3.4), so that a
+``$ref`` becomes a property without a type. Here references are inlined, and other keywords go into
 descriptions.
 """
 
@@ -27,27 +27,27 @@ from ollama_transport.schema.parts import (
     listed,
 )
 
-# Instead of no type at all: parsers of tool calls convert an argument by the types they are told.
+# Instead of no type: tool-call parsers convert arguments by their declared types.
 _ANYTHING = ("string", "number", "boolean", "array", "object")
 _TYPE_NAMES = {str: "string", bool: "boolean", int: "integer", float: "number", list: "array"}
 _MAX_QUOTED = 2000
-"""Characters of a schema quoted in a description: quotes in quotes grow with each level."""
+"""Characters of a schema quoted in a description: nested quotes grow with each level."""
 _BARE = ("type", "properties", "$ref", "anyOf", "oneOf", "allOf", "enum")
 
 
 def flatten_tool(tool: Mapping[str, Any], *, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
-    """Return an OpenAI-style function tool as the server carries it without loss.
+    """Return an OpenAI-style function tool that the server passes on without loss.
 
-    What there is to say of the arguments as a whole goes into the function's description.
-    ``strict`` is dropped: the server has no such thing. ``max_depth`` as in flatten_schema.
+    Text about the arguments as a whole goes into the function's description. ``strict`` is dropped,
+    since the server does not support it. ``max_depth`` is that of flatten_schema.
 
     Raises:
-        ConfigError: for a tool that is not a function or has no name, and as flatten_schema.
+        ConfigError: for a tool that is not a function or has no name; see also flatten_schema.
     """
     function = tool.get("function")
     if tool.get("type", "function") != "function" or not isinstance(function, Mapping):
         raise ConfigError(
-            f"a tool is {as_json(tool):.200}: give the OpenAI form "
+            f"invalid tool {as_json(tool):.200}: give the OpenAI form "
             '{"type": "function", "function": {"name": …, "description": …, "parameters": {…}}}.'
         )
     name = function.get("name")
@@ -78,12 +78,14 @@ def _flatten_parameters(parameters: Any, max_depth: int) -> tuple[dict[str, Any]
 
 
 def _as_parameters(flat: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    """Split a flat schema into the parameters of a tool, and what they have no place for."""
+    """Split a flat schema into the parameters of a tool, and a note for its description."""
     branches = flat.get("anyOf", [])
     if not all(_is_object(one) for one in (flat, *branches)):
-        raise ConfigError(f"its parameters are {_words(flat):.200}: a tool takes an object.")
+        raise ConfigError(
+            f"its parameters are {_words(flat):.200}: give a JSON schema of an object."
+        )
     properties = dict(flat.get("properties", {}))
-    # The server keeps no anyOf here, so every argument of any set is listed, and none is required.
+    # The server drops anyOf here, so list the arguments of all sets, none of them required.
     for branch in branches:
         for name, schema in branch.get("properties", {}).items():
             properties[name] = _either([properties.get(name, schema), schema])
@@ -109,25 +111,25 @@ def _set_of(branch: Mapping[str, Any]) -> str:
 
 
 def flatten_schema(schema: Mapping[str, Any], *, max_depth: int = MAX_DEPTH) -> dict[str, Any]:
-    """Return a JSON schema in the keywords that the server keeps of a property.
+    """Return a JSON schema that uses only the keywords that the server keeps.
 
     | in the schema | in the result |
     |---|---|
-    | ``$ref`` | its target, with what stands beside it; properties keep their order |
+    | ``$ref`` | its target merged with its siblings; properties keep their order |
     | ``allOf`` | merged; ``oneOf`` is ``anyOf`` |
-    | null among types or choices | dropped; "May be null." where leaving it out means less |
+    | null among types or choices | dropped; "May be null." unless omitting it means the same |
     | ``const`` | ``enum`` of one value |
     | ``prefixItems`` | ``items`` of any of them, and their order in words |
     | other keywords | words in the description, as "Default 5. At least 1." |
     | True, {} | any type |
 
-    A definition that refers to itself is written out ``max_depth`` times, then the description
-    says "Nested deeper in the same shape"; definitions that would grow past MAX_NODES schemas are
-    cut earlier, and say so. The argument is not changed; a second pass changes nothing.
+    A recursive definition is expanded ``max_depth`` times, then the description says "Nested deeper
+    in the same shape"; expansions beyond MAX_NODES schemas are cut earlier, with a note. The
+    argument is not changed; a second pass changes nothing.
 
     Raises:
-        ConfigError: for a ``$ref`` that leads nowhere in this schema, for a keyword's value that
-            no JSON schema has, and for a schema beyond MAX_LEVELS or MAX_NODES.
+        ConfigError: for a ``$ref`` without a target, an invalid value of a keyword, and a schema
+            beyond MAX_LEVELS or MAX_NODES.
     """
     for depth, refs in ((max(1, max_depth), UNBOUNDED), *FALLBACKS):
         walk = Walk(schema, max_depth=depth, max_refs=refs, budget=Budget())
@@ -144,7 +146,7 @@ def flatten_schema(schema: Mapping[str, Any], *, max_depth: int = MAX_DEPTH) -> 
 def _flatten(
     parts: Sequence[Part], *, name: str = "", optional: bool = False, typed: bool = False
 ) -> dict[str, Any]:
-    """Return one flat schema of all ``parts``; ``typed`` when something outside has its type."""
+    """Return one flat schema for all ``parts``; ``typed`` if the parent already has the type."""
     found = Found()
     for part in parts:
         gather(part, found)
@@ -169,7 +171,7 @@ def _flatten(
 
 
 def _merged(choice: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    # Two choices became one once flat: what one of them says is said of the value itself.
+    # Equal choices collapsed into one, which then applies to the value itself.
     description = joined([own.get("description", ""), choice.get("description", "")])
     return {**choice, **own, **({"description": description} if description else {})}
 
@@ -179,7 +181,9 @@ def _types(found: Found) -> list[str]:
     for value in found.all("type"):
         named = list(value) if isinstance(value, list | tuple) else [value]
         if not all(isinstance(one, str) for one in named):
-            raise ConfigError(f"type in a JSON schema is a name or a list of names: {value!r}.")
+            raise ConfigError(
+                f"type in a JSON schema must be a name or a list of names, got {value!r}."
+            )
         found.nullable |= "null" in named and len(named) > 1
         named = [one for one in named if one != "null"] if len(named) > 1 else named
         types = _narrowed(types, named) if types else named
@@ -187,7 +191,7 @@ def _types(found: Found) -> list[str]:
 
 
 def _narrowed(types: list[str], named: list[str]) -> list[str]:
-    # Types that exclude each other describe nothing: the nearest is likelier what was meant.
+    # Types that exclude each other match nothing; more likely, the nearest one was meant.
     both = [one for one in named if one in types or (one == "integer" and "number" in types)]
     return both if both else types
 
@@ -211,7 +215,7 @@ def _implied(found: Found, enum: list[Any] | None, *, typed: bool) -> list[str]:
     if enum is not None:
         return _unique(_TYPE_NAMES.get(type(one), "object") for one in enum) if enum else ["null"]
     if typed:
-        return []  # as {"required": ["a"]} among the choices of an object
+        return []  # such as {"required": ["a"]} among the choices of an object
     if keys & {"properties", "required", "additionalProperties", "patternProperties"}:
         return ["object"]
     return ["array"] if keys & {"items", "prefixItems"} else list(_ANYTHING)
@@ -221,7 +225,7 @@ def _choices(found: Found, *, typed: bool) -> list[dict[str, Any]]:
     groups = [_unique(_flatten([one], typed=typed) for one in group) for group in found.choices]
     for group in groups[1:]:  # more than one group cannot stand in one anyOf
         found.notes.append(f"And one of: {'; '.join(map(_words, group))}.")
-    # A null can hide behind a reference, where gather() does not look for it.
+    # A null may be behind a reference, where gather() does not find it.
     kept = [one for one in groups[0] if one.get("type") != "null"] if groups else []
     found.nullable |= bool(groups) and len(kept) < len(groups[0])
     return kept
@@ -232,11 +236,13 @@ def _properties(found: Found) -> dict[str, Any] | None:
     for layer in found.layers:
         properties = layer.schema.get("properties", {})
         if not isinstance(properties, Mapping):
-            raise ConfigError(f"properties in a JSON schema is an object, not {properties!r:.200}.")
+            raise ConfigError(
+                f"properties in a JSON schema must be an object, got {properties!r:.200}."
+            )
         for name, sub in properties.items():
             parts.setdefault(name, []).append(layer.sub(sub))
     required = _required(found)
-    if not parts:  # "properties": {} says something: an object that has none
+    if not parts:  # "properties": {} has a meaning: an object without properties
         return {} if found.all("properties") else None
     return {
         name: _flatten(part, name=name, optional=name not in required)
@@ -266,7 +272,7 @@ def _items(found: Found, name: str) -> dict[str, Any] | None:
 
 
 def _ordered(layer: Part) -> list[Part]:
-    # Before 2020 (pydantic 1) a tuple was a list under "items".
+    # Before draft 2020-12 (pydantic 1), a tuple was a list under "items".
     key = "items" if isinstance(layer.schema.get("items"), list) else "prefixItems"
     return [layer.sub(one) for one in listed(layer.schema, key)]
 
@@ -284,7 +290,7 @@ def _description(found: Found, name: str, *, optional: bool) -> str:
         str(title) for title in _unique(found.all("title")) if not says(title, [name, *described])
     ]
     defaults = found.all("default")
-    # Left out or null: it is all the same, and saying so would only cost tokens.
+    # Omitted or null means the same here, and saying so would only cost tokens.
     plain = optional and all(default is None for default in defaults)
     said = [
         note
@@ -322,7 +328,7 @@ def _unique(values: Iterable[Any]) -> list[Any]:
 
 
 def unwrap_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the bare JSON schema for ``format`` out of an OpenAI-style envelope.
+    """Return the bare JSON schema for ``format`` from an OpenAI-style envelope.
 
     | envelope | schema |
     |---|---|
@@ -331,7 +337,7 @@ def unwrap_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
     | {"type": "function", "function": {"name", "parameters"}} | its "parameters" |
     | {"name", "description", "parameters"}, {"name", "schema"} | that |
 
-    A bare schema comes back as it is: the grammar of ``format`` knows ``$ref`` and the rest.
+    A bare schema is returned unchanged: the grammar of ``format`` supports ``$ref`` and the rest.
 
     Raises:
         ConfigError: for an envelope without its schema, and for OpenAI's JSON mode.

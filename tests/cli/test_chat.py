@@ -162,7 +162,7 @@ def test_answer_that_is_cut_is_one(ext: Ext, server: EmbeddedOllama) -> None:
     server.script("POST", "/api/chat", Reply.lines([_line("The answer")], cut=True))
     found = ext("chat", "demo", host=server.url, stdin="hello")
     assert found.code == 1
-    assert "broke off" in found.err
+    assert "was cut off" in found.err
 
 
 def test_model_that_cannot_think_is_one(ext: Ext, server: EmbeddedOllama) -> None:
@@ -314,13 +314,13 @@ def test_commands_of_the_conversation(terminal: Opens, server: EmbeddedOllama) -
     """/system sets the system message, /clear forgets, an unknown command is told."""
     screen = terminal("chat", "demo", host=server.url)
     for typed, told in [
-        ("/system Be brief.", "The system message is set."),
+        ("/system Be brief.", "System message set."),
         ("/nonsense", "/nonsense is not a command"),
         ("/help", "/clear begins anew"),
         ("hello", "tokens/s"),
         ("/clear", "The conversation begins anew."),
         ("again", "tokens/s"),
-        ("/system", "The system message is removed."),
+        ("/system", "System message removed."),
         ("", ""),
         ("more", "tokens/s"),
     ]:

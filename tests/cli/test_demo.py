@@ -230,7 +230,7 @@ def test_demo_over_an_empty_folder(ext: Ext, server: EmbeddedOllama, tmp_path: P
     """A folder without .md and .txt files exits with 2."""
     found = ext("demo", tmp_path, host=server.url)
     assert found.code == 2
-    assert "holds no .md or .txt files" in found.err
+    assert "contains no .md or .txt files" in found.err
 
 
 def test_demo_keeps_credentials_and_key(ext: Ext, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,7 +93,7 @@ def test_doctor_tells_that_a_key_stays_here(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("OLLAMA_API_KEY", "secret")
     findings = examine(Target("http://192.0.2.1"), os.environ)
     key = next(finding for finding in findings if finding.name == "key")
-    assert key.text == "OLLAMA_API_KEY is set, and not sent: it would travel in clear"
+    assert key.text == "OLLAMA_API_KEY is set but not sent: it would be unencrypted"
 
 
 def test_doctor_on_a_server_without_models(ext: Ext) -> None:

@@ -103,7 +103,7 @@ def test_broken_run_goes_on(ext: Ext, server: EmbeddedOllama, folder: Path) -> N
     server.script("POST", "/api/embed", Reply.error(500, "out of memory"))
     found = ext(*whole, "-o", "v.jsonl", host=server.url)
     assert (found.code, found.out) == (1, "")
-    assert "1 of 4 vectors are kept; the same command goes on from there" in found.err
+    assert "1 of 4 vectors are kept; run the same command to resume" in found.err
     asked = len(_asked(server))
     found = ext(*whole, "-o", "v.jsonl", host=server.url)
     assert found.code == 0
@@ -145,7 +145,7 @@ def test_vectors_of_two_models_do_not_mix(ext: Ext, folder: Path) -> None:
         before, asked = (folder / "v.jsonl").read_bytes(), _asked(server)
         found = ext("embed", "tea.md", "-o", "v.jsonl", "--model", "other", host=server.url)
         assert found.code == 2
-        assert "holds vectors of demo-embed, which do not go together" in found.err
+        assert "contains vectors of demo-embed, not of" in found.err
         assert _asked(server) == asked
     assert (folder / "v.jsonl").read_bytes() == before
 
@@ -161,7 +161,7 @@ def test_vectors_of_two_sizes_do_not_mix(
     before, asked = (folder / "v.jsonl").read_bytes(), _asked(server)
     found = ext("embed", "tea.md", "-o", "v.jsonl", *second, host=server.url)
     assert found.code == 2
-    assert "do not go together" in found.err
+    assert "contains vectors of" in found.err
     assert (folder / "v.jsonl").read_bytes() == before
     assert not second or _asked(server) == asked
 
@@ -239,7 +239,7 @@ def test_parquet_without_pyarrow(
         (["nowhere.txt", "-o", "v.jsonl"], "does not exist"),
         ([".", "-o", "v.jsonl"], "is a directory"),
         (["picture.png", "-o", "v.jsonl"], "picture.png is not text in UTF-8"),
-        (["zeros.bin", "-o", "v.jsonl"], "zeros.bin is not text: it holds zero bytes"),
+        (["zeros.bin", "-o", "v.jsonl"], "zeros.bin is not text: it contains null bytes"),
         (["empty.txt", "-o", "v.jsonl"], "there is no text in empty.txt"),
         (["tea.md", "-o", "nowhere/v.jsonl"], "cannot be written"),
         (["tea.md", "-o", "v.jsonl", "--batch", "0"], "--batch"),
@@ -287,7 +287,7 @@ def test_progress_and_interruption_at_the_terminal(
     many, out = folder / "many.txt", folder / "v.jsonl"
     screen = terminal("embed", many, "-o", out, "--batch", "1", host=server.url)
     screen.expect("3/50 passages")
-    screen.interrupt("3 of 50 vectors are kept; the same command goes on from there")
+    screen.interrupt("3 of 50 vectors are kept; run the same command to resume")
     assert screen.end() == 130
     assert "Traceback" not in screen.text
     assert len(_rows(out)) == 3

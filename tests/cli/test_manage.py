@@ -113,7 +113,7 @@ def test_ps_tells_how_much_is_on_the_gpu(ext: Ext, server: EmbeddedOllama) -> No
 def test_copy_gives_a_second_name(ext: Ext, server: EmbeddedOllama) -> None:
     """After `copy` the model is there under both names."""
     found = ext("copy", "demo", "mine", host=server.url)
-    assert (found.code, found.out) == (0, "demo is there as mine, too\n")
+    assert (found.code, found.out) == (0, "demo is now also available as mine\n")
     assert ext("show", "mine", host=server.url).code == 0
 
 

@@ -62,7 +62,7 @@ def test_serve_on_an_address_of_another_machine(ext: Ext) -> None:
         (["serve", "--port", "99999"], "--port"),
         (["serve", "--port", "web"], "--port"),
         (["--host", "127.0.0.1", "serve", "--port", "0"], "Give --host after it"),
-        (["--timeout", "5", "serve", "--port", "0"], "serve asks no server"),
+        (["--timeout", "5", "serve", "--port", "0"], "serve does not use options before it"),
     ],
 )
 def test_serve_takes_no_nonsense(process: Ext, arguments: list[str], hint: str) -> None:

@@ -87,7 +87,7 @@ def test_server_that_dies_in_a_pull(
     found = ext("pull", "tiny", host=server.url)
     assert (found.code, found.out) == (1, "")
     assert "what was transferred is kept; `ollama-ext pull tiny` goes on from there" in found.err
-    assert "broke off" in found.err
+    assert "was cut off" in found.err
 
 
 def test_silent_server_in_a_pull(ext: Ext, server: EmbeddedOllama) -> None:
@@ -203,7 +203,7 @@ def test_interrupted_create_says_that_nothing_is_made(
     server.script("POST", "/api/create", Reply.lines(steps, forever=True, chunk_delay_s=0.01))
     screen = terminal("create", "mine", "--from", "demo", host=server.url)
     screen.expect("quantizing")
-    screen.interrupt("interrupted: mine is not made")
+    screen.interrupt("interrupted: mine was not created")
     assert screen.end() == 130
 
 

@@ -311,11 +311,14 @@ def test_neither_strict_nor_a_class_name_is_told() -> None:
         ({"name": "f", "parameters": {}}, "OpenAI form"),
         ({"type": "function", "function": {"parameters": {}}}, "no name"),
         ({"type": "function", "function": {"name": ""}}, "no name"),
-        (as_tool({"type": "string"}), "'place'.*takes an object"),
-        (as_tool({"anyOf": [{"type": "object"}, {"type": "string"}]}), "takes an object"),
+        (as_tool({"type": "string"}), "'place'.*give a JSON schema of an object"),
+        (
+            as_tool({"anyOf": [{"type": "object"}, {"type": "string"}]}),
+            "give a JSON schema of an object",
+        ),
         (as_tool([]), "JSON schema of an object"),  # type: ignore[arg-type]  # what is tested
         (as_tool({"properties": []}), "properties"),
-        (as_tool({"properties": {"a": 3}}), "a JSON schema is an object"),
+        (as_tool({"properties": {"a": 3}}), "a JSON schema must be an object"),
         (as_tool({"properties": {"a": {"type": {"x": 1}}}}), "type"),
         (as_tool({"properties": {"a": {"type": [1]}}}), "type"),
         (as_tool({"properties": {"a": {"enum": "abc"}}}), "enum"),
