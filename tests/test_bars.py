@@ -62,7 +62,12 @@ AWKWARD = (
     r"(?<!there )\b(?:is|are) no (?:text|JSON|object|mapping|list|number|tool|schema|image)\b",
     r"\bis said to\b",
     r"\bno way to think\b",
-    r"\bwho would\b",
+    r"\b[Ww]ho would\b",
+    r"\b[Ww]hoever asks\b",
+    r"\b(?:do|does) not go together\b",
+    r"\bso many seconds\b",
+    r"\bby turns\b",
+    r"\btake note of\b",
 )
 """Patterns of prose that a reader stumbles over, each with a plain way to say it."""
 
