@@ -1,8 +1,10 @@
-"""What a model can do, as langchain-core describes it, out of what the server knows of it."""
+"""What a model can do, as langchain-core describes it: of the server's knowledge, or of none."""
 
 from typing import TYPE_CHECKING, Any, cast
 
 from langchain_core.language_models import ModelProfile
+
+from langchain_ollama_ext._families import family_can
 
 if TYPE_CHECKING:
     from ollama_transport import ShowAnswer
@@ -44,6 +46,36 @@ def profile_of(
         "mid_conversation_system_messages": True,
         "structured_output": talks and not _is_mlx(answer),
         "temperature": talks,
+    }
+    return _declared(facts)
+
+
+def profile_unasked(name: str | None, *, num_ctx: int | None, fetches_images: bool) -> ModelProfile:
+    """Return the profile of a model as far as it is known without asking the server.
+
+    ``max_input_tokens`` is there where ``num_ctx`` says it: what the server gives otherwise depends
+    on its memory. Tools, reasoning and images are there for the models of `FAMILIES`. A structured
+    answer is a constraint of the engine, which servers put on any model (wire reference 3.6).
+    """
+    can = frozenset() if name is None else family_can(name)
+    tools, sees, thinks = ("tools" in can, "vision" in can, "thinking" in can)
+    facts: dict[str, Any] = {
+        "name": name,
+        "max_input_tokens": num_ctx,
+        "text_inputs": True,
+        "text_outputs": True,
+        "structured_output": True,
+        "mid_conversation_system_messages": True,
+        "temperature": True,
+        # None is unknown, and left out.
+        "tool_calling": tools or None,
+        "tool_choice": tools or None,
+        "tool_call_streaming": tools or None,
+        "image_inputs": sees or None,
+        "image_tool_message": sees or None,
+        "image_url_inputs": (sees and fetches_images) or None,
+        "reasoning_output": thinks or None,
+        "reasoning_effort_levels": list(_LEVELS) if thinks else None,
     }
     return _declared(facts)
 

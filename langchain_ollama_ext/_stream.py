@@ -27,6 +27,14 @@ PROVIDER = "ollama"
 
 # Core numbers blocks of text 0, 1, …, and merges what has the same number.
 _FIRST_TOOL_INDEX = 1000
+# Of both wires; a reason that is none of these (load, unload) has no word in common.
+_FINISHED: Mapping[str, str] = {
+    "stop": "stop",
+    "length": "length",
+    "tool_calls": "tool_call",
+    "function_call": "tool_call",
+    "content_filter": "content_filter",
+}
 _NOT_METADATA = frozenset({"message", "logprobs", "choices", "usage", "object"})
 
 
@@ -38,7 +46,7 @@ def whole_result(line: ChatLine) -> ChatResult:
         additional_kwargs=_kwargs(line),
         tool_calls=calls,
         invalid_tool_calls=invalid,
-        response_metadata={**metadata(line), **_logprobs(line)},
+        response_metadata={**metadata(line, called=bool(line.tool_calls)), **_logprobs(line)},
         usage_metadata=usage_metadata(line.usage),
     )
     return ChatResult(generations=[ChatGeneration(message=message)])
@@ -63,10 +71,11 @@ def _calls(calls: Iterable[ToolCall]) -> tuple[list[CoreToolCall], list[InvalidT
     return valid, invalid
 
 
-def metadata(line: ChatLine) -> dict[str, Any]:
+def metadata(line: ChatLine, *, called: bool) -> dict[str, Any]:
     """Return ``response_metadata`` of an answer's last line: all that the server said.
 
-    Durations are nanoseconds, as the server sends them.
+    Durations are nanoseconds, as the server sends them. ``called`` tells whether the answer has
+    tool calls. The reason to end stands under langchain-core's names as well.
     """
     # All that came, also what no version of this package has heard of.
     said = {name: value for name, value in line.raw.items() if name not in _NOT_METADATA}
@@ -81,9 +90,22 @@ def metadata(line: ChatLine) -> dict[str, Any]:
         **known,
         **said,
         **estimated,
+        **_finish(line.done_reason, called=called),
         "model_name": line.model,
         "model_provider": PROVIDER,
     }
+
+
+def _finish(reason: str | None, *, called: bool) -> dict[str, str]:
+    """Return why an answer ended, as core reads it into events from 1.8.4 on."""
+    if reason is None:
+        return {}
+    normalized = _FINISHED.get(reason)
+    if normalized is None:
+        return {"finish_reason": reason}
+    # As core puts it right in events, so that messages say the same.
+    as_told = "tool_call" if called and normalized == "stop" else normalized
+    return {"finish_reason": reason, "normalized_finish_reason": as_told}
 
 
 def _logprobs(line: ChatLine) -> dict[str, Any]:
@@ -201,7 +223,7 @@ class ChunkMaker:
         told = {"logprobs": self._logprobs} if self._logprobs else {}
         return AIMessageChunk(
             content="",
-            response_metadata={**metadata(line), **told},
+            response_metadata={**metadata(line, called=bool(self._indices)), **told},
             usage_metadata=usage_metadata(line.usage),
             chunk_position="last",
         )

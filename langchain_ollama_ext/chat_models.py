@@ -1,33 +1,30 @@
 """The chat model: ChatOllama, a drop-in for the one of langchain-ollama."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import LanguageModelInput
+from langchain_core.language_models import ModelProfile
 from langchain_core.language_models.base import LangSmithParams
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable
 from pydantic import ConfigDict, model_validator
 
+from langchain_ollama_ext._binding import ToolBinding
 from langchain_ollama_ext._errors import langchain_errors
 from langchain_ollama_ext._media import image_addresses
 from langchain_ollama_ext._messages import read_messages
 from langchain_ollama_ext._params import (
     ChatCall,
-    known_arguments,
     obeying,
     resolve_call,
     settings_with,
     without_secrets,
 )
-from langchain_ollama_ext._profile import profile_of
+from langchain_ollama_ext._profile import profile_of, profile_unasked
 from langchain_ollama_ext._serialized import SerializedFields, stamp_version
 from langchain_ollama_ext._stream import PROVIDER, ChunkMaker, whole_result
-from langchain_ollama_ext._tokens import TokenCounting
-from langchain_ollama_ext._tools import check_choice, read_tools
 from ollama_transport import (
     ChatRequest,
     ConfigError,
@@ -59,7 +56,7 @@ _IDENTIFYING = (
 )
 
 
-class ChatOllama(SerializedFields, TokenCounting):
+class ChatOllama(SerializedFields, ToolBinding):
     """Chat with a model of an Ollama server.
 
     Every option can be given to the constructor, per call (``invoke(…, temperature=0)``), by
@@ -105,105 +102,31 @@ class ChatOllama(SerializedFields, TokenCounting):
         """
         chat = cls(model=model, **fields)
         with langchain_errors():
-            return chat._profiled(chat.sync_client().show(model))
+            return chat._profiled(chat.sync_client().show(model), fields.get("profile"))
 
     @classmethod
     async def afrom_server(cls, model: str, **fields: Any) -> Self:
         """Return a chat model whose `profile` is what the server knows; as `from_server`."""
         chat = cls(model=model, **fields)
         with langchain_errors():
-            return chat._profiled(await chat.async_client().show(model))
+            return chat._profiled(await chat.async_client().show(model), fields.get("profile"))
 
-    def _profiled(self, answer: ShowAnswer) -> Self:
-        # Who gives a profile knows something that the server does not.
-        given = self.profile if self.profile is not None else {}
+    def _resolve_model_profile(self) -> ModelProfile:
+        # Core's hook, called by the constructor: asks nobody.
+        return profile_unasked(
+            self.model, num_ctx=self.num_ctx, fetches_images=self.fetch_image_urls
+        )
+
+    def _profiled(self, answer: ShowAnswer, given: ModelProfile | None) -> Self:
         known = profile_of(
             answer,
             name=self.model if self.model is not None else "",
             num_ctx=self.num_ctx,
             fetches_images=self.fetch_image_urls,
         )
-        self.profile = {**known, **given}
+        # Who gives a profile knows something that the server does not.
+        self.profile = {**known, **(given if given is not None else {})}
         return self
-
-    def bind_tools(
-        self,
-        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | Any],
-        *,
-        tool_choice: dict[str, Any] | str | bool | None = None,
-        strict: bool | None = None,
-        parallel_tool_calls: bool | None = None,
-        response_format: dict[str, Any] | type | str | None = None,
-        **kwargs: Any,
-    ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Return the model with tools it may call.
-
-        Args:
-            tools: Functions, pydantic classes, TypedDicts, BaseTools, JSON schemas, and the dicts
-                of OpenAI and Anthropic.
-            tool_choice: "auto" or None as the model likes, "any", "required" or True for at least
-                one call, a tool's name or OpenAI's and Anthropic's dicts for that one, "none" for
-                no call.
-            strict: True closes the schemas as OpenAI's strict mode does; Ollama has no such mode,
-                and a forced call follows its schema anyway.
-            parallel_tool_calls: False keeps the first call of an answer.
-            response_format: The shape of the final answer, which the model may give instead of a
-                call: "json", a JSON schema, OpenAI's envelopes, a class.
-            kwargs: Further arguments of a call, such as temperature.
-
-        Raises:
-            ConfigError: for a choice that these tools cannot fulfil, and unknown arguments.
-        """
-        formatted = read_tools(tools, strict=strict)
-        # Here and not at the call: the line that is wrong is the one that binds.
-        check_choice(tool_choice, formatted)
-        known_arguments(kwargs)
-        given = {
-            "tool_choice": tool_choice,
-            "parallel_tool_calls": parallel_tool_calls,
-            "response_format": response_format,
-        }
-        named = {name: value for name, value in given.items() if value is not None}
-        return self.bind(tools=formatted, **named, **kwargs)
-
-    def with_structured_output(
-        self,
-        schema: dict[str, Any] | type | None = None,
-        *,
-        method: Literal["json_schema", "function_calling", "json_mode"] = "json_schema",
-        include_raw: bool = False,
-        strict: bool | None = None,
-        tools: Sequence[Any] | None = None,
-        **kwargs: Any,
-    ) -> Runnable[LanguageModelInput, Any]:
-        """Return a chain whose output follows a schema.
-
-        Args:
-            schema: A pydantic class, a TypedDict, a JSON schema or an OpenAI function dict. None
-                is for "json_mode" alone.
-            method: "json_schema" constrains the answer (the default), "function_calling" forces a
-                tool call, "json_mode" asks for any JSON, whose shape the prompt must describe.
-            include_raw: True returns ``{"raw", "parsed", "parsing_error"}`` and raises nothing
-                for an answer that does not parse.
-            strict: As in `bind_tools`.
-            tools: Tools that the model may call before it gives the answer.
-            kwargs: Further arguments of a call, such as temperature.
-
-        Raises:
-            ConfigError: for a schema or arguments that cannot work.
-        """
-        # Here and not above: who wants no structured output need not load the parsers.
-        from langchain_ollama_ext._structured import structured_output
-
-        return structured_output(
-            self,
-            schema,
-            method=method,
-            include_raw=include_raw,
-            strict=strict,
-            tools=tools,
-            **kwargs,
-        )
 
     def _generate(
         self,

@@ -215,3 +215,12 @@ def test_a_call_in_pieces_hides_no_other(run: Run) -> None:
     tool = {"type": "function", "function": {"name": "f"}}
     joined = _joined(pieces(run, model.bind_tools([tool], tool_choice="f"), "x"))
     assert sorted(made["name"] for made in joined.tool_calls) == ["f", "g"]
+
+
+@_EVENTS
+def test_events_hide_reasoning_that_was_not_wanted(run: Run) -> None:
+    """A model that reasons in spite of reasoning=False shows text and calls alone."""
+    model, _ = model_on(streamed(*_MIXED, called("f")), reasoning=False)
+    message = _event_output(run, model)
+    assert [block["type"] for block in message.content_blocks] == ["text", "tool_call"]
+    assert message.additional_kwargs == {}

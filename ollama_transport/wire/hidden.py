@@ -1,0 +1,39 @@
+"""Reasoning that nobody asked for: left out of answers, whole and streamed."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ollama_transport.wire.answers import ChatLine, GenerateLine
+from ollama_transport.wire.calls import Shaper
+from ollama_transport.wire.requests import ChatRequest, GenerateRequest
+
+
+class _ChatHider:
+    """Take the reasoning off the lines of a chat."""
+
+    def push(self, line: ChatLine) -> ChatLine:
+        """Return the line without its reasoning; ``raw`` keeps what came."""
+        if not line.thinking:
+            return line
+        return replace(line, message=replace(line.message, thinking=""))
+
+
+class _GenerateHider:
+    """Take the reasoning off the lines of a completion."""
+
+    def push(self, line: GenerateLine) -> GenerateLine:
+        """Return the line without its reasoning; ``raw`` keeps what came."""
+        return replace(line, thinking="") if line.thinking else line
+
+
+def chat_hiders(request: ChatRequest) -> list[Shaper[ChatLine]]:
+    """Return what hides the reasoning of a chat with ``think=False``; [] for any other.
+
+    Some models reason all the same, gpt-oss among them (ollama issues 11751 and 12837).
+    """
+    return [_ChatHider()] if request.think is False else []
+
+
+def hiders(request: GenerateRequest) -> Callable[[], list[Shaper[GenerateLine]]]:
+    """Return what makes the same for a completion."""
+    return lambda: [_GenerateHider()] if request.think is False else []
