@@ -7,6 +7,7 @@ each of them langchain-core's ModelError as well.
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from langchain_ollama_ext._registry import register
 from ollama_transport import __version__
 from ollama_transport.lazy import lazy_name
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from langchain_ollama_ext.embeddings import OllamaEmbeddings
     from langchain_ollama_ext.llms import OllamaLLM
 
-__all__ = ["ChatOllama", "OllamaEmbeddings", "OllamaLLM", "__version__"]
+__all__ = ["ChatOllama", "OllamaEmbeddings", "OllamaLLM", "__version__", "register"]
 
 _HOMES = {"ChatOllama": "chat_models", "OllamaEmbeddings": "embeddings", "OllamaLLM": "llms"}
 

@@ -104,7 +104,7 @@ class LangChainBudgetExceededError(ours.BudgetExceededError, core.ModelError):
 
 # A retry middleware asks again for whatever is not a ModelError: so even a wrong argument is one.
 # A table, and not a rule, so that a new error of the transport fails its test until it has a twin.
-_TWINS: dict[type[ours.OllamaError], type[ours.OllamaError]] = {
+TWINS: dict[type[ours.OllamaError], type[ours.OllamaError]] = {
     ours.ConfigError: LangChainConfigError,
     ours.UnsupportedOptionError: LangChainUnsupportedOptionError,
     ours.UnsupportedContentError: LangChainUnsupportedContentError,
@@ -145,7 +145,7 @@ def _twin_class(error: ours.OllamaError) -> type[ours.OllamaError] | None:
     # One class of ours, two of core's: other credentials may help at 401, and do not at 403.
     if isinstance(error, ours.AuthenticationError) and error.status_code == 403:
         return LangChainPermissionError
-    return _TWINS.get(type(error))
+    return TWINS.get(type(error))
 
 
 @contextmanager

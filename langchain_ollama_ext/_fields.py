@@ -147,12 +147,17 @@ class ModelFields(ServerFields, _Writing):
     )
     validate_model_on_init: bool = Field(
         default=False,
-        description="Accepted for compatibility. A constructor does no I/O here: the first call "
-        "raises ModelNotFoundError, and from_server checks at once.",
+        description="True has the constructor ask the server, blocking, and raise when it does not "
+        "have the model. False does no I/O: the first call raises ModelNotFoundError.",
     )
 
     def __init__(self, **data: Any) -> None:
         super().__init__(**canonical_names(data))
+        if self.validate_model_on_init:
+            # Here: it brings the errors, and who asks nobody does not need them yet.
+            from langchain_ollama_ext._validation import validate_model
+
+            validate_model(self, self.model, "completion")
 
     @field_validator("stop", mode="before")
     @classmethod
@@ -178,7 +183,7 @@ class ModelFields(ServerFields, _Writing):
 
     @model_validator(mode="after")
     def _check_logprobs(self) -> Self:
-        with_logprobs(self.logprobs, self.top_logprobs)
+        self.logprobs = with_logprobs(self.logprobs, self.top_logprobs)
         return self
 
     @property

@@ -1,5 +1,6 @@
 """What one call asks for: the model's fields, and over them what was given per call."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +15,12 @@ from langchain_ollama_ext._fields import (
     with_logprobs,
 )
 from langchain_ollama_ext._obsolete import PEER_OBSOLETE
-from langchain_ollama_ext._tools import read_format, read_tool_choice, read_tools
+from langchain_ollama_ext._tools import (
+    read_format,
+    read_response_format,
+    read_tool_choice,
+    read_tools,
+)
 from ollama_transport import ChatRequest, ConfigError, ServerFields
 from ollama_transport.settings import (
     OBSOLETE_OPTIONS,
@@ -154,12 +160,15 @@ class Picker:
 
 
 def _format(model: ChatFields, given: Mapping[str, Any]) -> str | Mapping[str, Any] | None:
-    # The peer takes the first and warns; which one was meant only the caller knows.
-    if "format" in given and "response_format" in given:
-        raise ConfigError("format and response_format say the same: give one of them.")
-    for name in ("format", "response_format"):
-        if name in given:
-            return read_format(given[name])
+    if "format" in given:
+        if "response_format" in given:
+            warnings.warn(
+                "format and response_format are both given: response_format is left out.",
+                stacklevel=2,
+            )
+        return read_format(given["format"])
+    if "response_format" in given:
+        return read_response_format(given["response_format"])
     return read_format(model.format)
 
 

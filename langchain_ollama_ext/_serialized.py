@@ -1,37 +1,20 @@
-"""How a model shows itself to LangChain: serialised, traced and cached, without its secrets."""
+"""How a model shows itself to LangChain: traced and cached, without its secrets.
+
+No model says that langchain-core can load it (``is_lc_serializable``): ``load`` knows core's own
+packages, and would refuse it.
+"""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any, Self, cast
 
 from langchain_core.language_models import BaseLanguageModel
 
 from langchain_ollama_ext._fields import ModelFields
-from ollama_transport import Timeouts, __version__
-from ollama_transport.client import plain_kwargs
-
-_CLIENT_KWARGS = ("client_kwargs", "sync_client_kwargs", "async_client_kwargs")
+from ollama_transport import __version__
 
 
 class SerializedFields(ModelFields):
-    """Let ``dumpd`` and ``load`` of langchain-core work; put before core's base class."""
-
-    @classmethod
-    def is_lc_serializable(cls) -> bool:
-        """Return True: ``dumpd`` and ``load`` of langchain-core work, secrets left out."""
-        return True
-
-    @property
-    def lc_secrets(self) -> dict[str, str]:
-        """Return which argument is a secret, and the environment variable that has it."""
-        return {"api_key": "OLLAMA_API_KEY"}
-
-    @property
-    def lc_attributes(self) -> dict[str, Any]:
-        """Return the arguments that are no plain values, as plain values."""
-        plain = {name: plain_kwargs(getattr(self, name)) for name in _CLIENT_KWARGS}
-        given = {name: value for name, value in plain.items() if getattr(self, name)}
-        return {**given, "timeout": asdict(Timeouts.of(self.timeout))}
+    """Keep what traces show true to the fields; put before core's base class."""
 
     def model_post_init(self, context: Any, /) -> None:
         """Do what core does after the constructor, which adds its version to traces."""

@@ -4,6 +4,7 @@ What a schema loses on its way to the server is the transport's affair: it folds
 what the server would drop.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -187,6 +188,32 @@ def read_format(value: object) -> str | Mapping[str, Any] | None:
     strict = inner.get("strict") if isinstance(inner, Mapping) else None
     # The transport sends the caller's word on where the wire has a place for it.
     return {**bare, "strict": strict} if isinstance(strict, bool) else bare
+
+
+def read_response_format(value: object) -> str | Mapping[str, Any] | None:
+    """Return ``format`` out of an OpenAI-style ``response_format``; as `read_format`.
+
+    One that holds no shape is left out with a warning, as langchain-ollama does: "text", and an
+    envelope without its schema.
+
+    Raises:
+        ConfigError: for what is no response format.
+    """
+    lack = _lack_of(value) if isinstance(value, Mapping) else None
+    if lack is None:
+        return read_format(value)
+    warnings.warn(f"response_format={value!r:.200} is left out: {lack}.", stacklevel=2)
+    return None
+
+
+def _lack_of(given: Mapping[str, Any]) -> str | None:
+    if given.get("type") == "text":
+        return '"text" asks for no shape'
+    if given.get("type") != "json_schema":
+        return None
+    inner = given.get("json_schema", given)
+    has_schema = isinstance(inner, Mapping) and isinstance(inner.get("schema"), Mapping)
+    return None if has_schema else "it has no schema"
 
 
 def _class_schema(cls: type) -> dict[str, Any]:

@@ -64,9 +64,9 @@ class ChatOllama(SerializedFields, ToolBinding):
     as not given; ``options`` and ``stop`` merge with the model's own. ``timeout``,
     ``max_retries``, ``api_key`` and ``headers`` can be given per call as well.
 
-    Making one does no I/O. Use it from any number of threads and event loops, and through pickle
-    (secrets stay behind). Connections are shared between models of equal settings; close them
-    with `close` or `aclose`, or use the model as a context manager.
+    Making one does no I/O, but for `validate_model_on_init`. Use it from any number of threads and
+    event loops, and through pickle (secrets stay behind). Connections are shared between models of
+    equal settings; close them with `close` or `aclose`, or use the model as a context manager.
 
     ``invoke`` asks for a whole answer, and streams only where a handler wants tokens or
     ``streaming=True`` says so. ``bind_tools(tool_choice=…)`` forces a call by constraining what

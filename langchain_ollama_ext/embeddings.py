@@ -1,20 +1,20 @@
 """Vectors of texts by an Ollama server, for the vector stores and retrievers of LangChain."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from langchain_core.embeddings import Embeddings
 from pydantic import ConfigDict, Field, PrivateAttr
 
 from langchain_ollama_ext._errors import langchain_errors
 from langchain_ollama_ext._obsolete import ObsoleteOptions
+from langchain_ollama_ext._validation import validate_model
 from ollama_transport import (
     AsyncClient,
     Client,
-    ConfigError,
     EmbedRequest,
     SamplingOptions,
     ServerFields,
-    ShowAnswer,
     Usage,
 )
 from ollama_transport import Embeddings as Vectors
@@ -39,10 +39,10 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
     empty text has a vector too. Texts travel in batches of `batch_size`, at most
     `max_concurrency` of them (None: 4) at a time, in threads or in tasks of the running loop.
 
-    Making one does no I/O. It may be used from many threads and event loops at once, and travels
-    through pickle (secrets stay behind, see `ServerFields`, and so does `usage_total`). Its
-    connections are closed by `close`, `aclose`, a ``with`` block, or some
-    seconds after it was collected.
+    Making one does no I/O, but for `validate_model_on_init`. It may be used from many threads and
+    event loops at once, and travels through pickle (secrets stay behind, see `ServerFields`, and
+    so does `usage_total`). Its connections are closed by `close`, `aclose`, a ``with`` block, or
+    some seconds after it was collected.
 
     Every method that embeds raises:
         ConfigError: before anything is sent, for a wrong argument.
@@ -78,12 +78,16 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
     )
     validate_model_on_init: bool = Field(
         default=False,
-        description="Ask the server before the first request whether it has the model and the "
-        "model can embed; not in the constructor, which does no I/O.",
+        description="True has the constructor ask the server, blocking, whether it has the model "
+        "and the model can embed, and raise when not. False does no I/O.",
     )
 
     _meter: UsageTotal = PrivateAttr(default_factory=UsageTotal)
-    _validated: bool = PrivateAttr(default=False)
+
+    def __init__(self, **data: Any) -> None:
+        super().__init__(**data)
+        if self.validate_model_on_init:
+            validate_model(self, self.model, "embedding")
 
     @property
     def usage_total(self) -> Usage:
@@ -201,19 +205,12 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
 
     def _ready_client(self) -> Client:
         client = self.sync_client()
-        name = client.resolve_model(self.model, "embedding")
-        # /v1 does not tell what a model can, so only Ollama's own wire is asked.
-        if self.validate_model_on_init and not self._validated and client.config.wire == "native":
-            check_can_embed(name, client.show(name))
-            self._validated = True
+        client.resolve_model(self.model, "embedding")
         return client
 
     async def _aready_client(self) -> AsyncClient:
         client = self.async_client()
-        name = await client.resolve_model(self.model, "embedding")
-        if self.validate_model_on_init and not self._validated and client.config.wire == "native":
-            check_can_embed(name, await client.show(name))
-            self._validated = True
+        await client.resolve_model(self.model, "embedding")
         return client
 
 
@@ -228,17 +225,3 @@ class _Progress:
         self._done += len(batch.texts)
         if self._report is not None:
             self._report(self._done, batch.total)
-
-
-def check_can_embed(model: str, answer: ShowAnswer) -> None:
-    """Refuse a model that cannot embed; a server that tells no capabilities is believed.
-
-    Raises:
-        ConfigError: naming what the model can do instead.
-    """
-    if answer.capabilities is None or answer.can("embedding"):
-        return
-    raise ConfigError(
-        f"the model {model!r} cannot embed (it can: {', '.join(answer.capabilities)}): choose an "
-        "embedding model, such as nomic-embed-text."
-    )

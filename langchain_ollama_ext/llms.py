@@ -51,9 +51,9 @@ class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
     ``generation_info["reasoning_content"]`` (and ``["thinking"]``), the token counts in
     ``generation_info["usage_metadata"]`` and ``llm_output["token_usage"]``.
 
-    Making one does no I/O. Use it from any number of threads and event loops, and through pickle
-    (secrets stay behind). Connections are shared between models of equal settings; close them
-    with `close` or `aclose`, or use the model as a context manager.
+    Making one does no I/O, but for `validate_model_on_init`. Use it from any number of threads and
+    event loops, and through pickle (secrets stay behind). Connections are shared between models of
+    equal settings; close them with `close` or `aclose`, or use the model as a context manager.
 
     Raises:
         ConfigError: from the constructor and before a request, for a wrong or unknown argument.

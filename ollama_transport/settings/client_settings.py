@@ -300,7 +300,7 @@ class ClientKwargs:
         asynchronous: Mapping[str, Any] | None = None,
     ) -> None:
         parts = (check_mapping("client_kwargs", part) for part in (both, sync, asynchronous))
-        self.both, self.sync, self.asynchronous = (dict(part) for part in parts)
+        self.both, self.sync, self.asynchronous = (_without_address(part) for part in parts)
 
     def __bool__(self) -> bool:
         return bool(self.both or self.sync or self.asynchronous)
@@ -348,3 +348,13 @@ class ClientKwargs:
 def _told_apart(value: object) -> Hashable:
     plain = isinstance(value, str | bytes | int | float | bool | None)
     return (type(value), value) if plain else (type(value), id(value))
+
+
+def _without_address(given: Mapping[str, Any]) -> dict[str, Any]:
+    # httpx would send there what our own URL does not ask for.
+    if "base_url" in given:
+        raise ConfigError(
+            "client_kwargs has a base_url, which is no argument for httpx here: give base_url=… "
+            "beside client_kwargs."
+        )
+    return dict(given)

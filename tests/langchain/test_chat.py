@@ -155,11 +155,42 @@ def test_unknown_options_inside_options_are_refused(run: Run) -> None:
         call(run, model, "invoke", "x", options={"num_ctxx": 1})
 
 
-def test_format_and_response_format_exclude_each_other(run: Run) -> None:
-    """Two shapes for one answer are a contradiction."""
-    model, _ = model_on(whole())
-    with pytest.raises(ConfigError, match="one of them"):
-        call(run, model, "invoke", "x", format="json", response_format={"type": "json_object"})
+def test_format_goes_before_response_format(run: Run) -> None:
+    """Of two shapes for one answer the second is left out, with a warning, as the peer does."""
+    model, network = model_on(whole())
+    with pytest.warns(UserWarning, match="response_format is left out"):
+        call(run, model, "invoke", "x", format={"type": "object"}, response_format="json")
+    assert body(network)["format"] == {"type": "object"}
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        {"type": "text"},
+        {"type": "json_schema"},
+        {"type": "json_schema", "json_schema": {"name": "x"}},
+        {"type": "json_schema", "json_schema": "x"},
+    ],
+)
+def test_a_response_format_without_a_shape_is_left_out(run: Run, empty: dict[str, Any]) -> None:
+    """What asks for no shape constrains nothing, and a warning says so."""
+    model, network = model_on(whole())
+    with pytest.warns(UserWarning, match="is left out"):
+        call(run, model, "invoke", "x", response_format=empty)
+    assert "format" not in body(network)
+
+
+def test_top_logprobs_turn_logprobs_on() -> None:
+    """The field says what is sent."""
+    assert ChatOllama(model="m", top_logprobs=5).logprobs is True
+    assert ChatOllama(model="m").logprobs is None
+
+
+@pytest.mark.parametrize("name", ["client_kwargs", "sync_client_kwargs", "async_client_kwargs"])
+def test_an_address_among_httpx_arguments_is_refused(name: str) -> None:
+    """Httpx must not send elsewhere than base_url says."""
+    with pytest.raises(ConfigError, match="give base_url=… beside"):
+        ChatOllama(model="m", **{name: {"base_url": "http://h"}})
 
 
 def test_another_model_per_call_is_reported(run: Run, server: EmbeddedOllama) -> None:

@@ -1,7 +1,6 @@
 """How a model shows itself: cached, traced, serialised and printed, with no secret in it."""
 
 import copy
-import json
 import pickle
 from typing import Any
 
@@ -10,8 +9,7 @@ from chat_ways import model_on, whole
 from core_ways import call, fields_of
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.load import dumpd, dumps, load
-from pydantic import SecretStr
+from langchain_core.load import dumpd, dumps
 from running import Run
 
 from langchain_ollama_ext import ChatOllama
@@ -115,22 +113,10 @@ def test_arguments_are_not_shared_with_the_caller() -> None:
     assert shared == before
 
 
-@pytest.mark.filterwarnings("ignore:The function `load` is in beta")
-def test_a_model_comes_back_from_its_serialised_form(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dumpd and load give the same model, its key from the environment."""
-    monkeypatch.setenv("OLLAMA_API_KEY", "k2")
-    model = ChatOllama(model="m", temperature=0, timeout=(1, 2), keep_alive="5m", api_key="k")
-    value = json.loads(json.dumps(dumpd(model)))
-    again = load(value, allowed_objects=[ChatOllama], valid_namespaces=["langchain_ollama_ext"])
-    assert fields_of(again) == fields_of(model)
-    assert again.server_settings().timeouts == model.server_settings().timeouts
-    again = load(
-        value,
-        allowed_objects=[ChatOllama],
-        valid_namespaces=["langchain_ollama_ext"],
-        secrets_from_env=True,
-    )
-    assert again.api_key == SecretStr("k2")
+def test_no_class_promises_what_core_cannot_load() -> None:
+    """Core's load refuses other packages than its own: no model says that it works."""
+    assert not ChatOllama.is_lc_serializable()
+    assert dumpd(ChatOllama(model="m"))["type"] == "not_implemented"
 
 
 @pytest.mark.parametrize(

@@ -43,12 +43,12 @@ def test_a_constructor_does_no_io(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "socket", forbidden)
     monkeypatch.setattr(ssl, "create_default_context", forbidden)
     monkeypatch.setattr(ssl, "SSLContext", forbidden)
-    ChatOllama(model="m", validate_model_on_init=True, base_url="http://nowhere.invalid")
+    ChatOllama(model="m", base_url="http://nowhere.invalid")
 
 
 def test_a_missing_model_is_told_by_the_first_call(run: Run, server: EmbeddedOllama) -> None:
-    """validate_model_on_init does nothing in a constructor; the first call tells."""
-    model = ChatOllama(model="nope", base_url=server.url, validate_model_on_init=True)
+    """A constructor asks nobody; the first call tells."""
+    model = ChatOllama(model="nope", base_url=server.url)
     with pytest.raises(ModelNotFoundError, match="ollama pull nope"):
         call(run, model, "invoke", "x")
     call(run, model, "close")
@@ -308,10 +308,6 @@ class TestProfile:
         """A model that is not there is told at once."""
         with pytest.raises(ModelNotFoundError):
             _from_server(run, "nope", base_url=server.url)
-
-    def test_none_without_asking(self) -> None:
-        """A plain constructor asks nobody, and knows nothing."""
-        assert ChatOllama(model="demo").profile is None
 
 
 def _python(code: str) -> subprocess.CompletedProcess[str]:

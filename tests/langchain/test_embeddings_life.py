@@ -183,24 +183,6 @@ def test_what_is_no_text_is_refused(run: Run, texts: Any, hint: str) -> None:
     assert network.requests == []
 
 
-def test_validation_waits_for_the_first_call(server: EmbeddedOllama, run: Run) -> None:
-    """validate_model_on_init does no I/O in the constructor, and asks once (c27)."""
-    model = OllamaEmbeddings(model="demo-embed", base_url=server.url, validate_model_on_init=True)
-    assert server.requests == []
-    call(run, model, "embed_query", "a")
-    call(run, model, "embed_query", "b")
-    run(model.aclose())
-    assert [r.path for r in server.requests] == ["/api/show", "/api/embed", "/api/embed"]
-
-
-def test_validation_tells_what_a_chat_model_can(server: EmbeddedOllama, run: Run) -> None:
-    """A model that cannot embed is named with what it can do instead."""
-    model = OllamaEmbeddings(model="plain", base_url=server.url, validate_model_on_init=True)
-    with pytest.raises(ConfigError, match="completion"):
-        call(run, model, "embed_query", "a")
-    run(model.aclose())
-
-
 def test_a_constructor_costs_no_socket(server: EmbeddedOllama) -> None:
     """A hundred of them open nothing; all share the connections of the first call (c18)."""
     made = [OllamaEmbeddings(model="demo-embed", base_url=server.url) for _ in range(100)]

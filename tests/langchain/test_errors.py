@@ -149,8 +149,8 @@ def test_every_error_has_a_twin() -> None:
         for _, found in inspect.getmembers(tree, inspect.isclass)
         if issubclass(found, tree.OllamaError) and found not in roots
     }
-    assert leaves == set(_errors._TWINS)
-    assert all(issubclass(twin, core.ModelError) for twin in _errors._TWINS.values())
+    assert leaves == set(_errors.TWINS)
+    assert all(issubclass(twin, core.ModelError) for twin in _errors.TWINS.values())
 
 
 def test_a_model_that_cannot_think_names_the_setting(run: Run) -> None:

@@ -5,21 +5,12 @@ from typing import Any
 
 import httpx
 import pytest
-from langchain_core.load import load
 from langchain_tests.integration_tests import ChatModelIntegrationTests
 from langchain_tests.unit_tests import ChatModelUnitTests
-from langchain_tests.unit_tests import chat_models as suite
 from versions import is_older
 
 from langchain_ollama_ext import ChatOllama
 from ollama_ext.embedded import EmbeddedOllama
-
-# test_serdes calls BaseChatModel.dict, which langchain-core itself has deprecated.
-# And load is in beta, of which it warns.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:The method `.*dict` was deprecated"),
-    pytest.mark.filterwarnings("ignore:The function `load` is in beta"),
-]
 
 _PNG = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
@@ -29,16 +20,6 @@ _WAV = b"RIFF\x24\x00\x00\x00WAVEfmt " + bytes(24)
 
 
 class TestUnit(ChatModelUnitTests):
-    @pytest.fixture(autouse=True)
-    def _allow_class(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        # The suite loads with allowed_objects="all", which means all that langchain-core lists by
-        # itself. Who loads a model of another package names its class, as here.
-        monkeypatch.setattr(
-            suite,
-            "load",
-            lambda value, **how: load(value, **how | {"allowed_objects": [ChatOllama]}),
-        )
-
     @property
     def chat_model_class(self) -> type[ChatOllama]:
         return ChatOllama

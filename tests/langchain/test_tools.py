@@ -278,7 +278,6 @@ def test_calls_without_ids_get_the_same_ones_again() -> None:
         ),
         ({"type": "object", "properties": {}}, {"type": "object", "properties": {}}),
         (Place, Place.model_json_schema()),
-        ({"type": "text"}, None),
     ],
 )
 def test_response_format(response_format: Any, sent: Any) -> None:

@@ -1,0 +1,108 @@
+"""What a model is known to do before anybody asks the server."""
+
+from typing import Any
+
+import pytest
+from chat_ways import called, model_on, streamed, whole
+from core_ways import call, pieces
+from langchain.agents import create_agent
+from langchain.agents.factory import _supports_provider_strategy
+from langchain.agents.middleware import SummarizationMiddleware
+from langchain_core.messages import AIMessage, HumanMessage
+from running import Run
+
+from langchain_ollama_ext import ChatOllama
+from langchain_ollama_ext._families import FAMILIES, family_can
+from ollama_ext.embedded import EmbeddedOllama
+
+
+def test_a_constructor_knows_the_context_and_the_family() -> None:
+    """num_ctx bounds the input; tools, reasoning and images are the family's."""
+    profile = ChatOllama(model="qwen3:8b", num_ctx=8192).profile
+    assert profile is not None
+    assert profile["max_input_tokens"] == 8192
+    assert profile["tool_calling"]
+    assert profile["reasoning_output"]
+    assert profile["structured_output"]
+    assert "image_inputs" not in profile
+
+
+def test_what_is_unknown_is_left_open() -> None:
+    """A model of an unknown name, and an unknown context, are neither promised nor denied."""
+    profile = ChatOllama(model="mine").profile
+    assert profile is not None
+    assert {"max_input_tokens", "tool_calling", "image_inputs"}.isdisjoint(profile)
+
+
+def test_a_given_profile_stays() -> None:
+    """What the caller says is all there is."""
+    given: Any = {"max_input_tokens": 5}
+    assert ChatOllama(model="qwen3", num_ctx=9, profile=given).profile == given
+
+
+@pytest.mark.parametrize(
+    ("name", "can"),
+    [
+        ("llama3.2", {"tools"}),
+        ("LLAMA3.2:1b-instruct-q4_K_M", {"tools"}),
+        ("library/llava:13b", {"vision"}),
+        ("registry.ollama.ai/library/gpt-oss:20b", {"tools", "thinking"}),
+        ("gemma3", {"vision"}),
+        ("gemma3:1b-it-qat", set()),
+        ("qwen3:4b-instruct-2507-q8_0", {"tools"}),
+        ("someone/qwen3", set()),
+        ("hf.co/unsloth/qwen3", set()),
+        ("qwen", set()),
+    ],
+)
+def test_families_by_name(name: str, can: set[str]) -> None:
+    """A tag that can do less says less, and other people's models are unknown."""
+    assert family_can(name) == can
+
+
+def test_the_table_has_three_words() -> None:
+    """A typo in the table is no capability."""
+    assert {word for can in FAMILIES.values() for word in can} == {"tools", "thinking", "vision"}
+
+
+def test_langchain_constrains_answers_by_schema() -> None:
+    """Agents use the server's own structured output, without asking anybody."""
+    assert _supports_provider_strategy(ChatOllama(model="mine"))
+
+
+def test_an_agent_summarises_before_the_context_is_full(server: EmbeddedOllama) -> None:
+    """A trigger by fraction works on num_ctx alone: a long conversation is made short."""
+    model = ChatOllama(model="demo", base_url=server.url, num_ctx=2048)
+    shorten = SummarizationMiddleware(
+        model, trigger=("fraction", 0.8), keep=("messages", 2), trim_tokens_to_summarize=400
+    )
+    agent = create_agent(model, middleware=[shorten])
+    said = [kind(f"{n} " + "tea " * 40) for n in range(20) for kind in (HumanMessage, AIMessage)]
+    found = agent.invoke({"messages": [*said, HumanMessage("Hello")]})
+    assert len(found["messages"]) < len(said)
+    model.close()
+
+
+@pytest.mark.parametrize(
+    ("message", "reason", "normalized"),
+    [
+        ({"content": "a"}, "stop", "stop"),
+        ({"content": "a"}, "length", "length"),
+        (called("f"), "stop", "tool_call"),
+        ({"content": "a"}, "unheard-of", None),
+    ],
+)
+def test_why_an_answer_ended(run: Run, message: Any, reason: str, normalized: str | None) -> None:
+    """Whole and streamed, the reason stands under core's names, beside the server's own."""
+    model, _ = model_on(whole(message, done_reason=reason))
+    answer = call(run, model, "invoke", "x").response_metadata
+    assert (answer["done_reason"], answer["finish_reason"]) == (reason, reason)
+    assert answer.get("normalized_finish_reason") == normalized
+
+
+def test_a_stream_tells_its_reason_once(run: Run) -> None:
+    """Chunks add up to one reason, which knows of the calls before it."""
+    model, _ = model_on(streamed({"content": "a"}, called("f")))
+    chunks = pieces(run, model, "x")
+    told = sum(chunks[1:], chunks[0]).response_metadata
+    assert (told["finish_reason"], told["normalized_finish_reason"]) == ("stop", "tool_call")
