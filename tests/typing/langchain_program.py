@@ -67,9 +67,14 @@ async def ask_later() -> list[BaseMessage]:
 
 
 def structured() -> None:
-    structured: Runnable[Any, Any] = model.with_structured_output(Weather, method="json_schema")
-    found = structured.invoke("Weather in Oslo?")
-    assert isinstance(found, Weather)
+    chain = model.with_structured_output(Weather, method="json_schema")
+    assert_type(chain.invoke("Weather in Oslo?"), Weather)
+    plain: Runnable[Any, Any] = model.with_structured_output({"type": "object"})
+    assert plain.invoke("Weather in Oslo?")
+    with_calls = model.with_structured_output(Weather, tools=[weather])
+    assert_type(with_calls.invoke("Weather in Oslo?"), Weather | None)
+    raw = model.with_structured_output(Weather, include_raw=True)
+    assert_type(raw.invoke("Weather in Oslo?"), dict[str, Any])
     calling = model.bind_tools([weather], tool_choice="any")
     assert_type(calling.invoke("Weather?"), AIMessage)
 
