@@ -60,6 +60,7 @@ class ModelOptions(TypedDict, total=False):
     count_tokens: bool
     unsupported_options: UnsupportedOptions
     extra_body: dict[str, Any] | None
+    reasoning_history: Literal["auto", "never", "always"]
 
     truncate: bool | None
     rate_limiter: Any

@@ -1,6 +1,5 @@
 """Reasoning that nobody asked for: left out of answers, whole and streamed."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from ollama_transport.wire.answers import ChatLine, GenerateLine
@@ -34,6 +33,6 @@ def chat_hiders(request: ChatRequest) -> list[Shaper[ChatLine]]:
     return [_ChatHider()] if request.think is False else []
 
 
-def hiders(request: GenerateRequest) -> Callable[[], list[Shaper[GenerateLine]]]:
-    """Return what makes the same for a completion."""
-    return lambda: [_GenerateHider()] if request.think is False else []
+def text_hiders(request: GenerateRequest) -> list[Shaper[GenerateLine]]:
+    """Same as `chat_hiders`, for a completion."""
+    return [_GenerateHider()] if request.think is False else []

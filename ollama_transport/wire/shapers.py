@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ollama_transport.wire.answers import ChatLine, GenerateLine
 from ollama_transport.wire.calls import Shaper
 from ollama_transport.wire.forced import CallShaper, FirstCallShaper
+from ollama_transport.wire.hidden import chat_hiders, text_hiders
 from ollama_transport.wire.requests import ChatRequest, GenerateRequest
 from ollama_transport.wire.salvage import (
     CallSalvager,
@@ -36,10 +37,12 @@ def chat_shapers(request: ChatRequest, written: Sequence[str] = ()) -> list[Shap
         found.append(ForcedCallFinder(forced))
     if request.parallel_tool_calls is False:
         found.append(FirstCallShaper())
-    return found
+    # Last: calls are found among the thoughts too.
+    return [*found, *chat_hiders(request)]
 
 
 def text_shapers(request: GenerateRequest) -> list[Shaper[GenerateLine]]:
     """Return what reads one completion; made anew for each."""
     tags = thinking_tags(request.split_thinking, request.think)
-    return [ThinkSplitter(tags)] if tags else []
+    splitters: list[Shaper[GenerateLine]] = [ThinkSplitter(tags)] if tags else []
+    return [*splitters, *text_hiders(request)]
