@@ -136,8 +136,8 @@ def langchain_error(error: ours.OllamaError) -> ours.OllamaError:
     made = twin.__new__(twin, *error.args)
     made.args = error.args
     made.__dict__.update(error.__dict__)
-    if isinstance(made, LangChainServerBusyError) and made.is_long_silence:
-        made.is_retryable = False  # the model would write the same answer again
+    if isinstance(made, LangChainServerBusyError) and (made.is_long_silence or made.is_used_up):
+        made.is_retryable = False  # the model is at work on the answer, or the account is empty
     return made
 
 

@@ -304,6 +304,11 @@ class ServerBusyError(StatusError):
     is_loading: bool = False
 
     @property
+    def is_used_up(self) -> bool:
+        """Tell whether an account has used all it may for hours or days: no second try helps."""
+        return self.status == 429 and "usage limit" in self.error
+
+    @property
     def is_long_silence(self) -> bool:
         """Tell whether a proxy gave up on an answer that the model may still be writing."""
         waited = self.waited_s if self.waited_s is not None else 0.0

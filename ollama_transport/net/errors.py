@@ -144,7 +144,7 @@ def _opening_error(error: Exception, method: str, url: str) -> OllamaError:
         return _timeout(error, method, url)
     if isinstance(error, httpx.ConnectError | httpx.ProxyError):
         return OllamaConnectionError(
-            f"no server answers at {url} ({error}). {_connect_hint(str(error))}", url=url
+            f"no server answers at {url} ({error}). {_connect_hint(str(error), url)}", url=url
         )
     if _is_malformed(error):
         return _malformed(error, method, url)
@@ -159,12 +159,14 @@ def _opening_error(error: Exception, method: str, url: str) -> OllamaError:
     return ProtocolError(f"{method} {url} failed: {type(error).__name__}: {error}.", url=url)
 
 
-def _connect_hint(text: str) -> str:
+def _connect_hint(text: str, url: str) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return "Trust the authority that signed it: client_kwargs={'verify': ssl_context}."
     if "SSL" in text:
         # Ollama itself has no TLS (wire reference 1.1): https needs a proxy in front of it.
         return "A server is there, but it does not speak TLS: try http:// in base_url."
+    if "/v1/" in url:
+        return "Is the server running there? Else set base_url."
     return "Is Ollama running there (`ollama serve`)? Else set base_url or OLLAMA_HOST."
 
 

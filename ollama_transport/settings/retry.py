@@ -157,7 +157,7 @@ def is_repeatable(error: BaseException, repeatable: bool = True) -> bool:
         return repeatable or not error.sent
     if isinstance(error, OllamaTimeoutError):
         return error.phase == "connect"
-    if not isinstance(error, ServerBusyError) or error.is_long_silence:
+    if not isinstance(error, ServerBusyError) or error.is_long_silence or error.is_used_up:
         return False
     # After 502 or 504 it is unknown whether the call reached the server behind the gateway.
     return repeatable or error.status in _NOT_TAKEN

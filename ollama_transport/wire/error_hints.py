@@ -63,8 +63,32 @@ _TEXT_HINTS = (
     ("pull model manifest: 412", "This model needs a newer Ollama: update the server."),
     ("invalid tool call arguments", _TOOL_CALL_HINT),
     ("failed to parse JSON", _TOOL_CALL_HINT),
+    ("error parsing tool call", _TOOL_CALL_HINT),
+    ("requires more system memory", _MEMORY_HINT),
+    (
+        "think value",
+        "This model thinks in levels: set `think` (LangChain: `reasoning`, LlamaIndex: `thinking`) "
+        'to "low", "medium" or "high", or leave it unset.',
+    ),
+    (
+        "ystem message must be at the beginning",
+        "The model's template takes one system message, as the first: put all into that one.",
+    ),
+    (
+        "roles must alternate",
+        "The model's template takes user and assistant in turn: join messages of one role.",
+    ),
+    (
+        "Unexpected endpoint",
+        "That is LM Studio: speak its OpenAI-compatible wire, with a base_url that ends in /v1.",
+    ),
+    ("> maximum allowed", "Set `batch_size` (LlamaIndex: `embed_batch_size`) to that maximum."),
     # Models made of one file share an engine while it is loaded, with the flags of the first (14).
-    ("requires --jinja", "Another model of the same weights is loaded: unload it, and ask again."),
+    (
+        "requires --jinja",
+        "Start llama-server with --jinja. On Ollama another model of the same weights is loaded: "
+        "unload it, and ask again.",
+    ),
     ("out-of-memory", _MEMORY_HINT),
     ("terminated", _MEMORY_HINT),
     ("unexpectedly stopped", _MEMORY_HINT),
@@ -147,19 +171,22 @@ def busy_hint(status: int, text: str, *, from_server: bool) -> str:
     # A server answers in JSON; a page, or nothing at all, is a proxy's.
     if status == 503 and from_server:
         return "Try again later, or raise OLLAMA_MAX_QUEUE on the server."
+    if status == 429 and "usage limit" in text:
+        return "It is not asked again: wait until the limit is renewed, or raise it on the account."
     if status == 429:
         # The queue of a server of one's own answers 503: this is a limit of use (8.2).
         return "Try again later, or ask for less: see `requests_per_minute`."
     return "Try again later: what stands between here and the model did not reach it."
 
 
-def _text_hint(text: str) -> str:
+def text_hint(text: str) -> str:
+    """Return what a text of a server's means for the caller; "" where no table has it."""
     return next((hint for part, hint in _TEXT_HINTS if part in text), "")
 
 
 def server_hint(text: str) -> str:
     """Return what to do about a failure of the server's own."""
-    hint = _text_hint(text)
+    hint = text_hint(text)
     return hint if hint else "The server's log says more."
 
 
@@ -172,4 +199,4 @@ def rejected_hint(status: int, text: str) -> str:
         return "A proxy before the server takes no requests of that size."
     if 300 <= status < 400:
         return "The server redirects: set base_url to its final address."
-    return _text_hint(text)
+    return text_hint(text)

@@ -31,6 +31,7 @@ from ollama_transport.wire.error_hints import (
     pull_hint,
     rejected_hint,
     server_hint,
+    text_hint,
 )
 from ollama_transport.wire.error_text import cut, error_text, full_stop
 from ollama_transport.wire.overflow_counts import is_overflow, overflow_counts
@@ -51,7 +52,8 @@ _UNSUPPORTED = re.compile(
 )
 # These are faults of the request, although the server answers 500 (wire reference 3.6, 3.9 and 6).
 _CALLER_FAULTS_500 = re.compile(
-    r'^option "|^invalid format: |^template: |^this model only supports one image'
+    r'^option "|^invalid format: |^template: |^this model only supports one image|'
+    r"ystem message must be at the beginning|roles must alternate"
 )
 
 
@@ -129,7 +131,7 @@ def _classify_text(
     if _capability(text):
         return UnsupportedCapabilityError, CAPABILITY_HINTS[_capability(text)]
     if _CALLER_FAULTS_500.search(text):
-        return RequestRejectedError, "Correct the value named there."
+        return RequestRejectedError, text_hint(text) or "Correct the value named there."
     return None
 
 

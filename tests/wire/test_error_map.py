@@ -159,7 +159,7 @@ TEXTS: list[tuple[int, str, type[StatusError], str]] = [
     ),
     (502, "dial tcp: lookup ollama.com: no such host", ServerBusyError, "later"),
     (401, "unauthorized", AuthenticationError, "OLLAMA_API_KEY"),
-    (429, "you have reached your hourly usage limit", ServerBusyError, "requests_per_minute"),
+    (429, "you have reached your hourly usage limit", ServerBusyError, "renewed"),
     (
         500,
         'llama-server returned invalid tool call arguments for "f": unexpected end of JSON input',
