@@ -109,7 +109,8 @@ def _finish(reason: str | None, *, called: bool) -> dict[str, str]:
 
 
 def _logprobs(line: ChatLine) -> dict[str, Any]:
-    return {"logprobs": list(line.logprobs)} if line.logprobs else {}
+    # Plain ones, which every way to write JSON and to load a message knows.
+    return {"logprobs": [dict(one) for one in line.logprobs]} if line.logprobs else {}
 
 
 def usage_metadata(usage: Usage | None) -> UsageMetadata | None:
@@ -176,7 +177,7 @@ class ChunkMaker:
     def _said(self, line: ChatLine) -> list[AIMessageChunk]:
         told = _logprobs(line)
         if self._for_events and line.logprobs:
-            self._logprobs.extend(line.logprobs)
+            self._logprobs.extend(told["logprobs"])
         if not (line.text or line.thinking or told or line.message.refusal):
             return []
         return [

@@ -140,6 +140,7 @@ def test_every_error_has_a_twin() -> None:
     """Each class of the transport that can come out has one of langchain-core's family."""
     roots = {
         tree.OllamaError,
+        tree.ResponseError,
         tree.TransportError,
         tree.StatusError,
         tree.StreamError,
