@@ -131,11 +131,11 @@ class Application:
 
     Args:
         endpoints: The Starlette application behind.
-        recorder: Where requests are noted.
-        scripts: What is played instead.
+        recorder: Records the requests.
+        scripts: Scripted replies, which replace the endpoints.
         cutter: Closes a request's connection.
-        api_key: The Bearer key every request needs; None asks for none.
-        max_body_bytes: How much of a request is taken; more is refused with 413.
+        api_key: The Bearer key every request needs; None means that no key is required.
+        max_body_bytes: Largest accepted request; more is refused with 413.
         local_only: Whether names of other machines are refused, as a server that is bound to
             loopback does.
     """
@@ -185,7 +185,7 @@ class Application:
                 work.cancel()
                 await asyncio.wait({work})
                 self._recorder.finish(request, "client_left")
-            # Raises what an engine of the user's own may have raised.
+            # Re-raises an error of a custom engine.
             elif not work.cancelled():
                 work.result()
         finally:
@@ -198,7 +198,7 @@ class Application:
 
     def _counted(self, request: Request, send: Send) -> Send:
         async def counted(message: Message) -> None:
-            # Noted before it is written: what a client has seen always counts already.
+            # Recorded before it is written, so that the record has whatever a client has seen.
             body = message.get("body", b"")
             self._recorder.sent(request, message.get("status"), body)
             if message["type"] == "http.response.body" and not message.get("more_body", False):
@@ -208,7 +208,7 @@ class Application:
         return counted
 
     async def _answer(self, request: Request, scope: Scope, send: Send) -> None:
-        # Scripts stand above all else: a test decides what its server says.
+        # Scripts come first: a test decides what its server answers.
         reply = self._scripts.next(request.method, request.path)
         if reply is not None:
             await play(fitted(reply, request), scope, send, self._noted_cutter(request))
@@ -263,7 +263,7 @@ def is_allowed_origin(origin: str | None) -> bool:
 
 
 def _hostname(url: str) -> str:
-    # Half a bracket is nobody's name, and no reason to fail.
+    # A lone bracket is not a valid host, and no reason to fail.
     try:
         found = urlsplit(url).hostname
     except ValueError:
@@ -272,7 +272,7 @@ def _hostname(url: str) -> str:
 
 
 class _TooLargeError(Exception):
-    """Tell that a request has more bytes than are taken."""
+    """The request has more bytes than the server accepts."""
 
 
 async def _read_body(receive: Receive, most: int) -> bytes | None:

@@ -74,7 +74,7 @@ class Vocabulary:
 
 
 def find_to_run(backend: Backend, fields: Fields, verb: str) -> tuple[str, Installed]:
-    """Return the asked name and its model, once it is sure that it can do ``verb``.
+    """Return the asked name and its model, after checking that it supports ``verb``.
 
     Args:
         backend: The server.

@@ -46,7 +46,7 @@ async def tags(request: Request) -> Response:
 
 def _listed(installed: Installed) -> Fields:
     model = installed.model
-    # These two stand here and not in show (wire reference 9).
+    # These two are reported here and not in show (wire reference 9).
     lengths = {"context_length": model.context_length, "embedding_length": model.dimensions}
     return {
         "name": installed.name.short,

@@ -34,7 +34,7 @@ def bounds(schema: Schema, *, integer: bool) -> tuple[float, float]:
 
 def _beside(end: float, towards: float, *, integer: bool) -> float:
     step = math.copysign(1 if integer else _STEP, towards)
-    # Of large numbers a small step is none.
+    # A small step does not change a large float.
     return end + step if end + step != end else math.nextafter(end, towards)
 
 

@@ -80,7 +80,7 @@ def _from_observations(task: _Task) -> str:
 
 def _read(messages: Sequence[Message]) -> _Task | None:
     whole = "\n".join(message.content for message in messages)
-    # Both words stand in every ReAct prompt, and hardly anywhere else.
+    # Both words occur in every ReAct prompt, and hardly anywhere else.
     if "Action Input:" not in whole or "Thought:" not in whole:
         return None
     # LangChain's dialect against LlamaIndex's.

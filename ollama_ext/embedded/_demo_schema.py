@@ -186,7 +186,7 @@ class _Filler:
         listed = re.search(rf"\b{re.escape(name)}\s*(?:=|:|are)\s*([^.\n]+)", self._values.text)
         if name and listed:
             return [part.strip() for part in re.split(r",\s*|\s+and\s+", listed.group(1))]
-        # Quotes say more clearly than capitals what is meant.
+        # Quotes are a clearer hint than capitals.
         taken = self._values.quoted or self._values.names
         found: list[object] = list(taken)
         # What a list has taken is gone for the fields after it.

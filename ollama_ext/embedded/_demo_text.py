@@ -69,7 +69,7 @@ def titled_sentences(text: str) -> list[tuple[str, str]]:
     for block in _blocks(text):
         title = _HEADING.match(block)
         if title:
-            # A heading is not quoted, but what stands below it is about it.
+            # A heading is not quoted, but the text below it is about it.
             heading = title.group(1).strip()
             continue
         found += [(heading, part.strip()) for part in _SENTENCE_END.split(block) if part.strip()]
@@ -106,7 +106,7 @@ def best_sentences(question: str, context: str, *, most: int = 2) -> list[str]:
     # Overlapping chunks repeat sentences.
     candidates = list(dict.fromkeys(titled_sentences(context)))
     stems = [set(key_words(sentence)) for _, sentence in candidates]
-    # A word that stands in every sentence singles none out.
+    # A word in every sentence distinguishes none of them.
     rarity = {word: 1 / (1 + sum(word in found for found in stems)) ** 0.5 for word in asked}
     scores = [
         _score(asked, rarity, found, set(key_words(title)), sentence)

@@ -11,7 +11,7 @@ from ollama_ext.embedded._demo_text import STOP_WORDS, key_words, stem, word_set
 from ollama_ext.embedded._demo_values import Values
 from ollama_ext.embedded._engine import ToolCall
 
-# Words that nearly every tool has in its name or description, and that single none out.
+# Words in the name or description of nearly every tool, which distinguish none.
 _GENERIC = frozenset(
     stem(word)
     for word in word_set(

@@ -28,7 +28,7 @@ _OPENERS = word_set(
 
 
 def find_numbers(text: str) -> list[int | float]:
-    """Return the numbers of a text, in order; dates are none."""
+    """Return the numbers in a text, in order, without dates."""
     # 2024-05-17 holds no number to multiply.
     bare = _DATE.sub(" ", text)
     found = [_number(match.group()) for match in _NUMBER.finditer(bare)]
@@ -45,7 +45,7 @@ def _number(text: str) -> int | float:
 
 
 def find_quoted(text: str) -> list[str]:
-    """Return what stands in quotes of any kind, in order."""
+    """Return the texts in quotes of any kind, in order."""
     return [next(filter(None, match.groups())) for match in _QUOTED.finditer(text)]
 
 
@@ -97,7 +97,7 @@ class Values:
         return find_keyed(self.text, key)
 
     def mentioned(self, options: Iterable[object]) -> list[object]:
-        """Return those of some options that stand in the text."""
+        """Return the options that occur in the text."""
         lowered = self.text.lower()
         return [
             option

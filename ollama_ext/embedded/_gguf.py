@@ -209,7 +209,7 @@ class _Reader:
         if kind == _TEXT:
             # One by one, because each tells its own length.
             texts = (self._text() for _ in range(count))
-            # A queue of no places reads them and keeps none.
+            # A queue of size 0 reads them without keeping any.
             read = list(texts) if self._arrays else deque(texts, 0)
             return read if self._arrays else None
         form = f"<{count}{_letter(kind)}"
@@ -225,7 +225,7 @@ class _Reader:
 
 
 def _letter(kind: int) -> str:
-    # An array of arrays is none that llama.cpp would read either.
+    # llama.cpp does not read an array of arrays either.
     if kind not in _SCALARS:
         raise ValueError(f"a GGUF header has a value of the unknown type {kind}")
     return _SCALARS[kind]

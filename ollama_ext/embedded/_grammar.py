@@ -58,7 +58,7 @@ def _dumped(value: Any) -> str:
 
 
 def _dangling(node: Any, root: Any) -> Iterator[str]:
-    """Yield what is wrong with references, wherever one stands."""
+    """Yield the problems of all references."""
     if isinstance(node, Mapping) and isinstance(node.get("$ref"), str):
         found = _resolved(node["$ref"], root)
         if isinstance(found, str):

@@ -119,7 +119,7 @@ class Runner:
         return self._process.poll() is None
 
     def fits(self, threads: int) -> bool:
-        """Tell whether it runs, with so many threads; 0 is any number."""
+        """Tell whether it runs with this number of threads; 0 means any number."""
         return self.alive and threads in (0, self.settings.threads)
 
     def stop(self) -> None:

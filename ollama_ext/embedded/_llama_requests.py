@@ -89,7 +89,7 @@ def _sampling(run: Run) -> Fields:
 
 def _thinking(think: bool | str) -> Fields:
     told: Fields = {"enable_thinking": bool(think)}
-    # A level is told by its name; True and False are no level (wire reference 3.3).
+    # A level is a name; True and False are not levels (wire reference 3.3).
     return told | {"reasoning_effort": think} if isinstance(think, str) else told
 
 

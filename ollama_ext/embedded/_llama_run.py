@@ -18,7 +18,7 @@ from ollama_ext.embedded._llama_requests import Asked, chat_request, text_reques
 from ollama_ext.embedded._wire import through_float64
 
 _OVERFLOW = "exceed_context_size_error"
-# After so many of the same the completion route gives up in silence (wire reference 3.2).
+# After this many repeated tokens the completion route stops silently (wire reference 3.2).
 _REPEATS = 30
 
 

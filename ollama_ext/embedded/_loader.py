@@ -39,7 +39,7 @@ class LoadRules:
     def __post_init__(self) -> None:
         if self.load_s < 0 or self.max_queue < 0:
             raise ValueError("load_s and max_queue cannot be negative")
-        # With none at a time every request would wait for ever.
+        # With a limit of 0 every request would wait forever.
         if self.num_parallel is not None and self.num_parallel < 1:
             raise ValueError("num_parallel is at least 1; None is any number")
         if self.load_gate is not None and not isinstance(self.load_gate, Gate):
@@ -176,7 +176,7 @@ class Loader:
             raise WireError(503, SERVER_BUSY)
         self._pending += 1
         try:
-            # Whoever waited finds the model loaded by the one before.
+            # A request that waited finds the model already loaded by the one before it.
             async with self._lock:
                 ready = self._ready(installed, num_ctx, threads)
                 if ready is None:
@@ -191,7 +191,7 @@ class Loader:
         key = installed.name.key
         before = self._loaded.get(key)
         if before is not None and before.runner is not None and before.runner.alive:
-            # Another context is another load; who is being answered is answered first.
+            # A different context means a reload; requests in flight are answered first.
             await self._until_idle(key)
         if before is not None:
             _stop(before)

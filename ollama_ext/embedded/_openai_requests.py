@@ -105,7 +105,7 @@ def native_completion(fields: Fields) -> Fields:
     """Return the native generate request of a ``/v1/completions`` body.
 
     Raises:
-        WireError: 400, for a stop text that is none.
+        WireError: 400, for a stop value that is not text.
     """
     stops = fields["stop"]
     if isinstance(stops, list) and not all(isinstance(stop, str) for stop in stops):

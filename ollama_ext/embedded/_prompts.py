@@ -1,4 +1,4 @@
-"""From a conversation to a prompt: rendering, counting tokens, cutting what is too long."""
+"""Turn a conversation into a prompt: render, count tokens, cut what is too long."""
 
 import re
 from collections.abc import Mapping, Sequence

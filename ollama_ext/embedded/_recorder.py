@@ -15,13 +15,13 @@ class Request:
     Attributes:
         method: Such as ``"POST"``.
         path: Such as ``"/api/chat"``.
-        query: What stands behind the ``?``, undecoded.
+        query: The text after the ``?``, undecoded.
         headers: Names in lower case; the last of several with one name.
         body: The bytes.
         outcome: ``"pending"`` while the answer runs; then ``"complete"``, ``"client_left"`` when
             the client closed the connection before the end, ``"cut"`` when the script did, or
             ``"failed"`` when an engine raised in the middle of it (the log has its traceback).
-        status: The status that was sent; None while none was.
+        status: The status that was sent; None before that.
         chunks_sent: Chunks of the body given to the connection so far; in a native stream that is
             lines.
         bytes_sent: Bytes of the body given to the connection so far.
@@ -75,7 +75,7 @@ class Recorder:
             self._changed.notify_all()
 
     def sent(self, request: Request, status: int | None, body: bytes) -> None:
-        """Note what is written of a request's answer."""
+        """Records what is written of the answer to a request."""
         with self._changed:
             if status is not None:
                 request.status = status

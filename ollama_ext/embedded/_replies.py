@@ -15,7 +15,7 @@ Cut = Literal["close", "reset"]
 _NDJSON = {"content-type": "application/x-ndjson"}
 _JSON = {"content-type": "application/json; charset=utf-8"}
 _EVENTS = {"content-type": "text/event-stream"}
-# The server writes these by itself, from how the reply is sent; twice would break the framing.
+# The server writes these headers itself; sending them twice would break the framing.
 _OWN_HEADERS = frozenset({"date", "connection", "transfer-encoding", "content-length"})
 
 
@@ -23,7 +23,7 @@ _STORY = "Once upon a time there was a model that answered every question."
 
 
 def _cut_reply(after: int = 1, content: str = _STORY, **how: Any) -> "Reply":
-    """Say something, and close the connection after some lines of it."""
+    """Send an answer, and close the connection after some of its lines."""
     return Reply(said=Said(content, after=after)).but(cut="close", **how)
 
 
@@ -60,7 +60,7 @@ class Reply:
         delay_s: Seconds before the first byte of the answer, status line included.
         chunk_delay_s: Seconds before each chunk after the first.
         gate: Holds the answer until it is set.
-        hold_at: Index of the chunk the gate stands before; 0 holds the status line too.
+        hold_at: Index of the chunk that waits for the gate; 0 holds the status line too.
         cut: None ends as HTTP asks for; ``"close"`` closes the connection without the
             terminating chunk; ``"reset"`` sends a TCP reset.
         forever: True repeats the last chunk until the client leaves.

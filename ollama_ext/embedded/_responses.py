@@ -21,7 +21,7 @@ def body_response(
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Return a response with this content type exactly; None sends none."""
+    """Return a response with exactly this content type; None sends no content type."""
     # Set by hand, because Starlette adds a charset to text types and Ollama does not always.
     response = Response(body, status, headers=None if headers is None else dict(headers))
     if content_type is not None:

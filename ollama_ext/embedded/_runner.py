@@ -15,7 +15,7 @@ from typing import Any
 def main() -> None:
     """Load the model, say where it is served, and serve until the parent is gone."""
     settings = json.loads(sys.stdin.readline())
-    # Loading holds the GIL and takes over Ctrl-C: both are why this is a process of its own.
+    # Loading holds the GIL and takes over Ctrl-C; this is why it runs in a separate process.
     import xllamacpp
 
     server = xllamacpp.Server(_parameters(xllamacpp.CommonParams(), settings))

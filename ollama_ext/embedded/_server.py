@@ -51,12 +51,12 @@ class EmbeddedOllama:
         host: The address to listen on.
         port: The port; 0 takes a free one.
         max_body_bytes: Most bytes of one request, uploaded files included; more is answered 413.
-        api_key: A key every request has to bring as ``Authorization: Bearer``; None asks none.
+        api_key: Key required as ``Authorization: Bearer`` in every request; None means no key.
         load_s: Seconds the first request for a model waits while it "loads".
         load_gate: Holds every load until it is set.
         max_queue: How many requests may wait for a load; the next one gets 503.
         num_parallel: How many requests one model serves at a time. None is any number with models
-            of rules, and one with models of weights, each of which needs memory of its own.
+            of rules, and one with models of weights, each of which needs its own memory.
         token_delay_s: Pause before each token of an answer, in seconds.
 
     Raises:

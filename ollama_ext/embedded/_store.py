@@ -43,7 +43,7 @@ class Installed:
 
     @property
     def layer(self) -> str:
-        """The digest of its one layer: its weights, or what stands for them."""
+        """The digest of its only layer: the weights, or their placeholder."""
         weights = self.model.weights
         told = self.model.about if weights is None else f"{weights.path} {weights.size}"
         return "sha256:" + hashlib.sha256(told.encode()).hexdigest()
@@ -74,7 +74,7 @@ class Loaded:
     runner: Runner | None = None
 
     def touched(self, keep_ns: int | None) -> "Loaded":
-        """Return it after a request, its time beginning anew."""
+        """Return it after a request, with its expiry restarted."""
         keep = self.keep_ns if keep_ns is None else keep_ns
         return replace(self, keep_ns=keep, expires_ns=expiry(keep))
 

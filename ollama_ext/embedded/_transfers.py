@@ -113,7 +113,7 @@ def _created(backend: Backend, name: ModelName, fields: Fields) -> Iterator[Fiel
 
 
 def _missing_pulled(backend: Backend, source: ModelName) -> Iterator[Fields]:
-    # Ollama pulls a missing ``from`` by itself; its last line belongs to the create.
+    # Ollama pulls a missing ``from`` automatically; the last line belongs to the create.
     for line in _pulled(backend, source):
         if line["status"] != "success":
             yield line
@@ -132,7 +132,7 @@ def _from_files(backend: Backend, name: ModelName, files: Mapping[str, str]) -> 
     except ValueError as error:
         raise WireError(400, "unknown type", early=False) from error
     model = weights_model(name.model, weights)
-    # Without llama.cpp a model of rules stands for it, which can do the same.
+    # Without llama.cpp, a rule-based model with the same capabilities takes its place.
     return model if has_llama() else replace(model, weights=None, tool_call_placement="own")
 
 

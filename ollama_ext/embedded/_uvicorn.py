@@ -19,7 +19,7 @@ _TURNS_TO_CONNECT = 4
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that starts and stops without polling, and hangs up on who stays."""
+    """A uvicorn server that starts and stops without polling, and closes open connections."""
 
     def __init__(self, config: uvicorn.Config, started: threading.Event) -> None:
         super().__init__(config)
@@ -63,7 +63,7 @@ class Server(uvicorn.Server):
         while quiet < _TURNS_TO_CONNECT:
             for connection in list(state.connections):
                 connection.transport.abort()
-            # Each request sees its client gone and ends by itself.
+            # Each request sees that its client has left, and ends.
             if state.tasks:
                 await asyncio.wait(set(state.tasks))
             await asyncio.sleep(0)
@@ -91,7 +91,7 @@ def bind(host: str, port: int) -> socket.socket:
     """Return a socket that listens; port 0 takes a free one, and the caller closes it.
 
     Raises:
-        OSError: When the port is taken, or the host is none of this machine's.
+        OSError: When the port is taken, or the host is not an address of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named because asyncio turns Nagle's delay off only where it is; without that
@@ -117,5 +117,5 @@ def run(server: Server, listening: socket.socket, started: threading.Event) -> N
         server.run(sockets=[listening])
     finally:
         listening.close()
-        # Wakes who waits for a start that failed.
+        # Wakes the caller that waits for a start that failed.
         started.set()
