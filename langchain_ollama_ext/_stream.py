@@ -20,6 +20,7 @@ from langchain_core.messages.tool import (
 )
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
+from langchain_ollama_ext._text_chunks import text_chunks
 from ollama_transport import ChatLine, ToolCall, ToolCallDelta, Usage
 
 PROVIDER = "ollama"
@@ -154,9 +155,12 @@ class ChunkMaker:
         self._logprobs: list[Mapping[str, Any]] = []
         self._indices: dict[object, int] = {}
         self._pieced: dict[int, str | None] = {}
+        self._text_chunk = text_chunks()
 
     def push(self, line: ChatLine) -> list[ChatGenerationChunk]:
         """Return the chunks of a line; [] when it adds nothing."""
+        if self._started and _is_text_alone(line):
+            return [self._text_chunk(line.message.content)]
         # Text, calls and end apart: core reads a chunk as one of the three.
         messages = [*self._said(line), *self._called(line)]
         if line.done:
@@ -228,6 +232,19 @@ class ChunkMaker:
             usage_metadata=usage_metadata(line.usage),
             chunk_position="last",
         )
+
+
+def _is_text_alone(line: ChatLine) -> bool:
+    """Tell whether a line adds some text and nothing else, as nearly every one does."""
+    said = line.message
+    return bool(said.content) and not (
+        line.done
+        or said.thinking
+        or said.tool_calls
+        or said.refusal
+        or line.logprobs
+        or line.tool_call_deltas
+    )
 
 
 def _json(arguments: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """What both adapters need of a conversation, done once on the transport's own types."""
 
 from ollama_transport.conversation.answer_fields import SalvageFields, SplitFields
+from ollama_transport.conversation.copies import Copies, copying_works
 from ollama_transport.conversation.embedding import (
     Batch,
     alocating,
@@ -33,6 +34,7 @@ from ollama_transport.wire.json_text import (
 __all__ = [
     "PLAIN",
     "Batch",
+    "Copies",
     "EmbeddingFields",
     "FetchFields",
     "FetchLimits",
@@ -49,6 +51,7 @@ __all__ = [
     "batches",
     "check_text",
     "check_texts",
+    "copying_works",
     "data_of",
     "fetch_media",
     "find_json",
