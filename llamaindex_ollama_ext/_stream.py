@@ -18,6 +18,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
+from llamaindex_ollama_ext._text_responses import text_responses
 from ollama_transport import ChatLine, GenerateLine, ToolCall, ToolCallDelta, Usage
 
 
@@ -55,6 +56,7 @@ class ChatAnswer:
         self._thinking = ""
         self._refusal = ""
         self._calls = _Calls()
+        self._text_response = text_responses()
 
     def push(self, line: ChatLine) -> ChatResponse:
         """Take a line and return the response up to there."""
@@ -72,6 +74,8 @@ class ChatAnswer:
 
     def response(self, line: ChatLine) -> ChatResponse:
         """Return the response up to a line that was taken just now."""
+        if self._is_text_alone(line):
+            return self._text_response(self._text, line.message.content, raw_of(line))
         return ChatResponse(
             message=ChatMessage(
                 role=MessageRole.ASSISTANT,
@@ -83,6 +87,10 @@ class ChatAnswer:
             logprobs=logprobs_of(line.logprobs),
             additional_kwargs={"thinking_delta": _none_if_empty(line.thinking), **ending_of(line)},
         )
+
+    def _is_text_alone(self, line: ChatLine) -> bool:
+        ends = line.done or line.logprobs is not None
+        return not (ends or self._thinking or self._refusal or self._calls.has_any)
 
     def _blocks(self) -> list[ContentBlock]:
         blocks: list[ContentBlock] = []
@@ -118,6 +126,11 @@ class _Calls:
         self._done: list[ToolCall] = []
         self._open: dict[int, ToolCallDelta] = {}
 
+    @property
+    def has_any(self) -> bool:
+        """Tell whether there is a call, be it still being written."""
+        return bool(self._done or self._open)
+
     def add(self, line: ChatLine) -> None:
         """Take what a line adds."""
         for delta in line.tool_call_deltas:
@@ -139,7 +152,7 @@ class _Calls:
     def blocks(self) -> list[ToolCallBlock]:
         """Return the calls so far; those still being written have their JSON text so far."""
         # New blocks each time: a response that somebody kept must not grow.
-        if not self._done and not self._open:
+        if not self.has_any:
             return []
         done = [
             ToolCallBlock(tool_call_id=identity, tool_name=call.name, tool_kwargs=_plain(call))

@@ -78,22 +78,33 @@ class Clients:
         self._memories: dict[Hashable, ServerMemory] = {}
         self._sync: dict[Hashable, Client] = {}
         self._async: dict[Hashable, AsyncClient] = {}
+        # A recipe is one object until a field changes: to compare keys is a part of a short call.
+        self._latest: tuple[Recipe, Client] | None = None
+        self._latest_async: tuple[Recipe, AsyncClient] | None = None
 
     def sync(self, recipe: Recipe) -> "Client":
         """Return the blocking client of a recipe."""
         if self._given_sync is not None:
             return self._given_sync
+        if self._latest is not None and self._latest[0] is recipe:
+            return self._latest[1]
         from ollama_transport.client.clients import Client  # here: it brings httpx, 40 ms of import
 
-        return self._kept(self._sync, recipe, lambda told: Client(settings=told))
+        client = self._kept(self._sync, recipe, lambda told: Client(settings=told))
+        self._latest = (recipe, client)
+        return client
 
     def asynchronous(self, recipe: Recipe) -> "AsyncClient":
         """Return the asynchronous client of a recipe."""
         if self._given_async is not None:
             return self._given_async
+        if self._latest_async is not None and self._latest_async[0] is recipe:
+            return self._latest_async[1]
         from ollama_transport.client.clients import AsyncClient  # see above
 
-        return self._kept(self._async, recipe, lambda told: AsyncClient(settings=told))
+        client = self._kept(self._async, recipe, lambda told: AsyncClient(settings=told))
+        self._latest_async = (recipe, client)
+        return client
 
     def _kept(
         self, kept: dict[Hashable, T], recipe: Recipe, make: Callable[[ClientSettings], T]

@@ -1,0 +1,52 @@
+"""Responses of plain text, which most of a stream are: copies of one, where that works."""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, TextBlock
+
+from ollama_transport.conversation import Copies, copying_works
+
+Maker = Callable[[str, str, dict[str, Any]], ChatResponse]
+"""Makes a response of the text so far, what its line added, and the line as the server sent it."""
+
+
+def constructed(text: str, delta: str, raw: dict[str, Any]) -> ChatResponse:
+    """Return a response as LlamaIndex's constructors make it."""
+    return ChatResponse(
+        message=ChatMessage(
+            role=MessageRole.ASSISTANT, blocks=[TextBlock(text=text)], additional_kwargs={}
+        ),
+        delta=delta,
+        raw=raw,
+        logprobs=None,
+        additional_kwargs={"thinking_delta": None},
+    )
+
+
+@cache
+def text_responses() -> Maker:
+    """Return what makes such responses: by copying, or by LlamaIndex's constructors."""
+    copied = _copying()
+    alike = copying_works(lambda text: _probe(copied, text), lambda text: _probe(constructed, text))
+    return copied if alike else constructed
+
+
+def _copying() -> Maker:
+    model = constructed("text", "delta", {})
+    responses, messages = Copies(model), Copies(model.message)
+    blocks = Copies(model.message.blocks[0])
+
+    def copied(text: str, delta: str, raw: dict[str, Any]) -> ChatResponse:
+        message = messages.make({"blocks": [blocks.make({"text": text})]})
+        kwargs = {"thinking_delta": None}
+        return responses.make(
+            {"message": message, "delta": delta, "raw": raw, "additional_kwargs": kwargs}
+        )
+
+    return copied
+
+
+def _probe(make: Maker, text: str) -> ChatResponse:
+    return make(f"so far {text}", text, {"message": {"content": text}})
