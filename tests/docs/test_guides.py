@@ -1,5 +1,6 @@
 """The guides keep their word: each block of Python runs, in its order, on the embedded server."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,11 +28,22 @@ def server() -> Iterator[EmbeddedOllama]:
         yield running
 
 
+@pytest.fixture
+def _loop() -> Iterator[None]:
+    """A loop that is closed at the end, for what of LlamaIndex asks for the current one."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
 # Core loads langchain-community where it is installed, and that warns of its own end.
 @pytest.mark.filterwarnings("ignore:`langchain-community` is being sunset:DeprecationWarning")
 # LlamaIndex's workflows look at each attribute of an agent, deprecated ones of pydantic included.
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20")
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince211")
+@pytest.mark.usefixtures("_loop")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
 def test_each_block_of_a_page_runs(
     page: Path, server: EmbeddedOllama, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
