@@ -10,10 +10,22 @@ from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
-TABLES = ["README.md", "tests/langchain/README.md", "tests/llamaindex/README.md"]
+TABLES = [
+    "README.md",
+    "docs/evidence.md",
+    "tests/langchain/README.md",
+    "tests/llamaindex/README.md",
+]
 OF_OTHERS = {"test_stream_time"}  # a test of langchain-tests, which the suite here inherits
 
 IMPORTS = re.findall(r"`from (\w+_ext) import (\w+)`", README)
+LINKS = re.findall(r"\]\((?!https?:)([^)#]+)", README)
+CAPABILITIES = ("completion", "tools", "thinking")
+MODELS = [
+    EmbeddedModel("llama3.2", capabilities=CAPABILITIES),
+    EmbeddedModel("qwen3:8b", capabilities=CAPABILITIES),
+    EmbeddedModel("nomic-embed-text", capabilities=("embedding",)),
+]
 BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
@@ -28,18 +40,26 @@ def test_every_test_that_is_named_exists(name: str) -> None:
     assert {file for file in files if not list((ROOT / "tests").rglob(Path(file).name))} == set()
 
 
+@pytest.mark.parametrize("link", sorted(set(LINKS)))
+def test_every_link_leads_somewhere(link: str) -> None:
+    """What the README links to is there."""
+    assert (ROOT / link).exists()
+
+
 @pytest.mark.parametrize(("module", "name"), sorted(set(IMPORTS)))
 def test_every_import_line_works(module: str, name: str) -> None:
     """What the README tells to import is there."""
     assert hasattr(importlib.import_module(module), name)
 
 
+# LlamaIndex and core warn of their own past.
+@pytest.mark.filterwarnings("ignore:`langchain-community` is being sunset:DeprecationWarning")
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_every_block_of_code_runs(
     block: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The README's code runs as printed: each block has what it imports."""
-    with EmbeddedOllama([EmbeddedModel("llama3.2")]) as server:
+    with EmbeddedOllama(MODELS) as server:
         monkeypatch.setenv("OLLAMA_HOST", server.url)
         exec(block, {})
     assert "print(" not in block or capsys.readouterr().out.strip()
