@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pages import found_by_environment
 
 from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama
 
@@ -59,7 +60,6 @@ def test_every_block_of_code_runs(
     block: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The README's code runs as printed: each block has what it imports."""
-    with EmbeddedOllama(MODELS) as server:
-        monkeypatch.setenv("OLLAMA_HOST", server.url)
+    with EmbeddedOllama(MODELS) as server, found_by_environment(server, monkeypatch):
         exec(block, {})
     assert "print(" not in block or capsys.readouterr().out.strip()

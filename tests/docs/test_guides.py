@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pages import found_by_environment
 
 from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama
 
@@ -49,13 +50,13 @@ def test_each_block_of_a_page_runs(
     page: Path, server: EmbeddedOllama, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A reader who copies the blocks of a page one after the other gets no error."""
-    monkeypatch.setenv("OLLAMA_HOST", server.url)
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {"__name__": "__guide__"}
     text = page.read_text()
-    for block in BLOCK.finditer(text):
-        if "needs:" in block["info"]:
-            continue
-        line = text[: block.start()].count("\n") + 2
-        # The lines of the page stand in a traceback.
-        exec(compile("\n" * (line - 1) + block["code"], str(page), "exec"), names)
+    with found_by_environment(server, monkeypatch):
+        for block in BLOCK.finditer(text):
+            if "needs:" in block["info"]:
+                continue
+            line = text[: block.start()].count("\n") + 2
+            # The lines of the page stand in a traceback.
+            exec(compile("\n" * (line - 1) + block["code"], str(page), "exec"), names)
