@@ -4,6 +4,7 @@
     OllamaConnectionError                                           ModelConnectionError, again
     OllamaTimeoutError                                              ModelTimeoutError, again
     ProtocolError                                                   ModelAPIError
+    EmptyAnswerError                                                ModelAPIError, again
     AuthenticationError                             401: ModelAuthenticationError
                                                     403: ModelPermissionDeniedError
     ModelNotFoundError                                              ModelNotFoundError
@@ -52,6 +53,10 @@ class LangChainProtocolError(ours.ProtocolError, core.ModelAPIError):
 
     # Core's ModelAPIError says that it is: a failing server may recover, a foreign one will not.
     is_retryable = False
+
+
+class LangChainEmptyAnswerError(ours.EmptyAnswerError, core.ModelAPIError):
+    """Tell that a success held nothing; the next one may hold something."""
 
 
 class LangChainAuthenticationError(ours.AuthenticationError, core.ModelAuthenticationError):
@@ -111,6 +116,7 @@ TWINS: dict[type[ours.OllamaError], type[ours.OllamaError]] = {
     ours.OllamaConnectionError: LangChainConnectionError,
     ours.OllamaTimeoutError: LangChainTimeoutError,
     ours.ProtocolError: LangChainProtocolError,
+    ours.EmptyAnswerError: LangChainEmptyAnswerError,
     ours.AuthenticationError: LangChainAuthenticationError,
     ours.ModelNotFoundError: LangChainModelNotFoundError,
     ours.RequestRejectedError: LangChainRequestRejectedError,

@@ -21,6 +21,7 @@ from langchain_core.messages.tool import (
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 from langchain_ollama_ext._text_chunks import text_chunks
+from langchain_ollama_ext._unreadable import refusing_end
 from ollama_transport import ChatLine, ToolCall, ToolCallDelta, Usage
 
 PROVIDER = "ollama"
@@ -36,6 +37,7 @@ _FINISHED: Mapping[str, str] = {
     "function_call": "tool_call",
     "content_filter": "content_filter",
 }
+_UNREADABLE = "the arguments are no complete JSON object"
 _NOT_METADATA = frozenset({"message", "logprobs", "choices", "usage", "object"})
 
 
@@ -65,7 +67,7 @@ def _calls(calls: Iterable[ToolCall]) -> tuple[list[CoreToolCall], list[InvalidT
         if isinstance(call.arguments, Mapping):
             valid.append(tool_call(name=call.name, args=dict(call.arguments), id=call.id))
         else:
-            error = "the arguments are not a complete JSON object"
+            error = call.error if call.error is not None else _UNREADABLE
             invalid.append(
                 invalid_tool_call(name=call.name, args=call.arguments, id=call.id, error=error)
             )
@@ -145,8 +147,8 @@ class ChunkMaker:
     metadata where merging appends: log probabilities then come on the last chunk all together,
     and the model's name on the first as well, for the event that opens the message.
 
-    A call that is cut inside its arguments is invalid in a whole answer. In a stream core completes
-    the JSON of what came, for this as for every provider: ``done_reason`` "length" tells of it.
+    A call that is cut inside its arguments is invalid in a whole answer. Where chunks are merged
+    core would complete its JSON: a last piece, a bracket that closes nothing, keeps it from that.
     """
 
     def __init__(self, *, for_events: bool = False) -> None:
@@ -156,6 +158,7 @@ class ChunkMaker:
         self._indices: dict[object, int] = {}
         self._pieced: dict[int, str | None] = {}
         self._text_chunk = text_chunks()
+        self._texts: dict[int, str] = {}
 
     def push(self, line: ChatLine) -> list[ChatGenerationChunk]:
         """Return the chunks of a line; [] when it adds nothing."""
@@ -193,11 +196,16 @@ class ChunkMaker:
     def _called(self, line: ChatLine) -> list[AIMessageChunk]:
         # Apart from text, beside which core would not see them as pieces.
         pieces = [self._piece(delta) for delta in line.tool_call_deltas]
-        pieces += [self._whole(call) for call in line.tool_calls if self._is_new(call)]
+        for call in line.tool_calls:
+            if self._is_new(call):
+                pieces.append(self._whole(call))
+            elif isinstance(call.arguments, str) and call.index is not None:
+                pieces += self._refusal(call.index)
         return [AIMessageChunk(content="", tool_call_chunks=pieces)] if pieces else []
 
     def _piece(self, delta: ToolCallDelta) -> ToolCallChunk:
         self._pieced.setdefault(delta.index, delta.id)
+        self._texts[delta.index] = self._texts.get(delta.index, "") + delta.arguments
         return tool_call_chunk(
             name=delta.name,
             args=delta.arguments,
@@ -207,11 +215,20 @@ class ChunkMaker:
 
     def _whole(self, call: ToolCall) -> ToolCallChunk:
         arguments = call.arguments
-        # Text that is not JSON goes on as it is: core then files the call as invalid.
-        text = arguments if isinstance(arguments, str) else _json(arguments)
+        # Text that core cannot read goes on as it is: core then files the call as invalid.
+        text = self._refused(arguments) if isinstance(arguments, str) else _json(arguments)
         # Its place in this stream: servers repeat their own index from line to line.
         index = self._index(("call", len(self._indices)))
         return tool_call_chunk(name=call.name, args=text, id=call.id, index=index)
+
+    def _refused(self, text: str) -> str:
+        return text + refusing_end(text, for_events=self._for_events)
+
+    def _refusal(self, place: int) -> list[ToolCallChunk]:
+        """Return the piece that keeps core from completing a call that came in pieces."""
+        end = refusing_end(self._texts.get(place, ""), for_events=self._for_events)
+        index = self._index(("delta", place))
+        return [tool_call_chunk(name=None, args=end, id=None, index=index)] if end else []
 
     def _is_new(self, call: ToolCall) -> bool:
         """Tell whether a call did not come in pieces before."""

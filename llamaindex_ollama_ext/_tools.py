@@ -92,24 +92,30 @@ def tool_selections(response: ChatResponse, *, error_on_none: bool) -> list[Tool
             + (f" The model answered: {text!r:.500}" if text else "")
         )
     # Agents ask at every response of a stream, when half a call is no fault yet.
-    ended = isinstance(response.raw, Mapping) and response.raw.get("done") is True
+    told = response.additional_kwargs
+    grows = "thinking_delta" in told and "done_reason" not in told
+    ended = not grows and not (
+        isinstance(response.raw, Mapping) and response.raw.get("done") is False
+    )
+    is_cut = told.get("done_reason") == "length"
     return [
         ToolSelection(
             tool_id=f"{block.tool_name}-{place}"
             if block.tool_call_id is None
             else block.tool_call_id,
             tool_name=block.tool_name,
-            tool_kwargs=_arguments(block, ended=ended),
+            tool_kwargs=_arguments(block, ended=ended, is_cut=is_cut),
         )
         for place, block in enumerate(blocks)
     ]
 
 
-def _arguments(block: ToolCallBlock, *, ended: bool) -> dict[str, Any]:
+def _arguments(block: ToolCallBlock, *, ended: bool, is_cut: bool) -> dict[str, Any]:
     if isinstance(block.tool_kwargs, dict):
         return block.tool_kwargs
     found = _parsed(block.tool_kwargs)
-    if isinstance(found, dict):
+    # Of a call that was cut before its arguments, none came: that is not a call without any.
+    if isinstance(found, dict) and (found or not is_cut):
         return found
     # LlamaIndex would make {} of it, and the tool would run without its arguments.
     if ended:

@@ -9,6 +9,7 @@
         OllamaConnectionError (ConnectionError)   not reached: start it, check the host
         OllamaTimeoutError (TimeoutError)         it was too slow: .phase, .timeout_s, .received
         ProtocolError                      the server is not an Ollama: .line, its first bytes
+          EmptyAnswerError                 a success that held nothing: ask again
       ResponseError                        the server answered, with a failure: .error .status_code
         StatusError                        the server said no: .body .headers
           AuthenticationError              401, 403: .signin_url
@@ -87,7 +88,13 @@ class BudgetExceededError(OllamaError):
 
 
 class TransportError(OllamaError):
-    """Tell that no complete answer came from ``url`` (its credentials removed)."""
+    """Tell that no complete answer came from ``url`` (its credentials removed).
+
+    ``answered`` is True when the answer had begun.
+    """
+
+    # Set once the error is made, so that every class keeps its own constructor.
+    answered: bool = False
 
     def __init__(self, message: str, *, url: str) -> None:
         super().__init__(message)
@@ -135,6 +142,10 @@ class ProtocolError(TransportError):
     def __init__(self, message: str, *, url: str = "", line: bytes = b"") -> None:
         super().__init__(message, url=url)
         self.line = line
+
+
+class EmptyAnswerError(ProtocolError):
+    """Tell that a success held nothing: no text, no thoughts, no call, no reason to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,8 +219,13 @@ class StatusError(ResponseError):
 
     ``error`` is the server's own text, ``body`` the whole body as text, ``headers`` the lower-cased
     headers of the answer, ``model`` the model that was asked for, if one was; ``waited_s`` is how
-    long the answer took to come, in seconds, None where that is not known.
+    long the answer took to come, in seconds, None where that is not known. Some servers tell an
+    error inside of an answer with status 200: ``status`` is the one that it names then, or the one
+    that such an error usually has, and ``received`` holds the typed lines that came before it.
     """
+
+    # Set once the error is made, so that every kind has one constructor.
+    received: tuple[Any, ...] = ()
 
     def __init__(
         self,

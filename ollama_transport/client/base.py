@@ -32,11 +32,13 @@ from ollama_transport.settings.client_settings import Config, Settings
 from ollama_transport.settings.host import Timeouts
 from ollama_transport.settings.retry import RetryPolicy
 from ollama_transport.wire.answers import Progress
-from ollama_transport.wire.calls import Call, Reader, empty_answer
+from ollama_transport.wire.calls import Call, Reader
 from ollama_transport.wire.decoders import parse_object
-from ollama_transport.wire.error_map import status_error, stream_failure
+from ollama_transport.wire.error_map import answer_failure, status_error, tells_error
 from ollama_transport.wire.fast_json import parse_numbers
 from ollama_transport.wire.lacks import REASONING_FIELDS
+from ollama_transport.wire.other_form import is_stream, whole_from_stream
+from ollama_transport.wire.said import empty_answer
 
 logger = logging.getLogger("ollama_transport")
 
@@ -234,9 +236,11 @@ class BaseClient(Generic[H]):
                 return call.read({})
             if not data.strip():
                 raise empty_answer()
+            if is_stream(data):
+                return whole_from_stream(call, data)
             raw = parse_numbers(data) if call.is_numbers else parse_object(data)
-            if raw.get("error") is not None:
-                raise stream_failure(raw)
+            if tells_error(raw):
+                raise answer_failure(raw, openai="/v1/" in call.path)
             return call.read(raw)
 
     def new_reader(self, call: Call[T]) -> Reader[T]:

@@ -3,7 +3,7 @@
 They stand one above the other and differ in async words alone; a test holds them equal.
 """
 
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import aclosing, closing
 from typing import Any, Self, TypeVar
 
@@ -11,6 +11,7 @@ import httpx
 import tenacity
 
 from ollama_transport.client.base import BaseClient
+from ollama_transport.client.begun import AsyncBegun, Begun, content_of
 from ollama_transport.client.keywords import Keywords
 from ollama_transport.client.keywords_async import AsyncKeywords
 from ollama_transport.client.pieces import AsyncPieces, Pieces
@@ -26,10 +27,10 @@ from ollama_transport.net.content import (
 from ollama_transport.net.errors import opening, reading
 from ollama_transport.net.redirects import asend, send
 from ollama_transport.settings.retry import FirstTry
-from ollama_transport.wire.body import encode_body
 from ollama_transport.wire.calls import Call
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Client(BaseClient[httpx.Client], Keywords):
@@ -49,10 +50,7 @@ class Client(BaseClient[httpx.Client], Keywords):
         call = self._named(call)
         with self.limits:
             with self.account(call) as account:
-                streams = self.joins(call)
-                response = self._open(call, stream=streams)
-                with closing(response):
-                    answer = self._answer(call, response, streams)
+                answer: T = self._open(call, self._answer)
                 if self.wants_count(call, answer):
                     answer = self._counted(call, answer, (answer,))
                 return account.noted(answer)
@@ -63,19 +61,20 @@ class Client(BaseClient[httpx.Client], Keywords):
         Closing the iterator, or dropping it, closes the connection at once and the server stops.
         """
         call = self._named(call)
-        reader = self.new_reader(call)
+        self.new_reader(call)  # some calls have none: nothing is sent then
         with self.limits:
             with self.account(call) as account:
-                response = self._open(call, stream=True)
-                with closing(response):
+                begun = self._open(call, self._begin)
+                reader = begun.reader
+                with closing(begun.response):
                     with reading(call.method, self.url(call), reader):
-                        for data in iter_content(response, self.max_answer_bytes):
-                            for line in reader.feed(data):
+                        for lines in begun:
+                            for line in lines:
                                 if call.count is not None and self.wants_count(call, line):
                                     line = self._counted(call, line, reader.received)
                                 yield account.noted(line)
                             if reader.has_surplus:
-                                self.give_up(response)
+                                self.give_up(begun.response)
                                 break
                         for line in reader.finish():
                             if self.wants_count(call, line):
@@ -93,72 +92,87 @@ class Client(BaseClient[httpx.Client], Keywords):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _answer(self, call: Call[T], response: httpx.Response, streams: bool) -> T:
-        """Return the whole answer, which comes as a stream or at once."""
-        if not streams:
+    def _answer(self, call: Call[T]) -> T:
+        """Send a call once and return the whole answer, which comes as a stream or at once."""
+        if self.joins(call):
+            return self._gathered(call)
+        response = self._send_once(call, content_of(call.whole_body()))
+        with closing(response):
             with reading(call.method, self.url(call)):
                 data = read_content(response, self.max_answer_bytes)
-            return self.whole_answer(call, data)
-        reader, lines = self.new_reader(call), list[T]()
-        with reading(call.method, self.url(call), reader):
-            for data in iter_content(response, self.max_answer_bytes):
-                lines += reader.feed(data)
-                if reader.has_surplus:
-                    self.give_up(response)
-                    break
-            lines += reader.finish()
+        return self.whole_answer(call, data)
+
+    def _gathered(self, call: Call[T]) -> T:
+        begun = self._begin(call)
+        lines = list[T]()
+        with closing(begun.response):
+            with reading(call.method, self.url(call), begun.reader):
+                for more in begun:
+                    lines += more
+                    if begun.reader.has_surplus:
+                        self.give_up(begun.response)
+                        break
+                lines += begun.reader.finish()
         return call.joined(lines)
 
-    def _open(self, call: Call[Any], *, stream: bool) -> httpx.Response:
+    def _begin(self, call: Call[T]) -> Begun[T]:
+        """Send a call once and return its stream, once something of the answer is there."""
+        reader = self.new_reader(call)
+        response = self._send_once(call, content_of(call.stream_body()))
+        begun = Begun(response, reader, iter_content(response, self.max_answer_bytes))
+        try:
+            with reading(call.method, self.url(call), reader):
+                begun.wait()
+        except BaseException:
+            response.close()
+            raise
+        return begun
+
+    def _open(self, call: Call[Any], send: Callable[..., R]) -> R:
+        """Send a call, or what goes in its place where the server refuses it."""
         call = self.fitted(call)
         while True:
             try:
-                return self._present(call, stream)
+                return self._present(call, send)
             except OllamaError as error:
                 if (instead := self.instead(call, error)) is None:
                     raise
             call = instead
 
-    def _present(self, call: Call[Any], stream: bool) -> httpx.Response:
+    def _present(self, call: Call[Any], send: Callable[..., R]) -> R:
         """Send a call, after pulling its model where that is missing and wanted."""
         turn = self.pull_turn(call)
         try:
-            return self._try(call, stream)
+            return self._try(call, send)
         except ModelNotFoundError:
             if turn is None:
                 raise
             with turn as is_mine:
                 if is_mine:
                     self._fetch(call)
-        return self._try(call, stream)
+        return self._try(call, send)
 
     def _fetch(self, missing: Call[Any]) -> None:
         # Not `pull_stream`: that would wait for a place, which the missing call has already.
         call = self.pull_call(missing)
-        reader = self.new_reader(call)
-        response = self._try(call, stream=True)
-        with closing(response):
-            with reading(call.method, self.url(call), reader):
-                for data in iter_content(response, self.max_answer_bytes):
-                    self.tell_pull(reader.feed(data))
-                self.tell_pull(reader.finish())
+        begun = self._try(call, self._begin)
+        with closing(begun.response):
+            with reading(call.method, self.url(call), begun.reader):
+                for lines in begun:
+                    self.tell_pull(lines)
+                self.tell_pull(begun.reader.finish())
 
-    def _try(self, call: Call[Any], stream: bool) -> httpx.Response:
-        body = call.stream_body() if stream else call.whole_body()
-        content = None if body is None else encode_body(body)
+    def _try(self, call: Call[Any], send: Callable[..., R]) -> R:
         first = FirstTry()
         try:
-            return self._send_once(call, content)
+            return send(call)
         except OllamaError as error:
             if not self.retry.tries_again(error, call.repeatable):
                 raise
             first.fail(error)
-        tries = tenacity.Retrying(**self.retry.tenacity_arguments(call.repeatable, first.elapsed_s))
-        return tries(self._try_again, first, call, content)
-
-    def _try_again(self, first: FirstTry, call: Call[Any], content: bytes | None) -> httpx.Response:
-        first.raise_once()
-        return self._send_once(call, content)
+        given = self.retry.tenacity_arguments(call.repeatable, first.elapsed_s)
+        tries = tenacity.Retrying(**given)
+        return tries(first.then(send), call)
 
     def _send_once(self, call: Call[Any], content: bytes | None) -> httpx.Response:
         self.limits.wait()
@@ -190,7 +204,7 @@ class Client(BaseClient[httpx.Client], Keywords):
         return counted
 
     def _count(self, call: Call[int]) -> int:
-        response = self._send_once(call, encode_body({} if call.body is None else call.body))
+        response = self._send_once(call, content_of({} if call.body is None else call.body))
         with closing(response):
             with reading(call.method, self.url(call)):
                 data = read_content(response, self.max_answer_bytes)
@@ -220,10 +234,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncKeywords):
         call = await self._named(call)
         async with self.limits:
             with self.account(call) as account:
-                streams = self.joins(call)
-                response = await self._open(call, stream=streams)
-                async with aclosing(response):
-                    answer = await self._answer(call, response, streams)
+                answer: T = await self._open(call, self._answer)
                 if self.wants_count(call, answer):
                     answer = await self._counted(call, answer, (answer,))
                 return account.noted(answer)
@@ -234,19 +245,20 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncKeywords):
         Closing the iterator, or dropping it, closes the connection at once and the server stops.
         """
         call = await self._named(call)
-        reader = self.new_reader(call)
+        self.new_reader(call)  # some calls have none: nothing is sent then
         async with self.limits:
             with self.account(call) as account:
-                response = await self._open(call, stream=True)
-                async with aclosing(response):
+                begun = await self._open(call, self._begin)
+                reader = begun.reader
+                async with aclosing(begun.response):
                     with reading(call.method, self.url(call), reader):
-                        async for data in aiter_content(response, self.max_answer_bytes):
-                            for line in reader.feed(data):
+                        async for lines in begun:
+                            for line in lines:
                                 if call.count is not None and self.wants_count(call, line):
                                     line = await self._counted(call, line, reader.received)
                                 yield account.noted(line)
                             if reader.has_surplus:
-                                self.give_up(response)
+                                self.give_up(begun.response)
                                 break
                         for line in reader.finish():
                             if self.wants_count(call, line):
@@ -264,76 +276,87 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncKeywords):
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    async def _answer(self, call: Call[T], response: httpx.Response, streams: bool) -> T:
-        """Return the whole answer, which comes as a stream or at once."""
-        if not streams:
+    async def _answer(self, call: Call[T]) -> T:
+        """Send a call once and return the whole answer, which comes as a stream or at once."""
+        if self.joins(call):
+            return await self._gathered(call)
+        response = await self._send_once(call, content_of(call.whole_body()))
+        async with aclosing(response):
             with reading(call.method, self.url(call)):
                 data = await aread_content(response, self.max_answer_bytes)
-            return self.whole_answer(call, data)
-        reader, lines = self.new_reader(call), list[T]()
-        with reading(call.method, self.url(call), reader):
-            async for data in aiter_content(response, self.max_answer_bytes):
-                lines += reader.feed(data)
-                if reader.has_surplus:
-                    self.give_up(response)
-                    break
-            lines += reader.finish()
+        return self.whole_answer(call, data)
+
+    async def _gathered(self, call: Call[T]) -> T:
+        begun = await self._begin(call)
+        lines = list[T]()
+        async with aclosing(begun.response):
+            with reading(call.method, self.url(call), begun.reader):
+                async for more in begun:
+                    lines += more
+                    if begun.reader.has_surplus:
+                        self.give_up(begun.response)
+                        break
+                lines += begun.reader.finish()
         return call.joined(lines)
 
-    async def _open(self, call: Call[Any], *, stream: bool) -> httpx.Response:
+    async def _begin(self, call: Call[T]) -> AsyncBegun[T]:
+        """Send a call once and return its stream, once something of the answer is there."""
+        reader = self.new_reader(call)
+        response = await self._send_once(call, content_of(call.stream_body()))
+        begun = AsyncBegun(response, reader, aiter_content(response, self.max_answer_bytes))
+        try:
+            with reading(call.method, self.url(call), reader):
+                await begun.wait()
+        except BaseException:
+            await response.aclose()
+            raise
+        return begun
+
+    async def _open(self, call: Call[Any], send: Callable[..., Awaitable[R]]) -> R:
+        """Send a call, or what goes in its place where the server refuses it."""
         call = self.fitted(call)
         while True:
             try:
-                return await self._present(call, stream)
+                return await self._present(call, send)
             except OllamaError as error:
                 if (instead := self.instead(call, error)) is None:
                     raise
             call = instead
 
-    async def _present(self, call: Call[Any], stream: bool) -> httpx.Response:
+    async def _present(self, call: Call[Any], send: Callable[..., Awaitable[R]]) -> R:
         """Send a call, after pulling its model where that is missing and wanted."""
         turn = self.pull_turn(call)
         try:
-            return await self._try(call, stream)
+            return await self._try(call, send)
         except ModelNotFoundError:
             if turn is None:
                 raise
             async with turn as is_mine:
                 if is_mine:
                     await self._fetch(call)
-        return await self._try(call, stream)
+        return await self._try(call, send)
 
     async def _fetch(self, missing: Call[Any]) -> None:
         # Not `pull_stream`: that would wait for a place, which the missing call has already.
         call = self.pull_call(missing)
-        reader = self.new_reader(call)
-        response = await self._try(call, stream=True)
-        async with aclosing(response):
-            with reading(call.method, self.url(call), reader):
-                async for data in aiter_content(response, self.max_answer_bytes):
-                    self.tell_pull(reader.feed(data))
-                self.tell_pull(reader.finish())
+        begun = await self._try(call, self._begin)
+        async with aclosing(begun.response):
+            with reading(call.method, self.url(call), begun.reader):
+                async for lines in begun:
+                    self.tell_pull(lines)
+                self.tell_pull(begun.reader.finish())
 
-    async def _try(self, call: Call[Any], stream: bool) -> httpx.Response:
-        body = call.stream_body() if stream else call.whole_body()
-        content = None if body is None else encode_body(body)
+    async def _try(self, call: Call[Any], send: Callable[..., Awaitable[R]]) -> R:
         first = FirstTry()
         try:
-            return await self._send_once(call, content)
+            return await send(call)
         except OllamaError as error:
             if not self.retry.tries_again(error, call.repeatable):
                 raise
             first.fail(error)
-        tries = tenacity.AsyncRetrying(
-            **self.retry.tenacity_arguments(call.repeatable, first.elapsed_s)
-        )
-        return await tries(self._try_again, first, call, content)
-
-    async def _try_again(
-        self, first: FirstTry, call: Call[Any], content: bytes | None
-    ) -> httpx.Response:
-        first.raise_once()
-        return await self._send_once(call, content)
+        given = self.retry.tenacity_arguments(call.repeatable, first.elapsed_s)
+        tries = tenacity.AsyncRetrying(**given)
+        return await tries(first.then_async(send), call)
 
     async def _send_once(self, call: Call[Any], content: bytes | None) -> httpx.Response:
         await self.limits.await_start()
@@ -364,7 +387,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncKeywords):
         return counted
 
     async def _count(self, call: Call[int]) -> int:
-        response = await self._send_once(call, encode_body({} if call.body is None else call.body))
+        response = await self._send_once(call, content_of({} if call.body is None else call.body))
         async with aclosing(response):
             with reading(call.method, self.url(call)):
                 data = await aread_content(response, self.max_answer_bytes)

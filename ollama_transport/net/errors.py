@@ -12,7 +12,9 @@ from ollama_transport.errors import (
     OllamaError,
     OllamaTimeoutError,
     ProtocolError,
+    StatusError,
     StreamError,
+    TransportError,
 )
 from ollama_transport.net.http11 import MalformedAnswer
 from ollama_transport.settings.secrets import disarm, hide, secrets_of
@@ -99,7 +101,9 @@ def _reading(method: str, url: str, reader: Received | None) -> Iterator[None]:
     except httpx.TimeoutException as error:
         if reader is None or not reader.complete:
             received = () if reader is None else reader.received
-            raise _timeout(error, method, url, received) from error
+            late = _timeout(error, method, url, received)
+            late.answered = True
+            raise late from error
     except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
         # Headers arrived, so the server had begun: this is not a failure to connect.
         if reader is None or not reader.complete:
@@ -108,8 +112,11 @@ def _reading(method: str, url: str, reader: Received | None) -> Iterator[None]:
             received = () if reader is None else reader.received
             raise truncated(received, url=url, whole=reader is None) from error
     except _HTTPX_ERRORS as error:
-        raise _opening_error(error, method, url) from error
-    except (ProtocolError, StreamError) as error:
+        failure = _opening_error(error, method, url)
+        if isinstance(failure, TransportError):
+            failure.answered = True
+        raise failure from error
+    except (ProtocolError, StreamError, StatusError) as error:
         if not error.url:
             _locate(error, method, url)
         raise
@@ -134,7 +141,7 @@ def _malformed(error: Exception, method: str, url: str) -> ProtocolError:
     )
 
 
-def _locate(error: ProtocolError | StreamError, method: str, url: str) -> None:
+def _locate(error: ProtocolError | StreamError | StatusError, method: str, url: str) -> None:
     error.url = url
     error.args = (f"{error.args[0]} ({method} {url})",)
 

@@ -2,12 +2,13 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ollama_transport.errors import (
     ConfigError,
+    EmptyAnswerError,
     OllamaConnectionError,
     OllamaError,
     OllamaTimeoutError,
@@ -24,6 +25,8 @@ DEFAULT_LOADING_MAX_WAIT_S = 300.0
 
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 10.0
 
+R = TypeVar("R")
+
 logger = logging.getLogger("ollama_transport")
 
 
@@ -31,8 +34,9 @@ logger = logging.getLogger("ollama_transport")
 class RetryPolicy:
     """How often and for how long to retry; all times in seconds.
 
-    Connection failures and the statuses 429, 502 to 504 and 520 to 524 are retried, and only before
-    the first byte of an answer. Waits grow exponentially from ``first_wait_s``, each random below
+    Connection failures and the statuses 429, 502 to 504 and 520 to 524 are retried, as is a status
+    200 whose answer is such an error or holds nothing, and only before the first byte of an answer.
+    Waits grow exponentially from ``first_wait_s``, each random below
     that (full jitter); a ``Retry-After`` header is honoured. ``max_wait_s`` limits the total wait
     of a call. Read timeouts are not retried: the server stops loading a model when the client
     disconnects, so a second try would start from scratch (wire reference 7.4). A 504 or 524 after
@@ -125,6 +129,24 @@ class FirstTry:
         self._error = error
         self.elapsed_s = time.monotonic() - self._begin
 
+    def then(self, send: Callable[..., R]) -> Callable[..., R]:
+        """Return what tenacity calls for each try, of which the first has failed already."""
+
+        def again(call: Any) -> R:
+            self.raise_once()
+            return send(call)
+
+        return again
+
+    def then_async(self, send: Callable[..., Awaitable[R]]) -> Callable[..., Awaitable[R]]:
+        """Same as `then`, for asyncio."""
+
+        async def again(call: Any) -> R:
+            self.raise_once()
+            return await send(call)
+
+        return again
+
     def raise_once(self) -> None:
         """Raise the failure once, so that tenacity counts it; later calls do nothing."""
         error, self._error = self._error, None
@@ -153,8 +175,12 @@ def is_repeatable(error: BaseException, repeatable: bool = True) -> bool:
     ``repeatable`` is False for calls that must not arrive twice: they are sent again only if they
     certainly did not arrive.
     """
+    if isinstance(error, OllamaConnectionError | OllamaTimeoutError) and error.answered:
+        return False
     if isinstance(error, OllamaConnectionError):
         return repeatable or not error.sent
+    if isinstance(error, EmptyAnswerError):
+        return repeatable
     if isinstance(error, OllamaTimeoutError):
         return error.phase == "connect"
     if not isinstance(error, ServerBusyError) or error.is_long_silence or error.is_used_up:

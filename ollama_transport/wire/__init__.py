@@ -28,6 +28,7 @@ from ollama_transport.wire.requests import (
     ToolChoice,
     UnsupportedOptions,
 )
+from ollama_transport.wire.said import OnlyThoughtsWarning
 from ollama_transport.wire.salvage import ToolChoiceIgnoredWarning, UnreadToolCallWarning
 from ollama_transport.wire.usage import Usage
 
@@ -49,6 +50,7 @@ __all__ = [
     "NamedTool",
     "OnPull",
     "OnToken",
+    "OnlyThoughtsWarning",
     "OverflowPolicy",
     "Progress",
     "RunningModel",

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from ollama_transport.errors import ProtocolError, brief
+from ollama_transport.wire.arguments import NOTHING_KNOWN, Asked, refined
 from ollama_transport.wire.by_key import ByKey, CompletionKeys, Logprob, Metrics, VectorKeys
 from ollama_transport.wire.checks import check_context, check_logprobs, whole_number
 from ollama_transport.wire.messages import (
@@ -60,13 +61,15 @@ class ChatLine(Metrics):
         return self.message.tool_calls
 
     @classmethod
-    def from_native(cls, raw: Mapping[str, Any]) -> Self:
+    def from_native(cls, raw: Mapping[str, Any], asked: Asked = NOTHING_KNOWN) -> Self:
         """Read a line of ``/api/chat``; null and absent count alike."""
         done = raw.get("done") is True
         message, created_at = read_message(raw.get("message")), _text(raw, "created_at")
-        # Servers of before 0.12.10 send calls without ids (wire reference 12); frameworks need one.
         if message.tool_calls:
-            message = replace(message, tool_calls=with_ids(message.tool_calls, created_at))
+            calls = refined(message.tool_calls, asked, is_cut=raw.get("done_reason") == "length")
+            # Servers of before 0.12.10 send no ids (wire reference 12); frameworks need one.
+            calls_with_ids = with_ids(calls, f"{created_at}|{asked.turn}")
+            message = replace(message, tool_calls=calls_with_ids)
         # By place: this runs for every token, and names would cost it a quarter more.
         return cls(
             message,
@@ -109,7 +112,7 @@ class GenerateLine(CompletionKeys):
             text=_text(raw, "response"),
             thinking=_text(raw, "thinking"),
             # Only those of the very last piece arrive on this endpoint (wire reference 4).
-            tool_calls=read_tool_calls(raw.get("tool_calls")),
+            tool_calls=tuple(refined(read_tool_calls(raw.get("tool_calls")), NOTHING_KNOWN)),
             model=_text(raw, "model"),
             created_at=_text(raw, "created_at"),
             done=done,

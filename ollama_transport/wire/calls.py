@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from ollama_transport.errors import OllamaError, ProtocolError, StreamTruncatedError
-from ollama_transport.wire.decoders import FailureLast, NDJSONDecoder
-from ollama_transport.wire.error_map import stream_failure
+from ollama_transport.wire.decoders import AnyDecoder, FailureLast, NDJSONDecoder
+from ollama_transport.wire.error_map import answer_failure, tells_error
+from ollama_transport.wire.said import check_said, empty_answer, says_something
 
 T = TypeVar("T")
 
@@ -133,9 +134,14 @@ class Call(Generic[T]):
 class LineReader(Generic[T]):
     """Read a native stream: NDJSON lines, the last of which proves that nothing is missing.
 
+    Events are read as well, which some gateways send in place of lines. ``unended`` makes of a
+    last line that holds no answer the line that it is then; None where every last line is one.
+
     Raises:
-        StreamFailedError: from `feed` and `finish`, for an error line (wire reference 7.4).
+        StreamFailedError, StatusError: from `feed` and `finish`, for an error line (wire reference
+            7.4): the class that such a text has with a failing status.
         StreamTruncatedError: from `finish`, when no last line came (wire reference 3.2).
+        EmptyAnswerError: from `finish`, when the lines say nothing.
         ProtocolError: for bytes that are not lines of JSON, and for lines of another shape.
 
     Lines that came in one piece with the cause of an error are returned first; the call after
@@ -143,12 +149,16 @@ class LineReader(Generic[T]):
     """
 
     def __init__(
-        self, read: Callable[[Mapping[str, Any]], T], is_last: Callable[[T], bool]
+        self,
+        read: Callable[[Mapping[str, Any]], T],
+        is_last: Callable[[T], bool],
+        unended: Callable[[T], T] | None = None,
     ) -> None:
         self._read = read
         self._is_last = is_last
+        self._unended = unended
         self.has_surplus = False
-        self._decoder = NDJSONDecoder()
+        self._decoder = AnyDecoder(NDJSONDecoder)
         self._received: list[T] = []
         self._complete = False
         self._is_empty = True
@@ -175,14 +185,18 @@ class LineReader(Generic[T]):
         try:
             objects = self._decoder.finish()
         except ProtocolError as error:
-            if not self._received and not error.line.lstrip().startswith(b"{"):
+            if not self._received and not error.line.lstrip().startswith((b"{", b"data:")):
                 raise  # not the start of a line: a proxy's page
             # The rest of a line: the connection was cut inside it.
             raise truncated(self.received) from error
         lines = self._order.each(objects, self._take)
         if not self.complete:
-            raise truncated(self.received)
+            raise self._missing_end()
         return lines
+
+    def _missing_end(self) -> OllamaError:
+        says = self._unended is None or any(says_something(line) for line in self._received)
+        return truncated(self.received) if says else empty_answer()
 
     @property
     def received(self) -> tuple[T, ...]:
@@ -198,12 +212,15 @@ class LineReader(Generic[T]):
         if self._complete:
             raise ProtocolError("a line came after the last one")  # held back, and never raised
         # After the first line the status is 200 whatever happens (wire reference 7.4).
-        if raw.get("error") is not None:
-            raise stream_failure(raw, received=self.received)
+        if tells_error(raw):
+            raise answer_failure(raw, received=self.received)
         line = self._read(raw)
-        self._received.append(line)
         if self._is_last(line):
-            self._complete = True
+            line = line if self._unended is None else self._unended(line)
+            self._complete = self._is_last(line)
+        self._received.append(line)
+        if self._complete and self._unended is not None:
+            check_said(self._received)
         return line
 
 
@@ -261,14 +278,6 @@ def shaped(line: T, shapers: Sequence[Shaper[T]]) -> T:
     for shaper in shapers:
         line = shaper.push(line)
     return line
-
-
-def empty_answer() -> ProtocolError:
-    """Return (not raise) the error for a success without content, whole or streamed."""
-    return ProtocolError(
-        "the answer is empty: a success without any content. Something between here and the "
-        "server may have swallowed it, or that is another kind of server."
-    )
 
 
 def truncated(

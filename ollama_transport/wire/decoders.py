@@ -22,6 +22,7 @@ SHOWN_BYTES = 80
 
 _LF = b"\n"
 _FIELDS = (b":", b"event", b"id", b"retry")
+FIELD_STARTS = (b"data:", b"event:", b"id:", b"retry:", b"error:")
 _read_value = json.JSONDecoder().raw_decode
 
 
@@ -42,7 +43,8 @@ class NDJSONDecoder:
     """Decode newline-delimited JSON, cut on byte 0x0A only.
 
     Ollama sends U+0085 raw inside JSON text (wire reference 1.8), so no splitter with Unicode
-    line ends may touch it. Blank lines are passed over.
+    line ends may touch it. Blank lines are passed over. With ``is_one_allowed`` an object may stand
+    there whose first line is its bracket alone; `finish` returns it.
 
     Raises:
         ProtocolError: from `feed` and `finish`, for a line that is not a JSON object (``.line`` is
@@ -50,15 +52,32 @@ class NDJSONDecoder:
             call after that raises.
     """
 
-    def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
+    def __init__(
+        self, max_line_bytes: int = MAX_LINE_BYTES, *, is_one_allowed: bool = False
+    ) -> None:
         self.finished = False
         self._lines = _Lines(max_line_bytes)
         self._order = FailureLast()
+        self._is_first = is_one_allowed
+        self._whole: _Lines | None = None
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """Take bytes of any size and return the objects completed by them, in order."""
         lines = (line for line in self._lines.feed(data) if line and not line.isspace())
+        if self._is_first or self._whole is not None:
+            return self._order.each(self._outside_of_one(lines), parse_object)
         return self._order.each(lines, parse_object)
+
+    def _outside_of_one(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield lines, but for those of one object that is written over many."""
+        for line in lines:
+            if self._is_first and not _is_object(line):
+                self._whole = _Lines(self._lines.max_bytes)
+            self._is_first = False
+            if self._whole is None:
+                yield line
+            else:
+                self._whole.hold(line + _LF)
 
     @property
     def has_rest(self) -> bool:
@@ -68,6 +87,8 @@ class NDJSONDecoder:
     def finish(self) -> list[dict[str, Any]]:
         """Return the object of a last line without a newline, if that is one."""
         rest = self._lines.take()
+        if self._whole is not None:
+            rest = self._whole.take() + rest
         return self._order.each([rest] if rest.strip() else [], parse_object)
 
 
@@ -91,6 +112,7 @@ class SSEDecoder:
         self._data = _Lines(max_line_bytes)
         self._has_data = False
         self._has_had_data = False
+        self._is_error = False
         self._after_cr = False
         self._stray = b""
 
@@ -124,25 +146,95 @@ class SSEDecoder:
             elif line.startswith(b"{"):
                 yield line  # an error that stands there in place of an event
             elif not line and self._has_data:
-                data = self._data.take()
-                self._has_data = False
-                if data.strip() == b"[DONE]":
-                    self.finished = True
-                elif data.strip():
+                data = self._taken()
+                self.finished = data.strip() == b"[DONE]"
+                if data.strip() and not self.finished:
                     yield data
-            elif line and not self._stray and not line.startswith(_FIELDS):
-                self._stray = line[:SHOWN_BYTES]
+            else:
+                self._note_other(line)
+
+    def _note_other(self, line: bytes) -> None:
+        if line.startswith(b"event:"):
+            self._is_error = line[6:].strip() == b"error"
+        elif line and not self._stray and not line.startswith(_FIELDS):
+            self._stray = line[:SHOWN_BYTES]
+
+    def _taken(self) -> bytes:
+        """Return the data of an event, under a key of its own where the event is an error."""
+        data, is_error = self._data.take(), self._is_error
+        self._has_data = self._is_error = False
+        if is_error and data.strip().startswith((b"{", b'"')):
+            return b'{"error":' + data + b"}"
+        return data
 
     def _add(self, data: bytes) -> None:
         self._data.hold(_LF + data if self._has_data else data)
         self._has_data = self._has_had_data = True
 
 
+class AnyDecoder:
+    """Decode lines of JSON, events, or one JSON object, by how the bytes begin.
+
+    Some servers answer in another form than was asked for. ``usual`` decodes what has no beginning
+    of these. ``is_json`` tells that no events came.
+    """
+
+    def __init__(self, usual: Callable[[], "NDJSONDecoder | SSEDecoder"]) -> None:
+        self._usual = usual
+        self._begun = b""
+        self._decoder: NDJSONDecoder | SSEDecoder | None = None
+
+    @property
+    def is_json(self) -> bool:
+        """Tell whether these are no events."""
+        return isinstance(self._decoder, NDJSONDecoder)
+
+    @property
+    def finished(self) -> bool:
+        """Tell whether the wire itself said that nothing more comes."""
+        return self._decoder is not None and self._decoder.finished
+
+    @property
+    def has_rest(self) -> bool:
+        """Tell whether more came than the objects that were returned."""
+        return self._decoder is not None and self._decoder.has_rest
+
+    @property
+    def stray(self) -> bytes:
+        """Return the start of what should be events and is none; empty when there is none."""
+        return self._decoder.stray if isinstance(self._decoder, SSEDecoder) else b""
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        """Take bytes of any size and return the objects completed by them, in order."""
+        if self._decoder is not None:
+            return self._decoder.feed(data)
+        self._begun += data
+        self._decoder = self._chosen(self._begun.lstrip())
+        return [] if self._decoder is None else self._decoder.feed(self._begun)
+
+    def finish(self) -> list[dict[str, Any]]:
+        """Take the end of input and return what was complete but not terminated."""
+        if self._decoder is not None:
+            return self._decoder.finish()
+        self._decoder = self._usual()
+        return self._decoder.feed(self._begun) + self._decoder.finish()
+
+    def _chosen(self, start: bytes) -> "NDJSONDecoder | SSEDecoder | None":
+        """Return what decodes an answer that begins so; None while that cannot be told."""
+        if start.startswith(b"{"):
+            return NDJSONDecoder(is_one_allowed=True)
+        if start.startswith((b":", *FIELD_STARTS)):
+            return SSEDecoder()
+        if any(name.startswith(start) for name in FIELD_STARTS):
+            return None
+        return self._usual()
+
+
 class _Lines:
     """Cut bytes into lines at 0x0A and keep the unfinished one, within a limit."""
 
     def __init__(self, max_bytes: int) -> None:
-        self._max = max_bytes
+        self.max_bytes = max_bytes
         self._pieces: list[bytes] = []
         self._held = 0
 
@@ -150,7 +242,7 @@ class _Lines:
         """Yield the lines completed by these bytes, without their ends."""
         *lines, rest = data.split(_LF)
         for line in lines:
-            if self._pieces or len(line) > self._max:
+            if self._pieces or len(line) > self.max_bytes:
                 self.hold(line)
                 line = self.take()
             # Mostly a line is one chunk of the wire (wire reference 1.15), and nothing is held.
@@ -163,10 +255,10 @@ class _Lines:
             return
         self._held += len(piece)
         self._pieces.append(piece)
-        if self._held > self._max:
+        if self._held > self.max_bytes:
             start = b"".join(self._pieces)[:SHOWN_BYTES]
             raise ProtocolError(
-                f"a line of the answer is longer than {self._max} bytes; it starts {start!r}",
+                f"a line of the answer is longer than {self.max_bytes} bytes; it starts {start!r}",
                 line=start,
             )
 
@@ -216,6 +308,11 @@ class FailureLast:
             if not made:
                 raise
         return made
+
+
+def _is_object(line: bytes) -> bool:
+    """Tell whether a line may be an object, and not only the first line of one."""
+    return line.rstrip() != b"{"
 
 
 def parse_object(line: bytes) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from ollama_transport.wire.error_hints import (
     server_hint,
     text_hint,
 )
+from ollama_transport.wire.error_status import told_status
 from ollama_transport.wire.error_text import cut, error_text, full_stop
 from ollama_transport.wire.overflow_counts import is_overflow, overflow_counts
 from ollama_transport.wire.pages import without_engine_advice
@@ -159,17 +160,54 @@ def _missing_model(text: str, model: str | None) -> str:
     return match["model"] if match else ""
 
 
-def stream_failure(
-    raw: Mapping[str, Any], *, url: str = "", received: tuple[Any, ...] = ()
-) -> StreamFailedError:
-    """Return the error for an error line inside a stream of status 200 (wire reference 7.4)."""
-    text, _ = error_text(json.dumps(raw).encode())
-    at = f" from {url}" if url else ""
-    hint = server_hint(text)
-    return StreamFailedError(
-        f"the answer{at} failed after {len(received)} lines: {text}{full_stop(text)} "
-        f"What came before is in `received`. {hint}",
-        url=url,
-        received=received,
-        error=text,
-    )
+def tells_error(raw: Mapping[str, Any]) -> bool:
+    """Tell whether an object of an answer is an error, under whatever key."""
+    if raw.get("error") is not None or raw.get("object") == "error":
+        return True
+    # Ollama itself writes such a line for a call that it cannot parse.
+    return _odd_key(raw) is not None
+
+
+def _odd_key(raw: Mapping[str, Any]) -> str | None:
+    if "message" in raw or "choices" in raw or "response" in raw:
+        return None
+    return next((key for key in raw if key.lower().startswith("error ")), None)
+
+
+def answer_failure(
+    raw: Mapping[str, Any], *, received: tuple[Any, ...] = (), openai: bool = False
+) -> StatusError | StreamFailedError:
+    """Return (not raise) the error for one that came inside an answer of status 200.
+
+    Its class and hint are those that the same code and text have with a failing status; a text
+    that no class is known for is a StreamFailedError (wire reference 7.4).
+    """
+    key = _odd_key(raw)
+    told = raw if key is None else {"error": f"{key}: {raw[key]}"}
+    text, facts = error_text(json.dumps(told).encode())
+    found = _answer_class(text, facts)
+    after = f"after {len(received)} lines" if received else "at once"
+    what = f"the answer failed {after}: {text}{full_stop(text)}"
+    if received:
+        what = f"{what} What came before is in `received`."
+    if found is None:
+        hint = server_hint(text)
+        return StreamFailedError(f"{what} {hint}", received=received, error=text)
+    status, cls, hint = found
+    hint = openai_hint(cls, status, hint, "") if openai else hint
+    error = cls(f"{what} {hint}".rstrip(), url="", status=status, error=text, body=json.dumps(raw))
+    error.received = received
+    if isinstance(error, ModelNotFoundError):
+        error.model = _missing_model(text, None) or None
+    _add_facts(error, text, facts)
+    return error
+
+
+def _answer_class(text: str, facts: Mapping[str, Any]) -> tuple[int, type[StatusError], str] | None:
+    status = told_status(facts, text)
+    if status is not None:
+        return (status, *_classify(status, text, facts, None))
+    by_text = _classify_text(text, _codes(facts), None)
+    if by_text is None:
+        return None
+    return (404 if by_text[0] is ModelNotFoundError else 400, *by_text)

@@ -19,6 +19,7 @@ from ollama_transport.errors import ConfigError
 from ollama_transport.schema.grammar import grammar_safe
 from ollama_transport.schema.grammar_tools import fit_parameters, hoisted, tool_name
 from ollama_transport.wire.answers import ChatLine
+from ollama_transport.wire.arguments import CUT_ERROR
 from ollama_transport.wire.messages import ToolCall, ToolCallDelta, made_id
 from ollama_transport.wire.requests import ChatRequest, NamedTool
 
@@ -91,8 +92,9 @@ class CallShaper:
     the arguments are passed on as they come once the tool's name is known.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], turn: str = "") -> None:
         self._names = frozenset(names)
+        self._turn = turn
         self._text = ""
         self._head: Head | None = Head()
         self._sent = -1
@@ -118,7 +120,7 @@ class CallShaper:
         first = self._sent < 0
         if first:
             self._sent = head.end
-            self._id = made_id(line.created_at, 0, head.name)
+            self._id = self._made_id(line.created_at, head.name)
         piece = self._scanner.take(self._text[self._sent :])
         self._sent += len(piece)
         if not piece and not first:
@@ -147,8 +149,12 @@ class CallShaper:
 
     def _made(self, name: str, arguments: Mapping[str, Any] | str, created_at: str) -> ToolCall:
         # The one that the pieces have told already.
-        identity = self._id if self._id else made_id(created_at, 0, name)
-        return ToolCall(name, arguments, id=identity, index=0)
+        identity = self._id if self._id else self._made_id(created_at, name)
+        error = CUT_ERROR if isinstance(arguments, str) else None
+        return ToolCall(name, arguments, id=identity, index=0, error=error)
+
+    def _made_id(self, created_at: str, name: str) -> str:
+        return made_id(f"{created_at}|{self._turn}", 0, name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ollama_transport.errors import ProtocolError, brief
 from ollama_transport.wire.by_key import ByKey, CallKeys
+from ollama_transport.wire.content_parts import content_of, joined_text, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Message(ByKey):
         return refusal if isinstance(refusal, str) else ""
 
 
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _KNOWN = frozenset(
     {"role", "content", "thinking", "images", "tool_calls", "tool_name", "tool_call_id"}
 )
@@ -85,32 +87,18 @@ def read_message(raw: object) -> Message:
     # Nearly every line of a stream is this: looking for what else there could be takes longer.
     if len(raw) == 2 and isinstance(content, str) and isinstance(role, str) and role:
         return Message(role, content)
+    text, thoughts = content_of(raw)
     return Message(
         # Some servers send an empty role: it means this one.
         role=text_of(raw, "role") or "assistant",
-        content=text_of(raw, "content"),
-        thinking=text_of(raw, "thinking"),
+        content=text,
+        thinking=joined_text(raw.get("thinking"), "thinking") + thoughts,
         images=_images(raw.get("images")),
         tool_calls=read_tool_calls(raw.get("tool_calls")),
         tool_name=_text_or_none(raw.get("tool_name")),
         tool_call_id=_text_or_none(raw.get("tool_call_id")),
         extra={} if raw.keys() <= _KNOWN else {k: v for k, v in raw.items() if k not in _KNOWN},
     )
-
-
-def text_of(raw: Mapping[str, Any], key: str) -> str:
-    """Return a text of an answer; null and absent are "".
-
-    Raises:
-        ProtocolError: when it is not text.
-    """
-    value = raw.get(key)
-    # Go writes no null here, but what stands between may.
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise ProtocolError(f"the answer's {key} is not text: {brief(value)}")
-    return value
 
 
 def _images(value: object) -> tuple[str, ...]:
@@ -150,16 +138,32 @@ def made_id(salt: str, index: int | None, name: str) -> str:
     return f"call_{digest.hexdigest()}"
 
 
-def with_ids(calls: Sequence[ToolCall], salt: str) -> tuple[ToolCall, ...]:
-    """Return calls all of which have an id and an index; what the server sent is kept."""
-    return tuple(_with_id(call, place, salt) for place, call in enumerate(calls))
+def short_id(salt: str, index: int | None, name: str) -> str:
+    """Return an id of nine letters and digits, which the templates of Mistral's models ask for."""
+    digest = hashlib.blake2b(
+        f"{salt}|{index}|{name}".encode("utf-8", "surrogatepass"), digest_size=8
+    )
+    number = int.from_bytes(digest.digest(), "big")
+    return "".join(_LETTERS[number // len(_LETTERS) ** place % len(_LETTERS)] for place in range(9))
 
 
-def _with_id(call: ToolCall, place: int, salt: str) -> ToolCall:
-    index = place if call.index is None else call.index
-    # With the place, since some servers give every call of an answer the index 0.
-    identity = made_id(f"{salt}|{place}", index, call.name) if call.id is None else call.id
-    return replace(call, id=identity, index=index)
+def with_ids(
+    calls: Sequence[ToolCall],
+    salt: str,
+    made: Callable[[str, int | None, str], str] = made_id,
+) -> tuple[ToolCall, ...]:
+    """Return calls all of which have an id and an index; what the server sent is kept.
+
+    An id that comes twice in one answer is made anew for the second call: ``made`` makes them.
+    """
+    found: list[ToolCall] = []
+    for place, call in enumerate(calls):
+        index = place if call.index is None else call.index
+        is_new = call.id is not None and all(call.id != other.id for other in found)
+        # With the place, since some servers give every call of an answer the index 0.
+        identity = call.id if is_new else made(f"{salt}|{place}", index, call.name)
+        found.append(replace(call, id=identity, index=index))
+    return tuple(found)
 
 
 def _read_tool_call(raw: object) -> ToolCall:

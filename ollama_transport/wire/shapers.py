@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from ollama_transport.wire.answers import ChatLine, GenerateLine
+from ollama_transport.wire.arguments import turn
 from ollama_transport.wire.calls import Shaper
 from ollama_transport.wire.forced import CallShaper, FirstCallShaper
 from ollama_transport.wire.hidden import chat_hiders, text_hiders
@@ -26,7 +27,7 @@ def chat_shapers(request: ChatRequest, written: Sequence[str] = ()) -> list[Shap
     if tags := thinking_tags(request.split_thinking, request.think):
         found.append(ThinkSplitter(tags))
     if written:
-        found.append(CallShaper(written))
+        found.append(CallShaper(written, turn(request.messages)))
     forced = forced_tools(request)
     if request.tools and request.tool_choice != "none":
         tools = tool_schemas(request.tools)

@@ -24,7 +24,7 @@ from ollama_transport import (
 from ollama_transport.settings.host import endpoint_from_env, parse_host
 from ollama_transport.wire.calls import Call
 from ollama_transport.wire.decoders import parse_object
-from ollama_transport.wire.error_map import status_error, stream_failure
+from ollama_transport.wire.error_map import answer_failure, status_error
 from ollama_transport.wire.native import calls as native
 from ollama_transport.wire.native import web
 from ollama_transport.wire.openai import calls as openai
@@ -129,7 +129,7 @@ def test_an_error_body_is_a_status_error(body: bytes, status: int) -> None:
 @given(raw=OBJECTS)
 def test_an_error_line_is_a_stream_error(raw: dict[str, Any]) -> None:
     """So is a line of a stream."""
-    assert str(stream_failure(raw))
+    assert str(answer_failure(raw))
 
 
 DATES = st.one_of(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from chat_ways import body, model_on, raw_stream, whole
+from chat_ways import LAST, body, model_on, raw_stream, whole
 from core_ways import call, pieces
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import ConfigurableField
@@ -243,7 +243,7 @@ def test_nothing_that_the_server_said_is_lost(run: Run) -> None:
 
 def test_null_content_is_an_empty_text(run: Run) -> None:
     """A compatible server's null becomes "" (c27)."""
-    model, _ = model_on(raw_stream([{"model": "m", "message": {"content": None}, "done": True}]))
+    model, _ = model_on(raw_stream([{"model": "m", "message": {"content": None}, **LAST}]))
     chunks = pieces(run, model, "x")
     assert [chunk.content for chunk in chunks] == [""]
 

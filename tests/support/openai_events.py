@@ -11,9 +11,7 @@ from ollama_transport import (
     ChatRequest,
     GenerateRequest,
     Message,
-    ProtocolError,
-    StreamFailedError,
-    StreamTruncatedError,
+    OllamaError,
     ToolCall,
     Usage,
 )
@@ -41,7 +39,7 @@ def failed(call: Call[Any], *pieces: bytes) -> tuple[list[Any], Exception]:
         for piece in pieces:
             lines += reader.feed(piece)
         lines += reader.finish()
-    except (ProtocolError, StreamFailedError, StreamTruncatedError) as error:
+    except OllamaError as error:
         return lines, error
     raise AssertionError("the stream did not fail")
 

@@ -14,9 +14,10 @@ from ollama_transport import (
     ServerBusyError,
     ServerError,
     StatusError,
+    StreamFailedError,
     UnsupportedCapabilityError,
 )
-from ollama_transport.wire.error_map import status_error, stream_failure
+from ollama_transport.wire.error_map import answer_failure, status_error, tells_error
 from ollama_transport.wire.error_text import error_text
 
 URL = "http://gpu:11434/api/chat"
@@ -369,10 +370,11 @@ def test_without_a_known_text_the_status_decides(status: int, cls: type[StatusEr
 
 def test_an_error_line_becomes_a_stream_error_with_what_came_before() -> None:
     """An error inside a stream has no status: its text and the lines before it are kept (7.4)."""
-    raw = {"error": nested("slot failed")}
-    error = stream_failure(raw, url=URL, received=("a", "b"))
-    assert (error.error, error.received, error.url) == ("slot failed", ("a", "b"), URL)
-    assert f"the answer from {URL} failed after 2 lines: slot failed." in str(error)
+    raw = {"error": "slot failed"}
+    error = answer_failure(raw, received=("a", "b"))
+    assert isinstance(error, StreamFailedError)
+    assert (error.error, error.received) == ("slot failed", ("a", "b"))
+    assert "the answer failed after 2 lines: slot failed." in str(error)
 
 
 def test_advice_for_who_starts_the_engine_is_not_passed_on() -> None:
@@ -384,3 +386,39 @@ def test_advice_for_who_starts_the_engine_is_not_passed_on() -> None:
         error = status_error(method="POST", url=url, status=501, headers={}, body=body)
         assert ("--embeddings" in str(error)) == passed_on
         assert error.error == text
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        ({"error": {"message": "busy", "code": 429}}, 429),
+        ({"error": {"message": "busy", "code": "503"}}, 503),
+        ({"error": {"message": "busy", "type": "rate_limit_error"}}, 429),
+        ({"error": {"message": "slow down", "type": "overloaded_error"}}, 503),
+        ({"error": "server busy, please try again.  maximum pending requests exceeded"}, 503),
+        ({"error": {"message": "no", "status": 401}}, 401),
+        ({"error": {"message": "no", "type": "invalid_request_error"}}, 400),
+        ({"error": {"message": "oops", "type": "InternalServerError"}}, 500),
+        ({"error": {"message": "x", "code": "context_length_exceeded"}}, 400),
+        ({"error": "model 'm' not found"}, 404),
+        ({"error": "m does not support tools"}, 400),
+        ({"object": "error", "message": "oops", "code": 502}, 502),
+    ],
+)
+def test_an_error_inside_an_answer_has_the_class_of_its_status(raw: Any, status: int) -> None:
+    """The same code and text give the same class and hint as with a failing status."""
+    inside, outside = answer_failure(raw), refused(status, raw)
+    assert type(inside) is type(outside)
+    assert isinstance(inside, StatusError)
+    assert inside.status == status
+    said = [str(error).partition(f": {error.error}")[2] for error in (inside, outside)]
+    assert said[0] == said[1]
+
+
+def test_an_odd_key_of_ollama_is_an_error() -> None:
+    """Its line for a call that it cannot parse has no key `error`."""
+    raw = {"error parsing tool call": "raw='{bad', err=invalid character"}
+    assert tells_error(raw)
+    assert "raw='{bad'" in str(answer_failure(raw))
+    assert not tells_error({"message": {"content": "x"}, "error rate": 0})
+    assert not tells_error({"error": None})

@@ -133,6 +133,12 @@ def test_vectors_are_the_same_in_base64_and_numbers(
     [
         ([{"embedding": [2.0], "index": 1}, {"embedding": [1.0], "index": 0}], [[1.0], [2.0]]),
         ([{"embedding": [1.0]}, {"embedding": [2.0]}], [[1.0], [2.0]]),
+        # Servers that number nothing write one thing for all (ik_llama.cpp).
+        *(
+            ([{"embedding": [n], "index": index} for n in (1.0, 2.0)], [[1.0], [2.0]])
+            for index in (0, None, "", "0", "a")
+        ),
+        ([{"embedding": [2.0], "index": "1"}, {"embedding": [1.0], "index": "0"}], [[1.0], [2.0]]),
     ],
 )
 def test_vectors_are_in_the_order_of_their_texts(entries: Any, vectors: Any) -> None:
@@ -147,7 +153,6 @@ def test_vectors_are_in_the_order_of_their_texts(entries: Any, vectors: Any) -> 
         None,
         [],
         [{"embedding": [1.0], "index": 0}],
-        [{"embedding": [1.0], "index": 0}, {"embedding": [1.0], "index": 0}],
         [{"embedding": [1.0], "index": 0}, {"embedding": [1.0], "index": 2}],
         [{"embedding": [1.0], "index": place} for place in (0, 1, 1)],
         [{"embedding": [1.0], "index": 0}, {"embedding": None, "index": 1}],

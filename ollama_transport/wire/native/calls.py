@@ -1,6 +1,6 @@
 """Ollama's own wire: every endpoint of ``/api`` as a Call (wire reference 2 to 5)."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,11 +20,13 @@ from ollama_transport.wire.answers import (
     ShowAnswer,
     Version,
 )
+from ollama_transport.wire.arguments import asked_of
 from ollama_transport.wire.body import image_data, without_none
-from ollama_transport.wire.calls import Call, LineReader, Shaper, shaped, shaping, truncated
+from ollama_transport.wire.calls import Call, LineReader
 from ollama_transport.wire.forced import call_format, forced_names
 from ollama_transport.wire.joining import joined_chat, joined_text
 from ollama_transport.wire.lacks import reasoning_lacks
+from ollama_transport.wire.native.lines import STREAM, WHOLE, answer_lines, is_done
 from ollama_transport.wire.native.messages import write_message
 from ollama_transport.wire.overflow import described, recover_by_truncation
 from ollama_transport.wire.requests import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest
@@ -34,11 +36,6 @@ from ollama_transport.wire.vectors import checked_vectors
 A = TypeVar("A", bound=Answer)
 T = TypeVar("T")
 R = TypeVar("R", ChatRequest, GenerateRequest, EmbedRequest)
-Line = TypeVar("Line", ChatLine, GenerateLine)
-
-# Said in either case: absent means a stream here, and none on /v1 (wire reference 2).
-_WHOLE = {"stream": False}
-_STREAM = {"stream": True}
 
 
 def chat(request: ChatRequest) -> Call[ChatLine]:
@@ -62,13 +59,12 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
     }
 
     shapers = partial(chat_shapers, request, names)
-    call = _lines("/api/chat", body, ChatLine.from_native, request.model, shapers)
+    asked = asked_of(offered, request.messages)
+    read = partial(ChatLine.from_native, asked=asked) if tools else ChatLine.from_native
     # Without a message it only loads or unloads the model.
-    call = (
-        replace(_writing(call, joined_chat), lacks=reasoning_lacks(body))
-        if request.messages
-        else call
-    )
+    join = joined_chat if request.messages else None
+    call = answer_lines("/api/chat", body, read, request.model, shapers, join=join)
+    call = replace(call, lacks=reasoning_lacks(body)) if request.messages else call
     return _recovering(call, request, chat)
 
 
@@ -90,9 +86,10 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
         **_shared(request),
     }
     shapers = partial(text_shapers, request)
-    call = _lines("/api/generate", body, GenerateLine.from_native, request.model, shapers)
     # Without a prompt it only loads or unloads the model (wire reference 4).
-    call = _writing(call, joined_text) if request.prompt or request.images else call
+    join = joined_text if request.prompt or request.images else None
+    read = GenerateLine.from_native
+    call = answer_lines("/api/generate", body, read, request.model, shapers, join=join)
     return _recovering(call, request, generate)
 
 
@@ -320,56 +317,19 @@ def _described(request: ChatRequest | GenerateRequest | EmbedRequest) -> str:
     return described("the prompt", request.model, [content])
 
 
-def _lines(
-    path: str,
-    body: Mapping[str, Any],
-    read: Callable[[Mapping[str, Any]], Line],
-    model: str | None,
-    shapers: Callable[[], Sequence[Shaper[Line]]],
-) -> Call[Line]:
-    def read_whole(raw: Mapping[str, Any]) -> Line:
-        answer = read(raw)
-        # So the guard against repetition ends an answer, with status 200 (wire reference 3.2).
-        if not answer.done:
-            raise truncated((answer,), whole=True)
-        return shaped(answer, shapers())
-
-    return Call(
-        "POST",
-        path,
-        read_whole,
-        body=without_none(body),
-        reader=lambda: shaping(LineReader(read, _is_done), shapers()),
-        whole_fields=_WHOLE,
-        stream_fields=_STREAM,
-        model=model,
-        capability="completion",
-        pullable=True,
-    )
-
-
-def _writing(call: Call[Line], join: Callable[[Sequence[Line]], Line]) -> Call[Line]:
-    # A whole answer is silent until its end: what stands between would cut it after a minute.
-    return replace(call, metered=True, join=join, streams_whole=True)
-
-
 def _transfer(path: str, body: Mapping[str, Any]) -> Call[Progress]:
     return Call(
         "POST",
         path,
         Progress.from_native,
         body=without_none(body),
-        reader=lambda: LineReader(Progress.from_native, _is_done),
-        whole_fields=_WHOLE,
-        stream_fields=_STREAM,
+        reader=lambda: LineReader(Progress.from_native, is_done),
+        whole_fields=WHOLE,
+        stream_fields=STREAM,
         model=str(body["model"]),
         # A pull goes on where it stopped; the others would begin anew.
         repeatable=path == "/api/pull",
     )
-
-
-def _is_done(line: ChatLine | GenerateLine | Progress) -> bool:
-    return line.done
 
 
 def _named(model: object) -> str:

@@ -9,53 +9,57 @@ import functools
 import struct
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from ollama_transport.errors import ProtocolError, brief
 from ollama_transport.wire.answers import ChatLine, Embeddings, GenerateLine
+from ollama_transport.wire.arguments import NOTHING_KNOWN, Asked
 from ollama_transport.wire.by_key import Logprob
-from ollama_transport.wire.calls import truncated
 from ollama_transport.wire.checks import check_logprobs
-from ollama_transport.wire.messages import Message, ToolCall, ToolCallDelta, text_of
+from ollama_transport.wire.content_parts import content_of, joined_text, text_of
+from ollama_transport.wire.messages import Message, ToolCall, ToolCallDelta
 from ollama_transport.wire.openai.tools import read_calls
+from ollama_transport.wire.said import check_said
 from ollama_transport.wire.usage import Usage
 from ollama_transport.wire.vectors import checked_vectors
 
 # On Ollama's own wire calls end with `stop` as well (wire reference 3.2).
+_INDEX_DIGITS = 9
+_NO_REASONS = frozenset({"", "null", "none"})
 _NATIVE_REASONS = {"tool_calls": "stop", "function_call": "stop"}
 
 
-def read_chat(raw: Mapping[str, Any]) -> ChatLine:
-    """Read a whole answer of ``/v1/chat/completions``.
+def read_chat(raw: Mapping[str, Any], asked: Asked = NOTHING_KNOWN) -> ChatLine:
+    """Read a whole answer of ``/v1/chat/completions``; not every server says why it ended.
 
     Raises:
-        StreamTruncatedError: when the server names no reason why the answer ended.
+        EmptyAnswerError: when it says nothing at all.
         ProtocolError: when it holds no answer.
     """
     choice = _only_choice(raw)
-    message = choice.get("message")
-    told = message.get("tool_calls") if isinstance(message, Mapping) else None
-    calls = read_calls(told, salt_of(raw))
-    reason = finish_reason(choice)
+    # One event alone may stand in place of the whole answer.
+    message, reason = choice.get("message", choice.get("delta")), finish_reason(choice)
+    calls = read_calls(message, salt_of(raw, asked), asked, is_cut=reason == "length")
     line = chat_line(raw, choice, message, calls=calls, reason=reason, usage=read_usage(raw))
-    if reason is None:
-        raise truncated((line,), whole=True)
-    return line
+    # The body was complete: what its length or its last chunk says is no matter of the answer.
+    whole = replace(line, done=True)
+    check_said((whole,))
+    return whole
 
 
 def read_text(raw: Mapping[str, Any]) -> GenerateLine:
-    """Read a whole answer of ``/v1/completions``.
+    """Read a whole answer of ``/v1/completions``; not every server says why it ended.
 
     Raises:
-        StreamTruncatedError: when the server names no reason why the answer ended.
+        EmptyAnswerError: when it says nothing at all.
         ProtocolError: when it holds no answer.
     """
     choice = _only_choice(raw)
     reason = finish_reason(choice)
-    line = text_line(raw, choice, reason=reason, usage=read_usage(raw))
-    if reason is None:
-        raise truncated((line,), whole=True)
+    line = replace(text_line(raw, choice, reason=reason, usage=read_usage(raw)), done=True)
+    check_said((line,))
     return line
 
 
@@ -78,11 +82,12 @@ def chat_line(
         raise ProtocolError(f"the answer's message is not an object: {brief(part)}")
     said = {} if part is None else part
     role = said.get("role")
+    content, thoughts = content_of(said)
     return ChatLine(
         message=Message(
             role=role if isinstance(role, str) and role else "assistant",
-            content=text_of(said, "content"),
-            thinking=_reasoning(said),
+            content=content,
+            thinking=_reasoning(said) + thoughts,
             tool_calls=calls,
             extra=_refusal(said),
         ),
@@ -147,15 +152,17 @@ def _only_choice(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     return choice
 
 
-def salt_of(raw: Mapping[str, Any]) -> str:
+def salt_of(raw: Mapping[str, Any], asked: Asked) -> str:
     """Return what tells an answer from others, for ids of calls that came without one."""
-    return f"{raw.get('id')}|{raw.get('created')}"
+    # Not every server has an id of its own for each answer.
+    return f"{raw.get('id')}|{raw.get('created')}|{asked.turn}"
 
 
 def finish_reason(choice: Mapping[str, Any]) -> str | None:
     """Return why an answer ended, in Ollama's words; None when it goes on."""
     reason = choice.get("finish_reason")
-    if not isinstance(reason, str) or not reason:
+    # Templates of proxies write null as text.
+    if not isinstance(reason, str) or reason.strip().lower() in _NO_REASONS:
         return None
     return _NATIVE_REASONS.get(reason, reason)
 
@@ -196,9 +203,11 @@ def _old_top(top: object) -> dict[str, Any]:
 
 
 def _reasoning(part: Mapping[str, Any]) -> str:
-    # Ollama and newer vLLM use this name, llama.cpp and older vLLM the other.
-    text = text_of(part, "reasoning")
-    return text if text else text_of(part, "reasoning_content")
+    # Ollama and newer vLLM use the first name, llama.cpp and older vLLM the other.
+    for name in ("reasoning", "reasoning_content"):
+        if text := joined_text(part.get(name), name):
+            return text
+    return ""
 
 
 def _refusal(part: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -229,13 +238,13 @@ def read_embeddings(raw: Mapping[str, Any], expected: int) -> Embeddings:
     entries = raw.get("data")
     if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
         raise ProtocolError("the answer holds no list of vectors under `data`")
-    # The API numbers them, and so promises no order.
-    placed = {_place(entry.get("index", at)): entry for at, entry in enumerate(entries)}
-    if len(entries) != expected or placed.keys() != set(range(expected)):
+    places = _places(entries)
+    if sorted(places) != list(range(expected)):
         raise ProtocolError(
-            f"the server sent {len(entries)} vectors with the indexes {list(placed)!r:.80} for "
+            f"the server sent {len(entries)} vectors with the indexes {places!r:.80} for "
             f"{expected} texts: they cannot be told apart, so none is returned."
         )
+    placed = dict(zip(places, entries, strict=True))
     vectors = [_vector(placed[place].get("embedding")) for place in range(expected)]
     return Embeddings(
         vectors=checked_vectors(vectors, expected),
@@ -245,8 +254,18 @@ def read_embeddings(raw: Mapping[str, Any], expected: int) -> Embeddings:
     )
 
 
-def _place(index: object) -> int | None:
-    return index if isinstance(index, int) and not isinstance(index, bool) else None
+def _places(entries: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Return the place of each vector: the API numbers them, and so promises no order."""
+    places = [_place(entry.get("index", at)) for at, entry in enumerate(entries)]
+    # Some servers number nothing: one index for all says no more than none.
+    return list(range(len(entries))) if len(set(places)) <= 1 else places
+
+
+def _place(index: object) -> int:
+    """Return an index; -1 for none."""
+    if isinstance(index, str) and index.isascii() and index.isdigit():
+        return int(index[:_INDEX_DIGITS])
+    return index if isinstance(index, int) and not isinstance(index, bool) else -1
 
 
 def _vector(value: object) -> list[float]:

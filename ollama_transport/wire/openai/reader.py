@@ -5,20 +5,24 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
-from ollama_transport.errors import ProtocolError, StreamFailedError
+from ollama_transport.errors import OllamaError, ProtocolError, StreamFailedError
 from ollama_transport.wire.answers import ChatLine, GenerateLine
-from ollama_transport.wire.calls import empty_answer, truncated
-from ollama_transport.wire.decoders import FailureLast, SSEDecoder
-from ollama_transport.wire.error_map import stream_failure
+from ollama_transport.wire.arguments import NOTHING_KNOWN, Asked
+from ollama_transport.wire.calls import truncated
+from ollama_transport.wire.decoders import AnyDecoder, FailureLast, SSEDecoder
+from ollama_transport.wire.error_map import answer_failure, tells_error
 from ollama_transport.wire.openai.answers import (
     chat_line,
     finish_reason,
     first_choice,
+    read_chat,
+    read_text,
     read_usage,
     salt_of,
     text_line,
 )
-from ollama_transport.wire.openai.tools import CallAssembler
+from ollama_transport.wire.openai.tools import CallAssembler, told_calls
+from ollama_transport.wire.said import check_said, empty_answer, says_something
 from ollama_transport.wire.usage import Usage
 
 Line = TypeVar("Line", ChatLine, GenerateLine)
@@ -31,16 +35,18 @@ class EventReader(ABC, Generic[Line]):
     last line. An answer is complete when it has a reason, or when ``[DONE]`` came.
 
     Raises:
-        StreamFailedError: from `feed` and `finish`, for an error event, after the lines that came
-            with it; from `finish`, for the empty chunk by which Ollama hides a failure (wire
-            reference 10).
+        StreamFailedError, StatusError: from `feed` and `finish`, for an error event, after the
+            lines that came with it: the class that such an error has with a failing status; from
+            `finish`, for the empty chunk by which Ollama hides a failure (wire reference 10).
+        EmptyAnswerError: when the events say nothing at all.
         StreamTruncatedError: from `finish`, when neither a reason nor ``[DONE]`` came.
         ProtocolError: for bytes that are not events of JSON, such as a proxy's page.
     """
 
     def __init__(self) -> None:
         self.has_surplus = False
-        self._decoder = SSEDecoder()
+        self._decoder = AnyDecoder(SSEDecoder)
+        self._objects = 0
         self._received: list[Line] = []
         self._usage: Usage | None = None
         self._raw_usage: Mapping[str, Any] = {}
@@ -69,7 +75,7 @@ class EventReader(ABC, Generic[Line]):
             return []
         self._is_empty = self._is_empty and not data.strip()
         lines = self._take_all(self._decoder.feed(data))
-        if not self._decoder.finished or self._order.is_pending:
+        if self._is_over or not self._decoder.finished or self._order.is_pending:
             return lines
         self.has_surplus = self._decoder.has_rest
         return lines + self._close()
@@ -93,26 +99,50 @@ class EventReader(ABC, Generic[Line]):
             raise ProtocolError(
                 f"the answer is not a stream of events; it starts {start!r}", line=start
             )
-        if not self._decoder.finished and self._reason is None:
-            why = _hidden_failure if self._hides_failure else truncated
-            raise why(self.received)
+        if not self._is_over and not self._has_end():
+            raise self._missing_end()
         return lines + self._close()
+
+    def _has_end(self) -> bool:
+        # One object in place of events is a whole answer: its end is that of the body.
+        is_whole = self._decoder.is_json and self._objects == 1
+        return self._decoder.finished or self._reason is not None or is_whole
+
+    def _missing_end(self) -> OllamaError:
+        if self._hides_failure:
+            return _hidden_failure(self.received)
+        says = any(says_something(line) for line in self._received)
+        return truncated(self.received) if says else empty_answer()
 
     def _take_all(self, objects: list[dict[str, Any]]) -> list[Line]:
         lines = self._order.each(objects, self._take)
         return [line for line in lines if line is not None]
 
     def _take(self, raw: Mapping[str, Any]) -> Line | None:
-        if raw.get("error") is not None or raw.get("object") == "error":
-            raise stream_failure(raw, received=self.received)
+        if tells_error(raw):
+            raise answer_failure(raw, received=self.received, openai=True)
+        self._objects += 1
         self._note_usage(raw)
         choice = first_choice(raw)
         if choice is None:
             return None
+        if choice.get("error") is not None:
+            raise answer_failure(choice, received=self.received, openai=True)
+        if choice.get("message") is not None and choice.get("delta") is None:
+            return self._take_whole(raw)
         line = self._line(raw, choice)
         if line is not None:
             self._received.append(line)
         self._note_end(raw, choice)
+        return line
+
+    def _take_whole(self, raw: Mapping[str, Any]) -> Line | None:
+        """Return a whole answer that stands there in place of its pieces, and end with it."""
+        if self._received:
+            return None  # what the pieces have said, once more
+        line = self._whole(raw)
+        self._is_over = True
+        self._received.append(line)
         return line
 
     def _note_usage(self, raw: Mapping[str, Any]) -> None:
@@ -138,7 +168,12 @@ class EventReader(ABC, Generic[Line]):
         self._is_over = True
         last = self._last({**self._end, **self._raw_usage}, self._reason, self._usage)
         self._received.append(last)
+        check_said(self._received)
         return [last]
+
+    @abstractmethod
+    def _whole(self, raw: Mapping[str, Any]) -> Line:
+        """Return a whole answer."""
 
     @abstractmethod
     def _line(self, raw: Mapping[str, Any], choice: Mapping[str, Any]) -> Line | None:
@@ -152,25 +187,32 @@ class EventReader(ABC, Generic[Line]):
 class ChatReader(EventReader[ChatLine]):
     """Read the stream of a chat; calls come piece by piece, and whole with the last line."""
 
-    def __init__(self) -> None:
+    def __init__(self, asked: Asked = NOTHING_KNOWN) -> None:
         super().__init__()
-        self._calls = CallAssembler()
+        self._asked = asked
+        self._calls = CallAssembler(asked)
+
+    def _whole(self, raw: Mapping[str, Any]) -> ChatLine:
+        return read_chat(raw, self._asked)
 
     def _line(self, raw: Mapping[str, Any], choice: Mapping[str, Any]) -> ChatLine | None:
         delta = choice.get("delta")
-        calls = delta.get("tool_calls") if isinstance(delta, Mapping) else None
-        line = chat_line(raw, choice, delta, deltas=self._calls.add(calls))
+        line = chat_line(raw, choice, delta, deltas=self._calls.add(told_calls(delta)))
         says = line.text or line.thinking or line.tool_call_deltas or line.logprobs
         return line if says or line.message.refusal else None
 
     def _last(self, raw: Mapping[str, Any], reason: str | None, usage: Usage | None) -> ChatLine:
-        deltas, calls = self._calls.complete(salt_of(raw))
+        is_cut = reason == "length"
+        deltas, calls = self._calls.complete(salt_of(raw, self._asked), is_cut=is_cut)
         line = chat_line(raw, {}, None, calls=calls, deltas=deltas, reason=reason, usage=usage)
         return replace(line, done=True)
 
 
 class TextReader(EventReader[GenerateLine]):
     """Read the stream of a completion."""
+
+    def _whole(self, raw: Mapping[str, Any]) -> GenerateLine:
+        return read_text(raw)
 
     def _line(self, raw: Mapping[str, Any], choice: Mapping[str, Any]) -> GenerateLine | None:
         line = text_line(raw, choice)

@@ -1,12 +1,13 @@
 """Put tool calls together that a stream sends in pieces, however it cuts them."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ollama_transport.errors import ProtocolError, brief
-from ollama_transport.wire.messages import ToolCall, ToolCallDelta, json_text, with_ids
+from ollama_transport.wire.argument_stream import ArgumentStream
+from ollama_transport.wire.arguments import NOTHING_KNOWN, Asked, refined
+from ollama_transport.wire.messages import ToolCall, ToolCallDelta, json_text, short_id, with_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,55 +22,117 @@ class _Piece:
 class _Draft:
     """A call that is still being written."""
 
+    slot: int
     name: str = ""
     id: str | None = None
-    arguments: str = ""
+    pieces: list[str] = field(default_factory=list)
+    stream: ArgumentStream = field(default_factory=ArgumentStream)
+    # Ids that came without arguments after the call's own: of further calls, or of this one.
+    pending: list[str] = field(default_factory=list)
+    changes_ids: bool = False
+    # True until a delta has told its name.
+    is_untold: bool = True
 
-    def is_followed_by(self, piece: _Piece) -> bool:
-        """Tell whether a piece under the same index begins another call.
+    @property
+    def text(self) -> str:
+        """Return the arguments so far, as the server wrote them."""
+        return "".join(self.pieces)
+
+    def is_followed_by(self, piece: _Piece, names: Collection[str]) -> bool:
+        """Tell whether a piece under the same index, or without one, begins another call.
 
         Some servers give every call the index 0; others give every piece of one call a new id
         and repeat its name. What tells them apart is the second object.
         """
-        if not piece.name or piece.id in (None, self.id) or self.id is None:
-            return False
-        return piece.name != self.name or (self._is_complete() and _opens(piece.arguments))
+        is_other_id = None not in (piece.id, self.id) and piece.id != self.id
+        if piece.name and self.name and piece.name != self.name:
+            return self._is_other_tool(piece, names, is_other_id)
+        return is_other_id and self._is_other_call(piece)
 
-    def is_over_before(self, piece: _Piece) -> bool:
-        """Tell whether a piece without an index begins another call."""
-        if piece.id is not None and self.id is not None:
-            return piece.id != self.id
-        if not piece.name or not self.arguments.strip():
-            return False
-        return piece.name != self.name or self._is_complete()
+    def _is_other_tool(self, piece: _Piece, names: Collection[str], is_other_id: bool) -> bool:
+        if self.stream.ended or is_other_id:
+            return True
+        if self.stream.has_text:
+            return piece.index is None or piece.name in names
+        # The rest of a name, unless the two are names of tools each.
+        return self.name in names and piece.name in names and self.name + piece.name not in names
 
-    def take(self, piece: _Piece) -> tuple[str | None, str | None]:
-        """Add a piece; return what of its name and id is new."""
+    def _is_other_call(self, piece: _Piece) -> bool:
+        opens = piece.arguments.lstrip().startswith("{")
+        if piece.id in self.pending:
+            return opens
+        if self.stream.has_text:
+            if opens:
+                return not self.stream.takes(piece.arguments)
+            return piece.index is None and not piece.arguments.strip() and not self.changes_ids
+        return piece.index is None and not piece.arguments.strip()
+
+    def goes_on_with(self, piece: _Piece) -> bool:
+        """Tell whether a piece under an index of its own belongs to this call all the same."""
+        if self.stream.ended:
+            return False
+        if not piece.name and piece.id in (None, self.id):
+            return True
+        if piece.id is not None and piece.id == self.id:
+            return True
+        text = piece.arguments.lstrip()
+        follows = bool(text) and self.stream.has_text and not text.startswith("{")
+        return follows and piece.name in ("", self.name)
+
+    def take_head(
+        self, piece: _Piece, used: Collection[str | None]
+    ) -> tuple[str | None, str | None]:
+        """Add the name and id of a piece; return what is new of them."""
         # Some repeat the whole name with each piece, others cut it.
-        is_new = piece.name != self.name and not (self.name and self.arguments)
+        is_new = piece.name != self.name and not (self.name and self.stream.has_text)
         name = piece.name if is_new else ""
         self.name += name
-        identity = piece.id if self.id is None else None
+        identity = piece.id if self.id is None and piece.id not in used else None
         self.id = self.id if identity is None else identity
-        self.arguments += piece.arguments
+        if piece.id not in (None, self.id):
+            self._note_other_id(str(piece.id), piece.arguments)
         return (name if name else None), identity
 
-    def _is_complete(self) -> bool:
-        return isinstance(read_arguments(self.arguments), Mapping) and _opens(self.arguments)
+    def _note_other_id(self, identity: str, arguments: str) -> None:
+        if arguments.strip():
+            self.changes_ids = True
+        elif identity not in self.pending:
+            self.pending.append(identity)
+        if self.changes_ids:
+            self.pending.clear()
+
+    def write(self, text: str) -> tuple[str, str]:
+        """Add arguments; return what is passed on, and the beginning of another call's."""
+        passed, rest = ("", text) if self.stream.ended else self.stream.feed(text)
+        if self.stream.ended and rest.lstrip().startswith("{"):
+            self.pieces.append(text[: len(text) - len(rest)])
+            return passed, rest
+        self.pieces.append(text)
+        return passed, ""
+
+    def restart(self) -> None:
+        """Begin the arguments anew: an empty object stood there in place of those that follow."""
+        self.pieces.clear()
+        self.stream = ArgumentStream()
 
 
 class CallAssembler:
     """Collects the tool calls of one stream.
 
     Calls are told apart by ``index``; where a server sends none, by ``id``; where it sends neither,
-    by a name that comes after complete arguments.
+    by a name that comes after complete arguments. Where these say nothing, a complete object that
+    is followed by the beginning of another is two calls.
+
+    The deltas together are JSON that any reader takes: arguments in an odd form are held back
+    until the end, and so are those of a tool without parameters.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, asked: Asked = NOTHING_KNOWN) -> None:
+        self._asked = asked
         self._drafts: dict[int, _Draft] = {}
         # Where the server's indexes lead: elsewhere than it says, when it uses one for two calls.
-        self._slots: dict[int, int] = {}
-        self._last: int | None = None
+        self._slots: dict[int, _Draft] = {}
+        self._last: _Draft | None = None
 
     def add(self, raw: object) -> tuple[ToolCallDelta, ...]:
         """Take the ``tool_calls`` of a delta and return what is new in it.
@@ -77,84 +140,154 @@ class CallAssembler:
         Raises:
             ProtocolError: when it is not a list of objects.
         """
-        deltas = (self._take(_piece(entry)) for entry in _entries(raw))
-        return tuple(delta for delta in deltas if delta is not None)
+        return tuple(delta for entry in _entries(raw) for delta in self._take(_piece(entry)))
 
-    def complete(self, salt: str) -> tuple[tuple[ToolCallDelta, ...], tuple[ToolCall, ...]]:
+    def complete(
+        self, salt: str, *, is_cut: bool = False
+    ) -> tuple[tuple[ToolCallDelta, ...], tuple[ToolCall, ...]]:
         """Return the calls in their order, complete now that the stream is.
 
-        Those that came without an id get one, which the deltas tell.
+        Those that came without an id get one, which the deltas tell. ``is_cut`` is True where the
+        answer ended for its length.
         """
-        drafts = sorted(self._drafts.items())
-        bare = [
-            ToolCall(draft.name, read_arguments(draft.arguments), draft.id, index)
-            for index, draft in drafts
-        ]
-        calls = with_ids(bare, salt)
-        deltas = (
-            ToolCallDelta(index, "", id=call.id)
-            for (index, draft), call in zip(drafts, calls, strict=True)
-            if draft.id is None
-        )
-        return tuple(deltas), calls
+        for draft in [*self._drafts.values()]:
+            self._add_pending(draft)
+        drafts = [draft for _, draft in sorted(self._drafts.items())]
+        bare = [ToolCall(draft.name, draft.text, draft.id, draft.slot) for draft in drafts]
+        calls = with_ids(refined(bare, self._asked, is_cut=is_cut), salt, made=short_id)
+        deltas = (self._rest(draft, call) for draft, call in zip(drafts, calls, strict=True))
+        return tuple(delta for delta in deltas if delta is not None), calls
 
-    def _take(self, piece: _Piece) -> ToolCallDelta | None:
-        slot = self._slot(piece)
-        self._last = slot
-        name, identity = self._drafts[slot].take(piece)
-        if name is None and identity is None and not piece.arguments:
+    def _add_pending(self, draft: _Draft) -> None:
+        # Further calls of a tool, each without arguments.
+        for identity in draft.pending:
+            if identity not in self._ids():
+                self._new(None, draft.name, identity)
+
+    def _rest(self, draft: _Draft, call: ToolCall) -> ToolCallDelta | None:
+        """Return what the pieces have not told of a call; None when they have told all."""
+        held = "" if self._passes_on(draft) else draft.text
+        if held and isinstance(call.arguments, Mapping):
+            held = json_text(call.arguments) if call.arguments else ""
+        identity = call.id if draft.id is None or draft.is_untold else None
+        name = draft.name if draft.is_untold else None
+        if not held and identity is None:
             return None
-        return ToolCallDelta(slot, piece.arguments, name=name, id=identity)
+        return ToolCallDelta(draft.slot, held, name=name, id=identity)
 
-    def _slot(self, piece: _Piece) -> int:
+    def _passes_on(self, draft: _Draft) -> bool:
+        return draft.stream.is_plain and self._asked.has_parameters(draft.name)
+
+    def _take(self, piece: _Piece) -> Iterator[ToolCallDelta]:
+        draft = self._draft(piece)
+        if not draft.name and not piece.name and piece.arguments.strip() and self._last is not None:
+            # Arguments without a name are a further call of the same tool.
+            piece = replace(piece, name=self._last.name)
+        name, identity = draft.take_head(piece, self._ids())
+        rest = piece.arguments
+        while True:
+            passed, rest = draft.write(rest)
+            passed = passed if self._passes_on(draft) else ""
+            if name is not None or identity is not None or passed:
+                yield ToolCallDelta(draft.slot, passed, name=name, id=identity)
+            self._last = draft
+            if not rest:
+                return
+            draft, name, identity = self._after(draft, piece)
+
+    def _after(self, draft: _Draft, piece: _Piece) -> tuple[_Draft, str | None, str | None]:
+        """Return the call whose arguments begin behind those of another, in one piece's text."""
+        identity = None if piece.id in self._ids() else piece.id
+        if draft.stream.is_void and identity is None and not draft.pending:
+            draft.restart()
+            return draft, None, None
+        if identity is None:
+            identity = next((one for one in draft.pending if one not in self._ids()), None)
+        draft.pending = [one for one in draft.pending if one != identity]
+        made = self._new(piece.index, draft.name, identity)
+        made.is_untold = False
+        return made, made.name, identity
+
+    def _draft(self, piece: _Piece) -> _Draft:
+        draft = self._known(piece)
+        if draft is None:
+            draft = self._last
+            if draft is None or not draft.goes_on_with(piece):
+                return self._begin(piece)
+        elif draft.is_followed_by(piece, self._asked.parameters):
+            return self._begin(piece)
+        if piece.index is not None:
+            self._slots[piece.index] = draft
+        return draft
+
+    def _begin(self, piece: _Piece) -> _Draft:
+        for draft in self._drafts.values():
+            draft.pending = [one for one in draft.pending if one != piece.id]
+        made = self._new(piece.index)
+        made.is_untold = False
+        return made
+
+    def _known(self, piece: _Piece) -> _Draft | None:
         # Not every server numbers its calls.
-        if piece.index is None:
-            return self._slot_without_index(piece)
-        slot = self._slots.get(piece.index)
-        if slot is None or self._drafts[slot].is_followed_by(piece):
-            slot = self._new(piece.index)
-            self._slots[piece.index] = slot
-        return slot
+        if piece.index is not None:
+            return self._slots.get(piece.index)
+        same = (d for d in self._drafts.values() if piece.id is not None and d.id == piece.id)
+        return next(same, self._last)
 
-    def _slot_without_index(self, piece: _Piece) -> int:
-        for slot, draft in self._drafts.items():
-            if piece.id is not None and draft.id == piece.id:
-                return slot
-        if self._last is None or self._drafts[self._last].is_over_before(piece):
-            return self._new(0)
-        return self._last
-
-    def _new(self, wanted: int) -> int:
+    def _new(self, index: int | None, name: str = "", identity: str | None = None) -> _Draft:
+        wanted = 0 if index is None else index
         slot = wanted if wanted not in self._drafts else max(self._drafts) + 1
-        self._drafts[slot] = _Draft()
-        return slot
+        draft = _Draft(slot, name, identity)
+        self._drafts[slot] = draft
+        if index is not None:
+            self._slots[index] = draft
+        return draft
+
+    def _ids(self) -> set[str]:
+        return {draft.id for draft in self._drafts.values() if draft.id is not None}
 
 
-def read_calls(raw: object, salt: str) -> tuple[ToolCall, ...]:
-    """Read the ``tool_calls`` of a whole message, in its order; without an id they get one.
+def read_calls(
+    part: object, salt: str, asked: Asked = NOTHING_KNOWN, *, is_cut: bool = False
+) -> tuple[ToolCall, ...]:
+    """Read the calls of a whole message, in its order; without an id they get one.
 
     Raises:
         ProtocolError: when they are not a list of objects.
     """
-    pieces = [_piece(entry) for entry in _entries(raw)]
+    pieces = [whole for entry in _entries(told_calls(part)) for whole in _parted(_piece(entry))]
     calls = [
         # By place: some servers give each call of a message the index 0.
-        ToolCall(piece.name, read_arguments(piece.arguments), piece.id, index)
+        ToolCall(piece.name, piece.arguments, piece.id, index)
         for index, piece in enumerate(pieces)
     ]
-    return with_ids(calls, salt)
+    return with_ids(refined(calls, asked, is_cut=is_cut), salt, made=short_id)
 
 
-def read_arguments(text: str) -> Mapping[str, Any] | str:
-    """Return arguments as an object; no text is {}, and what is not a JSON object stays text."""
-    if not text.strip():
-        return {}
-    try:
-        # Models write line ends into strings as they are: not JSON to the letter, but plain.
-        value = json.loads(text, strict=False)
-    except (ValueError, RecursionError):
-        return text
-    return value if isinstance(value, dict) else text
+def told_calls(part: object) -> object:
+    """Return the ``tool_calls`` of a message or a delta; a ``function_call`` alone is one."""
+    if not isinstance(part, Mapping):
+        return None
+    calls, legacy = part.get("tool_calls"), part.get("function_call")
+    if calls or not isinstance(legacy, Mapping):
+        return calls
+    return [{"function": legacy}]
+
+
+def _parted(piece: _Piece) -> Iterator[_Piece]:
+    """Yield a call, and those whose arguments stand behind its own, as a stream would have them."""
+    identity: str | None = piece.id
+    text = piece.arguments
+    while True:
+        stream = ArgumentStream()
+        _, rest = stream.feed(text)
+        if not (stream.ended and rest.lstrip().startswith("{")):
+            yield replace(piece, id=identity, arguments=text)
+            return
+        if not stream.is_void:
+            yield replace(piece, id=identity, arguments=text[: len(text) - len(rest)])
+            identity = None
+        text = rest
 
 
 def _entries(raw: object) -> list[Any]:
@@ -184,7 +317,3 @@ def _arguments_text(value: object) -> str:
     if value is None or isinstance(value, str):
         return value if value is not None else ""
     return json_text(value)
-
-
-def _opens(text: str) -> bool:
-    return text.lstrip().startswith("{")

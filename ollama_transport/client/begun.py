@@ -1,0 +1,75 @@
+"""A stream whose first line has come: until then it can be asked for again."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import httpx
+
+from ollama_transport.wire.body import encode_body
+from ollama_transport.wire.calls import Reader
+from ollama_transport.wire.said import says_something
+
+T = TypeVar("T")
+
+
+def content_of(body: Mapping[str, Any] | None) -> bytes | None:
+    """Return the bytes of a body; None for none."""
+    return None if body is None else encode_body(body)
+
+
+def begins(lines: Sequence[Any]) -> bool:
+    """Tell whether something of the answer is in these lines."""
+    return any(not hasattr(line, "thinking") or says_something(line) for line in lines)
+
+
+class Begun(Generic[T]):
+    """Hold a stream's response, its reader, and the lines that have come already.
+
+    Iterate it for the lines of each piece; the end of the stream is the reader's `finish`.
+    """
+
+    def __init__(
+        self, response: httpx.Response, reader: Reader[T], pieces: Generator[bytes]
+    ) -> None:
+        self.response = response
+        self.reader = reader
+        self._pieces = pieces
+        self._lines: list[T] = []
+
+    def wait(self) -> None:
+        """Read until something of the answer has come, or the stream is over."""
+        for piece in self._pieces:
+            self._lines += self.reader.feed(piece)
+            if begins(self._lines) or self.reader.has_surplus:
+                return
+        self._lines += self.reader.finish()
+
+    def __iter__(self) -> Iterator[list[T]]:
+        yield self._lines
+        for piece in self._pieces:
+            yield self.reader.feed(piece)
+
+
+class AsyncBegun(Generic[T]):
+    """Same as `Begun`, for asyncio."""
+
+    def __init__(
+        self, response: httpx.Response, reader: Reader[T], pieces: AsyncGenerator[bytes]
+    ) -> None:
+        self.response = response
+        self.reader = reader
+        self._pieces = pieces
+        self._lines: list[T] = []
+
+    async def wait(self) -> None:
+        """Read until something of the answer has come, or the stream is over."""
+        async for piece in self._pieces:
+            self._lines += self.reader.feed(piece)
+            if begins(self._lines) or self.reader.has_surplus:
+                return
+        self._lines += self.reader.finish()
+
+    async def __aiter__(self) -> AsyncIterator[list[T]]:
+        yield self._lines
+        async for piece in self._pieces:
+            yield self.reader.feed(piece)

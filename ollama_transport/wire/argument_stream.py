@@ -1,0 +1,114 @@
+"""Pass on the text of a call's arguments while it comes, as JSON that every reader takes."""
+
+import json
+import re
+
+_OUTSIDE = re.compile(r'[{}\[\]",]')
+_INSIDE = re.compile(r'["\\\x00-\x1f]')
+
+
+class ArgumentStream:
+    """Reads one object while it is being written.
+
+    Commas before a closing bracket are left out and line ends in strings are escaped. Nothing is
+    passed on of an empty object, nor of what begins otherwise than an object. ``ended`` tells that
+    the object is complete, ``is_void`` that nothing is in it.
+    """
+
+    def __init__(self) -> None:
+        self.has_text = False
+        self.is_plain = False
+        self.ended = False
+        self.is_void = False
+        self._held = ""
+        self._depth = 0
+        self._in_string = False
+        self._escaped = False
+        self._last = ""
+
+    def feed(self, text: str) -> tuple[str, str]:
+        """Take text; return what is passed on of it, and what stands behind the object."""
+        if not self.has_text:
+            text = text.lstrip()
+            if not text:
+                return "", ""
+            self.has_text = True
+            self.is_plain = text.startswith("{")
+        if not self.is_plain:
+            return "", ""
+        passed: list[str] = []
+        at = 0
+        while at < len(text) and not self.ended:
+            step = self._inside if self._in_string else self._outside
+            at = step(text, at, passed)
+        return "".join(passed), text[at:]
+
+    def takes(self, text: str) -> bool:
+        """Tell whether the object can go on with this text."""
+        if self.ended:
+            return False
+        opens = text.lstrip().startswith("{")
+        if not self.has_text:
+            return opens
+        return self._in_string or not opens or self._last in (":", "[", ",")
+
+    def _outside(self, text: str, at: int, passed: list[str]) -> int:
+        match = _OUTSIDE.search(text, at)
+        end = len(text) if match is None else match.start()
+        self._pass_plain(text[at:end], passed)
+        if match is None:
+            return end
+        mark = match.group()
+        self._last = mark
+        if mark in "}]":
+            self._close(mark, passed)
+        else:
+            self._open(mark, passed)
+        return end + 1
+
+    def _pass_plain(self, text: str, passed: list[str]) -> None:
+        if text.strip():
+            self._last = text.rstrip()[-1]
+            passed.append(self._released(text))
+        elif self._held:
+            self._held += text
+        elif text:
+            passed.append(text)
+
+    def _open(self, mark: str, passed: list[str]) -> None:
+        passed.append(self._released(""))
+        if mark == "," or (mark == "{" and self._depth == 0):
+            self._held = mark
+        else:
+            passed.append(mark)
+        self._in_string = mark == '"'
+        self._depth += mark in "{["
+
+    def _close(self, mark: str, passed: list[str]) -> None:
+        self._depth -= 1
+        self.ended = self._depth == 0
+        self.is_void = self.ended and self._held.startswith("{")
+        held = "" if self.is_void else self._held.removeprefix(",")
+        self._held = ""
+        passed.append("" if self.is_void else held + mark)
+
+    def _released(self, text: str) -> str:
+        held, self._held = self._held, ""
+        return held + text
+
+    def _inside(self, text: str, at: int, passed: list[str]) -> int:
+        if self._escaped:
+            self._escaped = False
+            passed.append(text[at])
+            return at + 1
+        match = _INSIDE.search(text, at)
+        if match is None:
+            passed.append(text[at:])
+            return len(text)
+        mark = match.group()
+        passed.append(text[at : match.start()])
+        passed.append(mark if mark in '"\\' else json.dumps(mark)[1:-1])
+        self._in_string = mark != '"'
+        self._escaped = mark == "\\"
+        self._last = mark
+        return match.end()

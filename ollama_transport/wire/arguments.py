@@ -1,0 +1,170 @@
+"""Read the arguments of a tool call as far as they are certain: pure, for both wires.
+
+Models and servers write them in odd ways: JSON inside JSON, in a code fence, with a comma too many.
+What is not certain stays the text that it is, so that no tool runs with less than was meant.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ollama_transport.wire.argument_stream import ArgumentStream
+from ollama_transport.wire.messages import Message, ToolCall, json_text
+
+MAX_LAYERS = 8
+"""So often is JSON read that stands in the text of other JSON."""
+
+CUT_ERROR = "the answer ended inside the arguments"
+UNREADABLE_ERROR = "the arguments are not a JSON object"
+
+_NOTHING = frozenset({"", "null", "none", "nil", "undefined", "[]", "()", "{}", "false", "n/a"})
+_ECHO = "functionName"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Hold what the reader of an answer has to know of its request.
+
+    ``parameters`` are the names of each tool's parameters; ``turn`` tells this request of a
+    conversation from the others.
+    """
+
+    parameters: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    turn: str = ""
+
+    def has_parameters(self, name: str) -> bool:
+        """Tell whether a tool has parameters, or is not known."""
+        return bool(self.parameters.get(name, True))
+
+
+NOTHING_KNOWN = Asked()
+
+
+def asked_of(tools: Sequence[Mapping[str, Any]], messages: Sequence[Message]) -> Asked:
+    """Return what the reader of an answer has to know of its request."""
+    functions = [tool.get("function") for tool in tools]
+    named = {
+        str(function.get("name")): _parameters(function.get("parameters"))
+        for function in functions
+        if isinstance(function, Mapping)
+    }
+    return Asked(
+        {name: found for name, found in named.items() if found is not None}, turn(messages)
+    )
+
+
+def turn(messages: Sequence[Message]) -> str:
+    """Return what tells a request from the others of its conversation."""
+    if not messages:
+        return "0"
+    last = messages[-1]
+    said = f"{last.role}|{last.content}|{last.tool_call_id}".encode("utf-8", "surrogatepass")
+    return f"{len(messages)}|{hashlib.blake2b(said, digest_size=8).hexdigest()}"
+
+
+def _parameters(schema: object) -> frozenset[str] | None:
+    """Return the names of a tool's parameters; None where they are not told plainly."""
+    if schema is None:
+        return frozenset()
+    properties = schema.get("properties", {}) if isinstance(schema, Mapping) else None
+    if not isinstance(schema, Mapping) or not isinstance(properties, Mapping):
+        return None
+    others = ("$ref", "allOf", "anyOf", "oneOf", "patternProperties")
+    if not properties and (any(key in schema for key in others) or _is_open(schema)):
+        return None
+    return frozenset(properties)
+
+
+def _is_open(schema: Mapping[str, Any]) -> bool:
+    return schema.get("additionalProperties", False) is not False
+
+
+def read_arguments(value: object, name: str = "", asked: Asked | None = None) -> Any:
+    """Return arguments as an object, where they certainly are one; else as the text they are.
+
+    None and blank text are no arguments. Other words for nothing (null, None, []) count as that
+    only for a tool without parameters. An echo of the tool's name as ``functionName`` and nothing
+    beside it is no argument, unless the tool has such a parameter.
+    """
+    found = value if isinstance(value, Mapping) else _decoded(value)
+    known = None if asked is None else asked.parameters.get(name)
+    if found is None:
+        text = value if isinstance(value, str) else json_text(value)
+        return {} if known is not None and not known and _is_nothing(text) else text
+    is_echo = list(found) == [_ECHO] and found[_ECHO] == name and _ECHO not in (known or ())
+    return {} if is_echo else found
+
+
+def refined(calls: Sequence[ToolCall], asked: Asked, *, is_cut: bool = False) -> list[ToolCall]:
+    """Return calls whose arguments are read for the tools that were offered.
+
+    Where the answer was cut, a last call without any arguments is one that was cut as well.
+    """
+    read = [
+        replace(call, arguments=read_arguments(call.arguments, call.name, asked)) for call in calls
+    ]
+    if is_cut and read and _is_blank(calls[-1]) and asked.has_parameters(read[-1].name):
+        read[-1] = replace(read[-1], arguments="", error=CUT_ERROR)
+    return [_explained(call, is_cut) for call in read]
+
+
+def _is_blank(call: ToolCall) -> bool:
+    return isinstance(call.arguments, str) and not call.arguments.strip()
+
+
+def _explained(call: ToolCall, is_cut: bool) -> ToolCall:
+    if call.error is not None or isinstance(call.arguments, Mapping):
+        return call
+    return replace(call, error=CUT_ERROR if is_cut else UNREADABLE_ERROR)
+
+
+def _decoded(value: object) -> Mapping[str, Any] | None:
+    """Return the object that a value is, or that stands in its text; None when that is unsure."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return {}
+    for _ in range(MAX_LAYERS):
+        if not isinstance(value, str):
+            break
+        value = _parsed(value.strip())
+    return value if isinstance(value, Mapping) else None
+
+
+def _parsed(text: str) -> object:
+    """Return what a text says; None when it is not JSON, whatever is mended."""
+    for candidate in (text, _without_fence(text)):
+        for read in (_json, _tolerant):
+            if (found := read(candidate)) is not None:
+                return found
+    return None
+
+
+def _json(text: str) -> object:
+    try:
+        # Models write line ends into strings as they are: not JSON to the letter, but plain.
+        return json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _tolerant(text: str) -> object:
+    return _json(without_trailing_commas(text)) if "," in text and text[:1] in "{[" else None
+
+
+def _without_fence(text: str) -> str:
+    if not text.startswith("```"):
+        return text
+    inner = text.strip("`")
+    return inner.removeprefix("json").removeprefix("JSON").strip()
+
+
+def without_trailing_commas(text: str) -> str:
+    """Return JSON without the commas that stand before the end of an object or a list."""
+    stream = ArgumentStream()
+    passed, rest = stream.feed(text)
+    return passed + rest
+
+
+def _is_nothing(text: str) -> bool:
+    return text.strip().strip("\"'`").strip().lower() in _NOTHING

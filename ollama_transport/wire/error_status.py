@@ -1,0 +1,67 @@
+"""The status that an error inside an answer of status 200 means: pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+_FIELDS = ("code", "status", "status_code", "http_status", "statusCode")
+_NAMES = {
+    "authenticationerror": 401,
+    "badgateway": 502,
+    "badrequest": 400,
+    "badrequesterror": 400,
+    "forbidden": 403,
+    "gatewaytimeout": 504,
+    "insufficientquota": 429,
+    "internalservererror": 500,
+    "invalidapikey": 401,
+    "invalidrequesterror": 400,
+    "modelnotfound": 404,
+    "notfounderror": 404,
+    "overloaded": 503,
+    "overloadederror": 503,
+    "permissiondenied": 403,
+    "permissionerror": 403,
+    "ratelimiterror": 429,
+    "ratelimitexceeded": 429,
+    "resourceexhausted": 429,
+    "servererror": 500,
+    "serviceunavailable": 503,
+    "serviceunavailableerror": 503,
+    "toomanyrequests": 429,
+    "unauthorized": 401,
+    "unavailable": 503,
+    "unavailableerror": 503,
+    "validationerror": 422,
+}
+# What servers write where their status would be 429 or 503.
+_TEXTS = (
+    ("server busy, please try again", 503),
+    ("loading model", 503),
+    ("rate limit", 429),
+    ("too many requests", 429),
+    ("unexpected endpoint or method", 404),
+)
+
+
+def told_status(facts: Mapping[str, Any], text: str) -> int | None:
+    """Return the failing status that an error names, by number or by word; None for none."""
+    for name in _FIELDS:
+        if (status := _number(facts.get(name))) is not None:
+            return status
+    words = [facts.get(name) for name in ("code", "type", "status")]
+    named = (_NAMES.get(_plain(word)) for word in words if isinstance(word, str))
+    if (found := next((status for status in named if status is not None), None)) is not None:
+        return found
+    start = text[:200].lower()
+    return next((status for part, status in _TEXTS if part in start), None)
+
+
+def _number(value: object) -> int | None:
+    if isinstance(value, str) and len(value) == 3 and value.isascii() and value.isdigit():
+        value = int(value)
+    is_status = isinstance(value, int) and not isinstance(value, bool) and 400 <= value <= 599
+    return value if is_status and isinstance(value, int) else None
+
+
+def _plain(word: str) -> str:
+    return "".join(letter for letter in word[:60].lower() if letter.isalnum())

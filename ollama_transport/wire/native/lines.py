@@ -1,0 +1,72 @@
+"""Answers in lines: the calls of Ollama's own wire that a model answers."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from ollama_transport.wire.answers import ChatLine, GenerateLine, Progress
+from ollama_transport.wire.body import without_none
+from ollama_transport.wire.calls import Call, LineReader, Shaper, shaped, shaping, truncated
+from ollama_transport.wire.said import check_said
+
+logger = logging.getLogger("ollama_transport")
+
+Line = TypeVar("Line", ChatLine, GenerateLine)
+
+# Said in either case: absent means a stream here, and none on /v1 (wire reference 2).
+WHOLE = {"stream": False}
+STREAM = {"stream": True}
+
+
+def answer_lines(
+    path: str,
+    body: Mapping[str, Any],
+    read: Callable[[Mapping[str, Any]], Line],
+    model: str | None,
+    shapers: Callable[[], Sequence[Shaper[Line]]],
+    *,
+    join: Callable[[Sequence[Line]], Line] | None,
+) -> Call[Line]:
+    """Return the call of an answer in lines; ``join`` is None where none is asked for."""
+    unended: Callable[[Line], Line] | None = None if join is None else _unended
+
+    def read_whole(raw: Mapping[str, Any]) -> Line:
+        answer = read(raw)
+        if unended is not None:
+            answer = unended(answer)
+            check_said((answer,))
+        # So the guard against repetition ends an answer, with status 200 (wire reference 3.2).
+        if not answer.done:
+            raise truncated((answer,), whole=True)
+        return shaped(answer, shapers())
+
+    return Call(
+        "POST",
+        path,
+        read_whole,
+        body=without_none(body),
+        reader=lambda: shaping(LineReader(read, is_done, unended), shapers()),
+        whole_fields=WHOLE,
+        stream_fields=STREAM,
+        model=model,
+        metered=join is not None,
+        capability="completion",
+        pullable=True,
+        join=join,
+        # A whole answer is silent until its end: what stands between would cut it after a minute.
+        streams_whole=join is not None,
+    )
+
+
+def _unended(line: Line) -> Line:
+    """Return a last line that says only that the model was loaded as one that is not the last."""
+    if line.done_reason != "load" or line.text or line.thinking or line.tool_calls:
+        return line
+    logger.warning("the server loaded %s and sent no answer yet", line.model)
+    return replace(line, done=False, done_reason=None)
+
+
+def is_done(line: ChatLine | GenerateLine | Progress) -> bool:
+    """Tell whether a line is the last of its answer."""
+    return line.done

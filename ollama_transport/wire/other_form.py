@@ -1,0 +1,46 @@
+"""Read a whole answer that came in the form of a stream: pure."""
+
+from typing import TypeVar
+
+from ollama_transport.errors import ProtocolError
+from ollama_transport.wire.calls import Call
+from ollama_transport.wire.decoders import FIELD_STARTS, SSEDecoder
+
+T = TypeVar("T")
+
+
+def is_stream(data: bytes) -> bool:
+    """Tell whether a body is events, or lines of JSON, and not one JSON object."""
+    start = data[:_LOOKED_AT].lstrip()
+    if start.startswith((b":", *FIELD_STARTS)):
+        return True
+    # One object on the first line with another below: JSON that is written over many lines has
+    # no line that ends so.
+    end = data.find(b"}\n{")
+    if end < 0:
+        end = data.find(b"}\r\n{")
+    return start.startswith(b"{") and end >= 0
+
+
+_LOOKED_AT = 4096
+
+
+def whole_from_stream(call: Call[T], data: bytes) -> T:
+    """Return the whole answer that a stream's bytes hold.
+
+    Raises:
+        OllamaError: what the stream itself would raise.
+    """
+    if call.reader is None:
+        return _only_event(call, data)
+    reader = call.reader()
+    lines = [*reader.feed(data), *reader.finish()]
+    return call.joined(lines)
+
+
+def _only_event(call: Call[T], data: bytes) -> T:
+    decoder = SSEDecoder()
+    objects = [*decoder.feed(data), *decoder.finish()]
+    if len(objects) != 1:
+        raise ProtocolError(f"the answer is {len(objects)} events in place of one object")
+    return call.read(objects[0])

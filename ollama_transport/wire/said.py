@@ -1,0 +1,53 @@
+"""What an answer said in all: nothing is an error, and only thoughts are worth a word."""
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from ollama_transport.errors import EmptyAnswerError
+
+
+class OnlyThoughtsWarning(UserWarning):
+    """Tell that an answer was cut while the model was still thinking, so that it has no text."""
+
+
+def empty_answer() -> EmptyAnswerError:
+    """Return (not raise) the error for a success without content, whole or streamed."""
+    return EmptyAnswerError(
+        "the answer is empty: a success without any content. Something between here and the "
+        "server may have swallowed it, or that is another kind of server."
+    )
+
+
+def says_something(line: Any) -> bool:
+    """Tell whether a line holds text, thoughts or a call, or ends an answer with a reason."""
+    return bool(
+        line.text
+        or line.thinking
+        or line.tool_calls
+        or getattr(line, "tool_call_deltas", ())
+        or (line.done and line.done_reason is not None)
+    )
+
+
+def check_said(lines: Sequence[Any]) -> None:
+    """Check all lines of an answer, the last of which has ``done``.
+
+    Raises:
+        EmptyAnswerError: when they say nothing, not even why the answer ended.
+
+    Warns:
+        OnlyThoughtsWarning: when the answer was cut for its length and holds thoughts alone.
+    """
+    if not any(says_something(line) for line in lines):
+        raise empty_answer()
+    if lines[-1].done_reason != "length" or not any(line.thinking for line in lines):
+        return
+    if not any(line.text.strip() or line.tool_calls for line in lines):
+        warnings.warn(
+            "the model was cut off while it was thinking: the answer has no text. Raise "
+            "num_predict (max_tokens), or let it think less "
+            "(LangChain: reasoning=False, LlamaIndex: thinking=False).",
+            OnlyThoughtsWarning,
+            stacklevel=2,
+        )
