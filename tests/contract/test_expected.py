@@ -72,13 +72,14 @@ ERRORS = {
     "openai/no-tools": "UnsupportedCapabilityError",
     "wrong-method": "RequestRejectedError",
 }
-# Model management, which no adapter calls; tests/transport has them.
+# What no adapter asks for; tests/wire has them.
 MANAGING = {
     "copy/missing",
     "create/blob-head-missing",
     "create/blob-mismatch",
     "create/nothing",
     "delete/missing",
+    "errors/slashes",
     "openai/model-missing",
     "pull/unreachable",
     "show/missing",

@@ -78,6 +78,7 @@ ERRORS: Mapping[str, tuple[type[OllamaError], Mapping[str, Any]]] = {
         ContextOverflowError,
         {"prompt_tokens": 8408, "context_length": 2048},
     ),
+    "errors/slashes": (RequestRejectedError, {"status": 301}),
     "errors/think-value": (RequestRejectedError, {"status": 400}),
     "generate/raw-and-system": (RequestRejectedError, {"status": 400}),
     "generate/suffix-unsupported": (UnsupportedCapabilityError, {"capability": "insert"}),
@@ -123,7 +124,7 @@ def call_of(found: Recording, file: Path) -> tuple[Call[Any], type | None]:
         if found.method == "HEAD":
             return native.blob_exists(digest), None
         return native.blob_upload(digest, file), None
-    if found.path in ("/", "/nope") or found.name == "wrong-method":
+    if found.path in ("/", "/nope", "//api/chat") or found.name == "wrong-method":
         empty = found.method == "HEAD"
         return Call(found.method, found.path, lambda raw: None, may_be_empty=empty), None
     given = body.get("input", [])
