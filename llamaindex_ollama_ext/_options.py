@@ -12,8 +12,8 @@ from llama_index.core.types import BaseOutputParser, PydanticProgramMode
 from pydantic import SecretStr
 
 from ollama_transport import Budget, OverflowPolicy, Timeouts, UnsupportedOptions, UsageLedger
-from ollama_transport.settings.client_settings import Api
-from ollama_transport.wire.hooks import OnPull, OnToken
+from ollama_transport.settings import Api
+from ollama_transport.wire import OnPull, OnToken
 
 
 class ModelOptions(TypedDict, total=False):

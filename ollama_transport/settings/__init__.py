@@ -1,5 +1,6 @@
 """What a caller may set: the server's address, options, values, prefixes and retry policy."""
 
+from ollama_transport.settings.client_settings import Api
 from ollama_transport.settings.host import Endpoint, TimeoutLike, Timeouts, parse_host
 from ollama_transport.settings.options import (
     OBSOLETE_OPTIONS,
@@ -27,6 +28,7 @@ from ollama_transport.settings.values import (
 __all__ = [
     "OBSOLETE_OPTIONS",
     "OPTION_NAMES",
+    "Api",
     "Endpoint",
     "KeepAlive",
     "RetryPolicy",

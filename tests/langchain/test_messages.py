@@ -172,7 +172,7 @@ def test_no_text_is_ever_opened_as_a_file(tmp_path: Path, kind: str) -> None:
     secret = tmp_path / "secret.png"
     secret.write_bytes(_BYTES)
     block = {"type": kind, "image_url" if kind == "image_url" else "url": str(secret)}
-    with pytest.raises(UnsupportedContentError, match="paths and addresses are not opened"):
+    with pytest.raises(UnsupportedContentError, match="never opened as a path"):
         _sent(HumanMessage([block]))
 
 

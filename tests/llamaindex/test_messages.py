@@ -183,7 +183,7 @@ def test_no_text_is_opened_as_a_file(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("s3cret")
     block = ImageBlock.model_construct(image=str(secret).encode())
-    with pytest.raises(UnsupportedContentError, match="not opened here"):
+    with pytest.raises(UnsupportedContentError, match="never opened as a path"):
         on_the_wire(ChatMessage.model_construct(role=MessageRole.USER, blocks=[block]))
 
 

@@ -75,7 +75,7 @@ def failed(error: OllamaError) -> Outcome:
     """Return the transport's own class of an error, which either adapter may refine."""
     names = [cls.__name__ for cls in type(error).__mro__ if cls.__module__ == errors.__name__]
     received = "".join(line.text for line in getattr(error, "received", ()))
-    return Outcome(error=names[0], status=getattr(error, "status_code", None), received=received)
+    return Outcome(error=names[0], status=getattr(error, "status", None), received=received)
 
 
 async def _listed(stream: Any) -> list[Any]:
