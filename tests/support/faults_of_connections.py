@@ -16,7 +16,7 @@ from right_answers import (
 )
 
 NOT_REACHED = Gives("OllamaConnectionError", "closed the connection before it answered")
-CUT = Gives("StreamTruncatedError", "ended after")
+CUT = Gives("StreamTruncatedError", "(ended after|has no end)")
 SILENT = Gives("OllamaTimeoutError", r"no data for 1 s \(read\)")
 BAD = "ProtocolError"
 SOON = {"timeout": (10.0, 1.0)}
