@@ -124,7 +124,7 @@ CODINGS = [
         "cut gzip",
         "sends half of the coded content",
         coded(b"gzip", lambda data: gzip.compress(data)[:-60]),
-        by_form(BAD, CUT),
+        {**by_form(BAD, CUT), "whole-native": CUT},
     ),
 ]
 

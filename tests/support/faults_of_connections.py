@@ -236,13 +236,19 @@ CONNECTIONS = [
         "length too long",
         "announces ten bytes more than it sends, and closes",
         _length(10, End.CLOSE),
-        by_form(CUT, ANSWER),
+        # A whole answer of the native wire is a stream underneath.
+        {**by_form(CUT, ANSWER), "whole-native": ANSWER},
     ),
     Fault(
         "length too short",
         "announces ten bytes less than it sends",
         _length(-10),
-        {"": Gives(BAD), "streamed-native": CUT, "streamed-openai": ANSWER},
+        {
+            "": Gives(BAD),
+            "whole-native": CUT,
+            "streamed-native": CUT,
+            "streamed-openai": ANSWER,
+        },
     ),
     Fault("no length", "names no length and closes after the body", fields(), everywhere(ANSWER)),
     Fault(
@@ -343,7 +349,7 @@ CONNECTIONS = [
         "length too long, kept open",
         "announces ten bytes more than it sends, and waits",
         _length(10, End.STALL),
-        by_form(SILENT, ANSWER),
+        {**by_form(SILENT, ANSWER), "whole-native": ANSWER},
         settings=SOON,
     ),
 ]

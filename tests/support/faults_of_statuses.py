@@ -108,7 +108,11 @@ STATUSES = [
         "404 as a page",
         "knows no such path",
         page(b"404 Not Found"),
-        everywhere(Gives("RequestRejectedError", "Is that an Ollama server")),
+        everywhere(
+            Gives(
+                "RequestRejectedError", "(Is that an Ollama server|Is the path of base_url right)"
+            )
+        ),
     ),
     Fault(
         "401",
