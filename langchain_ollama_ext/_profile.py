@@ -19,7 +19,8 @@ def profile_of(
 
     ``max_input_tokens`` is ``num_ctx``, else the Modelfile's, else what the model was trained
     for, of which the server may give less (see `SamplingOptions.num_ctx`). Structured output is a
-    constraint of the engine, not of the model; models for MLX ignore it (wire reference 3.6).
+    constraint of the engine, not of the model; models for MLX ignore it (wire reference
+    3.6), and so do those of a cloud (``remote_host``).
     """
     # /api/show, and not the list of models, whose capabilities are made of less.
     talks, calls, sees = (answer.can(what) for what in ("completion", "tools", "vision"))
@@ -44,7 +45,7 @@ def profile_of(
         "tool_choice": calls,
         "tool_call_streaming": calls,
         "mid_conversation_system_messages": True,
-        "structured_output": talks and not _is_mlx(answer),
+        "structured_output": talks and not _is_mlx(answer) and not answer.remote_host,
         "temperature": talks,
     }
     return _declared(facts)

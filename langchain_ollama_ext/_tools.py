@@ -62,6 +62,11 @@ def _closed(schema: Any) -> Any:
 
 
 def _describes_function(tool: Mapping[str, Any]) -> bool:
+    # A provider's own tool has a type and a name as well, but neither a schema nor a description.
+    kind = tool.get("type", "function")
+    shaped = any(key in tool for key in ("input_schema", "parameters", "description", "function"))
+    if isinstance(kind, str) and kind not in ("function", "custom", "object") and not shaped:
+        return False
     return any(key in tool for key in ("function", "name", "title", "toolSpec"))
 
 

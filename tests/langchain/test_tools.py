@@ -332,3 +332,12 @@ def test_arguments_travel_as_an_object_again() -> None:
         {"id": "call_f0", "function": {"name": "f", "arguments": {"n": 0}}}
     ]
     assert json.loads(network.requests[-1].content)["messages"][0]["content"] == "x"
+
+
+@pytest.mark.parametrize("kind", ["web_search_20250305", "code_execution_20250522", "mcp"])
+def test_a_provider_s_own_tool_is_refused_by_name(kind: str) -> None:
+    """It would become a function without arguments that nobody runs."""
+    model, network = model_on(whole())
+    with pytest.raises(ConfigError, match=kind):
+        model.bind_tools([{"type": kind, "name": "web_search", "max_uses": 3}])
+    assert network.requests == []
