@@ -23,7 +23,7 @@ from ollama_transport.client.arguments import (
     validation_error,
 )
 from ollama_transport.client.pair import Clients, Recipe
-from ollama_transport.client.resolved import Resolved
+from ollama_transport.client.resolved import DECIDING, Resolved
 from ollama_transport.errors import ConfigError
 from ollama_transport.settings.bounds import MAX_ANSWER_BYTES
 from ollama_transport.settings.client_settings import (
@@ -51,6 +51,7 @@ _KWARGS = ("client_kwargs", "sync_client_kwargs", "async_client_kwargs")
 REQUESTS_AT_ONCE = 4
 """Requests of one call that are under way at a time, where `max_concurrency` is not set."""
 
+_DECIDING = frozenset(DECIDING)
 _OF_OWN_CLIENTS = (
     "ledger",
     "budget",
@@ -243,8 +244,15 @@ class ServerFields(BaseModel):
 
     @model_validator(mode="after")
     def _check_server(self) -> Self:
-        self.server_settings()
+        # With nothing but defaults there is nothing to check: the first call makes the settings.
+        if not self._has_defaults_alone():
+            self.server_settings()
         return self
+
+    def _has_defaults_alone(self) -> bool:
+        given = _DECIDING & self.__pydantic_fields_set__
+        fields = type(self).__pydantic_fields__
+        return all(self.__dict__[name] is fields[name].default for name in given)
 
     @field_serializer("api_key")
     def _hide(self, _: SecretStr | None) -> None:
