@@ -57,7 +57,25 @@ _IDENTIFYING = (
 
 
 class ChatOllama(SerializedFields, ToolBinding):
-    """Chat with a model of an Ollama server.
+    """Chat with a model of an Ollama server, or of one that speaks OpenAI's wire.
+
+    ```python
+    from langchain_ollama_ext import ChatOllama
+
+    model = ChatOllama(model="qwen3:8b", temperature=0, num_ctx=8192)
+    answer = model.invoke("Why is the sky blue?")  # or: await model.ainvoke(...)
+    print(answer.content, answer.usage_metadata)
+    print(answer.additional_kwargs.get("reasoning_content"))  # what was thought
+    for chunk in model.stream("Tell me a story."):  # or: async for ... in model.astream(...)
+        print(chunk.content, end="")
+
+    def weather(city: str) -> str:
+        return f"Rain in {city}."
+
+    print(model.bind_tools([weather]).invoke("Rain in Rome?").tool_calls)
+    schema = {"title": "Person", "type": "object", "properties": {"name": {"type": "string"}}}
+    print(model.with_structured_output(schema).invoke("Ada is 36."))
+    ```
 
     Every option can be given to the constructor, per call (``invoke(…, temperature=0)``), by
     ``bind``, by ``configurable_fields`` and by an agent's ``model_settings``. Per call, None counts

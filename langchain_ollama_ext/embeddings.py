@@ -35,6 +35,22 @@ from ollama_transport.settings import resolve_prefixes, set_options
 class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteOptions, Embeddings):
     """Turn texts into vectors, one for each text and in the order of the texts.
 
+    ```python
+    import asyncio
+
+    from langchain_core.vectorstores import InMemoryVectorStore
+
+    from langchain_ollama_ext import OllamaEmbeddings
+
+    embeddings = OllamaEmbeddings(model="nomic-embed-text", prefixes="auto")
+    print(len(embeddings.embed_documents(["a cat", "a dog"])))
+    print(embeddings.embed_query("an animal")[:3])
+    print(asyncio.run(embeddings.aembed_query("an animal"))[:3])
+    print(embeddings.usage_total)
+    store = InMemoryVectorStore.from_texts(["The cat sleeps.", "The ship sails."], embeddings)
+    print(store.similarity_search("Which animal rests?", k=1))
+    ```
+
     Vectors are lists of Python floats, of L2 norm 1 (wire reference 5.1), all of one length. An
     empty text has a vector too. Texts travel in batches of `batch_size`, at most
     `max_concurrency` of them (None: 4) at a time, in threads or in tasks of the running loop.
@@ -54,10 +70,6 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
             vectors are returned then.
 
     All of them are langchain-core's ModelError as well.
-
-    >>> from langchain_ollama_ext import OllamaEmbeddings
-    >>> embeddings = OllamaEmbeddings(model="nomic-embed-text", prefixes="auto")
-    >>> vectors = embeddings.embed_documents(["a cat", "a dog"])  # doctest: +SKIP
     """
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())

@@ -39,6 +39,21 @@ _Managers = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
 class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
     """Complete texts with a model of an Ollama server (``/api/generate``, wire reference 4).
 
+    ```python
+    import asyncio
+
+    from langchain_ollama_ext import OllamaLLM
+
+    llm = OllamaLLM(model="llama3.2", temperature=0, num_ctx=8192)
+    print(llm.invoke("Why is the sky blue?"))
+    for piece in llm.stream("Tell me a story."):
+        print(piece, end="")
+    print(asyncio.run(llm.ainvoke("Name a river.")))
+    print(llm.batch(["Name a river.", "Name a mountain."]))
+    print(llm.generate(["Name a river."]).llm_output["token_usage"])
+    print(llm.invoke("Name a person.", format="json"))
+    ```
+
     Every option can be given to the constructor, per call (``invoke(…, temperature=0)``), by
     ``bind`` and by ``configurable_fields``. Per call, None counts as not given; ``options`` and
     ``stop`` merge with the model's own. Per call only are ``suffix`` (the text after the gap to

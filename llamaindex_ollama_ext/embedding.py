@@ -42,8 +42,14 @@ Kind = Literal["query", "text"]
 class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedding):
     """Embed texts with a model of an Ollama server (wire reference 5.1).
 
-    >>> embed_model = OllamaEmbedding("nomic-embed-text", prefixes="auto")
-    >>> embed_model.get_query_embedding("How high is the mountain?")
+    ```python
+    from llamaindex_ollama_ext import OllamaEmbedding
+
+    embed_model = OllamaEmbedding("nomic-embed-text", prefixes="auto")
+    embed_model.get_query_embedding("How high is it?")  # or: await ....aget_query_embedding(...)
+    embed_model.get_text_embedding_batch(["It is high.", "It is far."], show_progress=True)
+    print(embed_model.usage_total)
+    ```
 
     Vectors have length 1 and come in the order of their texts; their number is checked. One
     object serves any number of threads, event loops and processes, and holds no state but the

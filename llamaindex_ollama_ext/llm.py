@@ -59,17 +59,18 @@ class Ollama(LLMFields, StructuredOutputs):
 
     Use it wherever llama-index-llms-ollama's class of this name was used. Making one does no I/O.
 
-    >>> llm = Ollama(model="llama3.2", temperature=0)
-    >>> llm.complete("Why is the sky blue?")
+    ```python
+    from llamaindex_ollama_ext import Ollama
+    llm = Ollama(model="llama3.2", temperature=0, context_window=8192)
+    print(llm.complete("Why is the sky blue?"))  # also: acomplete, stream_complete, chat, …
+    ```
 
     Each option of `SamplingOptions` can be given here or with a call, as can ``options={…}``,
     ``keep_alive``, ``think``, ``format``, ``truncate``, ``shift``, ``logprobs``, ``top_logprobs``,
     ``on_context_overflow``, ``model`` and ``extra`` (further fields of the request, sent as they
     are). An argument nobody knows is a ConfigError that names the nearest.
-
     ``request_timeout`` is another name for ``timeout``. A ``client`` and an ``async_client`` given
     here are used instead of own ones; whoever made them closes them.
-
     `metadata` asks nobody. What the server knows of the model (the context it was trained for,
     whether it calls tools) is there after `from_server`, or after the first call.
 

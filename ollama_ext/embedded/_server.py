@@ -38,10 +38,16 @@ class EmbeddedOllama:
 
     Use it as a context manager, or call ``start`` and ``stop``. Nothing is opened before that.
     Several can run at once. It begins with the models ``demo``, ``demo-rendered``,
-    ``demo-vision`` and ``demo-embed``::
+    ``demo-vision`` and ``demo-embed``.
 
-        with EmbeddedOllama() as server:
-            httpx.post(f"{server.url}/api/chat", json={"model": "demo", "messages": [...]})
+    ```python
+    from langchain_ollama_ext import ChatOllama
+    from ollama_ext.embedded import EmbeddedOllama, Reply
+    with EmbeddedOllama() as server:
+        server.script([Reply.chat("Fine.")])
+        print(ChatOllama(model="demo", base_url=server.url).invoke("How are you?").content)
+        print(server.requests[0].json["messages"])
+    ```
 
     Args:
         models: More models, over those of the same name; a `GgufModel` is run by llama.cpp.

@@ -15,6 +15,20 @@ from ollama_transport.wire.calls import Call
 class Budget:
     """Forbids calls once an allowance is used up; one serves any number of models and threads.
 
+    ```python
+    from langchain_ollama_ext import ChatOllama
+    from ollama_transport import Budget, BudgetExceededError
+
+    budget = Budget(max_requests=1, max_tokens=100_000)
+    model = ChatOllama(model="llama3.2", budget=budget)
+    model.invoke("Hello")
+    try:
+        model.invoke("Hello again")
+    except BudgetExceededError as error:
+        print(error.limit, error.spent)
+    print(budget.spent.total_tokens)
+    ```
+
     ``max_cost`` is in the currency of the prices, ``max_tokens`` counts prompts and completions,
     ``max_requests`` the calls sent. None means no limit. Calls in flight are not counted until they
     end, so they can exceed a limit by what they cost.

@@ -79,6 +79,18 @@ class LedgerSnapshot:
 class UsageLedger:
     """Counts every call of the models it is given to, once each, whether it succeeds or not.
 
+    ```python
+    from langchain_ollama_ext import ChatOllama
+    from llamaindex_ollama_ext import Ollama
+    from ollama_transport import Price, UsageLedger
+
+    ledger = UsageLedger(prices={"llama3.2": Price(prompt=0.10, completion=0.40)})
+    ChatOllama(model="llama3.2", ledger=ledger).invoke("Hello")
+    Ollama("llama3.2", ledger=ledger).complete("Hello")
+    for model, totals in ledger.snapshot().models.items():
+        print(model, totals.requests, totals.total_tokens, totals.tokens_per_second, totals.cost)
+    ```
+
     One ledger serves any number of models, of both frameworks, from any thread and event loop.
     A call is counted when it ends. Retries, a repetition with a shortened prompt and a pull of the
     model are part of the call; loading or listing models does not count. Models are distinguished
