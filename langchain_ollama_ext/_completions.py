@@ -157,7 +157,7 @@ def chunk_of(line: GenerateLine) -> GenerationChunk:
 
 
 def _info(line: GenerateLine) -> dict[str, Any]:
-    logprobs = {"logprobs": list(line.logprobs)} if line.logprobs else {}
+    logprobs = {"logprobs": [dict(one) for one in line.logprobs]} if line.logprobs else {}
     return {**_thought(line), **logprobs, **(_ending(line) if line.done else {})}
 
 

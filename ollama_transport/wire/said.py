@@ -43,6 +43,10 @@ def check_said(lines: Sequence[Any]) -> None:
         raise empty_answer()
     if lines[-1].done_reason != "length" or not any(line.thinking for line in lines):
         return
+    usage = lines[-1].usage
+    # One token is asked for to count those of a prompt: its text is of no interest.
+    if usage is not None and usage.completion_tokens == 1:
+        return
     if not any(line.text.strip() or line.tool_calls for line in lines):
         warnings.warn(
             "the model was cut off while it was thinking: the answer has no text. Raise "

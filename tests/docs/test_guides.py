@@ -45,6 +45,8 @@ def _loop() -> Iterator[None]:
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20")
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince211")
 @pytest.mark.usefixtures("_loop")
+# A guide shows what a small num_predict does.
+@pytest.mark.filterwarnings("ignore::ollama_transport.OnlyThoughtsWarning")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
 def test_each_block_of_a_page_runs(
     page: Path, server: EmbeddedOllama, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -119,6 +119,7 @@ def test_a_cut_answer_with_raw_is_told_apart(run: Run, streaming: bool) -> None:
     assert isinstance(last["parsing_error"], StructuredOutputError)
 
 
+@pytest.mark.filterwarnings("ignore::ollama_transport.OnlyThoughtsWarning")  # beside the error
 @pytest.mark.parametrize(
     ("content", "how", "hint"),
     [

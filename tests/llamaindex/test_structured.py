@@ -236,6 +236,7 @@ def test_a_recorded_answer_cut_off(ollama: Make, way: Way) -> None:
     assert caught.value.text.startswith('{"capital":"Canada"')
 
 
+@pytest.mark.filterwarnings("ignore::ollama_transport.OnlyThoughtsWarning")  # beside the error
 def test_thinking_up_to_the_limit_is_told(ollama: Make, way: Way) -> None:
     """A model that spent all its tokens on thinking says how much it thought."""
     message = {"content": "", "thinking": "Hm. " * 10}

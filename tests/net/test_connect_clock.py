@@ -16,11 +16,11 @@ REQUEST = ChatRequest(model="m", messages=[Message("user", "hi")])
 async def test_a_busy_loop_is_no_slow_server() -> None:
     """Work that holds the loop longer than the connect timeout lets the call go on."""
     with RawServer(otherwise) as server:
-        async with AsyncClient(server.url, timeout=(0.4, 20), max_retries=0) as client:
+        async with AsyncClient(server.url, timeout=(1.5, 20), max_retries=0) as client:
             call = asyncio.ensure_future(client.chat(REQUEST))
             for _ in range(4):
                 await asyncio.sleep(0)
-                time.sleep(0.3)  # noqa: ASYNC251 - the work of somebody who blocks
+                time.sleep(0.5)  # noqa: ASYNC251 - the work of somebody who blocks
             assert (await call).text == TEXT
 
 
