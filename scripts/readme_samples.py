@@ -1,4 +1,4 @@
-"""Write the sample of `ollama-ext doctor` in README.md, as it speaks of an embedded server.
+"""Write the sample of `ollama-ext doctor` in the guide of the command line.
 
 python scripts/readme_samples.py
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ollama_ext.embedded import EmbeddedOllama, demo_models
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "guides" / "command-line.md"
 SAMPLE = re.compile(r"    \$ ollama-ext doctor\n(?:    \S.*\n)+")
 COMMAND = Path(sysconfig.get_path("scripts")) / "ollama-ext"
 
@@ -31,12 +31,12 @@ def doctor_sample() -> str:
 
 
 def main() -> None:
-    """Put the sample into README.md."""
-    text = README.read_text(encoding="utf-8")
+    """Put the sample into the page."""
+    text = PAGE.read_text(encoding="utf-8")
     sample = doctor_sample()
     if not SAMPLE.search(text):
-        sys.exit("README.md has no sample that begins with `$ ollama-ext doctor`")
-    README.write_text(SAMPLE.sub(lambda _: sample, text, count=1), encoding="utf-8")
+        sys.exit("the page has no sample that begins with `$ ollama-ext doctor`")
+    PAGE.write_text(SAMPLE.sub(lambda _: sample, text, count=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,7 @@
-"""The demo's half for LangChain: a retriever and a chain."""
+"""The demo's half for LangChain: a vector store, a prompt and a model."""
 
 from langchain_core.documents import Document
-from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.runnables import Runnable
 from langchain_core.vectorstores import InMemoryVectorStore
 
 from langchain_ollama_ext import ChatOllama, OllamaEmbeddings
@@ -18,7 +16,7 @@ PROMPT = ChatPromptTemplate.from_messages(
 
 
 def answer(task: Task, show: Show) -> Answer:
-    """Answer with a LangChain chain; ``show`` receives the pieces as they arrive."""
+    """Answer with LangChain; ``show`` receives the pieces as they arrive."""
     ledger = DemoLedger()
     chat, embed = task.chat, task.embed
     with (
@@ -36,12 +34,13 @@ def answer(task: Task, show: Show) -> Answer:
         store = InMemoryVectorStore(embeddings)
         store.add_documents(_documents(task))
         found = store.similarity_search_with_score(task.question, k=2)
-        chain: Runnable[dict[str, str], str] = PROMPT | model | StrOutputParser()
         context = "\n\n".join(document.page_content for document, _ in found)
+        prompt = PROMPT.invoke({"context": context, "question": task.question})
         text = ""
-        for piece in chain.stream({"context": context, "question": task.question}):
-            text += piece
-            show(piece)
+        # The model's own stream: a chain's reads on to the end when it is closed by Ctrl-C.
+        for chunk in model.stream(prompt):
+            text += chunk.text
+            show(chunk.text)
     sources = [Source(d.metadata["source"], d.page_content, score) for d, score in found]
     return Answer(text, sources, ledger.snapshot().total, ledger.cut)
 

@@ -7,6 +7,8 @@ stand; whoever replaces a method of httpx's client, or has a use for one of its 
 """
 
 import logging
+import time
+from datetime import timedelta
 from types import FunctionType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -90,13 +92,14 @@ def send(http: httpx.Client, request: httpx.Request) -> httpx.Response:
     """Send a request of `build` once, as ``http.send`` does; the answer is not read."""
     if not is_plain(http) or _has_user(request):
         return http.send(request, stream=True, follow_redirects=False)
+    begun = time.perf_counter()
     try:
         response = http._transport.handle_request(request)
     except httpx.RequestError as error:
         error.request = request
         raise
     try:
-        _finish(http, request, response)
+        _finish(http, request, response, begun)
     except BaseException:
         response.close()
         raise
@@ -107,13 +110,14 @@ async def asend(http: httpx.AsyncClient, request: httpx.Request) -> httpx.Respon
     """Same as `send`, for asyncio."""
     if not is_plain(http) or _has_user(request):
         return await http.send(request, stream=True, follow_redirects=False)
+    begun = time.perf_counter()
     try:
         response = await http._transport.handle_async_request(request)
     except httpx.RequestError as error:
         error.request = request
         raise
     try:
-        _finish(http, request, response)
+        _finish(http, request, response, begun)
     except BaseException:
         await response.aclose()
         raise
@@ -125,9 +129,10 @@ def _has_user(request: httpx.Request) -> bool:
     return b"@" in request.url.netloc or bool(request.url.username)
 
 
-def _finish(http: _Http, request: httpx.Request, response: httpx.Response) -> None:
-    """Do to an answer what httpx's client does."""
+def _finish(http: _Http, request: httpx.Request, response: httpx.Response, begun: float) -> None:
+    """Do to an answer what httpx's client does; its `elapsed` is the time to the head here."""
     response.request = request
+    response.elapsed = timedelta(seconds=time.perf_counter() - begun)
     response.default_encoding = http._default_encoding
     if "set-cookie" in response.headers:
         http.cookies.extract_cookies(response)

@@ -14,8 +14,10 @@ _SECTION = re.compile(
     r"^\s*(args|arguments|parameters|returns?|yields?|raises|examples?|notes?):", re.I
 )
 _ARGS = re.compile(r"^\s*(args|arguments|parameters):\s*$", re.I)
-_ARGUMENT = re.compile(r"^(\*{0,2}\w+)\s*(?:\([^)]*\))?\s*:\s*:?\s*(.*)$")
-_FIELD = re.compile(r"^\s*:(\w+)[^:]*:")
+# Repeats have bounds, so that no line costs more than its length.
+_ARGUMENT = re.compile(r"^(\*{0,2}\w{1,200})\s{0,50}(?:\([^)]{0,500}\))?\s{0,50}::?\s{0,50}(.*)$")
+_SPHINX = re.compile(r"^\s{0,200}:param\s{1,50}(?:[^:]{0,300}\s)?(\w{1,200}):\s{0,50}(.*)$")
+_FIELD = re.compile(r"^\s{0,200}:(\w{1,200})\b[^:]{0,300}:")
 
 
 def function_tool(function: Callable[..., Any]) -> dict[str, Any]:
@@ -120,7 +122,7 @@ def _google(lines: list[str]) -> dict[str, str]:
 def _sphinx(lines: list[str]) -> dict[str, str]:
     told: dict[str, str] = {}
     for line in lines:
-        found = re.match(r"^\s*:param\s+(?:[^:]*\s)?(\w+):\s*(.*)$", line)
+        found = _SPHINX.match(line)
         if found is not None:
             told[found[1]] = found[2].strip()
     return told

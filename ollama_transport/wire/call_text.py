@@ -11,9 +11,8 @@ from typing import Any
 
 from ollama_transport.wire.json_text import find_json
 
-_FUNCTION = re.compile(r"<function=([^>\s]{1,128})>(.*?)</function>", re.DOTALL)
-_PARAMETER = re.compile(r"<parameter=([^>\s]{1,128})>(.*?)</parameter>", re.DOTALL)
-_PAIR = re.compile(r"<arg_key>(.*?)</arg_key>\s{0,100}<arg_value>(.*?)</arg_value>", re.DOTALL)
+_FUNCTION = re.compile(r"<function=([^>\s]{1,128})>")
+_PARAMETER = re.compile(r"<parameter=([^>\s]{1,128})>")
 _NAMED = re.compile(r"\s{0,100}([\w.-]{1,128})\s{0,100}(?:\[ARGS\])?\s{0,100}(?=\{)")
 _DECODER = json.JSONDecoder(strict=False)
 _ARGUMENTS = ("arguments", "parameters", "args")
@@ -99,9 +98,8 @@ def _arguments(value: object) -> Mapping[str, Any] | str:
 
 
 def _functions(text: str, tools: Tools) -> Iterator[Written]:
-    for match in _FUNCTION.finditer(text):
-        name, inner = match.groups()
-        pairs = _PARAMETER.findall(inner)
+    for name, inner in _enclosed(_FUNCTION, "</function>", text):
+        pairs = list(_enclosed(_PARAMETER, "</parameter>", inner))
         if pairs or not inner.strip():
             yield name, _typed(pairs, tools.get(name, {}))
         else:
@@ -110,7 +108,29 @@ def _functions(text: str, tools: Tools) -> Iterator[Written]:
 
 def _paired(text: str, tools: Tools) -> Written:
     name = text.partition("<arg_key>")[0].strip()
-    return name, _typed(_PAIR.findall(text), tools.get(name, {}))
+    return name, _typed(_pairs(text), tools.get(name, {}))
+
+
+def _enclosed(opening: re.Pattern[str], closing: str, text: str) -> Iterator[tuple[str, str]]:
+    """Yield the name in each opening tag, and what stands between it and the next closing one."""
+    at = 0
+    # By `find`, since a pattern would look to the end of the text from each opening tag.
+    while (tag := opening.search(text, at)) is not None:
+        if (end := text.find(closing, tag.end())) < 0:
+            return
+        yield tag[1], text[tag.end() : end]
+        at = end + len(closing)
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    """Return the keys and values that stand in tags of their own, one after the other."""
+    found = []
+    for part in text.split("<arg_key>")[1:]:
+        key, ends, rest = part.partition("</arg_key>")
+        value = rest.lstrip()
+        if ends and value.startswith("<arg_value>") and "</arg_value>" in value:
+            found.append((key, value.removeprefix("<arg_value>").partition("</arg_value>")[0]))
+    return found
 
 
 def _named(text: str) -> Iterator[Written]:

@@ -35,7 +35,8 @@ def test_doctor_asks_one_request_each_way(ext: Ext, server: EmbeddedOllama) -> N
     """It tries a whole answer, a stream and an embedding."""
     ext("doctor", host=server.url)
     chats = [r.json for r in server.requests if r.path == "/api/chat"]
-    assert [chat["stream"] for chat in chats] == [False, True]
+    # A whole answer is asked for as a stream too, and joined.
+    assert [chat["stream"] for chat in chats] == [True, True]
     assert len([r for r in server.requests if r.path == "/api/embed"]) == 1
 
 

@@ -1,4 +1,4 @@
-"""The sample of output in README.md is what the command prints, but for numbers."""
+"""The sample in the guide of the command line is what is printed, but for numbers."""
 
 import importlib.util
 import re
@@ -21,6 +21,6 @@ def test_the_sample_of_doctor_is_what_it_prints() -> None:
     assert spec.loader is not None
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    found = script.SAMPLE.search(script.README.read_text(encoding="utf-8"))
+    found = script.SAMPLE.search(script.PAGE.read_text(encoding="utf-8"))
     assert found is not None
     assert masked(found[0]) == masked(script.doctor_sample())

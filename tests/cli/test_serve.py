@@ -61,7 +61,7 @@ def test_serve_on_an_address_of_another_machine(ext: Ext) -> None:
     [
         (["serve", "--port", "99999"], "--port"),
         (["serve", "--port", "web"], "--port"),
-        (["--host", "127.0.0.1", "serve", "--port", "0"], "Give --host after it"),
+        (["--host", "127.0.0.1", "serve", "--port", "0"], "Give --host after serve"),
         (["--timeout", "5", "serve", "--port", "0"], "serve does not use options before it"),
     ],
 )

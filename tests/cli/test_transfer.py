@@ -146,8 +146,8 @@ def test_create_from_a_file(ext: Ext, server: EmbeddedOllama) -> None:
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        ([], "give --from or --gguf"),
-        (["--from", "demo", "--gguf", "{file}"], "give --from or --gguf"),
+        ([], "give exactly one source"),
+        (["--from", "demo", "--gguf", "{file}"], "give exactly one source"),
         (["--gguf", "{file}"], "not a GGUF file"),
         (["--gguf", "/nowhere.gguf"], "does not exist"),
         (["--from", "demo", "-p", "temperature"], "give NAME=VALUE"),

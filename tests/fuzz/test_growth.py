@@ -74,7 +74,7 @@ def test_patterns_are_found_in_every_package() -> None:
     """Compiled ones, those in tables, and those that stand in a call."""
     places = " ".join(PATTERNS)
     for part in (
-        "overflow_counts._COUNTS",
+        "overflow_counts._PATTERNS",
         "prefixes._PATTERNS",
         "ollama_transport.wire.json_text._FENCED",
         "ollama_transport.net.http11._SIZE",

@@ -23,6 +23,7 @@ from right_answers import (
 )
 
 BAD = Gives("ProtocolError")
+EMPTY = Gives("EmptyAnswerError", "a success without any content")
 
 
 def ok(body: bytes, *fields: bytes) -> Steps:
@@ -240,7 +241,7 @@ CODINGS += [
 ]
 
 CONTENTS += [
-    Fault("empty 200", "answers 200 and nothing", ok(b""), everywhere(BAD)),
+    Fault("empty 200", "answers 200 and nothing", ok(b""), everywhere(EMPTY)),
     Fault(
         "endless body",
         "sends blanks for ever, with max_answer_bytes=1000000",

@@ -232,6 +232,7 @@ def test_a_whole_answer_of_another_shape_is_told(choices: Any) -> None:
 @pytest.mark.parametrize("reason", [{}, {"finish_reason": None}, {"finish_reason": "null"}])
 def test_a_whole_answer_needs_no_reason(call: Call[Any], reason: Any) -> None:
     """KoboldCpp names none; that the body was complete is seen by its length."""
-    answer = {"choices": [{"message": {"content": "x"}, "text": "x", **reason}]}
+    said = {"message": {"content": "x"}} if call is CHAT else {"text": "x"}
+    answer = {"choices": [{**said, **reason}]}
     line = call.read(answer)
     assert (line.text, line.done, line.done_reason) == ("x", True, None)
