@@ -46,6 +46,10 @@ T = TypeVar("T")
 H = TypeVar("H", httpx.Client, httpx.AsyncClient)
 
 
+OLLAMA_MARK = "fp_ollama"
+"""The ``system_fingerprint`` of Ollama's own ``/v1`` (wire reference 15)."""
+
+
 class BaseClient(Generic[H]):
     """Hold the settings of a client and read its answers.
 
@@ -187,6 +191,8 @@ class BaseClient(Generic[H]):
 
     def wants_count(self, call: Call[Any], line: Any) -> bool:
         """Tell whether the server may be asked for the tokens of an answer that this line ends."""
+        if getattr(line, "done", False) and line.raw.get("system_fingerprint") == OLLAMA_MARK:
+            self.memory.notice_ollama(self.config.endpoint.url)
         usage = getattr(line, "usage", None)
         missing = call.count is not None and usage is not None and usage.estimated
         return missing and self._told.count_tokens and self.memory.has_counter

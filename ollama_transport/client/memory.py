@@ -20,6 +20,7 @@ class ServerMemory:
         """False once the server turned out to have no endpoint that counts tokens."""
         self.refused: frozenset[str] = frozenset()
         """The parts of calls that the server refused, by the names of `wire.lacks`."""
+        self._is_ollama = False
         self._lock = Lock()
         self._defaults: dict[str, str] = {}
 
@@ -40,6 +41,18 @@ class ServerMemory:
         with self._lock:
             self.refused = self.refused | names
         logger.info("%s refuses %s: it is left out from now on", url, ", ".join(sorted(names)))
+
+    def notice_ollama(self, url: str) -> None:
+        """Say once that an Ollama answers behind ``/v1``, and what its own wire does better."""
+        with self._lock:
+            told, self._is_ollama = self._is_ollama, True
+        if not told:
+            # What its /v1 does with both was seen on a real one (wire reference 15).
+            logger.warning(
+                "%s is an Ollama, whose /v1 ignores tool_choice and cuts long prompts without a "
+                "word: leave /v1 out of base_url, or set api='native', to use its own wire.",
+                url,
+            )
 
     def forget(self, model: str | None) -> None:
         """Choose anew the next time, since the server does not have the model any more."""
