@@ -30,11 +30,14 @@ _ROLES = {
 
 
 def check_messages(messages: Sequence[object]) -> None:
-    """Refuse what is not a message of LlamaIndex.
+    """Refuse no messages, and what is not a message of LlamaIndex.
 
     Raises:
         ConfigError: naming its place, and what to give.
     """
+    # The server would take that for the wish to load the model (wire reference 3.5).
+    if not messages:
+        raise ConfigError("messages is empty: give at least one.")
     for place, message in enumerate(messages):
         if not isinstance(message, ChatMessage):
             raise ConfigError(

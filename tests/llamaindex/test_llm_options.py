@@ -149,6 +149,14 @@ def test_what_is_no_message_is_named(ollama: Make, way: Way) -> None:
     assert network.requests == []
 
 
+def test_no_message_is_refused(ollama: Make, way: Way) -> None:
+    """The server would load the model for it, and answer with nothing."""
+    network = Played()
+    with pytest.raises(ConfigError, match="messages is empty"):
+        way.chat(ollama(network), [])
+    assert network.requests == []
+
+
 @pytest.mark.parametrize("wrong", [None, ["hi"], 5])
 def test_a_prompt_is_a_text(ollama: Make, way: Way, wrong: Any) -> None:
     """A null would load the model and answer with nothing: it is an error instead."""
