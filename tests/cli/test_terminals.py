@@ -24,7 +24,8 @@ def test_ctrl_c_works_where_the_test_run_ignores_it(terminal: Opens) -> None:
         screen = terminal("chat", "demo", host=server.url)
         screen.expect("ends.")
         screen.expect(">>> ")
-        screen.enter("Hello")
+        screen.type("Hello")
+        screen.expect("Hello")
         screen.interrupt(">>> ")
 
 
