@@ -3,12 +3,21 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 # So that helpers import by their name, however pytest was started.
 sys.path.insert(0, str(Path(__file__).parent / "support"))
+
+if find_spec("hypothesis") is not None:
+    from hypothesis import settings
+
+    # The same examples in each run, so that a failure is the change's; the long runs make new ones.
+    settings.register_profile("steady", derandomize=True, database=None)
+    if not {"OLLAMA_EXT_FUZZ", "OLLAMA_EXT_FUZZ_EXAMPLES"} & os.environ.keys():
+        settings.load_profile("steady")
 
 from recorded import Recording
 from recorded import recording as load_recording

@@ -105,7 +105,11 @@ def _containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         st.lists(inner, min_size=1, max_size=3),
         st.sampled_from([{}, {"description": "One of them."}, {"type": "object"}]),
     )
-    together = st.lists(objects(inner), min_size=1, max_size=2).map(lambda all_: {"allOf": all_})
+    # A part that allows no further properties would forbid what the other part asks for.
+    open_ = objects(inner).map(
+        lambda one: {key: value for key, value in one.items() if key != "additionalProperties"}
+    )
+    together = st.lists(open_, min_size=1, max_size=2).map(lambda all_: {"allOf": all_})
     maps = inner.map(lambda one: {"type": "object", "additionalProperties": one})
     keyed = inner.map(lambda one: {"type": "object", "patternProperties": {"^x": one}})
     return st.one_of(objects(inner), arrays, tuples, choices, together, maps, keyed)
