@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 # Percent. Set them to what a run of .ci/run prints, and lower them only with a reason.
-LINES = 90.0
-BRANCHES = 80.0
+LINES = 96.5
+BRANCHES = 92.0
 
 
 def main(file):
