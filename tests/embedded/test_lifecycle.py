@@ -36,11 +36,18 @@ HI = [{"role": "user", "content": "Hello"}]
 WHOLE = {"model": "demo", "messages": HI, "stream": False}
 
 
+@pytest.fixture
 def server_threads():
-    return [t for t in threading.enumerate() if t.name == "embedded-ollama"]
+    """Return what tells the threads of servers that this test started."""
+
+    def running():
+        return {t for t in threading.enumerate() if t.name == "embedded-ollama"}
+
+    before = running()
+    return lambda: running() - before
 
 
-def test_start_and_stop():
+def test_start_and_stop(server_threads):
     """After stop the thread is gone, the port closed, and the URL with it; twice is fine."""
     server = EmbeddedOllama()
     with pytest.raises(RuntimeError, match="does not run"):
@@ -69,7 +76,7 @@ def test_starts_again():
             )
 
 
-def test_stops_while_clients_hold_on():
+def test_stops_while_clients_hold_on(server_threads):
     """Keep-alive connections, endless streams and held answers do not keep a server up."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
