@@ -76,6 +76,11 @@ def _opening(method: str, url: str) -> Iterator[None]:
         yield
     except _HTTPX_ERRORS as error:
         raise _opening_error(error, method, url) from error
+    except UnicodeError as error:
+        # httpx has no class for this: a redirect names a host that cannot be decoded.
+        raise ProtocolError(
+            f"{method} {url} was redirected to an invalid host ({error})."
+        ) from error
     except RuntimeError as error:
         # httpx has no class for this: the client was closed while a call was in flight.
         if "client has been closed" not in str(error):

@@ -9,7 +9,7 @@ import pytest
 from running import Run
 
 from ollama_ext.embedded import EmbeddedOllama, Reply, Request
-from ollama_transport import ChatRequest, Message, RequestRejectedError
+from ollama_transport import ChatRequest, Message, ProtocolError, RequestRejectedError
 
 ASKED = ChatRequest("demo", [Message("user", "Hello")])
 SECRET = "pl4nted-s3cret"
@@ -142,6 +142,14 @@ def test_redirects_end(run: Run, home: EmbeddedOllama) -> None:
     error = run.thrown(run.client(home.url, max_retries=0).chat, ASKED)
     assert isinstance(error, RequestRejectedError)
     assert len(home.requests) == 21
+
+
+def test_a_redirect_to_an_invalid_host_is_a_protocol_error(run: Run, home: EmbeddedOllama) -> None:
+    """Such a host raises an error of the idna package inside of httpx."""
+    reply = Reply.raw(b"", status=307, headers={"location": "http://xn--a.com/api/chat"})
+    home.script("POST", "/api/chat", reply)
+    error = run.thrown(run.client(home.url, max_retries=0).chat, ASKED)
+    assert isinstance(error, ProtocolError)
 
 
 def _circle() -> Reply:
