@@ -27,7 +27,7 @@ TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
 
 
 def is_there() -> bool:
-    """Tell whether instructions can be counted on this machine."""
+    """Return whether instructions can be counted on this machine."""
     return platform.machine() == "x86_64" and shutil.which("valgrind") is not None
 
 

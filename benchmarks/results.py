@@ -19,11 +19,11 @@ class Measured:
     figures: dict[str, Figures]
 
     def has(self, case: str, measure: Measure) -> bool:
-        """Tell whether a case was measured so."""
+        """Return whether a case was measured so."""
         return case in self.figures and bool(self.figures[case].of(measure))
 
     def was_measured(self, measure: Measure) -> bool:
-        """Tell whether any case was measured so."""
+        """Return whether any case was measured so."""
         return any(self.has(case, measure) for case in self.figures)
 
     def value(self, case: str, measure: Measure, beyond: str = "") -> float:
@@ -55,7 +55,7 @@ def ratios(row: Row, variants: Sequence[Measured], measure: Measure) -> list[flo
 
 
 def is_reached(row: Row, variants: Sequence[Measured], measure: Measure) -> bool | None:
-    """Tell whether all variants reach the goal; None where this measure does not say."""
+    """Return whether all variants reach the goal; None where this measure does not say."""
     goal, costs = row.goal, list[float | None]()
     if goal.of in ("instructions", "seconds"):
         if (goal.of == "instructions") != (measure == "instructions"):

@@ -18,7 +18,7 @@ Block = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Content:
-    """Hold what the blocks of one message come to.
+    """What the blocks of one message come to.
 
     ``texts`` are the parts in their order, ``thoughts`` what was thought, ``media`` images and
     audio as bytes or base64, ``calls`` tool calls as blocks have them and ``results`` tool

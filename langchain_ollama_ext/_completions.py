@@ -63,7 +63,7 @@ _NOT_INFO = frozenset({"response", "thinking", "logprobs", "choices", "usage", "
 
 
 class CompletionFields(SerializedFields):
-    """Hold the fields of OllamaLLM that are not langchain-core's own."""
+    """The fields of OllamaLLM that are not langchain-core's own."""
 
     system: str | None = Field(
         default=None, description="System text; None leaves it to the Modelfile."

@@ -29,82 +29,82 @@ from langchain_ollama_ext import _core_errors as core
 
 
 class LangChainConfigError(ours.ConfigError, core.ModelInvalidRequestError):
-    """Tell that a setting or an argument is wrong, before anything was sent."""
+    """Raised for a wrong setting or argument, before anything is sent."""
 
 
 class LangChainUnsupportedOptionError(ours.UnsupportedOptionError, core.ModelInvalidRequestError):
-    """Tell that the server in use cannot carry an option."""
+    """Raised when the server in use cannot carry an option."""
 
 
 class LangChainUnsupportedContentError(ours.UnsupportedContentError, core.ModelInvalidRequestError):
-    """Tell that a role or a part of a message cannot be sent to this server."""
+    """Raised when a role or a part of a message cannot be sent to this server."""
 
 
 class LangChainConnectionError(ours.OllamaConnectionError, core.ModelConnectionError):
-    """Tell that the server was never reached, or went away before it answered."""
+    """Raised when the server was never reached, or went away before it answered."""
 
 
 class LangChainTimeoutError(ours.OllamaTimeoutError, core.ModelTimeoutError):
-    """Tell that the server was too slow."""
+    """Raised when the server was too slow."""
 
 
 class LangChainProtocolError(ours.ProtocolError, core.ModelAPIError):
-    """Tell that the answer is not what an Ollama server sends; the next one would not be."""
+    """Raised when the answer is not what an Ollama server sends; the next one would not be."""
 
     # Core's ModelAPIError says that it is: a failing server may recover, a foreign one will not.
     is_retryable = False
 
 
 class LangChainEmptyAnswerError(ours.EmptyAnswerError, core.ModelAPIError):
-    """Tell that a success held nothing; the next one may hold something."""
+    """Raised when a success held nothing; the next one may hold something."""
 
 
 class LangChainAuthenticationError(ours.AuthenticationError, core.ModelAuthenticationError):
-    """Tell that the server wants other credentials (401)."""
+    """Raised when the server wants other credentials (401)."""
 
 
 class LangChainPermissionError(ours.AuthenticationError, core.ModelPermissionDeniedError):
-    """Tell that these credentials do not allow the request (403)."""
+    """Raised when these credentials do not allow the request (403)."""
 
 
 class LangChainModelNotFoundError(ours.ModelNotFoundError, core.ModelNotFoundError):
-    """Tell that the server does not have the model."""
+    """Raised when the server does not have the model."""
 
 
 class LangChainRequestRejectedError(ours.RequestRejectedError, core.ModelInvalidRequestError):
-    """Tell that the server refuses this request as it is."""
+    """Raised when the server refuses this request as it is."""
 
 
 class LangChainUnsupportedCapabilityError(
     ours.UnsupportedCapabilityError, core.ModelInvalidRequestError
 ):
-    """Tell that the model cannot do what was asked."""
+    """Raised when the model cannot do what was asked."""
 
 
 class LangChainContextOverflowError(
     ours.ContextOverflowError, ContextOverflowError, core.ModelError
 ):
-    """Tell that the prompt does not fit the context; summarisation recovers from it."""
+    """Raised when the prompt does not fit the context; summarisation recovers from it."""
 
 
 class LangChainServerBusyError(ours.ServerBusyError, core.ModelRateLimitError):
-    """Tell that the server has too much to do."""
+    """Raised when the server has too much to do."""
 
 
 class LangChainServerError(ours.ServerError, core.ModelAPIError):
-    """Tell that the server failed."""
+    """Raised when the server failed."""
 
 
 class LangChainStreamFailedError(ours.StreamFailedError, core.ModelAPIError):
-    """Tell that the server sent an error instead of the next line."""
+    """Raised when the server sent an error instead of the next line."""
 
 
 class LangChainStreamTruncatedError(ours.StreamTruncatedError, core.ModelAPIError):
-    """Tell that an answer ended without its last line."""
+    """Raised when an answer ended without its last line."""
 
 
 class LangChainBudgetExceededError(ours.BudgetExceededError, core.ModelError):
-    """Tell that a budget forbids a call; nothing was sent."""
+    """Raised when a budget forbids a call; nothing was sent."""
 
 
 # A retry middleware asks again for whatever is not a ModelError: so even a wrong argument is one.

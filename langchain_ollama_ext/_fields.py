@@ -70,20 +70,20 @@ def with_logprobs(logprobs: bool | None, top_logprobs: int | None) -> bool | Non
 
 # Two bases at a time: with three, pydantic's plugin for mypy trips over its own model_construct.
 class _Options(SamplingOptions, ObsoleteOptions):
-    """Hold the options of today, and accept those of yesterday."""
+    """The options of today, and accept those of yesterday."""
 
     # Nobody makes one of these by itself, so pydantic need not build what would check it.
     model_config = ConfigDict(defer_build=True)
 
 
 class _Writing(_Options, SplitFields):
-    """Hold the options, and how answers are read."""
+    """The options, and how answers are read."""
 
     model_config = ConfigDict(defer_build=True)
 
 
 class ModelFields(ServerFields, _Writing):
-    """Hold the fields that ChatOllama and OllamaLLM share and langchain-core does not have.
+    """The fields that ChatOllama and OllamaLLM share and langchain-core does not have.
 
     ``max_tokens``, ``think`` and ``model_name`` are accepted for ``num_predict``, ``reasoning``
     and ``model``.
@@ -203,8 +203,8 @@ class ModelFields(ServerFields, _Writing):
 
 
 class _Chatting(FetchFields, SalvageFields):
-    """Hold what is read for a chat, and what of its answers."""
+    """What is read for a chat, and what of its answers."""
 
 
 class ChatFields(ModelFields, _Chatting):
-    """Hold the fields of ChatOllama that are not langchain-core's own."""
+    """The fields of ChatOllama that are not langchain-core's own."""

@@ -154,7 +154,7 @@ def _has_rules(cls: type[BaseModel]) -> bool:
 
 
 def _has_path(info: FieldInfo) -> bool:
-    """Tell whether a field is read from within another value."""
+    """Return whether a field is read from within another value."""
     alias = info.validation_alias
     choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
     return not all(isinstance(choice, str | None) for choice in choices)

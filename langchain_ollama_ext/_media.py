@@ -45,7 +45,7 @@ def media_of(kind: str, block: Mapping[str, Any], fetched: Fetched) -> bytes | s
 
 
 def _is_playable(block: Mapping[str, Any]) -> bool:
-    """Tell whether something called file or media is an image or audio all the same."""
+    """Return whether something called file or media is an image or audio all the same."""
     return _mime(block).startswith(("image/", "audio/"))
 
 

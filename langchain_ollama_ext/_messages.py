@@ -65,7 +65,7 @@ def _read_message(message: BaseMessage, fetched: Fetched) -> Iterable[Message]:
 
 
 def _is_text_alone(message: BaseMessage) -> bool:
-    """Tell whether a message says one text and nothing else, as most of a history do."""
+    """Return whether a message says one text and nothing else, as most of a history do."""
     if not isinstance(message.content, str):
         return False
     if isinstance(message, AIMessage):

@@ -27,7 +27,7 @@ _UNFIT_FOR_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Hold a schema, understood: ``make`` turns parsed JSON into what the caller wants to have.
+    """A schema, parsed: ``make`` turns parsed JSON into what the caller wants to have.
 
     ``make`` raises ValueError (pydantic's ValidationError is one) for what does not fit; for a
     TypedDict and a dict it returns the value as it is. ``check`` raises ValueError for a whole

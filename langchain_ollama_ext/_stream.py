@@ -231,7 +231,7 @@ class ChunkMaker:
         return [tool_call_chunk(name=None, args=end, id=None, index=index)] if end else []
 
     def _is_new(self, call: ToolCall) -> bool:
-        """Tell whether a call did not come in pieces before."""
+        """Return whether a call did not come in pieces before."""
         if call.index not in self._pieced:
             return True
         # A call of the server's own may bear the index of one that was written as text.
@@ -252,7 +252,7 @@ class ChunkMaker:
 
 
 def _is_text_alone(line: ChatLine) -> bool:
-    """Tell whether a line adds some text and nothing else, as nearly every one does."""
+    """Return whether a line adds some text and nothing else, as nearly every one does."""
     said = line.message
     return bool(said.content) and not (
         line.done

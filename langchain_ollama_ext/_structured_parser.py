@@ -27,7 +27,7 @@ _SHOWN_CHARACTERS = 200
 
 
 class StructuredOutputError(OutputParserException):
-    """Tell that an answer is not what the schema asks for.
+    """Raised when an answer does not fit the schema.
 
     ``llm_output`` is the whole text of the answer, ``done_reason`` what the server ended it with
     ("length" where it was cut), None when it said nothing.
@@ -52,7 +52,7 @@ def _restored(args: tuple[Any, ...], state: dict[str, Any]) -> StructuredOutputE
 
 
 class StructuredRefusalError(StructuredOutputError, ModelRefusalError):
-    """Tell that the model refused to answer; ``refusal`` is what it said instead.
+    """Raised when the model refused to answer; ``refusal`` is what it said instead.
 
     LangChain's ModelRefusalError as well (since langchain-core 1.7.5).
     """

@@ -41,7 +41,7 @@ def typed_dict_schema(cls: type) -> dict[str, Any]:
 
 
 def readable(cls: type) -> bool:
-    """Tell whether langchain-core can read a TypedDict: NotRequired and recursion are beyond it."""
+    """Return whether langchain-core can read a TypedDict: it cannot read NotRequired or cycles."""
     # Tried, because what it can read changes with langchain-core's version.
     try:
         convert_to_json_schema(cls)

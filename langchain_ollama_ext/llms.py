@@ -291,7 +291,7 @@ class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
             await manager.on_llm_new_token(chunk.text, chunk=chunk, verbose=self.verbose)
 
     def _wants_tokens(self, manager: _Managers | None, arguments: Mapping[str, Any]) -> bool:
-        """Tell whether invoke has to stream: when told to, or when a handler waits for tokens."""
+        """Return whether invoke has to stream: when told to, or when a handler waits for tokens."""
         for name in STREAMING_ARGUMENTS:
             if arguments.get(name) is not None:
                 return bool(arguments[name])

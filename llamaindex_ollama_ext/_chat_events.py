@@ -26,7 +26,7 @@ DISPATCHER = get_dispatcher(__name__)
 
 
 def is_heard() -> bool:
-    """Tell whether anybody listens to events."""
+    """Return whether anybody listens to events."""
     current: Dispatcher = DISPATCHER
     while True:
         if any(not isinstance(handler, NullEventHandler) for handler in current.event_handlers):
@@ -37,7 +37,7 @@ def is_heard() -> bool:
 
 
 class ChatTelling:
-    """Hold what the events of one chat have in common; `response` is set before its end."""
+    """What the events of one chat have in common; `response` is set before its end."""
 
     def __init__(self, llm: LLM, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> None:
         self.response: ChatResponse | None = None

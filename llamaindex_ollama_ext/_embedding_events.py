@@ -24,7 +24,7 @@ _TAKES_TOKENS = "token_count" in EmbeddingEndEvent.model_fields
 
 
 class Report:
-    """Hold what one embedding event will say at its end."""
+    """What one embedding event will say at its end."""
 
     def __init__(self) -> None:
         self.vectors: Sequence[Embedding] = ()

@@ -21,7 +21,7 @@ class StructuredOutputError(OllamaError, ValueError):
 
 
 class StructuredRefusalError(StructuredOutputError):
-    """Tell that the model refused to answer; ``refusal`` is what it said instead."""
+    """Raised when the model refused to answer; ``refusal`` is what it said instead."""
 
     def __init__(self, message: str, *, refusal: str = "", done_reason: str | None = None) -> None:
         super().__init__(message, done_reason=done_reason)

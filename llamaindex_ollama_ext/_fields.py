@@ -29,7 +29,7 @@ SERVER_DECIDES = -1
 
 
 class LLMFields(ServerFields, SamplingOptions, FetchFields, SplitFields, SalvageFields):
-    """Hold the fields of `Ollama`: those of llama-index-llms-ollama, and ours."""
+    """The fields of `Ollama`: those of llama-index-llms-ollama, and ours."""
 
     model: str | None = Field(
         default=None,

@@ -18,7 +18,7 @@ from ollama_transport import (
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """Hold what ``/api/show`` told of a model (wire reference 9); None is unknown.
+    """What ``/api/show`` told of a model (wire reference 9); None is unknown.
 
     ``context_length`` is what the model was trained for, ``num_ctx`` and ``num_predict`` what its
     Modelfile asks for, all in tokens.
@@ -48,7 +48,7 @@ class ModelFacts:
 
     @property
     def lacks_tools(self) -> bool:
-        """Tell whether the model is known to call no tools."""
+        """Return whether the model is known to call no tools."""
         return self.capabilities is not None and "tools" not in self.capabilities
 
 

@@ -40,7 +40,7 @@ _AS_GIVEN = ("keep_alive", "logprobs", "model", "on_context_overflow", "shift", 
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """Hold what a model sends when a call says nothing else."""
+    """What a model sends when a call says nothing else."""
 
     model: str | None
     options: Mapping[str, Any] = field(default_factory=dict)

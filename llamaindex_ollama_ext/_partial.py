@@ -24,7 +24,7 @@ class ObjectReader:
 
     @property
     def is_complete(self) -> bool:
-        """Tell whether the last bracket has come."""
+        """Return whether the last bracket has come."""
         return self._reader.is_complete
 
     def snapshot(self) -> Any:

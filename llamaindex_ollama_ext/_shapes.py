@@ -53,7 +53,7 @@ class Shape(Target):
 
     @property
     def end_shows(self) -> bool:
-        """Tell that a complete object is of its own class."""
+        """Mark a complete object as one of its own class."""
         return self.model is not None
 
 

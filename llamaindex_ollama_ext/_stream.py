@@ -120,7 +120,7 @@ class CompletionAnswer:
 
 
 class _Calls:
-    """Hold the tool calls of an answer, and those still being written."""
+    """The tool calls of an answer, and those still being written."""
 
     def __init__(self) -> None:
         self._done: list[ToolCall] = []
@@ -128,7 +128,7 @@ class _Calls:
 
     @property
     def has_any(self) -> bool:
-        """Tell whether there is a call, be it still being written."""
+        """Return whether there is a call, be it still being written."""
         return bool(self._done or self._open)
 
     def add(self, line: ChatLine) -> None:

@@ -60,11 +60,11 @@ class OllamaError(Exception):
 
 
 class ConfigError(OllamaError, ValueError):
-    """Tell that a setting or an argument is wrong, before anything was sent."""
+    """Raised for a wrong setting or argument, before anything is sent."""
 
 
 class UnsupportedOptionError(ConfigError):
-    """Tell that the server in use cannot carry an option."""
+    """Raised when the server in use cannot carry an option."""
 
     def __init__(self, message: str, *, option: str) -> None:
         super().__init__(message)
@@ -72,11 +72,11 @@ class UnsupportedOptionError(ConfigError):
 
 
 class UnsupportedContentError(OllamaError, ValueError):
-    """Tell that a role or a part of a message cannot be sent to this server."""
+    """Raised when a role or a part of a message cannot be sent to this server."""
 
 
 class BudgetExceededError(OllamaError):
-    """Tell that a budget forbids a call; nothing was sent.
+    """Raised when a budget forbids a call; nothing was sent.
 
     ``limit`` is the name of the limit, ``spent`` what was used or held when it was reached.
     """
@@ -88,7 +88,7 @@ class BudgetExceededError(OllamaError):
 
 
 class TransportError(OllamaError):
-    """Tell that no complete answer came from ``url`` (its credentials removed).
+    """Raised when no complete answer came from ``url`` (its credentials removed).
 
     ``answered`` is True when the answer had begun.
     """
@@ -103,7 +103,7 @@ class TransportError(OllamaError):
 
 # Builtin errors as well: code that moves here from the official client keeps its `except`.
 class OllamaConnectionError(TransportError, ConnectionError):
-    """Tell that the server was never reached, or went away before it answered.
+    """Raised when the server was never reached, or went away before it answered.
 
     ``sent`` is True when the request may have arrived all the same.
     """
@@ -114,7 +114,7 @@ class OllamaConnectionError(TransportError, ConnectionError):
 
 
 class OllamaTimeoutError(TransportError, TimeoutError):
-    """Tell that the server was too slow in ``phase`` (connect, read, write or pool).
+    """Raised when the server was too slow in ``phase`` (connect, read, write or pool).
 
     ``received`` holds the typed lines that had come when it fell silent in the middle of a stream,
     in order; () where none had.
@@ -136,7 +136,7 @@ class OllamaTimeoutError(TransportError, TimeoutError):
 
 
 class ProtocolError(TransportError):
-    """Tell that the answer is not what an Ollama server sends; ``line`` is its start."""
+    """Raised when the answer is not what an Ollama server sends; ``line`` is its start."""
 
     # Decoders know no URL; who reads from the network adds it.
     def __init__(self, message: str, *, url: str = "", line: bytes = b"") -> None:
@@ -145,12 +145,12 @@ class ProtocolError(TransportError):
 
 
 class EmptyAnswerError(ProtocolError):
-    """Tell that a success held nothing: no text, no thoughts, no call, no reason to end."""
+    """Raised when a success held nothing: no text, no thoughts, no call, no reason to end."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponse:
-    """Hold the answer behind a StatusError, for tracers that ask for ``error.response``."""
+    """The answer behind a StatusError, for tracers that ask for ``error.response``."""
 
     status_code: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -192,7 +192,7 @@ LONG_SILENCE_S = 2.0
 
 
 class ResponseError(OllamaError):
-    """Tell that a server answered with a failure, at once or in the middle of a stream.
+    """Raised when a server answered with a failure, at once or in the middle of a stream.
 
     The name and the two attributes are ollama-python's. ``error`` is the server's own text;
     ``status_code`` the HTTP status, -1 where the failure came in a stream.
@@ -215,7 +215,7 @@ class ResponseError(OllamaError):
 
 
 class StatusError(ResponseError):
-    """Tell that the server answered with an error.
+    """Raised when the server answered with an error.
 
     ``error`` is the server's own text, ``body`` the whole body as text, ``headers`` the lower-cased
     headers of the answer, ``model`` the model that was asked for, if one was; ``waited_s`` is how
@@ -277,7 +277,7 @@ class StatusError(ResponseError):
 
 
 class AuthenticationError(StatusError):
-    """Tell that the server wants other credentials, or none of its users may do this.
+    """Raised when the server wants other credentials, or none of its users may do this.
 
     ``signin_url`` is where to sign the server in to ollama.com, when it names one.
     """
@@ -287,15 +287,15 @@ class AuthenticationError(StatusError):
 
 
 class ModelNotFoundError(StatusError):
-    """Tell that the server does not have ``model``."""
+    """Raised when the server does not have ``model``."""
 
 
 class RequestRejectedError(StatusError):
-    """Tell that the server refuses this request as it is."""
+    """Raised when the server refuses this request as it is."""
 
 
 class ContextOverflowError(RequestRejectedError):
-    """Tell that the prompt does not fit the context.
+    """Raised when the prompt does not fit the context.
 
     ``prompt_tokens`` and ``context_length`` are in tokens; None where the server did not say.
     """
@@ -305,7 +305,7 @@ class ContextOverflowError(RequestRejectedError):
 
 
 class UnsupportedCapabilityError(RequestRejectedError):
-    """Tell that the model cannot do what was asked; ``capability`` as ``/api/show`` names it."""
+    """Raised when the model cannot do what was asked; ``capability`` as ``/api/show`` names it."""
 
     capability: str = ""
 
@@ -321,22 +321,22 @@ class ServerBusyError(StatusError):
 
     @property
     def is_used_up(self) -> bool:
-        """Tell whether an account has used all it may for hours or days: no second try helps."""
+        """Return whether an account has used all it may for hours or days: no second try helps."""
         return self.status == 429 and "usage limit" in self.error
 
     @property
     def is_long_silence(self) -> bool:
-        """Tell whether a proxy gave up on an answer that the model may still be writing."""
+        """Return whether a proxy gave up on an answer that the model may still be writing."""
         waited = self.waited_s if self.waited_s is not None else 0.0
         return self.status in GATEWAY_TIMEOUTS and waited >= LONG_SILENCE_S
 
 
 class ServerError(StatusError):
-    """Tell that the server failed; its log says more."""
+    """Raised when the server failed; its log says more."""
 
 
 class StreamError(ResponseError):
-    """Tell that an answer began and then failed.
+    """Raised when an answer began and then failed.
 
     ``received`` holds what had come until then: the typed lines, in order.
     """
@@ -348,7 +348,7 @@ class StreamError(ResponseError):
 
 
 class StreamFailedError(StreamError):
-    """Tell that the server sent an error instead of the next line; ``error`` is its text."""
+    """Raised when the server sent an error instead of the next line; ``error`` is its text."""
 
     def __init__(
         self, message: str, *, url: str = "", received: tuple[Any, ...] = (), error: str = ""
@@ -358,4 +358,4 @@ class StreamFailedError(StreamError):
 
 
 class StreamTruncatedError(StreamError):
-    """Tell that an answer ended without its last line, so that the end of it is missing."""
+    """Raised when an answer ended without its last line, so that the end of it is missing."""

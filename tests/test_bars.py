@@ -67,7 +67,12 @@ AWKWARD = (
     r"\b(?:do|does) not go together\b",
     r"\bso many seconds\b",
     r"\bby turns\b",
-    r"\btake note of\b",
+    r"\b[Tt]ake note of\b",
+    r'"""Tell (?:whether|that) ',
+    r'"""Hold (?:the|what) ',
+    r"\bof one's own\b",
+    r"\b[Ss]o often is\b",
+    r"\bproxy before the server\b",
 )
 """Patterns of prose that a reader stumbles over, each with a plain way to say it."""
 

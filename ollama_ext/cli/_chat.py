@@ -75,7 +75,7 @@ def chat(
 
 
 def is_conversation() -> bool:
-    """Tell whether this is an interactive terminal; if not, standard input is the prompt."""
+    """Return whether this is an interactive terminal; if not, standard input is the prompt."""
     return sys.stdin is not None and sys.stdin.isatty()
 
 

@@ -34,7 +34,7 @@ class VectorFile:
 
     @property
     def is_parquet(self) -> bool:
-        """Tell whether the lines become a Parquet file at the end."""
+        """Return whether the lines become a Parquet file at the end."""
         return self.path.suffix == ".parquet"
 
     @property

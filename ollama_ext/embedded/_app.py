@@ -240,7 +240,7 @@ class Application:
 
 
 def is_local_host(host: str) -> bool:
-    """Tell whether a Host header is one a server bound to loopback serves (wire reference 1.12)."""
+    """Return whether a loopback server accepts a Host header (wire reference 1.12)."""
     # The port does not matter, and a missing Host is let in.
     name = _hostname(f"//{host}")
     try:
@@ -252,7 +252,7 @@ def is_local_host(host: str) -> bool:
 
 
 def is_allowed_origin(origin: str | None) -> bool:
-    """Tell whether an Origin header is on Ollama's default allow list (wire reference 1.13)."""
+    """Return whether an Origin header is on Ollama's default allow list (wire reference 1.13)."""
     if not origin:
         return True
     scheme = origin.partition(":")[0].lower()

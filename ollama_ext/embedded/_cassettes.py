@@ -49,7 +49,7 @@ class Interaction:
         return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
     def answers(self, method: str, path: str, body: bytes) -> bool:
-        """Tell whether a request is the recorded one; JSON is compared as values."""
+        """Return whether a request is the recorded one; JSON is compared as values."""
         if (method, path) != (self.method, self.path):
             return False
         return body == self.body or _values(body) == _values(self.body) is not None

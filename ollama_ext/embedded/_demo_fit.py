@@ -50,7 +50,7 @@ def fitted_number(schema: Schema, usual: float, *, integer: bool) -> int | float
 
 
 def fits_number(schema: Schema, value: float) -> bool:
-    """Tell whether a number is a multiple of what a schema asks for."""
+    """Return whether a number is a multiple of what a schema asks for."""
     multiple = schema.get("multipleOf")
     return not multiple or math.isclose(value / multiple, round(value / multiple))
 
@@ -66,7 +66,7 @@ def fitted_text(schema: Schema, text: str) -> str:
 
 
 def fits_text(schema: Schema, text: str) -> bool:
-    """Tell whether a text is what a schema allows; formats are not looked at."""
+    """Return whether a text is what a schema allows; formats are not looked at."""
     return fitted_text(schema, text) == text
 
 

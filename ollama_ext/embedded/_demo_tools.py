@@ -117,7 +117,7 @@ def arguments_for(tool: Tool, text: str) -> dict[str, object]:
 
 
 def can_fill(tool: Tool, text: str) -> bool:
-    """Tell whether a text holds what a tool cannot do without."""
+    """Return whether a text holds what a tool cannot do without."""
     values = Values(text)
     kinds = [_needs(name, tool.properties[name]) for name in tool.required]
     enough = len(values.numbers) >= kinds.count("number")

@@ -34,7 +34,7 @@ MISSING = (
 
 
 def has_llama() -> bool:
-    """Tell whether llama.cpp is installed, without importing it."""
+    """Return whether llama.cpp is installed, without importing it."""
     return find_spec("xllamacpp") is not None
 
 
@@ -119,7 +119,7 @@ class Runner:
         return self._process.poll() is None
 
     def fits(self, threads: int) -> bool:
-        """Tell whether it runs with this number of threads; 0 means any number."""
+        """Return whether it runs with this number of threads; 0 means any number."""
         return self.alive and threads in (0, self.settings.threads)
 
     def stop(self) -> None:

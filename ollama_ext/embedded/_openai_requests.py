@@ -121,7 +121,7 @@ def native_completion(fields: Fields) -> Fields:
 
 
 def wants_usage(fields: Fields) -> bool:
-    """Tell whether a stream is to end with its usage."""
+    """Return whether a stream is to end with its usage."""
     options = fields["stream_options"]
     return isinstance(options, dict) and options.get("include_usage") is True
 

@@ -147,7 +147,7 @@ class UsageLedger:
         return next((self._prices[name] for name in _names(model) if name in self._prices), Price())
 
     def has_price(self, model: str) -> bool:
-        """Tell whether a price was given for a model."""
+        """Return whether a price was given for a model."""
         return any(name in self._prices for name in _names(model))
 
     def snapshot(self) -> LedgerSnapshot:

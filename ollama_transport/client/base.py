@@ -51,7 +51,7 @@ OLLAMA_MARK = "fp_ollama"
 
 
 class BaseClient(Generic[H]):
-    """Hold the settings of a client and read its answers.
+    """The settings of a client and read its answers.
 
     Args:
         base_url: Where the server is, in any form of OLLAMA_HOST; a suffix of ``/v1`` speaks the
@@ -151,7 +151,7 @@ class BaseClient(Generic[H]):
         return Account(self.meters, call, self.on_token)
 
     def joins(self, call: Call[Any]) -> bool:
-        """Tell whether the whole answer of a call is asked for as a stream."""
+        """Return whether the whole answer of a call is asked for as a stream."""
         wanted = self._told.wire_streaming
         return call.join is not None and (call.streams_whole if wanted is None else wanted)
 
@@ -190,7 +190,7 @@ class BaseClient(Generic[H]):
                 self._told.on_pull(step)
 
     def wants_count(self, call: Call[Any], line: Any) -> bool:
-        """Tell whether the server may be asked for the tokens of an answer that this line ends."""
+        """Return whether to have the server count the tokens of the answer that this line ends."""
         if getattr(line, "done", False) and line.raw.get("system_fingerprint") == OLLAMA_MARK:
             self.memory.notice_ollama(self.config.endpoint.url)
         usage = getattr(line, "usage", None)
@@ -198,7 +198,7 @@ class BaseClient(Generic[H]):
         return missing and self._told.count_tokens and self.memory.has_counter
 
     def note_uncounted(self, error: OllamaError) -> None:
-        """Take note of why tokens were not counted: mostly, since the server does not do it."""
+        """Remember whether a failure to count tokens means that the server cannot count them."""
         passing = (OllamaConnectionError, OllamaTimeoutError, ServerBusyError, StreamError)
         self.memory.has_counter = isinstance(error, passing)
         logger.debug("the tokens of an answer are estimated: %s", error)

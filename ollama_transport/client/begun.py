@@ -18,7 +18,7 @@ def content_of(body: Mapping[str, Any] | None) -> bytes | None:
 
 
 def begins(lines: Sequence[Any]) -> bool:
-    """Tell whether something of the answer is in these lines."""
+    """Return whether something of the answer is in these lines."""
     return any(not hasattr(line, "thinking") or says_something(line) for line in lines)
 
 

@@ -8,7 +8,7 @@ _EMBEDS = "embed"
 
 
 def can(shown: ShowAnswer, name: str, capability: str) -> bool:
-    """Tell whether a model has a capability; by its name where the server does not say.
+    """Return whether a model has a capability; by its name where the server does not say.
 
     Servers of before the capabilities leave them out (wire reference 9).
     """

@@ -66,7 +66,7 @@ class Recipe:
 
 
 class Clients:
-    """Hold the clients of a model; its copies share them, its pickles begin anew."""
+    """The clients of a model; its copies share them, its pickles begin anew."""
 
     def __init__(
         self, sync: "Client | None" = None, asynchronous: "AsyncClient | None" = None

@@ -4,7 +4,7 @@ import asyncio
 
 
 def is_on_loop() -> bool:
-    """Tell whether this thread runs an event loop: blocking it would stop all of its tasks."""
+    """Return whether this thread runs an event loop: blocking it would stop all of its tasks."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

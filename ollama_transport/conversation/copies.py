@@ -45,7 +45,7 @@ class Copies(Generic[M]):
 
 
 def are_alike(made: BaseModel, checked: BaseModel) -> bool:
-    """Tell whether nobody could tell a copy from what the constructor returns."""
+    """Return whether nobody could tell a copy from what the constructor returns."""
     return type(made) is type(checked) and all(
         look(made) == look(checked)
         for look in (_state, _kept, BaseModel.model_dump, BaseModel.model_dump_json, repr)
@@ -53,7 +53,7 @@ def are_alike(made: BaseModel, checked: BaseModel) -> bool:
 
 
 def copying_works(make: Callable[[str], M], construct: Callable[[str], M]) -> bool:
-    """Tell whether copies stand for what a framework's constructor makes of a text.
+    """Return whether copies stand for what a framework's constructor makes of a text.
 
     A version of the framework, or of pydantic, in which they do not is served by the constructor.
     """

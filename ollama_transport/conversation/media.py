@@ -142,7 +142,7 @@ async def _read(response: "httpx.Response", url: str, limits: FetchLimits) -> by
 
 
 async def _is_private(url: str) -> bool:
-    """Tell whether an address is, or resolves to, one outside the public internet."""
+    """Return whether an address is, or resolves to, one outside the public internet."""
     host = urlsplit(url).hostname
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
@@ -153,7 +153,7 @@ async def _is_private(url: str) -> bool:
 
 
 def is_address(value: str) -> bool:
-    """Tell whether a text is an http(s) address."""
+    """Return whether a text is an http(s) address."""
     return value[:8].lower().startswith(("http://", "https://"))
 
 

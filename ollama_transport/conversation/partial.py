@@ -61,7 +61,7 @@ class Target:
 
     @property
     def end_shows(self) -> bool:
-        """Tell whether an object looks different once it is complete."""
+        """Return whether an object looks different once it is complete."""
         return False
 
 
@@ -109,7 +109,7 @@ class PartialReader:
 
     @property
     def is_complete(self) -> bool:
-        """Tell whether the last bracket has come."""
+        """Return whether the last bracket has come."""
         return self._complete
 
     def snapshot(self) -> Any:

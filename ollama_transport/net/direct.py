@@ -76,7 +76,7 @@ def build(
 
 
 def is_plain(http: _Http) -> bool:
-    """Tell whether a client does nothing that a call would miss."""
+    """Return whether a client does nothing that a call would miss."""
     return (
         type(http._transport) in (Transport, AsyncTransport)
         and not http._mounts
@@ -125,7 +125,7 @@ async def asend(http: httpx.AsyncClient, request: httpx.Request) -> httpx.Respon
 
 
 def _has_user(request: httpx.Request) -> bool:
-    """Tell whether httpx would make an Authorization header of the URL."""
+    """Return whether httpx would make an Authorization header of the URL."""
     return b"@" in request.url.netloc or bool(request.url.username)
 
 

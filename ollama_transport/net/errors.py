@@ -46,7 +46,7 @@ class Received(Protocol):
 
     @property
     def complete(self) -> bool:
-        """Tell whether nothing is missing."""
+        """Return whether nothing is missing."""
 
 
 @contextmanager
@@ -128,7 +128,7 @@ def _reading(method: str, url: str, reader: Received | None) -> Iterator[None]:
 
 
 def _is_malformed(error: Exception) -> bool:
-    """Tell whether an answer is not HTTP: httpx has one class for this and for a cut answer."""
+    """Return whether an answer is not HTTP: httpx has one class for this and for a cut answer."""
     below = error.__cause__
     if below is None or isinstance(below, MalformedAnswer):
         return below is not None

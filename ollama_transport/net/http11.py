@@ -251,7 +251,7 @@ class Exchange:
 
     @property
     def is_unanswered(self) -> bool:
-        """Tell whether no byte of an answer has arrived."""
+        """Return whether no byte of an answer has arrived."""
         return not self._received_bytes
 
     def request(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:

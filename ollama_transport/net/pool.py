@@ -100,11 +100,11 @@ class Pool:
             self._watch()
 
     def is_abandoned(self) -> bool:
-        """Tell whether the pool has had no owner for the whole grace period."""
+        """Return whether the pool has had no owner for the whole grace period."""
         return not self._owners and time.monotonic() >= _LINGERING.get(self, math.inf)
 
     def is_foreign(self) -> bool:
-        """Tell whether this process is a fork of the one that created the pool."""
+        """Return whether this process is a fork of the one that created the pool."""
         return self._pid != os.getpid()
 
     def sync(self) -> httpx.Client:

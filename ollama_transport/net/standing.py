@@ -34,23 +34,23 @@ class Standing(Generic[S]):
         self._lock = threading.Lock()
 
     def can_handle_request(self, origin: httpcore.Origin) -> bool:
-        """Tell whether this is a connection to that server."""
+        """Return whether this is a connection to that server."""
         return origin == self._origin
 
     def is_available(self) -> bool:
-        """Tell whether a request may be sent over it."""
+        """Return whether a request may be sent over it."""
         return self._standing == "idle"
 
     def is_idle(self) -> bool:
-        """Tell whether it is waiting for a request."""
+        """Return whether it is waiting for a request."""
         return self._standing == "idle"
 
     def is_closed(self) -> bool:
-        """Tell whether it can no longer be used."""
+        """Return whether it can no longer be used."""
         return self._standing == "closed"
 
     def has_expired(self) -> bool:
-        """Tell whether it has waited too long, or the server has closed it."""
+        """Return whether it has waited too long, or the server has closed it."""
         if self._standing != "idle" or self._stream is None:
             return False
         too_long = self._keepalive_s is not None and (
@@ -89,7 +89,7 @@ class Standing(Generic[S]):
     def _may_go_again(
         self, request: httpcore.Request, exchange: Exchange, error: Exception
     ) -> bool:
-        """Tell whether a request that failed on a kept connection may be sent on a new one.
+        """Return whether a request that failed on a kept connection may be sent on a new one.
 
         A server may close an idle connection just as the next request is sent. Any byte of an
         answer proves that the server had received the request.

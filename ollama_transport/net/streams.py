@@ -85,7 +85,7 @@ class SocketStream:
         """Return at once: a blocking socket is closed when `close` returns."""
 
     def is_readable(self) -> bool:
-        """Tell whether data has arrived, or the server has closed the connection."""
+        """Return whether data has arrived, or the server has closed the connection."""
         return _has_unread(self._socket, self._socket)
 
     def _set_wait(self, wait_s: float | None) -> None:
@@ -192,7 +192,7 @@ class LoopStream(asyncio.Protocol):
             await self._gone.wait()
 
     def is_readable(self) -> bool:
-        """Tell whether data has arrived, or the server has closed the connection."""
+        """Return whether data has arrived, or the server has closed the connection."""
         if self._ended or self._unread or self._transport is None:
             return True
         # The loop may have been busy: ask the socket for data that was not delivered yet.
@@ -319,7 +319,7 @@ def _gate(loop: asyncio.AbstractEventLoop, host: str, port: int) -> asyncio.Sema
 
 
 def _has_unread(raw: socket.socket, tls: object) -> bool:
-    """Tell whether a read would return at once."""
+    """Return whether a read would return at once."""
     # Decrypted data is no longer in the socket, so poll would not report it.
     if isinstance(tls, ssl.SSLSocket | ssl.SSLObject) and tls.pending():
         return True

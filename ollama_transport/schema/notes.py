@@ -139,7 +139,7 @@ def as_json(value: object) -> str:
 
 
 def says(title: str, texts: Iterable[str]) -> bool:
-    """Tell whether any of ``texts`` contains the title, ignoring case and spaces."""
+    """Return whether any of ``texts`` contains the title, ignoring case and spaces."""
     bare = _bare(title)
     return any(bare in _bare(text) for text in texts)
 

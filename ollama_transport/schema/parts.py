@@ -63,7 +63,7 @@ class Walk:
         return replace(self.deeper(), refs=(*self.refs, ref))
 
     def is_over(self, ref: str) -> bool:
-        """Tell whether this reference exceeds a limit and is not followed."""
+        """Return whether this reference exceeds a limit and is not followed."""
         return self.refs.count(ref) >= self.max_depth or len(self.refs) >= self.max_refs
 
 

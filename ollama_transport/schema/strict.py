@@ -1,4 +1,4 @@
-"""Tell whether a JSON schema is strict by OpenAI's rules for structured outputs.
+"""Return whether a JSON schema is strict by OpenAI's rules for structured outputs.
 
 Source: OpenAI's guide to structured outputs, "Supported schemas" (2025): the root is an object
 without ``anyOf``; every object requires all of its properties and allows no others; ``allOf``,
@@ -17,7 +17,7 @@ _REFUSED = frozenset(
 
 
 def is_strict(schema: Mapping[str, Any]) -> bool:
-    """Tell whether a schema may be sent with ``strict: true``; a server may refuse others."""
+    """Return whether a schema may be sent with ``strict: true``; a server may refuse others."""
     return schema.get("type") == "object" and "anyOf" not in schema and _is_strict(schema)
 
 

@@ -97,7 +97,7 @@ class Settings:
 
     @property
     def authenticates(self) -> bool:
-        """Tell whether the settings authenticate by themselves, without the environment."""
+        """Return whether the settings authenticate by themselves, without the environment."""
         given = self.api_key is not None or self.credentials is not None
         return given or self._has_header("authorization")
 

@@ -77,7 +77,7 @@ class Endpoint:
 
     @property
     def is_loopback(self) -> bool:
-        """Tell whether data sent there stays on this machine."""
+        """Return whether data sent there stays on this machine."""
         bare = self.host.strip("[]").partition("%")[0]
         # RFC 6761 reserves both kinds of name for loopback.
         if bare == "localhost" or bare.endswith(".localhost"):
@@ -89,12 +89,12 @@ class Endpoint:
 
     @property
     def is_private_enough(self) -> bool:
-        """Tell whether a secret may be sent there: encrypted, or without leaving this machine."""
+        """Return whether a secret may be sent there: encrypted, or without leaving this machine."""
         return self.scheme == "https" or self.is_loopback
 
     @property
     def is_cloud(self) -> bool:
-        """Tell whether this is ollama.com rather than a self-hosted server."""
+        """Return whether this is ollama.com rather than a self-hosted server."""
         return self.host == CLOUD_HOST or self.host.endswith("." + CLOUD_HOST)
 
 

@@ -63,7 +63,7 @@ class RetryPolicy:
             raise ConfigError("the waits between retries must be seconds: give 0 or more.")
 
     def tries_again(self, error: OllamaError, repeatable: bool) -> bool:
-        """Tell whether another try may follow a first one that failed with this error."""
+        """Return whether another try may follow a first one that failed with this error."""
         return self.max_retries > 0 and is_repeatable(error, repeatable)
 
     def tenacity_arguments(self, repeatable: bool, elapsed_s: float = 0.0) -> dict[str, Any]:
@@ -170,7 +170,7 @@ _NOT_TAKEN = frozenset({429, 503, 521, 523})
 
 
 def is_repeatable(error: BaseException, repeatable: bool = True) -> bool:
-    """Tell whether a call that failed with this error may be sent again.
+    """Return whether a call that failed with this error may be sent again.
 
     ``repeatable`` is False for calls that must not arrive twice: they are sent again only if they
     certainly did not arrive.

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from ollama_transport.errors import ProtocolError, brief
-from ollama_transport.wire.arguments import NOTHING_KNOWN, Asked, refined
+from ollama_transport.wire.arguments import NOTHING_KNOWN, RequestFacts, refined
 from ollama_transport.wire.by_key import ByKey, CompletionKeys, Logprob, Metrics, VectorKeys
 from ollama_transport.wire.checks import check_context, check_logprobs, whole_number
 from ollama_transport.wire.messages import (
@@ -61,7 +61,7 @@ class ChatLine(Metrics):
         return self.message.tool_calls
 
     @classmethod
-    def from_native(cls, raw: Mapping[str, Any], asked: Asked = NOTHING_KNOWN) -> Self:
+    def from_native(cls, raw: Mapping[str, Any], asked: RequestFacts = NOTHING_KNOWN) -> Self:
         """Read a line of ``/api/chat``; null and absent count alike."""
         done = raw.get("done") is True
         message, created_at = read_message(raw.get("message")), _text(raw, "created_at")
@@ -70,7 +70,7 @@ class ChatLine(Metrics):
             # Servers of before 0.12.10 send no ids (wire reference 12); frameworks need one.
             calls_with_ids = with_ids(calls, f"{created_at}|{asked.turn}")
             message = replace(message, tool_calls=calls_with_ids)
-        # By place: this runs for every token, and names would cost it a quarter more.
+        # Positional: this runs for every token, and keyword arguments cost a quarter more.
         return cls(
             message,
             _text(raw, "model"),
@@ -126,7 +126,7 @@ class GenerateLine(CompletionKeys):
 
 @dataclass(frozen=True, slots=True)
 class Embeddings(VectorKeys):
-    """Hold the vectors of a batch of texts, in the order of the texts."""
+    """The vectors of a batch of texts, in the order of the texts."""
 
     vectors: list[list[float]]
     model: str = ""
@@ -208,7 +208,7 @@ def _start(raw: Mapping[str, Any]) -> bytes:
 
 
 class ModelDetails(Answer):
-    """Describe a model's weights; None where the server does not know."""
+    """Facts about a model's weights; None where the server does not know."""
 
     parent_model: str = ""
     format: str = ""
@@ -224,8 +224,8 @@ class ModelDetails(Answer):
 class ModelSummary(Answer):
     """A model that the server has, as ``/api/tags`` lists it (wire reference 5.3).
 
-    ``size`` is in bytes. ``capabilities`` here are computed from less than `ShowAnswer`'s: decide
-    by those.
+    ``size`` is in bytes. ``capabilities`` are computed from less than those of `ShowAnswer`: rely
+    on the latter.
     """
 
     name: str
@@ -241,7 +241,7 @@ class ModelSummary(Answer):
 
     @classmethod
     def from_openai(cls, raw: Mapping[str, Any]) -> Self:
-        """Read a model of ``/v1/models``; its context is known from vLLM and llama.cpp only."""
+        """Read a model of ``/v1/models``; only vLLM and llama.cpp send its context length."""
         meta = raw.get("meta")
         length = raw.get("max_model_len")  # vLLM's name
         if length is None and isinstance(meta, Mapping):
@@ -256,7 +256,7 @@ class ModelSummary(Answer):
 
 
 class ModelList(Answer):
-    """Hold the models of a server, in its order; Ollama lists the newest first."""
+    """The models of a server, in its order; Ollama lists the newest first."""
 
     models: list[ModelSummary]
 
@@ -292,7 +292,7 @@ class RunningModel(Answer):
 
 
 class RunningList(Answer):
-    """Hold the models in memory, the one that stays longest first."""
+    """The models in memory, the one that stays longest first (wire reference 5.3)."""
 
     models: list[RunningModel]
 
@@ -323,7 +323,7 @@ class ShowAnswer(Answer):
         return self.model_info
 
     def can(self, capability: str) -> bool:
-        """Tell whether the model has a capability: completion, tools, insert, vision, …."""
+        """Return whether the model has a capability: completion, tools, insert, vision, …."""
         return self.capabilities is not None and capability in self.capabilities
 
     @property
@@ -338,7 +338,7 @@ class ShowAnswer(Answer):
 
     @property
     def num_ctx(self) -> int | None:
-        """Return the context that the Modelfile asks for, in tokens; None when it does not."""
+        """Return the context length set in the Modelfile, in tokens; None when it sets none."""
         # Text in columns, its lines in random order (wire reference 9).
         for line in (self.parameters or "").splitlines():
             name, _, value = line.partition(" ")
@@ -354,7 +354,7 @@ class ShowAnswer(Answer):
 
 
 class Version(Answer):
-    """Hold the server's version."""
+    """The server's version."""
 
     version: str
 
@@ -374,7 +374,7 @@ class Progress(Answer):
 
     @property
     def done(self) -> bool:
-        """Tell whether this is the last line of a transfer that went well."""
+        """Return whether this is the last line of a transfer that went well."""
         return self.status == "success"
 
 
@@ -387,13 +387,13 @@ class SearchHit(Answer):
 
 
 class SearchAnswer(Answer):
-    """Hold what a web search found, the best first."""
+    """The results of a web search, the best first."""
 
     results: list[SearchHit]
 
 
 class FetchAnswer(Answer):
-    """Hold the text of a web page and the addresses it links to."""
+    """The text of a web page and the addresses it links to."""
 
     title: str = ""
     content: str = ""

@@ -1,4 +1,4 @@
-"""Pass on the text of a call's arguments while it comes, as JSON that every reader takes."""
+"""Forward the text of a call's arguments as it arrives, repaired to strict JSON."""
 
 import json
 import re
@@ -8,11 +8,11 @@ _INSIDE = re.compile(r'["\\\x00-\x1f]')
 
 
 class ArgumentStream:
-    """Reads one object while it is being written.
+    """Reads one JSON object incrementally.
 
     Commas before a closing bracket are left out and line ends in strings are escaped. Nothing is
-    passed on of an empty object, nor of what begins otherwise than an object. ``ended`` tells that
-    the object is complete, ``is_void`` that nothing is in it.
+    forwarded for an empty object, or for text that does not begin with an object. ``ended`` is True
+    once the object is complete, ``is_void`` when it turned out to be empty.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class ArgumentStream:
         self._last = ""
 
     def feed(self, text: str) -> tuple[str, str]:
-        """Take text; return what is passed on of it, and what stands behind the object."""
+        """Take text; return what to forward of it, and the text after the end of the object."""
         if not self.has_text:
             text = text.lstrip()
             if not text:
@@ -44,7 +44,7 @@ class ArgumentStream:
         return "".join(passed), text[at:]
 
     def takes(self, text: str) -> bool:
-        """Tell whether the object can go on with this text."""
+        """Return whether this text can continue the object."""
         if self.ended:
             return False
         opens = text.lstrip().startswith("{")

@@ -1,7 +1,7 @@
-"""Read the arguments of a tool call as far as they are certain: pure, for both wires.
+"""Parse the arguments of a tool call where their meaning is certain: pure, for both wires.
 
 Models and servers write them in odd ways: JSON inside JSON, in a code fence, with a comma too many.
-What is not certain stays the text that it is, so that no tool runs with less than was meant.
+Anything uncertain stays text, so that no tool runs with incomplete arguments.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from ollama_transport.wire.argument_stream import ArgumentStream
 from ollama_transport.wire.messages import Message, ToolCall, json_text
 
 MAX_LAYERS = 8
-"""So often is JSON read that stands in the text of other JSON."""
+"""How many layers of JSON nested in JSON strings are parsed."""
 
 CUT_ERROR = "the answer ended inside the arguments"
 UNREADABLE_ERROR = "the arguments are not a JSON object"
@@ -24,39 +24,39 @@ _ECHO = "functionName"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Hold what the reader of an answer has to know of its request.
+class RequestFacts:
+    """What the reader of an answer must know about its request.
 
-    ``parameters`` are the names of each tool's parameters; ``turn`` tells this request of a
-    conversation from the others.
+    ``parameters`` are the names of each tool's parameters; ``turn`` distinguishes this request
+    from the others of its conversation.
     """
 
     parameters: Mapping[str, frozenset[str]] = field(default_factory=dict)
     turn: str = ""
 
     def has_parameters(self, name: str) -> bool:
-        """Tell whether a tool has parameters, or is not known."""
+        """Return whether a tool has parameters; True for an unknown tool."""
         return bool(self.parameters.get(name, True))
 
 
-NOTHING_KNOWN = Asked()
+NOTHING_KNOWN = RequestFacts()
 
 
-def asked_of(tools: Sequence[Mapping[str, Any]], messages: Sequence[Message]) -> Asked:
-    """Return what the reader of an answer has to know of its request."""
+def facts_of(tools: Sequence[Mapping[str, Any]], messages: Sequence[Message]) -> RequestFacts:
+    """Return what the reader of an answer must know about its request."""
     functions = [tool.get("function") for tool in tools]
     named = {
         str(function.get("name")): _parameters(function.get("parameters"))
         for function in functions
         if isinstance(function, Mapping)
     }
-    return Asked(
+    return RequestFacts(
         {name: found for name, found in named.items() if found is not None}, turn(messages)
     )
 
 
 def turn(messages: Sequence[Message]) -> str:
-    """Return what tells a request from the others of its conversation."""
+    """Return a key that distinguishes a request from the others of its conversation."""
     if not messages:
         return "0"
     last = messages[-1]
@@ -65,7 +65,7 @@ def turn(messages: Sequence[Message]) -> str:
 
 
 def _parameters(schema: object) -> frozenset[str] | None:
-    """Return the names of a tool's parameters; None where they are not told plainly."""
+    """Return the names of a tool's parameters; None where the schema does not list them."""
     if schema is None:
         return frozenset()
     properties = schema.get("properties", {}) if isinstance(schema, Mapping) else None
@@ -81,12 +81,12 @@ def _is_open(schema: Mapping[str, Any]) -> bool:
     return schema.get("additionalProperties", False) is not False
 
 
-def read_arguments(value: object, name: str = "", asked: Asked | None = None) -> Any:
-    """Return arguments as an object, where they certainly are one; else as the text they are.
+def read_arguments(value: object, name: str = "", asked: RequestFacts | None = None) -> Any:
+    """Return arguments as an object where they certainly are one, otherwise unchanged as text.
 
-    None and blank text are no arguments. Other words for nothing (null, None, []) count as that
-    only for a tool without parameters. An echo of the tool's name as ``functionName`` and nothing
-    beside it is no argument, unless the tool has such a parameter.
+    None and blank text mean no arguments. Other words for nothing (null, None, []) mean that only
+    for a tool without parameters. A lone ``functionName`` that echoes the tool's name is ignored,
+    unless the tool has such a parameter.
     """
     found = value if isinstance(value, Mapping) else _decoded(value)
     known = None if asked is None else asked.parameters.get(name)
@@ -97,10 +97,12 @@ def read_arguments(value: object, name: str = "", asked: Asked | None = None) ->
     return {} if is_echo else found
 
 
-def refined(calls: Sequence[ToolCall], asked: Asked, *, is_cut: bool = False) -> list[ToolCall]:
-    """Return calls whose arguments are read for the tools that were offered.
+def refined(
+    calls: Sequence[ToolCall], asked: RequestFacts, *, is_cut: bool = False
+) -> list[ToolCall]:
+    """Return calls with their arguments parsed for the tools that were offered.
 
-    Where the answer was cut, a last call without any arguments is one that was cut as well.
+    If the answer was cut, a last call without any arguments is treated as cut as well.
     """
     read = [
         replace(call, arguments=read_arguments(call.arguments, call.name, asked)) for call in calls
@@ -121,7 +123,7 @@ def _explained(call: ToolCall, is_cut: bool) -> ToolCall:
 
 
 def _decoded(value: object) -> Mapping[str, Any] | None:
-    """Return the object that a value is, or that stands in its text; None when that is unsure."""
+    """Return the object that a value is or that its text contains; None when that is uncertain."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return {}
     for _ in range(MAX_LAYERS):
@@ -132,7 +134,7 @@ def _decoded(value: object) -> Mapping[str, Any] | None:
 
 
 def _parsed(text: str) -> object:
-    """Return what a text says; None when it is not JSON, whatever is mended."""
+    """Return the value of JSON text; None when it is not JSON even after repairs."""
     for candidate in (text, _without_fence(text)):
         for read in (_json, _tolerant):
             if (found := read(candidate)) is not None:
@@ -142,7 +144,7 @@ def _parsed(text: str) -> object:
 
 def _json(text: str) -> object:
     try:
-        # Models write line ends into strings as they are: not JSON to the letter, but plain.
+        # Not strict: models write raw line ends into strings.
         return json.loads(text, strict=False)
     except (ValueError, RecursionError):
         return None

@@ -1,4 +1,4 @@
-"""Make the bytes of a request's JSON, splicing images in as they are."""
+"""Encode the JSON body of a request, splicing base64 images in unchanged."""
 
 import json
 import uuid
@@ -14,7 +14,7 @@ _DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 @dataclass(frozen=True, slots=True)
 class Base64:
-    """Data that is base64 already."""
+    """Data that is already base64."""
 
     data: bytes
 
@@ -30,13 +30,13 @@ def image_data(image: bytes | str) -> Base64:
         return Base64(b64encode(image))
     if not isinstance(image, str):
         raise UnsupportedContentError(
-            f"an image is {image!r:.80}: `images` is a list of bytes, base64 or data URIs; a path "
-            "is not opened here, give Path(…).read_bytes()."
+            f"an image is {image!r:.80}: `images` must be a list of bytes, base64 or data URIs. "
+            "Paths are not opened here: pass Path(…).read_bytes()."
         )
     text = image.partition(",")[2] if image.startswith("data:") else image
-    # Line ends are left out: the server would skip them, but JSON text cannot hold them raw.
+    # Line ends are removed: the server would skip them, but JSON strings cannot hold them raw.
     data = text.encode("ascii", "replace")
-    if b"\n" in data or b"\r" in data:  # seldom, and to ask takes a tenth of the time
+    if b"\n" in data or b"\r" in data:  # rare, and this check takes a tenth of translate's time
         data = data.translate(None, b"\r\n")
     digits = data.rstrip(b"=")
     if len(data) % 4 or len(data) - len(digits) > 2 or digits.translate(None, _DIGITS):
@@ -54,17 +54,17 @@ def _no_base64(text: str) -> UnsupportedContentError:
 
 def without_none(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields that are not None."""
-    # Absent and null are the same to the server; absent is what it means where servers differ.
+    # Ollama treats absent and null alike; where other servers differ, absent is what is meant.
     return {name: value for name, value in body.items() if value is not None}
 
 
 def encode_body(body: Mapping[str, Any]) -> bytes:
     """Return a body as JSON bytes.
 
-    Base64 goes around the JSON encoder: that would read megabytes once more, on the event loop.
+    Base64 bypasses the JSON encoder, which would scan megabytes again, on the event loop.
 
     Raises:
-        ConfigError: for a value that JSON does not have, such as NaN or an object of a class.
+        ConfigError: for a value that JSON cannot represent, such as NaN or a custom object.
     """
     pieces: list[bytes] = []
     mark = ""
@@ -72,8 +72,10 @@ def encode_body(body: Mapping[str, Any]) -> bytes:
     def splice(value: object) -> str:
         nonlocal mark
         if not isinstance(value, Base64):
-            raise TypeError(f"a {type(value).__name__} is nothing that JSON has: {value!r:.80}")
-        # Random bytes come from the system: most bodies have no image and need none.
+            raise TypeError(
+                f"JSON cannot represent a {type(value).__name__}; give plain values: {value!r:.80}"
+            )
+        # Lazily: random bytes cost a system call, and most bodies have no image.
         mark = mark if mark else uuid.uuid4().hex
         pieces.append(value.data)
         return mark
@@ -95,5 +97,5 @@ def _dumps(body: Mapping[str, Any], splice: Any) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        # Lone surrogates are no UTF-8: the server reads them as U+FFFD (wire reference 1.9).
+        # UTF-8 has no lone surrogates: the server reads them as U+FFFD (wire reference 1.9).
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()

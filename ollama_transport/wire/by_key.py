@@ -1,4 +1,4 @@
-"""Answers read by key as well: `line["message"]["content"]` beside `line.message.content`.
+"""Access to answers by key: `line["message"]["content"]` beside `line.message.content`.
 
 The keys are the server's own names, as programs for ollama-python write them. Where ours differ
 (`text` for ``response``), the server's name is an attribute, too.
@@ -41,7 +41,7 @@ _Call = TypeVar("_Call", bound=_Named)
 
 
 class ByKey:
-    """Read attributes by key, and what else the server sent."""
+    """Gives access by key to the attributes, and to other fields that the server sent."""
 
     __slots__ = ()
 
@@ -53,7 +53,7 @@ class ByKey:
         """
         if self._is_part(key):
             return getattr(self, key)
-        # Unknown fields of newer servers, too.
+        # Newer servers send fields that have no attribute here.
         raw = getattr(self, "raw", None)
         if isinstance(raw, Mapping) and key in raw:
             return raw[key]
@@ -67,7 +67,7 @@ class ByKey:
             return default
 
     def __contains__(self, key: object) -> bool:
-        # A part that is empty was not sent: `"tool_calls" in message` asks for calls.
+        # An empty part counts as absent: `"tool_calls" in message` asks whether there are calls.
         value = self.get(key) if isinstance(key, str) else None
         return value is not None and value != "" and value != ()
 
@@ -83,7 +83,7 @@ def _metric(answer: _Measured, name: str, read: Callable[["Usage"], int | None])
     value = answer.raw.get(name)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    # The other wire has other names.
+    # /v1 has other names for the counts, and no durations.
     return None if answer.usage is None else read(answer.usage)
 
 
@@ -186,7 +186,7 @@ class Logprob(dict[str, Any]):
 
     @property
     def top_logprobs(self) -> list["Logprob"] | None:
-        """Return the likeliest tokens of this place; None where they were not asked for."""
+        """Return the most likely tokens at this position; None where they were not requested."""
         others = self.get("top_logprobs")
         return None if others is None else [Logprob(other) for other in others]
 

@@ -1,6 +1,6 @@
-"""Tool calls that a model wrote as text, in the forms of the common templates.
+"""Parse tool calls that a model wrote as text, in the forms of the common templates.
 
-Servers without a parser for a model's template hand them on as they are.
+Servers without a parser for a model's template pass them through as text.
 """
 
 import json
@@ -26,7 +26,7 @@ Written = tuple[str, Mapping[str, Any] | str]
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a template marks calls: from ``start`` to ``end``, or to the end of the answer for ""."""
+    """How a template marks calls: from ``start`` to ``end`` ("" means the end of the answer)."""
 
     start: str
     end: str
@@ -42,9 +42,9 @@ FORMS = (
 
 
 def calls_in(form: Form, text: str, tools: Tools) -> list[Written]:
-    """Return the calls in a marked part of an answer, its marks included.
+    """Return the calls in a marked part of an answer, given with its marks.
 
-    [] when it holds anything that is not a call of one of the tools.
+    [] when it contains anything but calls of the given tools.
     """
     inner = text[len(form.start) :].removesuffix(form.end) if form.end else text[len(form.start) :]
     if form.start == "<function=":
@@ -62,7 +62,7 @@ def calls_in(form: Form, text: str, tools: Tools) -> list[Written]:
 
 
 def bare_calls(text: str, tools: Tools) -> list[Written]:
-    """Return the calls that a text of JSON is, alone or in a fence; [] for anything else."""
+    """Return the calls in a text that is JSON, alone or in a code fence; [] for anything else."""
     for found in find_json(text):
         values = found.value if isinstance(found.value, list) else [found.value]
         calls = [call for value in values if (call := read_call(value)) is not None]
@@ -123,7 +123,7 @@ def _enclosed(opening: re.Pattern[str], closing: str, text: str) -> Iterator[tup
 
 
 def _pairs(text: str) -> list[tuple[str, str]]:
-    """Return the keys and values that stand in tags of their own, one after the other."""
+    """Return the pairs of ``<arg_key>`` and ``<arg_value>`` in a text, in order."""
     found = []
     for part in text.split("<arg_key>")[1:]:
         key, ends, rest = part.partition("</arg_key>")

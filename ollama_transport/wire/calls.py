@@ -18,7 +18,7 @@ class Reader(Protocol[T]):
 
     @property
     def has_surplus(self) -> bool:
-        """Tell whether more came than the answer has; it is part of no line."""
+        """Return whether bytes followed the end of the answer; they are not in any line."""
 
     def feed(self, data: bytes) -> list[T]:
         """Take bytes of any size and return the lines completed by them."""
@@ -32,7 +32,7 @@ class Reader(Protocol[T]):
 
     @property
     def complete(self) -> bool:
-        """Tell whether the last line was returned: what follows it is nothing."""
+        """Return whether the last line was returned; anything after it is ignored."""
 
 
 class Lack(Protocol):
@@ -43,7 +43,7 @@ class Lack(Protocol):
         """Return the name under which a client remembers it."""
 
     def is_refused(self, error: OllamaError) -> bool:
-        """Tell whether an error refuses this part."""
+        """Return whether an error refuses this part."""
 
     def without(self, call: "Call[Any]") -> "Call[Any]":
         """Return the call without this part."""
@@ -51,22 +51,22 @@ class Lack(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """Describe one request as a value, free of any I/O.
+    """One request as a value, without any I/O.
 
     ``body`` is JSON (None sends no body), to which ``whole_fields`` or ``stream_fields`` are
     added; ``upload`` is a file to send instead. ``read`` makes a typed value of a whole answer's
     object; ``reader`` makes the reader of a stream, None where the endpoint has none.
     ``repeatable`` is False where doing it twice differs from doing it once, ``may_be_empty`` True
-    where success is an empty body, ``metered`` True where tokens are used. ``recover`` is asked
-    once, when the server refused the call, for the call to send instead; None raises the refusal.
-    ``capability`` is what the model has to be able to do that is chosen where ``model`` is None;
-    None for calls that need no model. ``pullable`` is True where a model that the server does not
-    have may be pulled first. ``count`` makes of the lines of an answer what counts its tokens,
-    where the server may leave them out. ``is_numbers`` is True where an answer is many numbers, of
-    which none needs more than the precision of a float. ``join`` makes one answer of the lines of
-    a stream, None where there is no such thing; ``streams_whole`` is True where a whole answer is
-    asked for as a stream unless the caller says otherwise. ``lacks`` are the parts of it that the
-    server may refuse, and that can be left out.
+    where success is an empty body, ``metered`` True where tokens are used. ``recover`` is called
+    once, when the server refused the call, and returns the call to send instead, or None to raise
+    the refusal. ``capability`` is what a model must be able to do to be chosen when ``model`` is
+    None; None for calls that need no model. ``pullable`` is True where a missing model may be
+    pulled first. ``count`` turns the lines of an answer into the requests that count its tokens,
+    for servers that may leave the counts out. ``is_numbers`` is True for answers of many numbers,
+    none of which needs more than the precision of a float. ``join`` merges the lines of a stream
+    into one answer; None where they cannot be merged. ``streams_whole`` is True where a whole
+    answer is requested as a stream unless the caller says otherwise. ``lacks`` are the parts that
+    the server may refuse and that can be left out.
     """
 
     method: str
@@ -91,16 +91,16 @@ class Call(Generic[T]):
     lacks: tuple[Lack, ...] = ()
 
     def with_model(self, model: str) -> "Call[T]":
-        """Return the call for a model, where none was named."""
+        """Return the same call for a model, for calls that name none."""
         body = {} if self.body is None else self.body
         return replace(self, model=model, body={"model": model, **body})
 
     def counting(self, lines: Sequence[Any]) -> Any:
-        """Return what counts the tokens of an answer; None for a call that has no such thing."""
+        """Return the requests that count the tokens of an answer; None where there are none."""
         return None if self.count is None else self.count(lines)
 
     def joined(self, lines: Sequence[T]) -> T:
-        """Return the answer that the lines of a stream make; the last of them ends it."""
+        """Return the lines of a complete stream as one answer."""
         return lines[-1] if self.join is None else self.join(lines)
 
     def refused(self, error: OllamaError) -> frozenset[str]:
@@ -117,7 +117,7 @@ class Call(Generic[T]):
     def recovered(self, error: OllamaError) -> "Call[T] | None":
         """Return the call to send after a refusal, for the same model; None raises the refusal."""
         instead = None if self.recover is None else self.recover(error)
-        # It is built from the request, which knows nothing of the model that was chosen.
+        # `recover` builds it from the request, which does not know the model that was chosen.
         if instead is None or instead.model is not None or self.model is None:
             return instead
         return instead.with_model(self.model)
@@ -132,10 +132,11 @@ class Call(Generic[T]):
 
 
 class LineReader(Generic[T]):
-    """Read a native stream: NDJSON lines, the last of which proves that nothing is missing.
+    """Reads a native stream: NDJSON lines, the last of which proves that nothing is missing.
 
-    Events are read as well, which some gateways send in place of lines. ``unended`` makes of a
-    last line that holds no answer the line that it is then; None where every last line is one.
+    Server-sent events are read as well, since some gateways send them instead. ``unended`` turns a
+    ``done`` line that only says that the model was loaded into an ordinary line; None where every
+    ``done`` line ends the answer.
 
     Raises:
         StreamFailedError, StatusError: from `feed` and `finish`, for an error line (wire reference
@@ -144,8 +145,8 @@ class LineReader(Generic[T]):
         EmptyAnswerError: from `finish`, when the lines say nothing.
         ProtocolError: for bytes that are not lines of JSON, and for lines of another shape.
 
-    Lines that came in one piece with the cause of an error are returned first; the call after
-    that raises.
+    Lines that arrived together with the cause of an error are returned first; the next call
+    raises.
     """
 
     def __init__(
@@ -205,12 +206,13 @@ class LineReader(Generic[T]):
 
     @property
     def complete(self) -> bool:
-        """Tell whether the last line was returned."""
+        """Return whether the last line was returned."""
         return self._complete
 
     def _take(self, raw: dict[str, Any]) -> T:
         if self._complete:
-            raise ProtocolError("a line came after the last one")  # held back, and never raised
+            # Only marks the surplus: FailureLast holds it back, and nobody calls it again.
+            raise ProtocolError("a line came after the last one")
         # After the first line the status is 200 whatever happens (wire reference 7.4).
         if tells_error(raw):
             raise answer_failure(raw, received=self.received)
@@ -225,10 +227,10 @@ class LineReader(Generic[T]):
 
 
 class Shaper(Protocol[T]):
-    """Reads one answer whose lines are changed on their way."""
+    """Transforms the lines of one answer."""
 
     def push(self, line: T) -> T:
-        """Return what a line becomes."""
+        """Return the transformed line."""
 
 
 def shaping(reader: Reader[T], shapers: Sequence[Shaper[T]]) -> Reader[T]:
@@ -237,7 +239,7 @@ def shaping(reader: Reader[T], shapers: Sequence[Shaper[T]]) -> Reader[T]:
 
 
 class _ShapedReader(Generic[T]):
-    """Read a stream and pass each of its lines through shapers, first to last."""
+    """Reads a stream and passes each of its lines through shapers, first to last."""
 
     def __init__(self, reader: Reader[T], shapers: Sequence[Shaper[T]]) -> None:
         self._reader = reader
@@ -252,7 +254,7 @@ class _ShapedReader(Generic[T]):
         return self._shaped(self._reader.finish())
 
     def _shaped(self, lines: list[T]) -> list[T]:
-        # Shaper by shaper, which spares each token a call.
+        # Shaper by shaper, which saves one call per token.
         for shaper in self._shapers:
             lines = list(map(shaper.push, lines))
         return lines
@@ -264,17 +266,17 @@ class _ShapedReader(Generic[T]):
 
     @property
     def has_surplus(self) -> bool:
-        """Tell whether more came than the answer has."""
+        """Return whether more came than the answer has."""
         return self._reader.has_surplus
 
     @property
     def complete(self) -> bool:
-        """Tell whether the last line was returned."""
+        """Return whether the last line was returned."""
         return self._reader.complete
 
 
 def shaped(line: T, shapers: Sequence[Shaper[T]]) -> T:
-    """Return a line after every shaper has had it."""
+    """Return a line transformed by every shaper in turn."""
     for shaper in shapers:
         line = shaper.push(line)
     return line
@@ -285,7 +287,7 @@ def truncated(
 ) -> StreamTruncatedError:
     """Return (not raise) the error for an answer whose end is missing.
 
-    ``whole`` for one that was not asked for as a stream: it has no lines to count.
+    ``whole`` is True for an answer that was not streamed: it has no lines to count.
     """
     at = f" from {url}" if url else ""
     lines = "1 line" if len(received) == 1 else f"{len(received)} lines"

@@ -8,8 +8,8 @@ from ollama_transport.wire.usage import MAX_COUNT
 
 
 def whole_number(text: str) -> int | None:
-    """Return the number that a text is; None for any other text, and for more than 64 bits."""
-    # isdigit alone knows superscripts, and Python reads no number of thousands of digits.
+    """Return the number that a text spells; None for any other text, and for more than 64 bits."""
+    # isdigit alone accepts superscripts, and int() refuses thousands of digits with an error.
     is_number = text.isascii() and text.isdigit() and len(text) < 20
     return int(text) if is_number else None
 

@@ -19,7 +19,7 @@ def text_of(raw: Mapping[str, Any], key: str) -> str:
         ProtocolError: when it is not text.
     """
     value = raw.get(key)
-    # Go writes no null here, but what stands between may.
+    # Ollama never writes null here, but a proxy may.
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -44,7 +44,7 @@ def content_of(raw: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def joined_text(value: object, key: str) -> str:
-    """Return a text, or the texts of a list of parts together; null is "".
+    """Return a text, or the joined texts of a list of parts; null is "".
 
     Raises:
         ProtocolError: when it is neither.
@@ -57,7 +57,7 @@ def joined_text(value: object, key: str) -> str:
 
 
 def _texts(value: object, key: str, is_thought: bool, depth: int) -> Iterator[tuple[str, bool]]:
-    """Yield each text in a value, and whether it is a thought; other parts are passed over."""
+    """Yield each text in a value, and whether it is a thought; other parts are ignored."""
     if isinstance(value, str):
         yield value, is_thought
     elif isinstance(value, list) and depth:

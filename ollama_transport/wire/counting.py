@@ -1,7 +1,7 @@
-"""Usage of an answer whose server told none: estimated, or counted by the model's tokenizer.
+"""Token counts for answers that came without: estimated, or counted by the model's tokenizer.
 
-vLLM and llama.cpp's llama-server have ``/tokenize``, which takes a field of another name in each
-and passes over the other one's, so that one request does for both.
+vLLM and llama.cpp's llama-server both have ``/tokenize``. Each names the field differently and
+ignores the other's name, so one request works for both.
 """
 
 import json
@@ -20,17 +20,17 @@ CHARACTERS_PER_TOKEN = 4
 Line = TypeVar("Line", ChatLine, GenerateLine, Embeddings)
 
 _ASKED = ("messages", "prompt", "suffix", "system", "input", "tools")
-# The text of thoughts stands in a message under two names.
+# A message holds its reasoning under two names (`wire.openai.messages`): count it once.
 _NOT_READ = frozenset({"role", "type", "id", "tool_call_id", "reasoning_content"})
 
 
 def about_tokens(text: str) -> int:
-    """Return about how many tokens a text has."""
+    """Return an estimate of how many tokens a text has."""
     return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
 def prompt_text(body: Mapping[str, Any] | None) -> str:
-    """Return all text of a request that the model reads; images and sounds are not text."""
+    """Return all text of a request that the model reads, without images and audio."""
     given = {} if body is None else body
     return "\n".join(text for name in _ASKED for text in _texts(given.get(name)))
 
@@ -66,13 +66,13 @@ def _call_text(call: ToolCall | ToolCallDelta) -> str:
 
 
 def estimated(call: Call[Any], lines: Sequence[Any]) -> Usage:
-    """Return about what an answer cost: a token each four characters."""
+    """Return an estimate of the usage of an answer: one token per four characters."""
     said = None if call.capability == "embedding" else about_tokens(said_text(lines))
     return Usage(about_tokens(prompt_text(call.body)), said, estimated=True)
 
 
 def estimating(call: Call[Line]) -> Call[Line]:
-    """Return the call, whose answers have an estimated usage where the server tells none."""
+    """Return the call with an estimated usage in answers that came without one."""
     reader = call.reader
 
     def read(raw: Mapping[str, Any]) -> Line:
@@ -94,7 +94,7 @@ def _with_estimate(call: Call[Line], line: Line, lines: Sequence[Any]) -> Line:
 
 
 class _EstimatingReader(Generic[Line]):
-    """Read a stream, and give its last line a usage where it has none."""
+    """Reads a stream and adds an estimated usage to its last line if that has none."""
 
     def __init__(self, call: Call[Line], reader: Reader[Line]) -> None:
         self._call: Call[Line] = call
@@ -126,21 +126,21 @@ class _EstimatingReader(Generic[Line]):
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """Say how to count one answer: the requests to send, and where their answers go."""
+    """How to count the tokens of one answer: the requests to send, and where the counts go."""
 
     call: Call[Any]
     lines: Sequence[Any]
 
     @property
     def requests(self) -> list[Call[int]]:
-        """Return what counts the prompt, and what counts the answer if there is text in it."""
+        """Return the call that counts the prompt, and one for the answer if that has text."""
         said = said_text(self.lines)
         answer = {"prompt": said, "content": said, "add_special_tokens": False}
         asked = [_prompt_fields(self.call.body), *([answer] if said else [])]
         return [_tokenize(self.call.model, fields) for fields in asked]
 
     def put(self, line: Any, counts: Sequence[int]) -> Any:
-        """Return the last line with the counts of the requests in it."""
+        """Return the last line with the counts in its usage."""
         prompt, *answer = counts
         said = None if self.call.capability == "embedding" else sum(answer)
         return replace(line, usage=Usage(prompt, said))
@@ -172,8 +172,8 @@ def read_count(raw: Mapping[str, Any]) -> int:
         return count
     if isinstance(tokens, list):
         return len(tokens)
-    raise ProtocolError(f"the server's count of tokens is none: {brief(raw)}")
+    raise ProtocolError(f"the answer of /tokenize holds no count of tokens: {brief(raw)}")
 
 
 Count = Callable[[Sequence[Any]], Counting]
-"""What makes a `Counting` of the lines of an answer."""
+"""Turns the lines of an answer into a `Counting`."""

@@ -1,7 +1,7 @@
-"""Turn the bytes of a stream into JSON objects, however they were split: no I/O here.
+"""Decode the bytes of a stream into JSON objects, however they were split: no I/O here.
 
-A decoder is fed with bytes of any size and returns the objects that are complete; the end of
-input is a call of its own, `finish`, since only it can tell that something is missing.
+A decoder takes bytes of any size and returns the objects that are complete. The end of input is a
+separate call, `finish`, since only then is it known that something is missing.
 """
 
 import json
@@ -15,7 +15,7 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 MAX_LINE_BYTES = MAX_ANSWER_BYTES
-"""A line may be as long as a whole answer: `stream` reads what `send` reads."""
+"""A line may be as long as a whole answer, so that `stream` reads whatever `send` reads."""
 
 SHOWN_BYTES = 80
 """Bytes of an unreadable line that a message shows."""
@@ -30,7 +30,7 @@ class Decoder(Protocol):
     """Turns the bytes of a stream into objects: NDJSON for ``/api``, SSE for ``/v1``."""
 
     finished: bool
-    """True when the wire itself said that nothing more comes (the ``[DONE]`` of SSE)."""
+    """True when the stream itself marked its end (the ``[DONE]`` of SSE)."""
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """Take bytes of any size and return the objects completed by them, in order."""
@@ -40,11 +40,11 @@ class Decoder(Protocol):
 
 
 class NDJSONDecoder:
-    """Decode newline-delimited JSON, cut on byte 0x0A only.
+    """Decodes newline-delimited JSON, split on byte 0x0A only.
 
-    Ollama sends U+0085 raw inside JSON text (wire reference 1.8), so no splitter with Unicode
-    line ends may touch it. Blank lines are passed over. With ``is_one_allowed`` an object may stand
-    there whose first line is its bracket alone; `finish` returns it.
+    Ollama sends U+0085 raw inside JSON text (wire reference 1.8), so `splitlines` and its like
+    would cut lines in two. Blank lines are ignored. With ``is_one_allowed`` the input may also be
+    one object spread over many lines, the first of which is its bracket alone; `finish` returns it.
 
     Raises:
         ProtocolError: from `feed` and `finish`, for a line that is not a JSON object (``.line`` is
@@ -69,7 +69,7 @@ class NDJSONDecoder:
         return self._order.each(lines, parse_object)
 
     def _outside_of_one(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield lines, but for those of one object that is written over many."""
+        """Yield the lines, except those of one object that is spread over many."""
         for line in lines:
             if self._is_first and not _is_object(line):
                 self._whole = _Lines(self._lines.max_bytes)
@@ -81,7 +81,7 @@ class NDJSONDecoder:
 
     @property
     def has_rest(self) -> bool:
-        """Tell whether more came than the objects that were returned."""
+        """Return whether bytes followed the objects that were returned."""
         return self._order.is_pending or self._lines.has_rest
 
     def finish(self) -> list[dict[str, Any]]:
@@ -93,12 +93,13 @@ class NDJSONDecoder:
 
 
 class SSEDecoder:
-    """Decode server-sent events whose data is JSON, with the interface of NDJSONDecoder.
+    """Decodes server-sent events whose data is JSON, with the interface of NDJSONDecoder.
 
-    Lines end in LF, CRLF or CR; comments and other fields than ``data`` are passed over, but for
+    Lines end in LF, CRLF or CR. Comments and fields other than ``data`` are ignored, except for
     errors: a field ``error`` and a bare JSON object are read as well. ``data: [DONE]`` sets
-    ``finished`` and yields nothing (wire reference 10.1); what follows it sets ``has_rest``.
-    ``stray`` is the start of the first line that is not a field, when no data came: a page, say.
+    ``finished`` and yields nothing (wire reference 10.1); anything after it sets ``has_rest``.
+    ``stray`` is the start of the first line that is not a field, when no data came: a proxy's HTML
+    page, for example.
 
     Raises:
         ProtocolError: as NDJSONDecoder; the limit holds for a line and for an event's data.
@@ -138,13 +139,13 @@ class SSEDecoder:
             if self.finished:
                 self.has_rest = self.has_rest or bool(line.strip())
             elif line.startswith(b"data:"):
-                # One space after the colon is syntax; any other belongs to the data.
+                # One space after the colon is syntax; further spaces belong to the data.
                 self._add(line[5:].removeprefix(b" "))
             elif line.startswith(b"error:"):
-                # llama.cpp before September 2025 names the field so, and leaves the key out.
+                # llama.cpp before September 2025 sends errors in this field, without the key.
                 yield b'{"error":' + line[6:] + b"}"
             elif line.startswith(b"{"):
-                yield line  # an error that stands there in place of an event
+                yield line  # an error in place of an event
             elif not line and self._has_data:
                 data = self._taken()
                 self.finished = data.strip() == b"[DONE]"
@@ -160,7 +161,7 @@ class SSEDecoder:
             self._stray = line[:SHOWN_BYTES]
 
     def _taken(self) -> bytes:
-        """Return the data of an event, under a key of its own where the event is an error."""
+        """Return the data of an event, under the key ``error`` if the event is one."""
         data, is_error = self._data.take(), self._is_error
         self._has_data = self._is_error = False
         if is_error and data.strip().startswith((b"{", b'"')):
@@ -173,10 +174,10 @@ class SSEDecoder:
 
 
 class AnyDecoder:
-    """Decode lines of JSON, events, or one JSON object, by how the bytes begin.
+    """Decodes lines of JSON, events, or one JSON object, depending on how the bytes begin.
 
-    Some servers answer in another form than was asked for. ``usual`` decodes what has no beginning
-    of these. ``is_json`` tells that no events came.
+    Some servers answer in another form than was requested. ``usual`` makes the decoder for bytes
+    that begin like none of these. ``is_json`` is True when the bytes are not events.
     """
 
     def __init__(self, usual: Callable[[], "NDJSONDecoder | SSEDecoder"]) -> None:
@@ -186,22 +187,22 @@ class AnyDecoder:
 
     @property
     def is_json(self) -> bool:
-        """Tell whether these are no events."""
+        """Return whether the bytes are JSON rather than events."""
         return isinstance(self._decoder, NDJSONDecoder)
 
     @property
     def finished(self) -> bool:
-        """Tell whether the wire itself said that nothing more comes."""
+        """Return whether the stream itself marked its end."""
         return self._decoder is not None and self._decoder.finished
 
     @property
     def has_rest(self) -> bool:
-        """Tell whether more came than the objects that were returned."""
+        """Return whether bytes followed the objects that were returned."""
         return self._decoder is not None and self._decoder.has_rest
 
     @property
     def stray(self) -> bytes:
-        """Return the start of what should be events and is none; empty when there is none."""
+        """Return the start of an answer that is not the expected events; empty when it is."""
         return self._decoder.stray if isinstance(self._decoder, SSEDecoder) else b""
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
@@ -220,7 +221,7 @@ class AnyDecoder:
         return self._decoder.feed(self._begun) + self._decoder.finish()
 
     def _chosen(self, start: bytes) -> "NDJSONDecoder | SSEDecoder | None":
-        """Return what decodes an answer that begins so; None while that cannot be told."""
+        """Return the decoder for an answer with this start; None while that is undecided."""
         if start.startswith(b"{"):
             return NDJSONDecoder(is_one_allowed=True)
         if start.startswith((b":", *FIELD_STARTS)):
@@ -231,7 +232,7 @@ class AnyDecoder:
 
 
 class _Lines:
-    """Cut bytes into lines at 0x0A and keep the unfinished one, within a limit."""
+    """Splits bytes into lines at 0x0A and keeps the unfinished one, within a limit."""
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
@@ -245,7 +246,7 @@ class _Lines:
             if self._pieces or len(line) > self.max_bytes:
                 self.hold(line)
                 line = self.take()
-            # Mostly a line is one chunk of the wire (wire reference 1.15), and nothing is held.
+            # Usually one chunk is exactly one line (wire reference 1.15), and nothing is kept.
             yield line
         self.hold(rest)
 
@@ -264,12 +265,12 @@ class _Lines:
 
     @property
     def has_rest(self) -> bool:
-        """Tell whether an unfinished line is kept that is not blank."""
+        """Return whether the unfinished line has anything but white space."""
         return any(piece.strip() for piece in self._pieces)
 
     def take(self) -> bytes:
-        """Return what is kept, and keep nothing."""
-        # Mostly there is one piece, and joining would copy it.
+        """Return what is kept, and forget it."""
+        # Usually there is one piece, and joining would copy it.
         line = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
         self._pieces.clear()
         self._held = 0
@@ -277,9 +278,9 @@ class _Lines:
 
 
 class FailureLast:
-    """Return what came before a failure first, and raise the failure at the next call.
+    """Returns what came before a failure first, and raises the failure at the next call.
 
-    Good lines and a bad one may come in one piece or in several, as the network cuts them: either
+    The network decides whether good lines and a bad one arrive in one piece or in several. Either
     way the caller gets the same lines before the error.
     """
 
@@ -288,7 +289,7 @@ class FailureLast:
 
     @property
     def is_pending(self) -> bool:
-        """Tell whether the next call raises."""
+        """Return whether the next call raises."""
         return self._failure is not None
 
     def each(self, items: Iterable[S], make: Callable[[S], T]) -> list[T]:
@@ -311,7 +312,7 @@ class FailureLast:
 
 
 def _is_object(line: bytes) -> bool:
-    """Tell whether a line may be an object, and not only the first line of one."""
+    """Return whether a line may be an object, and not only the first line of one."""
     return line.rstrip() != b"{"
 
 
@@ -322,12 +323,13 @@ def parse_object(line: bytes) -> dict[str, Any]:
         ProtocolError: when it is not JSON, or JSON of another type.
     """
     try:
-        # Decoded here: of bytes, json.loads would guess the encoding.
+        # Decoded here: given bytes, json.loads would guess the encoding.
         text = line.decode()
-        # It looks for blanks around a value first, which takes longer than reading a short one.
+        # raw_decode: json.loads also skips white space around the value, which takes longer than
+        # parsing a short line.
         value, end = _read_value(text) if text.startswith("{") else (json.loads(text), len(text))
         if end < len(text) and not text[end:].isspace():
-            value = json.loads(text)  # which tells what is wrong with the rest
+            value = json.loads(text)  # raises, and says what is wrong with the rest
     except (ValueError, RecursionError) as error:
         start = line[:SHOWN_BYTES]
         raise ProtocolError(

@@ -1,4 +1,4 @@
-"""Which of the two wires a server speaks; chosen here and nowhere else."""
+"""Choose which of the two wires a server speaks; this happens nowhere else."""
 
 from typing import Protocol
 
@@ -11,7 +11,7 @@ from ollama_transport.wire.requests import ChatRequest, EmbedRequest, GenerateRe
 
 
 class Dialect(Protocol):
-    """Turn requests into calls, whose answers have one shape whatever the wire."""
+    """Turns requests into calls; their answers have one shape, whichever the wire."""
 
     def chat(self, request: ChatRequest) -> Call[ChatLine]:
         """Return the call for the next message of a chat."""
@@ -28,5 +28,5 @@ class Dialect(Protocol):
 
 def dialect_of(config: Config) -> Dialect:
     """Return the wire that a configuration asks for."""
-    # The modules are the dialects: pure functions need no object around them.
+    # The modules themselves are the dialects: pure functions need no object around them.
     return openai if config.wire == "openai" else native

@@ -1,4 +1,4 @@
-"""What a caller can do about an error, by its status and the server's text: tables and words."""
+"""Advice on what to do about an error, by its status and the server's text."""
 
 import re
 from collections.abc import Mapping
@@ -22,26 +22,27 @@ _LOADING_HINT = (
     "that is being loaded, unless max_retries is 0."
 )
 _GAVE_UP_HINT = (
-    "A proxy before the server gave up waiting for the answer to begin: raise its timeout, load "
-    "the model beforehand, or shorten the prompt."
+    "A proxy in front of the server gave up waiting for the answer to begin: raise its timeout, "
+    "load the model beforehand, or shorten the prompt."
 )
 _STREAM_HINT = (
-    "A proxy before the server gave up waiting. Have the answer streamed, so that the connection "
-    "is not silent (LangChain: `streaming=True`; LangChain and LlamaIndex: `wire_streaming=True`), "
-    "or raise the proxy's timeout."
+    "A proxy in front of the server gave up waiting. Have the answer streamed, so that the "
+    "connection is not silent (LangChain: `streaming=True`; LangChain and LlamaIndex: "
+    "`wire_streaming=True`), or raise the proxy's timeout."
 )
 _NATIVE_PATH_HINT = (
-    "Is that an Ollama server, and is the path of base_url right? Its own wire was asked: an "
-    "OpenAI-compatible server wants a base_url that ends in /v1, or api='openai' with the root of "
-    "its API as base_url."
+    "Is that an Ollama server, and is the path of base_url right? The request used Ollama's own "
+    "wire: an OpenAI-compatible server needs a base_url that ends in /v1, or api='openai' with the "
+    "root of its API as base_url."
 )
 _OPENAI_PATH_HINT = (
-    "Is the path of base_url right? The OpenAI-compatible wire was asked: give the root of the API "
-    "as base_url with api='openai' (…/v1, …/v3, …/v1beta/openai), or for Ollama's own wire a "
-    "base_url without /v1."
+    "Is the path of base_url right? The request used the OpenAI-compatible wire: give the root of "
+    "the API as base_url with api='openai' (…/v1, …/v3, …/v1beta/openai), or for Ollama's own wire "
+    "a base_url without /v1."
 )
 _FEWER_TEXTS_HINT = (
-    "A proxy before the server gave up waiting: send fewer texts at once, or raise its timeout."
+    "A proxy in front of the server gave up waiting: send fewer texts at once, or raise its "
+    "timeout."
 )
 # llama.cpp; Hugging Face's inference servers; LocalAI, KServe, llama-swap and others.
 _LOADING = re.compile(
@@ -53,11 +54,11 @@ _LOADING = re.compile(
 _TOOL_CALL_HINT = (
     "The model wrote a tool call that is not JSON: ask again, or choose another model."
 )
-# The first that the text holds says what to do.
+# The first entry whose key occurs in the server's text says what to do.
 _TEXT_HINTS = (
     (
         "pull model manifest: file does not exist",
-        "The registry has no model of that name, or not that tag of it: check both in its library "
+        "The registry has no model of that name or tag: check both in its library "
         "(ollama.com/library).",
     ),
     ("pull model manifest: 412", "This model needs a newer Ollama: update the server."),
@@ -67,34 +68,35 @@ _TEXT_HINTS = (
     ("requires more system memory", _MEMORY_HINT),
     (
         "think value",
-        "This model thinks in levels: set `think` (LangChain: `reasoning`, LlamaIndex: `thinking`) "
-        'to "low", "medium" or "high", or leave it unset.',
+        "This model takes a reasoning level: set `think` (LangChain: `reasoning`, LlamaIndex: "
+        '`thinking`) to "low", "medium" or "high", or leave it unset.',
     ),
     (
         "ystem message must be at the beginning",
-        "The model's template takes one system message, as the first: put all into that one.",
+        "The model's template takes one system message, at the start: merge them into that one.",
     ),
     (
         "roles must alternate",
-        "The model's template takes user and assistant in turn: join messages of one role.",
+        "The model's template needs user and assistant messages to alternate: merge consecutive "
+        "messages of one role.",
     ),
     (
         "Unexpected endpoint",
-        "That is LM Studio: speak its OpenAI-compatible wire, with a base_url that ends in /v1.",
+        "That is LM Studio: use its OpenAI-compatible wire, with a base_url that ends in /v1.",
     ),
     ("> maximum allowed", "Set `batch_size` (LlamaIndex: `embed_batch_size`) to that maximum."),
     # Models made of one file share an engine while it is loaded, with the flags of the first (14).
     (
         "requires --jinja",
-        "Start llama-server with --jinja. On Ollama another model of the same weights is loaded: "
-        "unload it, and ask again.",
+        "Start llama-server with --jinja. On Ollama, another model with the same weights is "
+        "loaded: unload it, and try again.",
     ),
     ("out-of-memory", _MEMORY_HINT),
     ("terminated", _MEMORY_HINT),
     ("unexpectedly stopped", _MEMORY_HINT),
     ("invalid model name", "A name is MODEL[:TAG], of ASCII letters, digits, '_', '-' and '.'."),
     ("remote model", "Add its host to OLLAMA_REMOTES on the server, or choose a local model."),
-    ("invalid input type", "`input` is a list of texts: no numbers, no None."),
+    ("invalid input type", "`input` must be a list of texts, without numbers or None."),
     (
         "illegal base64",
         "Images are sent as plain base64 (standard alphabet, padded, no data: prefix).",
@@ -120,9 +122,9 @@ CAPABILITY_HINTS = {
 
 
 def pull_hint(name: str) -> str:
-    """Return how to get a model that is missing."""
+    """Return how to get a missing model."""
     if not name:
-        return "No model was named: set `model`."
+        return "No model was given: set `model`."
     return f"Run `ollama pull {name}` on the server, or choose one that `ollama list` shows."
 
 
@@ -133,8 +135,8 @@ def auth_hint(status: int, text: str, facts: Mapping[str, Any]) -> str:
     # The filters of hosts and origins answer with an empty body (wire reference 1.12, 1.13).
     if status == 403 and not text:
         return (
-            "Ollama refuses a Host or Origin header that it does not know: use its IP address "
-            "or localhost, or set OLLAMA_HOST and OLLAMA_ORIGINS on the server."
+            "Ollama refuses unknown Host and Origin headers: use its IP address or localhost, or "
+            "set OLLAMA_HOST and OLLAMA_ORIGINS on the server."
         )
     if "cloud is disabled" in text:
         return "Allow cloud models on the server, or choose a local one."
@@ -153,39 +155,39 @@ def openai_hint(kind: type[StatusError], status: int, hint: str, path: str) -> s
 
 
 def is_openai(url: str) -> bool:
-    """Tell whether an address belongs to the wire of /v1, whatever its root is called."""
+    """Return whether an address belongs to the wire of /v1, whatever its root is called."""
     return "/v1/" in url or "/api/" not in url
 
 
 def is_loading(status: int, text: str) -> bool:
-    """Tell whether a server answers that it is loading the model (llama.cpp: "Loading model")."""
+    """Return whether a server answers that it is loading the model (llama.cpp: "Loading model")."""
     return status == 503 and _LOADING.search(text) is not None
 
 
 def busy_hint(status: int, text: str, *, from_server: bool) -> str:
-    """Return what to do about a server that is busy, or not reached."""
+    """Return what to do about a server that is busy or out of reach."""
     if is_loading(status, text):
         return _LOADING_HINT
     if status in GATEWAY_TIMEOUTS:
         return _GAVE_UP_HINT
-    # A server answers in JSON; a page, or nothing at all, is a proxy's.
+    # A server answers in JSON; an HTML page, or nothing at all, comes from a proxy.
     if status == 503 and from_server:
         return "Try again later, or raise OLLAMA_MAX_QUEUE on the server."
     if status == 429 and "usage limit" in text:
-        return "It is not asked again: wait until the limit is renewed, or raise it on the account."
+        return "This is not retried: wait until the limit is renewed, or raise it on the account."
     if status == 429:
-        # The queue of a server of one's own answers 503: this is a limit of use (8.2).
+        # A full queue answers 503; 429 is a limit of use (wire reference 8.2).
         return "Try again later, or ask for less: see `requests_per_minute`."
-    return "Try again later: what stands between here and the model did not reach it."
+    return "Try again later: a proxy in front of the model could not reach it."
 
 
 def text_hint(text: str) -> str:
-    """Return what a text of a server's means for the caller; "" where no table has it."""
+    """Return what to do about a server's text; "" where the table does not have it."""
     return next((hint for part, hint in _TEXT_HINTS if part in text), "")
 
 
 def server_hint(text: str) -> str:
-    """Return what to do about a failure of the server's own."""
+    """Return what to do about an internal failure of the server."""
     hint = text_hint(text)
     return hint if hint else "The server's log says more."
 
@@ -196,7 +198,7 @@ def rejected_hint(status: int, text: str) -> str:
         return _NATIVE_PATH_HINT
     if status == 413:
         # Ollama has no limit of its own (wire reference 1.1).
-        return "A proxy before the server takes no requests of that size."
+        return "A proxy in front of the server limits the size of requests: raise its limit."
     if 300 <= status < 400:
         return "The server redirects: set base_url to its final address."
     return text_hint(text)

@@ -1,7 +1,7 @@
-"""Turn what a server answers into the right error of ours: pure, for every dialect.
+"""Map failures of a server to our error classes: pure, for every dialect.
 
 The texts are those of wire reference 7.2 to 7.4 and 14, and the usual ones of vLLM and llama.cpp.
-Ollama has no error codes; the text is all there is.
+Ollama has no error codes; only the text tells errors apart.
 """
 
 import json
@@ -38,10 +38,10 @@ from ollama_transport.wire.error_text import cut, error_text, full_stop
 from ollama_transport.wire.overflow_counts import is_overflow, overflow_counts
 from ollama_transport.wire.pages import without_engine_advice
 
-# The last five are Cloudflare's, whose server behind it failed or was not reached.
+# The last five are Cloudflare's: the server behind it failed, or could not be reached.
 BUSY_STATUSES = frozenset({429, 502, 503, 504, 520, 521, 522, 523, 524})
 
-# No gap in a pattern is without bounds: a hostile text must cost time in proportion to its length.
+# Every gap in a pattern is bounded, so that a hostile text takes linear time.
 # The endpoints quote in two ways (wire reference 7.2), vLLM in a third.
 _NOT_FOUND = re.compile(
     r"""\b[Mm]odel ['"`](?P<model>[^'"`]{0,512})['"`] """
@@ -51,7 +51,7 @@ _UNSUPPORTED = re.compile(
     r"does not support "
     r"(?P<what>tools|insert|thinking|chat|generate|vision|embeddings?|image|audio)\b"
 )
-# These are faults of the request, although the server answers 500 (wire reference 3.6, 3.9 and 6).
+# Mistakes in the request, although the server answers 500 (wire reference 3.6, 3.9 and 6).
 _CALLER_FAULTS_500 = re.compile(
     r'^option "|^invalid format: |^template: |^this model only supports one image|'
     r"ystem message must be at the beginning|roles must alternate"
@@ -102,13 +102,13 @@ def _add_facts(error: StatusError, text: str, facts: Mapping[str, Any]) -> None:
 def _classify(
     status: int, text: str, facts: Mapping[str, Any], model: str | None
 ) -> tuple[type[StatusError], str]:
-    """Return the class for an answer, and what the caller can do."""
-    # By status first: what proxies write in these cases can be anything.
+    """Return the error class for an answer, and what to do about it."""
+    # By status first: proxies write anything in these cases.
     if status in (401, 403):
         return AuthenticationError, auth_hint(status, text, facts)
     if status in BUSY_STATUSES:
         return ServerBusyError, busy_hint(status, text, from_server=bool(facts))
-    # By text before the other 5xx, since faults of the caller come as 500, too (3.6 and 6).
+    # By text before the other 5xx, since the caller's mistakes come as 500 too (3.6 and 6).
     by_text = _classify_text(text, _codes(facts), model)
     if by_text is not None:
         return by_text
@@ -153,7 +153,7 @@ def _capability(text: str) -> str:
 
 
 def _missing_model(text: str, model: str | None) -> str:
-    # As it was asked for: the text may have added a tag (wire reference 7.2).
+    # As the caller wrote it: the server's text may add a tag (wire reference 7.2).
     if model:
         return model
     match = _NOT_FOUND.search(text)
@@ -161,7 +161,7 @@ def _missing_model(text: str, model: str | None) -> str:
 
 
 def tells_error(raw: Mapping[str, Any]) -> bool:
-    """Tell whether an object of an answer is an error, under whatever key."""
+    """Return whether an object of an answer is an error, whichever key holds it."""
     if raw.get("error") is not None or raw.get("object") == "error":
         return True
     # Ollama itself writes such a line for a call that it cannot parse.
@@ -177,16 +177,16 @@ def _odd_key(raw: Mapping[str, Any]) -> str | None:
 def answer_failure(
     raw: Mapping[str, Any], *, received: tuple[Any, ...] = (), openai: bool = False
 ) -> StatusError | StreamFailedError:
-    """Return (not raise) the error for one that came inside an answer of status 200.
+    """Return (not raise) the error for a failure inside an answer of status 200.
 
-    Its class and hint are those that the same code and text have with a failing status; a text
-    that no class is known for is a StreamFailedError (wire reference 7.4).
+    Its class and hint are those of the same code and text with a failing status; any other text
+    is a StreamFailedError (wire reference 7.4).
     """
     key = _odd_key(raw)
     told = raw if key is None else {"error": f"{key}: {raw[key]}"}
     text, facts = error_text(json.dumps(told).encode())
     found = _answer_class(text, facts)
-    after = f"after {len(received)} lines" if received else "at once"
+    after = f"after {len(received)} lines" if received else "immediately"
     what = f"the answer failed {after}: {text}{full_stop(text)}"
     if received:
         what = f"{what} What came before is in `received`."

@@ -1,4 +1,4 @@
-"""The status that an error inside an answer of status 200 means: pure."""
+"""Find the status that an error inside an answer of status 200 stands for: pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -44,7 +44,7 @@ _TEXTS = (
 
 
 def told_status(facts: Mapping[str, Any], text: str) -> int | None:
-    """Return the failing status that an error names, by number or by word; None for none."""
+    """Return the status that an error names, by number or by word; None if it names none."""
     for name in _FIELDS:
         if (status := _number(facts.get(name))) is not None:
             return status

@@ -12,18 +12,18 @@ MAX_ERROR_CHARACTERS = 16 * 1024
 """Characters of a server's text that are kept as ``error``; no pattern sees more."""
 
 _MAX_NESTED = 8
-"""So often is JSON unpacked that stands in the text of other JSON; the engine's stands once."""
+"""How many layers of JSON nested in JSON strings are unpacked; the engine nests one."""
 
 _MAX_FAULTS = 20
-"""Faults of one request, as FastAPI lists them, that a message names."""
+"""How many validation errors of one request, as FastAPI lists them, a message names."""
 
 
 def error_text(body: bytes) -> tuple[str, dict[str, Any]]:
     """Return the server's text and the innermost JSON object of an error body.
 
     Reads ``{"error": "text"}``, the OpenAI envelope, vLLM's ``{"object": "error", "message": …}``,
-    FastAPI's ``{"detail": …}``, and JSON nested in a string (wire reference 7.3); what is not JSON
-    is returned as text, cut at 500 characters, and of a page of HTML the words on one line.
+    FastAPI's ``{"detail": …}``, and JSON nested in a string (wire reference 7.3). Anything else is
+    returned as text, cut at 500 characters; an HTML page is reduced to its words on one line.
     """
     text = body.decode("utf-8", "replace").strip()
     facts: dict[str, Any] = {}
@@ -48,7 +48,7 @@ def error_text(body: bytes) -> tuple[str, dict[str, Any]]:
 
 
 def _fault(entry: object) -> str:
-    """Return one of FastAPI's faults of a request: the field, and what is wrong with it."""
+    """Return one validation error of FastAPI's: the field, and what is wrong with it."""
     if not isinstance(entry, dict) or "msg" not in entry:
         return _json_text(entry)
     loc = entry.get("loc")
@@ -66,7 +66,7 @@ def _json_text(value: object) -> str:
     try:
         return json.dumps(value)
     except RecursionError:
-        # It came as JSON, but from a shallower place of our own stack.
+        # It was parsed, but our own stack is deeper here.
         return f"JSON nested too deeply ({type(value).__name__})"
 
 
@@ -81,12 +81,12 @@ def _json_object(text: str) -> dict[str, Any] | None:
 
 
 def cut(text: str, most: int = SHOWN_CHARACTERS) -> str:
-    """Return the beginning of a text, with its length where that is not all."""
+    """Return a text, cut to a number of characters and then followed by its full length."""
     if len(text) <= most:
         return text
     return f"{text[:most]}… ({len(text)} characters)"
 
 
 def full_stop(text: str) -> str:
-    """Return the full stop that a text lacks."""
+    """Return the full stop that a text is missing; "" if it has one."""
     return "" if text.endswith((".", "!", "?", "…")) else "."

@@ -6,8 +6,8 @@ reference 14), which is turned back into a real tool call here. With tools and a
 caller's, the model may write either: a call, or the final answer.
 
 The rendered route writes the keys in the schema's order and the native one alphabetically, so
-both orders are read. What does not look like a call is handed on as text: nothing is lost when a
-server ignores ``format`` (those for MLX models do, wire reference 3.6).
+both orders are read. Anything that does not look like a call stays text: nothing is lost when a
+server ignores ``format`` (as those for MLX models do, wire reference 3.6).
 """
 
 import json
@@ -25,12 +25,12 @@ from ollama_transport.wire.requests import ChatRequest, NamedTool
 
 
 def forced_names(request: ChatRequest) -> list[str]:
-    """Return the names of the tools of which one must, or may, be written as constrained text.
+    """Return the names of the tools that the model must, or may, call by constrained text.
 
-    [] where no constraint is needed: the server then calls tools as the model likes.
+    [] where no constraint is needed: the server then leaves the choice to the model.
 
     Raises:
-        ConfigError: when a tool is forced that was not given.
+        ConfigError: when tool_choice names a tool that was not given.
     """
     names = [tool_name(tool) for tool in request.tools]
     choice = request.tool_choice
@@ -58,9 +58,10 @@ def call_format(
     ``answer`` is the caller's own ``format``: a final answer of that shape is allowed as well.
 
     Raises:
-        ConfigError: naming tool and field, as grammar_safe.
+        ConfigError: from grammar_safe, naming the tool and the field.
     """
-    # Not the flat schemas of `tools`: a grammar holds what they have in words only.
+    # The full schemas, not the flattened ones of `tools`: a grammar can enforce what those only
+    # describe in words.
     shapes = [_call_shape(tool) for tool in tools if tool_name(tool) in names]
     if isinstance(answer, Mapping):
         shapes.append(grammar_safe(answer))
@@ -86,10 +87,10 @@ def _call_shape(tool: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class CallShaper:
-    """Turn the constrained text of one answer into a tool call; made anew for each answer.
+    """Turns the constrained text of one answer into a tool call; make one for each answer.
 
-    `push` takes each line and returns what it becomes. Text is held while it may be a call;
-    the arguments are passed on as they come once the tool's name is known.
+    `push` transforms each line. Text is held back while it may be a call; the arguments are
+    forwarded as they arrive once the tool's name is known.
     """
 
     def __init__(self, names: Sequence[str], turn: str = "") -> None:
@@ -102,14 +103,14 @@ class CallShaper:
         self._id = ""
 
     def push(self, line: ChatLine) -> ChatLine:
-        """Return the line as a caller who forced a tool sees it."""
+        """Return the line with its text turned into the forced call."""
         if self._head is None:
             return line
         self._text += line.text
         if self._head.end is None:
             self._head = find_head(self._text, self._names)
         if self._head is None:
-            # No call: from here on the answer is the text it is, and what was held goes first.
+            # Not a call: the rest of the answer stays text, and what was held back goes first.
             return _with_text(line, self._text)
         bare = self._advance(_with_text(line, ""), self._head)
         return self._finish(bare, self._head) if line.done else bare
@@ -141,14 +142,14 @@ class CallShaper:
         except (ValueError, RecursionError):
             if head.end is None or head.name is None:
                 return None
-            # The answer was cut inside the arguments: they are kept as the text they are.
+            # The answer was cut inside the arguments: they are kept as text.
             return self._made(head.name, self._text[head.end :], created_at)
         if whole.get("name") in self._names and isinstance(whole.get("arguments"), dict):
             return self._made(whole["name"], whole["arguments"], created_at)
         return None
 
     def _made(self, name: str, arguments: Mapping[str, Any] | str, created_at: str) -> ToolCall:
-        # The one that the pieces have told already.
+        # The id that the deltas have already carried.
         identity = self._id if self._id else self._made_id(created_at, name)
         error = CUT_ERROR if isinstance(arguments, str) else None
         return ToolCall(name, arguments, id=identity, index=0, error=error)
@@ -159,9 +160,9 @@ class CallShaper:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The beginning of a call, as far as it is written.
+    """The beginning of a call, as far as it has arrived.
 
-    ``end`` is where the arguments begin, None while that is not known; ``name`` likewise.
+    ``end`` is where the arguments begin; it and ``name`` are None while they are unknown.
     """
 
     end: int | None = None
@@ -169,11 +170,11 @@ class Head:
 
 
 def find_head(text: str, names: Collection[str]) -> Head | None:
-    """Return how far a text has begun to be a call of one of the names; None when it is none."""
-    # When the arguments come first, only a single tool is known by then.
+    """Return the head of a call of one of the names; None when the text cannot become one."""
+    # If the arguments come first, the name is only known when there is a single tool.
     only = next(iter(names)) if len(names) == 1 else None
     heads: list[tuple[str, str | None]] = [('{"arguments":{', only)]
-    # The routes order the keys in two ways (wire reference 14).
+    # The two routes order the keys differently (wire reference 14).
     heads += [(f'{{"name":{json.dumps(name)},"arguments":{{', name) for name in sorted(names)]
     found: Head | None = None
     for head, name in heads:
@@ -185,7 +186,7 @@ def find_head(text: str, names: Collection[str]) -> Head | None:
 
 
 def _begins(text: str, head: str) -> int | None:
-    """Return where the last character of the head stands in the text, white space passed over.
+    """Return where in the text the head ends, ignoring white space.
 
     -1 when the text ends inside the head, None when it differs from it.
     """
@@ -193,7 +194,7 @@ def _begins(text: str, head: str) -> int | None:
     expected = next(wanted)
     for position, character in enumerate(text):
         if character != expected:
-            # The grammar of a schema leaves room between its tokens.
+            # The grammar of a schema allows white space between its tokens.
             if character.isspace():
                 continue
             return None
@@ -205,14 +206,14 @@ def _begins(text: str, head: str) -> int | None:
 
 
 class FirstCallShaper:
-    """Keep the first tool call of an answer, for who asked for no parallel ones."""
+    """Keeps only the first tool call of an answer, for ``parallel_tool_calls=False``."""
 
     def __init__(self) -> None:
         self._seen = False
         self._index: int | None = None
 
     def push(self, line: ChatLine) -> ChatLine:
-        """Return the line without any call but the answer's first."""
+        """Return the line without any call except the answer's first."""
         line = self._without_deltas(line)
         calls = line.message.tool_calls
         kept = () if self._seen else calls[:1]
@@ -225,13 +226,13 @@ class FirstCallShaper:
         deltas = line.tool_call_deltas
         if self._index is None and deltas:
             self._index = deltas[0].index
-        # A second call shows by another index, long before it is complete.
+        # A second call has another index, long before it is complete.
         kept = tuple(delta for delta in deltas if delta.index == self._index)
         return line if kept == deltas else replace(line, tool_call_deltas=kept)
 
 
 class _ObjectScanner:
-    """Find the end of a JSON object that comes in pieces."""
+    """Finds the end of a JSON object that arrives in pieces."""
 
     def __init__(self) -> None:
         self._depth = 0
@@ -251,7 +252,7 @@ class _ObjectScanner:
         return text
 
     def _step(self, character: str) -> None:
-        # Brackets inside of strings close nothing.
+        # Brackets inside strings do not count.
         if self._escaped:
             self._escaped = False
         elif self._in_string:

@@ -1,4 +1,4 @@
-"""Reasoning that nobody asked for: left out of answers, whole and streamed."""
+"""Remove unrequested reasoning from answers, whole and streamed."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from ollama_transport.wire.requests import ChatRequest, GenerateRequest
 
 
 class _ChatHider:
-    """Take the reasoning off the lines of a chat."""
+    """Removes the reasoning from the lines of a chat."""
 
     def push(self, line: ChatLine) -> ChatLine:
         """Return the line without its reasoning; ``raw`` keeps what came."""
@@ -18,7 +18,7 @@ class _ChatHider:
 
 
 class _GenerateHider:
-    """Take the reasoning off the lines of a completion."""
+    """Removes the reasoning from the lines of a completion."""
 
     def push(self, line: GenerateLine) -> GenerateLine:
         """Return the line without its reasoning; ``raw`` keeps what came."""
@@ -26,9 +26,9 @@ class _GenerateHider:
 
 
 def chat_hiders(request: ChatRequest) -> list[Shaper[ChatLine]]:
-    """Return what hides the reasoning of a chat with ``think=False``; [] for any other.
+    """Return the shaper that hides the reasoning of a chat with ``think=False``; [] otherwise.
 
-    Some models reason all the same, gpt-oss among them (ollama issues 11751 and 12837).
+    Some models reason anyway, gpt-oss among them (ollama issues 11751 and 12837).
     """
     return [_ChatHider()] if request.think is False else []
 

@@ -1,4 +1,4 @@
-"""Pictures as callers name them: bytes, base64, or a file that is named as one."""
+"""Images as callers give them: bytes, base64, or a file given as such."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +8,10 @@ from ollama_transport.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture for `images`: ``Image(value=…)`` or ``Image(path="photo.png")``.
+    """An image for `images`: ``Image(value=…)`` or ``Image(path="photo.png")``.
 
     ``value`` holds bytes, or text that is base64 or a data URI; a `pathlib.Path` there is read like
-    ``path``. Text is never taken for a path: what a user of your program typed would name a file.
+    ``path``. Text is never taken for a path: users of your program could then name any file.
 
     Raises:
         ConfigError: when not exactly one of the two is given.
@@ -22,11 +22,11 @@ class Image:
 
     def __post_init__(self) -> None:
         if (self.value is None) == (self.path is None):
-            raise ConfigError("an Image is given by `value` or by `path`: give one of the two.")
+            raise ConfigError("an Image needs exactly one of `value` and `path`.")
 
     @property
     def file(self) -> Path | None:
-        """Return the file to read; None where the data are here."""
+        """Return the file to read; None where ``value`` holds the data."""
         if self.path is not None:
             return Path(self.path)
         return self.value if isinstance(self.value, Path) else None

@@ -1,4 +1,4 @@
-"""One answer made of the lines of a stream, in the shape that a whole answer has."""
+"""Join the lines of a stream into one answer, in the shape of a whole answer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from ollama_transport.wire.messages import Message
 
 
 def joined_chat(lines: Sequence[ChatLine]) -> ChatLine:
-    """Return the whole answer that the lines of a chat make; the last one has ``done``."""
+    """Return the lines of a chat as one whole answer; the last line has ``done``."""
     last = lines[-1]
     if len(lines) == 1:
         return last
@@ -29,14 +29,14 @@ def joined_chat(lines: Sequence[ChatLine]) -> ChatLine:
         last,
         message=message,
         logprobs=_logprobs(lines),
-        # The calls are complete here: nothing is left of their pieces.
+        # The calls are complete here, so their deltas would repeat them.
         tool_call_deltas=(),
         raw=_raw_chat(lines),
     )
 
 
 def joined_text(lines: Sequence[GenerateLine]) -> GenerateLine:
-    """Return the whole answer that the lines of a completion make; the last one has ``done``."""
+    """Return the lines of a completion as one whole answer; the last line has ``done``."""
     last = lines[-1]
     if len(lines) == 1:
         return last
@@ -62,7 +62,7 @@ def _logprobs(lines: Sequence[Any]) -> list[Logprob] | None:
 
 
 def _raw_chat(lines: Sequence[ChatLine]) -> dict[str, Any]:
-    """Return the object that the server would have sent as a whole; /v1 has its last event."""
+    """Return the object that the server would have sent unstreamed; on /v1 the last event."""
     last = lines[-1].raw
     if "message" not in last:
         return dict(last)
@@ -78,7 +78,7 @@ _GROWING = frozenset({"content", "thinking", "tool_calls", "images"})
 
 
 def _grown(parts: Sequence[Any]) -> Any:
-    """Return what the lines' texts, or their lists, make together."""
+    """Return texts, or lists, concatenated."""
     if not parts or isinstance(parts[0], str):
         return "".join(parts)
     return [entry for part in parts for entry in part]

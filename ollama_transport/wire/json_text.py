@@ -1,8 +1,8 @@
 """Find the JSON in what a model wrote: one tolerant reader for both adapters.
 
-Constrained answers are JSON from the first character on. Where a server ignores ``format`` (those
-for MLX models do, wire reference 3.6), models write a fence, words or their thoughts around it,
-and line ends into its strings.
+Constrained answers are JSON from the first character on. Where a server ignores ``format`` (as
+those for MLX models do, wire reference 3.6), models write a code fence, words or their thoughts
+around it, and raw line ends into its strings.
 """
 
 import json
@@ -26,17 +26,17 @@ _DECODER = json.JSONDecoder(strict=False)
 
 @dataclass(frozen=True, slots=True)
 class FoundJson:
-    """JSON in an answer: ``text`` is strict JSON, ``value`` what it says."""
+    """JSON in an answer: ``text`` is strict JSON, ``value`` its parsed value."""
 
     text: str
     value: Any
 
 
 def find_json(text: str) -> Iterator[FoundJson]:
-    """Yield what of a text may be the JSON that was asked for, the likeliest first.
+    """Yield what in a text may be the requested JSON, the likeliest first.
 
-    The whole text, what comes after its thoughts, what stands in fences, and then each object and
-    list in it, up to the twentieth bracket. Parts of JSON that was cut are not offered.
+    The whole text, the text after its thoughts, the content of code fences, and then each object
+    and list in it, up to the twentieth bracket. Parts of truncated JSON are not offered.
     """
     bare = text.strip()
     yield from _read(bare)
@@ -49,9 +49,9 @@ def find_json(text: str) -> Iterator[FoundJson]:
 
 
 def find_thought_json(thinking: str) -> Iterator[FoundJson]:
-    """Yield what may be an answer that a server has put among the thoughts.
+    """Yield what may be an answer that a server put among the thoughts.
 
-    The whole text, or what begins on a line of its own and reaches to the end: anything else may
+    The whole text, or what begins on a line of its own and extends to the end: anything else may
     be a draft.
     """
     bare = thinking.strip()
@@ -65,14 +65,14 @@ def find_thought_json(thinking: str) -> Iterator[FoundJson]:
 
 
 def first_fitting(text: str, thinking: str, make: Callable[[FoundJson], T]) -> T:
-    """Return the first JSON in an answer that can be made into what is wanted.
+    """Return the first JSON in an answer that ``make`` accepts, converted by it.
 
     Some servers put the whole answer among the thoughts and leave the text empty (LM Studio, vLLM
     with a reasoning parser): it is taken from there when it fits.
 
     Raises:
         NoJsonError: when the text holds no JSON.
-        ValueError: what ``make`` raised for the likeliest, when none fits.
+        ValueError: what ``make`` raised for the likeliest candidate, when none fits.
     """
     misfit: ValueError | None = None
     for found in find_json(text) if text.strip() else find_thought_json(thinking):
@@ -80,7 +80,7 @@ def first_fitting(text: str, thinking: str, make: Callable[[FoundJson], T]) -> T
             return make(found)
         except ValueError as error:
             misfit = error if misfit is None else misfit
-    # What does not fit among thoughts was no answer.
+    # JSON among the thoughts that does not fit was not meant as the answer.
     if misfit is None or not text.strip():
         raise NoJsonError(_fault(text))
     raise misfit
@@ -109,16 +109,16 @@ def _read(text: str) -> Iterator[FoundJson]:
 
 
 def _scan(text: str) -> Iterator[FoundJson]:
-    """Yield the objects and lists that stand in a text one after the other."""
+    """Yield the objects and lists in a text, in order."""
     end = 0
-    # Words hold few brackets; a model that lost itself writes thousands.
+    # Prose has few brackets; a model that repeats itself writes thousands.
     for match in islice(_STARTS.finditer(text), _MAX_STARTS):
         if match.start() < end:
             continue
         try:
             value, end = _DECODER.raw_decode(text, match.start())
         except _FAILURES as error:
-            # What stands inside an object that was cut is not the answer.
+            # Values inside a truncated object are not the answer.
             if _is_cut(error, text):
                 return
             continue
@@ -132,7 +132,7 @@ def _is_cut(error: Exception, text: str) -> bool:
 
 
 def _found(text: str, value: Any) -> FoundJson:
-    # What is read as strict JSON later must not hold what only this reader takes.
+    # Callers parse `text` strictly, so raw control characters must not remain in it.
     return FoundJson(json.dumps(value) if _is_lenient(text) else text, value)
 
 

@@ -1,7 +1,7 @@
-"""What some servers refuse that others take, and how to ask without it.
+"""Parts of a request that some servers refuse, and the request without them.
 
-A call names such parts of it as `Lack`. When a server refuses one, the call is sent once more
-without it, and the client remembers that for the server (`ServerMemory.refused`).
+A call lists such parts as `Lack`. When a server refuses one, the call is sent once more without
+it, and the client remembers that for the server (`ServerMemory.refused`).
 """
 
 import re
@@ -13,7 +13,7 @@ from ollama_transport.errors import ConfigError, OllamaError, StatusError
 from ollama_transport.wire.calls import Call
 
 ReasoningHistory = Literal["auto", "never", "always"]
-"""Whether the reasoning of earlier answers travels back: as the server takes it, or as said."""
+"""Whether the reasoning of earlier answers is sent back; "auto": unless the server refuses it."""
 
 REASONING_FIELDS = frozenset({"reasoning", "reasoning_content", "thinking"})
 
@@ -32,7 +32,7 @@ class FieldLack:
     edit: Callable[[Call[Any]], Call[Any]]
 
     def is_refused(self, error: OllamaError) -> bool:
-        """Tell whether an error refuses this part."""
+        """Return whether an error refuses this part."""
         if not isinstance(error, StatusError) or error.status not in _REFUSING:
             return False
         return re.search(self.words, error.error) is not None
@@ -44,7 +44,7 @@ class FieldLack:
 
 
 def checked_history(value: object) -> None:
-    """Refuse what is no way to send reasoning back.
+    """Check a value of ``reasoning_history``.
 
     Raises:
         ConfigError: for anything but "auto", "never" and "always".
@@ -88,19 +88,20 @@ def _without_reasoning(name: str) -> Callable[[Call[Any]], Call[Any]]:
 
 
 USAGE_OF_STREAMS = FieldLack("stream_options", r"stream_options|include_usage", _without_usage)
-"""The usage of a stream: without it, it is counted or estimated (`wire.counting`)."""
+"""The usage of a stream; without it, tokens are counted or estimated (`wire.counting`)."""
 
 BASE64 = FieldLack("encoding_format", r"encoding_format|base64", _without_field("encoding_format"))
-"""Vectors as base64: without it, they come as numbers."""
+"""Vectors as base64; without it, they arrive as numbers."""
 
 ANY_JSON = FieldLack("json_object", r"response_format|json_object|json_schema", _json_by_schema)
-"""Any JSON object: LM Studio wants a schema, and any object is one."""
+"""Any JSON object; LM Studio requires a schema, so one that allows any object is sent instead."""
 
 
 def reasoning_lacks(body: Mapping[str, Any]) -> tuple[FieldLack, ...]:
-    """Return the fields in which the reasoning of a history travels, where it has any."""
+    """Return the fields that carry the reasoning of a history; () if it has none."""
     return tuple(
-        # Ollama refuses none: its texts name a capability by that word.
+        # Never for `thinking`: Ollama accepts the field, and its refusals use the word for a
+        # missing capability.
         FieldLack(name, rf"\b{name}\b" if name != "thinking" else "(?!)", _without_reasoning(name))
         for name in sorted(REASONING_FIELDS)
         if any(name in message for message in body["messages"])

@@ -1,4 +1,4 @@
-"""The types of images and sounds, known by their first bytes."""
+"""Recognise types of images and audio by their first bytes."""
 
 _STARTS = (
     (b"\x89PNG", "image/png"),
@@ -13,7 +13,7 @@ _RIFF_KINDS = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
 
 
 def mime_of_bytes(head: bytes) -> str | None:
-    """Return the type of an image or a sound by its first 12 bytes or more; None if unknown."""
+    """Return the type of an image or audio by its first 12 bytes or more; None if unknown."""
     if head.startswith(b"RIFF"):
         return _RIFF_KINDS.get(head[8:12])
     return next((mime for start, mime in _STARTS if head.startswith(start)), None)

@@ -1,4 +1,4 @@
-"""Messages and tool calls as both wires know them."""
+"""Messages and tool calls, common to both wires."""
 
 import hashlib
 import json
@@ -15,9 +15,9 @@ from ollama_transport.wire.content_parts import content_of, joined_text, text_of
 class ToolCall(CallKeys):
     """A tool call by the model.
 
-    ``arguments`` is an object; a string where a server sent text that is not a JSON object, kept as
-    it came. ``id`` is None where the server sends none; ``index`` is the place in the answer;
-    ``error`` says why the arguments could not be read, where that is known. It is not sent.
+    ``arguments`` is an object, or a string where a server sent text that is not a JSON object.
+    ``id`` is None where the server sends none; ``index`` is the position in the answer; ``error``
+    says why the arguments could not be parsed, where that is known, and is never sent.
     """
 
     name: str
@@ -45,9 +45,9 @@ class ToolCallDelta:
 class Message(ByKey):
     """One message of a chat, in either direction.
 
-    ``images`` holds bytes, or text that is base64 already (standard alphabet, padded); audio
-    travels there too (wire reference 3.9). ``tool_name`` and ``tool_call_id`` belong to role
-    "tool". ``extra`` holds further keys, sent and kept as they are.
+    ``images`` holds bytes, or text that is already base64 (standard alphabet, padded); audio
+    belongs there too (wire reference 3.9). ``tool_name`` and ``tool_call_id`` belong to role
+    "tool". ``extra`` holds further keys, sent and kept unchanged.
     """
 
     role: str
@@ -61,7 +61,7 @@ class Message(ByKey):
 
     @property
     def refusal(self) -> str:
-        """Return the words of a refusal, which /v1 keeps apart from the text; "" for none."""
+        """Return the text of a refusal, which /v1 separates from the content; "" for none."""
         refusal = self.extra.get("refusal")
         return refusal if isinstance(refusal, str) else ""
 
@@ -73,7 +73,7 @@ _KNOWN = frozenset(
 
 
 def read_message(raw: object) -> Message:
-    """Read a message of a native answer; null and absent parts are empty ones.
+    """Read a message of a native answer; null and absent parts become empty.
 
     Raises:
         ProtocolError: when it is not an object, or a part has another type than Ollama sends.
@@ -84,12 +84,12 @@ def read_message(raw: object) -> Message:
         raise ProtocolError(f"the answer's message is not an object: {brief(raw)}")
     role = raw.get("role")
     content = raw.get("content")
-    # Nearly every line of a stream is this: looking for what else there could be takes longer.
+    # Fast path: nearly every line of a stream has just these two keys.
     if len(raw) == 2 and isinstance(content, str) and isinstance(role, str) and role:
         return Message(role, content)
     text, thoughts = content_of(raw)
     return Message(
-        # Some servers send an empty role: it means this one.
+        # Some servers send an empty role.
         role=text_of(raw, "role") or "assistant",
         content=text,
         thinking=joined_text(raw.get("thinking"), "thinking") + thoughts,
@@ -129,8 +129,8 @@ def read_tool_calls(raw: object) -> tuple[ToolCall, ...]:
 def made_id(salt: str, index: int | None, name: str) -> str:
     """Return an id for a call that came without one.
 
-    Made of the answer's own time, so that calls of one conversation differ while a replayed
-    answer gives the same id again.
+    It is derived from the answer's own time, so that the calls of a conversation differ while a
+    replayed answer gives the same id again.
     """
     digest = hashlib.blake2b(
         f"{salt}|{index}|{name}".encode("utf-8", "surrogatepass"), digest_size=8
@@ -139,7 +139,7 @@ def made_id(salt: str, index: int | None, name: str) -> str:
 
 
 def short_id(salt: str, index: int | None, name: str) -> str:
-    """Return an id of nine letters and digits, which the templates of Mistral's models ask for."""
+    """Return an id of nine letters and digits, which the templates of Mistral's models require."""
     digest = hashlib.blake2b(
         f"{salt}|{index}|{name}".encode("utf-8", "surrogatepass"), digest_size=8
     )
@@ -152,15 +152,15 @@ def with_ids(
     salt: str,
     made: Callable[[str, int | None, str], str] = made_id,
 ) -> tuple[ToolCall, ...]:
-    """Return calls all of which have an id and an index; what the server sent is kept.
+    """Return the calls, each with an id and an index; those that the server sent are kept.
 
-    An id that comes twice in one answer is made anew for the second call: ``made`` makes them.
+    ``made`` makes the missing ids, and a new one where an id occurs twice in one answer.
     """
     found: list[ToolCall] = []
     for place, call in enumerate(calls):
         index = place if call.index is None else call.index
         is_new = call.id is not None and all(call.id != other.id for other in found)
-        # With the place, since some servers give every call of an answer the index 0.
+        # The position is included, since some servers give every call of an answer the index 0.
         identity = call.id if is_new else made(f"{salt}|{place}", index, call.name)
         found.append(replace(call, id=identity, index=index))
     return tuple(found)
@@ -170,12 +170,12 @@ def _read_tool_call(raw: object) -> ToolCall:
     function = raw.get("function") if isinstance(raw, Mapping) else None
     if not isinstance(raw, Mapping) or not isinstance(function, Mapping):
         raise ProtocolError(f"the answer's tool call has no function: {brief(raw)}")
-    # Inside of the function on Ollama's wire (wire reference 3.4), beside it on others.
+    # Inside the function on Ollama's wire (wire reference 3.4), beside it on others.
     index = function.get("index", raw.get("index"))
     return ToolCall(
         name=text_of(function, "name"),
         arguments=_read_arguments(function.get("arguments")),
-        # Left out when it is empty (wire reference 3.4); what passes answers on may write it.
+        # Ollama omits an empty id (wire reference 3.4), but a proxy may send one.
         id=_text_or_none(raw.get("id")),
         index=index if isinstance(index, int) and not isinstance(index, bool) else None,
     )

@@ -1,4 +1,4 @@
-"""Modelfiles as older programs write them; servers of today take the fields one by one."""
+"""Parse Modelfiles as older programs send them; servers of today take the fields one by one."""
 
 import re
 from collections.abc import Iterator
@@ -11,17 +11,17 @@ _COMMAND = re.compile(r"^\s*([A-Za-z]+)\s+(.*)$", re.DOTALL)
 _DIGEST = re.compile(r"^@?(sha256[:-][0-9a-fA-F]{64})$")
 _TEXTS = {"TEMPLATE": "template", "SYSTEM": "system", "LICENSE": "license", "REQUIRES": "requires"}
 _LISTED = "stop"
-"""The one parameter that may stand several times."""
+"""The one parameter that may occur several times."""
 
 
 def read_modelfile(text: str) -> dict[str, Any]:
-    """Return the fields of a `CreateRequest` that a Modelfile asks for (wire reference 5.5).
+    """Return a Modelfile as the fields of a `CreateRequest` (wire reference 5.5).
 
-    ``FROM @sha256:…`` and ``ADAPTER @sha256:…`` name uploaded blobs. A path is not read: text that
-    a program was handed could name any file.
+    ``FROM @sha256:…`` and ``ADAPTER @sha256:…`` name uploaded blobs. Paths are refused: untrusted
+    text could name any file.
 
     Raises:
-        ConfigError: for a line that is no command, a command that does not exist, and a path.
+        ConfigError: for a line that is not a command, an unknown command, and a path.
     """
     fields: dict[str, Any] = {}
     for command, value in _commands(text):
@@ -38,8 +38,8 @@ def read_modelfile(text: str) -> dict[str, Any]:
             fields.setdefault("messages", []).append(Message(role, _unquoted(content.strip())))
         else:
             raise ConfigError(
-                f"a Modelfile has no command {command}: there are FROM, PARAMETER, TEMPLATE, "
-                "SYSTEM, ADAPTER, LICENSE, MESSAGE and REQUIRES."
+                f"unknown Modelfile command {command}: use FROM, PARAMETER, TEMPLATE, SYSTEM, "
+                "ADAPTER, LICENSE, MESSAGE or REQUIRES."
             )
     return fields
 
@@ -51,12 +51,14 @@ def _commands(text: str) -> Iterator[tuple[str, str]]:
             continue
         found = _COMMAND.match(line)
         if found is None:
-            raise ConfigError(f"a Modelfile's line is not understood: {line[:80]!r}.")
+            raise ConfigError(
+                f"this line of the Modelfile is not a command: {line[:80]!r}. Write COMMAND value."
+            )
         command, value = found[1].upper(), found[2].strip()
-        # Three quotes hold a text of several lines.
+        # Triple quotes enclose text of several lines.
         while value.count('"""') == 1:
             if (more := next(lines, None)) is None:
-                raise ConfigError(f'a Modelfile\'s {command} opens """ and never closes it.')
+                raise ConfigError(f'{command} in the Modelfile opens """ and never closes it.')
             value = f"{value}\n{more}"
         if command not in ("PARAMETER", "MESSAGE"):
             value = _unquoted(value)
@@ -78,7 +80,7 @@ def _put_source(fields: dict[str, Any], value: str) -> None:
         return
     if value.startswith((".", "/", "~", "\\")) or value.lower().endswith((".gguf", ".safetensors")):
         raise ConfigError(
-            f"FROM {value}: a file that a Modelfile names is not read. Use "
+            f"FROM {value}: files named by a Modelfile are not read. Use "
             "client.create_from_gguf(model, path), or client.upload(path) and files={name: digest}."
         )
     fields["from_"] = value
@@ -88,7 +90,7 @@ def _digest(command: str, value: str) -> str:
     found = _DIGEST.match(value)
     if found is None:
         raise ConfigError(
-            f"{command} {value}: a file that a Modelfile names is not read. Use "
+            f"{command} {value}: files named by a Modelfile are not read. Use "
             "client.upload(path), and adapters={name: digest}."
         )
     return found[1].replace("-", ":")

@@ -10,12 +10,11 @@ T = TypeVar("T")
 
 
 def is_stream(data: bytes) -> bool:
-    """Tell whether a body is events, or lines of JSON, and not one JSON object."""
+    """Return whether a body is events, or lines of JSON, and not one JSON object."""
     start = data[:_LOOKED_AT].lstrip()
     if start.startswith((b":", *FIELD_STARTS)):
         return True
-    # One object on the first line with another below: JSON that is written over many lines has
-    # no line that ends so.
+    # One object per line: a single object that is spread over many lines never contains this.
     end = data.find(b"}\n{")
     if end < 0:
         end = data.find(b"}\r\n{")
@@ -29,7 +28,7 @@ def whole_from_stream(call: Call[T], data: bytes) -> T:
     """Return the whole answer that a stream's bytes hold.
 
     Raises:
-        OllamaError: what the stream itself would raise.
+        OllamaError: the same error as from the stream itself.
     """
     if call.reader is None:
         return _only_event(call, data)

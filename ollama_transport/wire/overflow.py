@@ -1,4 +1,4 @@
-"""What to do with a prompt that does not fit: never cut it without a word, unless asked to."""
+"""What to do about a prompt that does not fit: never truncate it silently, unless asked to."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -12,13 +12,13 @@ T = TypeVar("T")
 
 
 class ContextTruncatedWarning(UserWarning):
-    """Tell that a prompt was longer than the context, and that the server cut it."""
+    """Warns that a prompt was longer than the context, and that the server cut it."""
 
 
 def recover_by_truncation(
     build: Callable[[], Call[T]], describe: Callable[[], str]
 ) -> Callable[[OllamaError], Call[T] | None]:
-    """Return what a call does when it is refused for its length: warn, and let the server cut.
+    """Return a ``recover`` that warns of a prompt that is too long and lets the server cut it.
 
     ``build`` makes the call that allows truncation, ``describe`` says what is too long. Other
     refusals are not recovered from.
@@ -27,7 +27,7 @@ def recover_by_truncation(
     def recover(error: OllamaError) -> Call[T] | None:
         if not isinstance(error, ContextOverflowError):
             return None
-        # Python shows equal words of one place once: they differ, or the second would be silent.
+        # Python shows a warning of equal text and place only once, so the text names the counts.
         text = overflow_text(error, describe())
         warnings.warn(text, ContextTruncatedWarning, stacklevel=caller_level())
         return build()
@@ -36,7 +36,7 @@ def recover_by_truncation(
 
 
 def overflow_text(error: ContextOverflowError, what: str) -> str:
-    """Return what to tell somebody whose prompt or text is going to be cut."""
+    """Return the warning that a prompt or text is going to be cut."""
     # Some refusals come without counts (wire reference 14).
     if error.prompt_tokens is None or error.context_length is None:
         counts = "longer than the context"
@@ -49,7 +49,7 @@ def overflow_text(error: ContextOverflowError, what: str) -> str:
 
 
 def described(kind: str, model: str | None, texts: Sequence[str]) -> str:
-    """Return which prompt or text is meant, without a word of what it says."""
+    """Return a description of a prompt or texts that reveals nothing of their content."""
     named = kind if model is None else f"{kind} for {model}"
     longest = max((len(text) for text in texts), default=0)
     if len(texts) > 1:

@@ -1,7 +1,7 @@
-"""How each server says that a prompt does not fit: its words, with the counts in them.
+"""How each server says that a prompt does not fit: its words, and the counts in them.
 
-One table serves to recognise the refusal and to read its counts. Sources are the servers' own
-code or reports of the day named; "OpenAI's words" are those that most gateways pass on.
+One table recognises the refusal and finds its counts. Sources are the servers' code, or reports
+with their date; "OpenAI's words" are those that most gateways repeat.
 """
 
 import re
@@ -50,7 +50,7 @@ _ROWS = (
     # 2023-07-11)
     r"must have less than <N> tokens\. Given: <P>",
     r"tokens \+ `?max_new_tokens`? must be <= <N>\. Given: <P>",
-    # What LiteLLM passes on of Anthropic (continue #6080, 2025-06-11), Google and Mistral, and the
+    # What LiteLLM repeats from Anthropic (continue #6080, 2025-06-11), Google and Mistral, and the
     # name that it gives them all (its test of exception_mapping_utils, read 2026-11-28)
     r"exceed context limit: <P> \+ \d{1,15} > <N>",
     r"prompt is too long: <P> tokens > <N>",
@@ -71,12 +71,12 @@ _ROWS = (
 )
 
 CODES = frozenset({"context_length_exceeded", "context_exceeded", "exceed_context_size_error"})
-"""What servers name a refusal for length, under ``code`` or ``type``."""
+"""The values of ``code`` or ``type`` in a refusal because of length."""
 
 
 def _pattern(words: str) -> re.Pattern[str]:
     """Return a pattern from a server's words, where <P> and <N> stand for prompt and context."""
-    # Of digits without end, Python makes no number (and no server has such a context).
+    # Bounded: int() refuses thousands of digits with an error.
     for letter, name in (("<P>", "prompt"), ("<N>", "length")):
         words = words.replace(letter, rf"(?P<{name}>\d{{1,15}})(?!\d)")
     return re.compile(words, re.DOTALL)
@@ -86,7 +86,7 @@ _PATTERNS = tuple(_pattern(words) for words in _ROWS)
 
 
 def is_overflow(text: str, codes: frozenset[str] | set[str] = frozenset()) -> bool:
-    """Tell whether a server refuses a prompt for its length."""
+    """Return whether a server refused a prompt because of its length."""
     return not CODES.isdisjoint(codes) or any(pattern.search(text) for pattern in _PATTERNS)
 
 
@@ -95,7 +95,7 @@ def overflow_counts(text: str, facts: Mapping[str, Any]) -> tuple[int | None, in
     prompt, length = facts.get("n_prompt_tokens"), facts.get("n_ctx")
     if _is_count(prompt) and _is_count(length):
         return prompt, length
-    # The first match that tells most: a name alone may stand before the words with the counts.
+    # The first match with the most counts: an error's bare name may precede the words with them.
     found = (match.groupdict() for p in _PATTERNS if (match := p.search(text)))
     told = max(found, key=len, default={})
     return _number(told.get("prompt")), _number(told.get("length"))

@@ -1,4 +1,4 @@
-"""What can be asked of a server, typed; a dialect turns it into bytes."""
+"""Typed requests to a server; a dialect turns them into calls."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,13 +22,13 @@ from ollama_transport.wire.messages import Message
 
 @dataclass(frozen=True, slots=True)
 class NamedTool:
-    """Ask that this tool, and no other, is called."""
+    """A ``tool_choice`` that forces a call of this tool, and of no other."""
 
     name: str
 
 
 ToolChoice = Literal["auto", "none", "required"] | NamedTool
-"""Whether tools are called: as the model likes, never, at least one, or that one."""
+"""Whether tools are called: as the model decides, never, at least one, or the named one."""
 
 
 OverflowPolicy = Literal["warn", "error", "truncate"]
@@ -40,16 +40,16 @@ UnsupportedOptions = Literal["error", "drop"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelRequest:
-    """Hold what every request to a model may carry; None and {} leave the matter to the server.
+    """The fields common to every request to a model; None and {} leave the choice to the server.
 
     ``options`` are those of wire reference 6; ``truncate=False`` refuses an input that does not
     fit instead of cutting it, which ``on_context_overflow`` "warn" and "error" ask for where
     ``truncate`` is None; ``keep_alive`` is in seconds or a Go duration such as "5m". ``extra``
-    holds further top-level fields, sent as they are; ``unsupported_options`` says what to do with
-    what an OpenAI-compatible server cannot be sent.
+    holds further top-level fields, sent unchanged; ``unsupported_options`` says what to do about
+    options that an OpenAI-compatible server does not take.
 
     Raises:
-        ConfigError: for a value that no server would take.
+        ConfigError: for a value that no server would accept.
     """
 
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -70,9 +70,9 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WritingRequest(ModelRequest):
-    """Hold what every request for text may carry; as ModelRequest.
+    """The fields common to every request for text; otherwise as ModelRequest.
 
-    ``format`` is "json" or a JSON schema; ``think`` None lets a model think that can (wire
+    ``format`` is "json" or a JSON schema; with ``think`` None, models that can think do so (wire
     reference 3.3); ``shift=False`` ends an answer at the end of the context (3.8);
     ``top_logprobs`` is 0 to 20, and needs ``logprobs``. ``split_thinking`` moves thoughts that a
     server leaves in the text between tags: "tags" for the usual ones, or a pair of tags, an empty
@@ -88,7 +88,8 @@ class WritingRequest(ModelRequest):
     split_thinking: SplitThinking | None = None
 
     def __post_init__(self) -> None:
-        ModelRequest.__post_init__(self)  # with slots the class is made anew: super() finds the old
+        # Not super(): slots=True replaces the class, and super() would still see the old one.
+        ModelRequest.__post_init__(self)
         object.__setattr__(self, "think", check_think(self.think))
         object.__setattr__(self, "format", check_format(self.format))
         check_top_logprobs(self.top_logprobs)
@@ -97,16 +98,16 @@ class WritingRequest(ModelRequest):
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest(WritingRequest):
-    """Ask for the next message of a chat (wire reference 3); as WritingRequest.
+    """A request for the next message of a chat (wire reference 3); otherwise as WritingRequest.
 
-    A ``model`` of None is the first of the server's list that can chat. No message loads the
-    model, or unloads it with ``keep_alive=0``. ``tools`` are OpenAI-style function objects. A
-    ``tool_choice`` that forces, and a ``format`` beside tools, are brought about by constrained
-    output where the server has no such thing; ``parallel_tool_calls=False`` keeps the first call.
-    ``salvage_tool_calls`` reads calls that a server leaves in the text.
+    A ``model`` of None means the first in the server's list that can chat. Without messages the
+    model is loaded, or unloaded with ``keep_alive=0``. ``tools`` are OpenAI-style function objects.
+    Where the server supports neither a forcing ``tool_choice`` nor a ``format`` beside tools, they
+    are emulated by constrained output; ``parallel_tool_calls=False`` keeps the first call.
+    ``salvage_tool_calls`` parses calls that a server leaves in the text.
 
     Raises:
-        ConfigError: for a value that no server would take.
+        ConfigError: for a value that no server would accept.
     """
 
     model: str | None
@@ -125,16 +126,16 @@ class ChatRequest(WritingRequest):
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest(WritingRequest):
-    """Ask for a completion of a prompt (wire reference 4); as WritingRequest.
+    """A request to complete a prompt (wire reference 4); otherwise as WritingRequest.
 
-    A ``model`` of None is the first of the server's list that can complete. ``suffix`` is the text
-    after the gap to fill; ``raw`` sends the prompt without a template; ``context`` is what an
-    earlier answer returned. An empty prompt loads or unloads the model. ``by_chat`` True has an
-    OpenAI-compatible server take the prompt as a message, whose template it applies; it has no
-    meaning with ``raw``, ``suffix``, ``template`` or ``context``, nor on Ollama's own wire.
+    A ``model`` of None means the first in the server's list that can complete. ``suffix`` is the
+    text after the gap to fill; ``raw`` sends the prompt without a template; ``context`` is that of
+    an earlier answer. An empty prompt loads or unloads the model. ``by_chat`` True sends the prompt
+    to an OpenAI-compatible server as a chat message, so that the template is applied; it is ignored
+    with ``raw``, ``suffix``, ``template`` or ``context``, and on Ollama's own wire.
 
     Raises:
-        ConfigError: for a value that no server would take.
+        ConfigError: for a value that no server would accept.
     """
 
     model: str | None
@@ -150,14 +151,14 @@ class GenerateRequest(WritingRequest):
 
 @dataclass(frozen=True, slots=True)
 class EmbedRequest(ModelRequest):
-    """Ask for the vectors of texts, one for each, in their order (wire reference 5.1).
+    """A request for the vectors of texts, one for each, in their order (wire reference 5.1).
 
-    As ModelRequest; a ``model`` of None is the first of the server's list that can embed.
-    ``dimensions`` cuts the vectors and normalises them again; the server leaves them as they are
+    Otherwise as ModelRequest; a ``model`` of None means the first in the server's list that can
+    embed. ``dimensions`` shortens the vectors and normalises them again; the server ignores it
     where the model has no more than that.
 
     Raises:
-        ConfigError: for a value that no server would take.
+        ConfigError: for a value that no server would accept.
     """
 
     model: str | None
@@ -166,15 +167,15 @@ class EmbedRequest(ModelRequest):
 
     def __post_init__(self) -> None:
         ModelRequest.__post_init__(self)
-        # A text is a sequence of texts, too: each letter would get a vector.
+        # A str is a sequence of str too: each letter would get a vector.
         check_items("input", self.input, object, "texts: [text] for one alone")
         if self.dimensions is not None and self.dimensions < 1:
-            # The server would pass over it without a word (wire reference 5.1).
+            # The server would silently ignore it (wire reference 5.1).
             raise ConfigError(f"dimensions={self.dimensions}: give 1 or more, or None for all.")
 
 
 def checked_policy(value: object) -> OverflowPolicy | None:
-    """Return what to do with a prompt that does not fit.
+    """Return a value of ``on_context_overflow``, checked.
 
     Raises:
         ConfigError: for anything but "warn", "error", "truncate" and None.
@@ -189,7 +190,7 @@ def checked_policy(value: object) -> OverflowPolicy | None:
 def _check_choice(value: object) -> None:
     if value in (None, "auto", "none", "required") or isinstance(value, NamedTool):
         return
-    # Ollama ignores the field (wire reference 3.1), so a wrong one would go unseen.
+    # Ollama ignores the field (wire reference 3.1), so a typo would go unnoticed.
     raise ConfigError(
         f'tool_choice={value!r}: give "auto", "none", "required", or NamedTool(name) for one tool.'
     )
@@ -202,12 +203,12 @@ def _check_unsupported(value: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class CreateRequest:
-    """Ask for a new model (wire reference 5.5).
+    """A request to create a model (wire reference 5.5).
 
     Give ``from_`` (another model), or ``files`` (name in the model: digest of an uploaded blob);
-    ``Client.upload`` uploads one, ``Client.create_from_gguf`` does both. ``license`` is one text or
-    more; ``requires`` the oldest Ollama that can run the model; ``extra`` further fields, sent as
-    they are. A model in ``from_`` that the server does not have is pulled.
+    ``Client.upload`` uploads one, ``Client.create_from_gguf`` does both. ``license`` is one or more
+    texts; ``requires`` is the oldest Ollama that can run the model; ``extra`` holds further fields,
+    sent unchanged. A missing model in ``from_`` is pulled.
     """
 
     model: str

@@ -1,4 +1,4 @@
-"""What an answer said in all: nothing is an error, and only thoughts are worth a word."""
+"""Check the content of a whole answer: none is an error, reasoning alone is worth a warning."""
 
 import warnings
 from collections.abc import Sequence
@@ -8,19 +8,19 @@ from ollama_transport.errors import EmptyAnswerError
 
 
 class OnlyThoughtsWarning(UserWarning):
-    """Tell that an answer was cut while the model was still thinking, so that it has no text."""
+    """Warns that an answer was cut while the model was still thinking, so that it has no text."""
 
 
 def empty_answer() -> EmptyAnswerError:
     """Return (not raise) the error for a success without content, whole or streamed."""
     return EmptyAnswerError(
-        "the answer is empty: a success without any content. Something between here and the "
-        "server may have swallowed it, or that is another kind of server."
+        "the answer is empty: status 200 without any content. A proxy may have dropped it, or "
+        "that is another kind of server: check base_url."
     )
 
 
 def says_something(line: Any) -> bool:
-    """Tell whether a line holds text, thoughts or a call, or ends an answer with a reason."""
+    """Return whether a line holds text, thoughts or a call, or ends an answer with a reason."""
     return bool(
         line.text
         or line.thinking
@@ -37,14 +37,14 @@ def check_said(lines: Sequence[Any]) -> None:
         EmptyAnswerError: when they say nothing, not even why the answer ended.
 
     Warns:
-        OnlyThoughtsWarning: when the answer was cut for its length and holds thoughts alone.
+        OnlyThoughtsWarning: when the answer was cut for its length and holds only thoughts.
     """
     if not any(says_something(line) for line in lines):
         raise empty_answer()
     if lines[-1].done_reason != "length" or not any(line.thinking for line in lines):
         return
     usage = lines[-1].usage
-    # One token is asked for to count those of a prompt: its text is of no interest.
+    # Requests for one token only serve to count those of a prompt: their text does not matter.
     if usage is not None and usage.completion_tokens == 1:
         return
     if not any(line.text.strip() or line.tool_calls for line in lines):

@@ -1,4 +1,4 @@
-"""Tool calls that came as text: made calls again where that is wanted, told of where it is not."""
+"""Find tool calls that a server left in the text: parse them if wanted, else warn."""
 
 import re
 import warnings
@@ -15,17 +15,17 @@ from ollama_transport.wire.requests import ChatRequest, NamedTool
 
 _MARKS = tuple(form.start for form in FORMS)
 _BARE = Form("", "")
-# The first key of an object that may be a call.
+# The start of an object that may be a call: its bracket and first key.
 _HEAD = re.compile(r'(?:```(?:json)?)?\s{0,100}\[?\s{0,100}\{\s{0,100}"(name|function|type|id)"')
 _MAX_HEAD = 240
 
 
 class UnreadToolCallWarning(UserWarning):
-    """Tell that an answer holds a tool call as text, which nobody reads."""
+    """Warns that an answer contains a tool call as text, which is not parsed."""
 
 
 class ToolChoiceIgnoredWarning(UserWarning):
-    """Tell that a tool had to be called, and that the model wrote text instead."""
+    """Warns that the model wrote text although it had to call a tool."""
 
 
 def tool_schemas(tools: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
@@ -38,11 +38,11 @@ def tool_schemas(tools: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, A
 
 
 class CallSalvager:
-    """Turn the calls in one answer's text into tool calls; made anew for each answer.
+    """Turns the calls in one answer's text into tool calls; make one for each answer.
 
-    `push` takes each line and returns what it becomes. Text is held from the mark of a call on,
-    until its end; what proves to be no call of a tool that was given goes on as the text it is.
-    Calls among the thoughts are taken at the end of an answer that has no other.
+    `push` transforms each line. Text is held back from the start mark of a call to its end; if it
+    is not a call of one of the given tools, it stays text. Calls among the thoughts are used at the
+    end of an answer that has no others.
     """
 
     def __init__(self, tools: Tools) -> None:
@@ -74,7 +74,7 @@ class CallSalvager:
         return ToolCall(name, arguments, id=made_id(f"{created_at}|text", self._count, name))
 
     def _take(self, piece: str, *, is_last: bool) -> tuple[str, list[Written]]:
-        """Return what of the text so far is text, and the calls that are complete."""
+        """Return the text that is certainly not part of a call, and the complete calls."""
         text, calls = "", list[Written]()
         self._rest += piece
         while self._rest:
@@ -89,11 +89,11 @@ class CallSalvager:
             found = self._read(held)
             calls += found
             text += "" if found else held
-        # Line ends between calls are the template's.
+        # White space between calls comes from the template.
         return ("" if calls and not text.strip() else text), calls
 
     def _pass_text(self, is_last: bool) -> str:
-        """Take the text before the next mark, and note whose mark that is."""
+        """Return the text before the next mark, and remember the form of that mark."""
         if self._is_start and (said := self._start(is_last)) is not None:
             return said
         places = [(at, form) for form in FORMS if (at := self._rest.find(form.start)) >= 0]
@@ -105,7 +105,7 @@ class CallSalvager:
         return text
 
     def _start(self, is_last: bool) -> str | None:
-        """Look at the beginning, which may be a call without a mark; None when it is none."""
+        """Return "" while the beginning may be a call without a mark; None if it is not one."""
         said = self._rest.lstrip()
         if _HEAD.match(said):
             self._form, self._is_start = _BARE, False
@@ -116,7 +116,7 @@ class CallSalvager:
         return None
 
     def _ended(self, is_last: bool) -> str | None:
-        """Return what was held, if it has ended by now."""
+        """Return the text that was held back, if its end has arrived."""
         assert self._form is not None
         mark = self._form.end
         end = self._rest.find(mark, max(0, self._searched - len(mark))) if mark else -1
@@ -132,12 +132,12 @@ class CallSalvager:
         form, self._form = self._form, None
         assert form is not None
         if form.end and not held.endswith(form.end):
-            return []  # it was cut: a call that is not whole is never run
+            return []  # it was cut: an incomplete call is never run
         return bare_calls(held, self._tools) if form is _BARE else calls_in(form, held, self._tools)
 
 
 def _marked_calls(text: str, tools: Tools) -> list[Written]:
-    """Return the calls in thoughts: those with marks alone, since a model thinks about JSON."""
+    """Return the marked calls in thoughts: bare JSON there may just be part of the reasoning."""
     if not any(mark in text for mark in _MARKS):
         return []
     found = CallSalvager(tools)
@@ -160,7 +160,7 @@ def _held(text: str) -> int:
 
 
 class CallWatcher:
-    """Warn, once for a model, when an answer holds a call as text; made anew for each answer."""
+    """Warns, once per model, of a call in an answer's text; make one for each answer."""
 
     def __init__(self, tools: Tools, model: str | None) -> None:
         self._tools = tools
@@ -169,8 +169,8 @@ class CallWatcher:
         self._has_calls = False
 
     def push(self, line: ChatLine) -> ChatLine:
-        """Return the line as it is."""
-        # By the message: this runs for every token, and properties would double its cost.
+        """Return the line unchanged."""
+        # Not the line's properties: this runs for every token, and they would double its cost.
         message = line.message
         self._has_calls = bool(self._has_calls or message.tool_calls or line.tool_call_deltas)
         self._pieces.append(message.content if message.content else message.thinking)
@@ -187,24 +187,24 @@ class CallWatcher:
             return
         _WARNED.add(self._model)
         warnings.warn(
-            f"the answer of {self._model} holds a call of the tool {calls[0][0]} as text: the "
+            f"the answer of {self._model} contains a call of the tool {calls[0][0]} as text: the "
             "server has no parser for this model's calls. Set salvage_tool_calls=True to have "
-            "such calls read, or start the server with the parser for this model.",
+            "such calls parsed, or start the server with the parser for this model.",
             UnreadToolCallWarning,
             stacklevel=2,
         )
 
 
 _WARNED: set[str | None] = set()
-"""The models that were warned of: agents ask again and again."""
+"""The models that were warned about: agents repeat their requests."""
 
 
 class ForcedCallFinder:
-    """Find the call that was asked for in an answer that has none; made anew for each answer.
+    """Finds the forced call in the text of an answer without calls; make one for each answer.
 
-    A server that passes over ``tool_choice`` lets the model answer with the JSON of the tool's
-    arguments, or with words. JSON that fits becomes the call; text is held from its beginning on.
-    For words there is a warning that names the cause.
+    If a server ignores ``tool_choice``, the model may answer with the tool's arguments as JSON, or
+    with prose. JSON that fits becomes the call; text is held back from its first bracket on. Prose
+    causes a warning that names the cause.
     """
 
     def __init__(self, tools: Tools) -> None:
@@ -214,7 +214,7 @@ class ForcedCallFinder:
         self._length = 0
 
     def push(self, line: ChatLine) -> ChatLine:
-        """Return the line, at the end with the call."""
+        """Return the line; the last one has the call."""
         self._has_calls |= bool(line.tool_calls or line.tool_call_deltas)
         self._length += len(line.text)
         if self._has_calls:
@@ -247,23 +247,23 @@ class ForcedCallFinder:
         return replace(line, message=replace(line.message, content=text))
 
     def _warn(self, line: ChatLine) -> None:
-        # A refusal speaks for itself, and so does an answer of nothing.
+        # An empty answer, or a refusal, needs no further explanation.
         if not self._length:
             return
         warnings.warn(
-            f"tool_choice asked for a call of {' or '.join(self._tools)}, and the model wrote "
+            f"tool_choice required a call of {' or '.join(self._tools)}, but the model wrote "
             f"{self._length} characters of text instead (done_reason {line.done_reason!r}): this "
-            "server passes over tool_choice for this model. An agent that waits for the call ends "
+            "server ignores tool_choice for this model. An agent that waits for the call ends "
             "without it, and without its structured response: constrain the text instead "
             '(LangChain: ProviderStrategy or method="json_schema"; LlamaIndex: '
-            "PydanticProgramMode.DEFAULT), or take a model that calls tools.",
+            "PydanticProgramMode.DEFAULT), or use a model that calls tools.",
             ToolChoiceIgnoredWarning,
             stacklevel=2,
         )
 
 
 def fitting_call(text: str, tools: Tools) -> Written | None:
-    """Return the call that a text is: a call as JSON, or arguments that fit one tool alone."""
+    """Return the call in a text: a call as JSON, or arguments that fit exactly one tool."""
     calls = bare_calls(text, tools)
     if calls:
         return calls[0]
@@ -282,7 +282,7 @@ def _fits(value: object, schema: Mapping[str, Any]) -> bool:
 
 
 def forced_tools(request: ChatRequest) -> dict[str, Mapping[str, Any]]:
-    """Return the tools of which one had to be called; {} where none had to."""
+    """Return the tools of which one must be called; {} if the model may choose."""
     tools = tool_schemas(request.tools)
     if isinstance(request.tool_choice, NamedTool):
         name = request.tool_choice.name

@@ -1,4 +1,4 @@
-"""What happens to the lines of a chat on their way to the caller, the same on both wires."""
+"""The transformations of an answer's lines before the caller sees them, on both wires."""
 
 from collections.abc import Sequence
 
@@ -19,9 +19,9 @@ from ollama_transport.wire.thinking import ThinkSplitter, thinking_tags
 
 
 def chat_shapers(request: ChatRequest, written: Sequence[str] = ()) -> list[Shaper[ChatLine]]:
-    """Return what reads one answer, in this order; made anew for each.
+    """Return the shapers of one answer, in order; make new ones for each answer.
 
-    ``written`` are the names of the tools that the model is held to write as constrained text.
+    ``written`` are the names of the tools that the model is constrained to write as text.
     """
     found: list[Shaper[ChatLine]] = []
     if tags := thinking_tags(request.split_thinking, request.think):
@@ -31,19 +31,19 @@ def chat_shapers(request: ChatRequest, written: Sequence[str] = ()) -> list[Shap
     forced = forced_tools(request)
     if request.tools and request.tool_choice != "none":
         tools = tool_schemas(request.tools)
-        # A call that was asked for is one, however it is written.
+        # A forced call counts, in whichever form the model wrote it.
         salvages = request.salvage_tool_calls or forced
         found.append(CallSalvager(tools) if salvages else CallWatcher(tools, request.model))
     if forced:
         found.append(ForcedCallFinder(forced))
     if request.parallel_tool_calls is False:
         found.append(FirstCallShaper())
-    # Last: calls are found among the thoughts too.
+    # The hiders come last: calls are found among the thoughts too.
     return [*found, *chat_hiders(request)]
 
 
 def text_shapers(request: GenerateRequest) -> list[Shaper[GenerateLine]]:
-    """Return what reads one completion; made anew for each."""
+    """Return the shapers of one completion; make new ones for each."""
     tags = thinking_tags(request.split_thinking, request.think)
     splitters: list[Shaper[GenerateLine]] = [ThinkSplitter(tags)] if tags else []
     return [*splitters, *text_hiders(request)]

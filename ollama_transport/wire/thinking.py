@@ -1,7 +1,7 @@
-"""Split thoughts from an answer whose server leaves them in the text, between tags.
+"""Separate thoughts from an answer whose server leaves them in the text, between tags.
 
-The tags count at the start of the text, where templates have the model put them, and again after
-such thoughts; elsewhere they are text. White space around thoughts goes, as in Ollama's own parser.
+Tags count at the start of the text, where templates make the model write them, and again after
+such thoughts; elsewhere they are text. White space around thoughts is removed, as by Ollama.
 """
 
 from collections.abc import Sequence
@@ -22,13 +22,13 @@ KNOWN_TAGS: Sequence[Tags] = (
     ("<reasoning>", "</reasoning>"),
     ("[THINK]", "[/THINK]"),
 )
-"""What the templates of today's models put around thoughts; the first are the usual ones."""
+"""The tags that today's templates put around thoughts; the first pair is the most common."""
 
 _QUOTES = frozenset("`'\"")
 
 
 def thinking_tags(split: SplitThinking | None, think: Think | None) -> Sequence[Tags]:
-    """Return the tags to look for; () for a text that stays as it is."""
+    """Return the tags to look for; () if the text stays unchanged."""
     if isinstance(split, tuple):
         return (split,)
     if split == "tags" or (split is None and think not in (None, False)):
@@ -37,12 +37,11 @@ def thinking_tags(split: SplitThinking | None, think: Think | None) -> Sequence[
 
 
 class ThinkSplitter(Generic[Line]):
-    """Move the thoughts in one answer's text to where thoughts belong; made anew for each answer.
+    """Moves the thoughts in one answer's text to its ``thinking``; make one for each answer.
 
-    `push` takes each line and returns what it becomes. As much text is held as may be the
-    beginning of a tag. An empty opening tag stands for a template that has opened the thoughts
-    itself. A whole answer whose thoughts only end with a tag is split there as well; of a stream
-    their text has gone out by then.
+    `push` transforms each line. Text that may be the beginning of a tag is held back. An empty
+    opening tag means that the template itself opened the thoughts. A whole answer with only a
+    closing tag is split there as well; in a stream that text has already been returned by then.
     """
 
     def __init__(self, tags: Sequence[Tags]) -> None:
@@ -58,7 +57,7 @@ class ThinkSplitter(Generic[Line]):
             self._begin(next(pair for pair in tags if not pair[0]))
 
     def push(self, line: Line) -> Line:
-        """Return the line with its thoughts apart."""
+        """Return the line with its thoughts separated."""
         if self._state == "plain":
             return line
         if not (line.text or line.done):
@@ -70,7 +69,7 @@ class ThinkSplitter(Generic[Line]):
         return _with(line, *self._take(line.text, is_last=line.done))
 
     def _part_at_end(self, text: str) -> tuple[str, str] | None:
-        """Return text and thoughts of a whole answer that has the closing tag alone."""
+        """Return text and thoughts of a whole answer that has only the closing tag."""
         for opening, closing in self._tags if self._state == "start" else ():
             before, found, after = text.partition(closing)
             if found and opening not in before:
@@ -78,11 +77,11 @@ class ThinkSplitter(Generic[Line]):
         return None
 
     def _take(self, piece: str, *, is_last: bool) -> tuple[str, str]:
-        """Return what of the text so far is text, and what is thoughts."""
+        """Return what is certainly text, and what is certainly thoughts, so far."""
         text, thoughts = "", ""
         self._rest += piece
         before = None
-        # Each step leaves less to read, or another state; one that changes nothing waits.
+        # Each step consumes text or changes the state; when neither happens, more text is needed.
         while before != (self._state, self._rest):
             before = (self._state, self._rest)
             if self._state == "start":
@@ -116,7 +115,7 @@ class ThinkSplitter(Generic[Line]):
             thoughts, self._rest = self._rest[:at], self._rest[at + len(self._close) :]
             self._state, self._eats_space = "text", True
             return thoughts.rstrip()
-        # White space before the closing tag goes, too.
+        # White space before the closing tag is removed, so it is held back too.
         kept = 0 if is_last else _held(self._rest, self._close)
         stripped = self._rest[: len(self._rest) - kept].rstrip()
         thoughts, self._rest = stripped, "" if is_last else self._rest[len(stripped) :]
@@ -136,7 +135,7 @@ class ThinkSplitter(Generic[Line]):
         return text
 
     def _find_tag(self) -> int:
-        """Return where thoughts begin again; a tag in quotes is only spoken of."""
+        """Return where thoughts begin again; a quoted tag is only a mention of it."""
         at = self._rest.find(self._open) if self._open else -1
         while at >= 0 and (self._rest[at - 1] if at else self._last) in _QUOTES:
             at = self._rest.find(self._open, at + 1)

@@ -11,11 +11,11 @@ MAX_COUNT = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Hold the tokens and the time of one answer; None is unknown, which is not 0.
+    """The tokens and the time of one answer; None is unknown, which is not 0.
 
     Durations are in seconds. ``prompt_tokens`` includes the cached ones, while
     ``prompt_duration_s`` covers only those that were not (wire reference 3.2).
-    ``estimated`` is True when the server gave no counts and they were made otherwise.
+    ``estimated`` is True when the server sent no counts and they are an estimate.
     """
 
     prompt_tokens: int | None = None
@@ -30,13 +30,13 @@ class Usage:
 
     @property
     def total_tokens(self) -> int | None:
-        """Return prompt and completion together; what is unknown counts 0; None if both are."""
+        """Return prompt plus completion tokens, unknown ones as 0; None if both are unknown."""
         known = [n for n in (self.prompt_tokens, self.completion_tokens) if n is not None]
         return sum(known) if known else None
 
     @property
     def tokens_per_second(self) -> float | None:
-        """Return completion tokens a second of generation; None when either is unknown."""
+        """Return completion tokens per second of generation; None when either is unknown."""
         if self.completion_tokens is None or not self.completion_duration_s:
             return None
         return self.completion_tokens / self.completion_duration_s
@@ -60,7 +60,7 @@ class Usage:
         """
         usage = cls(
             prompt_tokens=_count(raw, "prompt_eval_count"),
-            # On a rendered model that thinks and has a `format`: of the last pass alone (3.6).
+            # For a rendered model that thinks and has a `format`: of the last pass only (3.6).
             completion_tokens=_count(raw, "eval_count"),
             cached_prompt_tokens=_count(raw, "prompt_eval_cached_count"),
             total_duration_s=_seconds(raw, "total_duration"),
@@ -84,7 +84,7 @@ class Usage:
 
 def _count(raw: Mapping[str, Any], key: str) -> int | None:
     value = raw.get(key)
-    # For Python a bool is an int, too; Go's numbers have 64 bits, and what has more is no count.
+    # bool is a subclass of int; Go's counts have 64 bits, so anything larger is not a count.
     if not isinstance(value, int) or isinstance(value, bool) or abs(value) > MAX_COUNT:
         return None
     return value

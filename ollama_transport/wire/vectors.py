@@ -1,4 +1,4 @@
-"""Check vectors before anybody stores them: a wrong one in an index is found months later."""
+"""Check vectors before they are stored: a wrong one in an index is noticed months later."""
 
 import math
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ def checked_vectors(vectors: Sequence[Sequence[Any]], expected: int) -> list[lis
     A server may write a whole number such as 0 without a point.
 
     Raises:
-        ProtocolError: for another number of them, an empty one, different lengths, and for what
-            is not a finite number; it names the place of the text.
+        ProtocolError: for a wrong number of vectors, an empty one, different lengths, and for
+            anything that is not a finite number; it names the position of the text.
     """
     if len(vectors) != expected:
         raise ProtocolError(
-            f"the server sent {len(vectors)} vectors for {expected} texts: none of them "
-            "can be told apart, so none is returned."
+            f"the server sent {len(vectors)} vectors for {expected} texts: they cannot be matched "
+            "to the texts, so none is returned."
         )
     lengths = sorted({len(vector) for vector in vectors})
     if len(lengths) > 1 or lengths[:1] == [0]:
@@ -29,10 +29,10 @@ def checked_vectors(vectors: Sequence[Sequence[Any]], expected: int) -> list[lis
 
 def _checked(vector: Sequence[Any], place: int) -> list[float]:
     try:
-        # The quickest way to ask each whether it is a number; float() would read texts as well.
+        # sum() is the quickest check that all are numbers; float() alone would also parse text.
         total = sum(vector)
         numbers = list(map(float, vector))
-        # One that is not finite makes the sum so; finite ones can only by overflow.
+        # A number that is not finite makes the sum so; finite ones do that only by overflow.
         is_finite = math.isfinite(total) or all(map(math.isfinite, numbers))
     except (TypeError, OverflowError) as error:
         raise ProtocolError(
@@ -42,7 +42,7 @@ def _checked(vector: Sequence[Any], place: int) -> list[float]:
     if not is_finite:
         raise ProtocolError(
             f"the vector of text {place} holds NaN or infinity, which no index can compare: "
-            "none is returned. The text may be empty or too long for the model, or the model "
-            "broken."
+            "none is returned. The text may be empty or too long for the model, or the model may "
+            "be broken."
         )
     return numbers

@@ -170,5 +170,5 @@ def test_published_prefixes_go_by_the_model_that_is_taken() -> None:
 def test_a_blank_name_is_no_wish_for_a_default(run: Run, server: EmbeddedOllama) -> None:
     """An empty variable is a mistake, which is said."""
     client = run.client(server.url)
-    with pytest.raises(ConfigError, match="no model is named"):
+    with pytest.raises(ConfigError, match="names no model"):
         run(client.chat(ChatRequest(" ", HELLO.messages)))

@@ -326,9 +326,9 @@ def test_a_modelfile_is_read(run: Run) -> None:
     [
         ("FROM ./model.gguf", "create_from_gguf"),
         ("FROM llama3.2\nADAPTER ./a.gguf", "upload"),
-        ("FROM llama3.2\nVOLUME /data", "no command VOLUME"),
+        ("FROM llama3.2\nVOLUME /data", "unknown Modelfile command VOLUME"),
         ('FROM llama3.2\nSYSTEM """open', "never closes"),
-        ("FROM", "not understood"),
+        ("FROM", "is not a command"),
     ],
 )
 def test_a_modelfile_that_cannot_be_taken_is_refused(run: Run, text: str, said: str) -> None:

@@ -137,7 +137,7 @@ def test_a_consumer_that_stops_reading_holds_the_server_up(way: Way, server: Raw
 
 
 def _changes(has: Callable[[], bool]) -> bool:
-    """Tell whether something happens within a moment."""
+    """Return whether something happens within a moment."""
     waiting = threading.Event()
     return any(has() or waiting.wait(0.02) for _ in range(10))
 

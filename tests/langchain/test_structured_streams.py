@@ -24,7 +24,7 @@ _THINKING = "chat/tiny-think/schema-stream"
 
 
 def _grows(before: Any, after: Any) -> bool:
-    """Tell whether one partial object is a beginning of the next."""
+    """Return whether one partial object is a beginning of the next."""
     if isinstance(before, dict):
         return all(key in after and _grows(before[key], after[key]) for key in before)
     if isinstance(before, list):

@@ -49,7 +49,7 @@ def text(lines: list[ChatLine]) -> str:
 
 
 def left(run: Run, server: EmbeddedOllama) -> bool:
-    """Tell whether the server sees its client leave, while the client's loop goes on."""
+    """Return whether the server sees its client leave, while the client's loop goes on."""
     if run.is_async:
         return bool(run(asyncio.to_thread(server.wait_for_disconnects)))
     return server.wait_for_disconnects()

@@ -23,7 +23,7 @@ from right_answers import (
 )
 
 BAD = Gives("ProtocolError")
-EMPTY = Gives("EmptyAnswerError", "a success without any content")
+EMPTY = Gives("EmptyAnswerError", "200 without any content")
 
 
 def ok(body: bytes, *fields: bytes) -> Steps:

@@ -174,7 +174,7 @@ def verdict_of_h11(data: bytes) -> Verdict:
 
 
 def is_refused_by_ours_alone(data: bytes) -> bool:
-    """Tell whether ours is stricter than h11 by intention: lengths told twice, many hints."""
+    """Return whether ours is stricter than h11 by intention: lengths told twice, many hints."""
     head, _, _ = data.partition(b"\r\n\r\n" if b"HTTP/1.1 1" not in data else b"\0\0")
     lengths = head.count(b"Content-Length") + head.count(b", 5")
     both = lengths and b"Transfer-Encoding" in head

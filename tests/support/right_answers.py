@@ -134,5 +134,5 @@ def otherwise(asked: Asked) -> list[Step]:
 
 
 def is_generation(asked: Asked) -> bool:
-    """Tell whether a request is for an answer of a model: what faults are played for."""
+    """Return whether a request is for an answer of a model: what faults are played for."""
     return asked.path in _EMBEDDINGS or (asked.path, True) in _CHATS

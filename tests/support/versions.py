@@ -7,7 +7,7 @@ from packaging.version import Version
 
 
 def is_older(package: str, than: str) -> bool:
-    """Tell whether the installed package is older than a version."""
+    """Return whether the installed package is older than a version."""
     return Version(version(package)) < Version(than)
 
 

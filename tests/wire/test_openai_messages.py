@@ -73,7 +73,7 @@ def test_sounds_are_parts_with_their_format(data: bytes, kind: str) -> None:
 def test_an_unknown_type_needs_a_data_uri() -> None:
     """What is no known type is an error, unless the caller says what it is."""
     data = base64.b64encode(b"BM" + bytes(16)).decode()
-    with pytest.raises(UnsupportedContentError, match="data URI with its type"):
+    with pytest.raises(UnsupportedContentError, match="data URI that names its type"):
         written(Message("user", images=[data]))
     [part] = written(Message("user", images=[f"data:image/bmp;base64,{data}"]))[0]["content"]
     assert part["image_url"]["url"] == f"data:image/bmp;base64,{data}"

@@ -28,7 +28,7 @@ def test_a_proxys_503_is_told_as_a_proxys() -> None:
     assert "\n" not in str(error)
     assert "<" not in str(error)
     assert "OLLAMA_MAX_QUEUE" not in str(error)
-    assert "did not reach it" in str(error)
+    assert "could not reach it" in str(error)
     assert error.body == NGINX.decode()
 
 

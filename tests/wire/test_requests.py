@@ -73,9 +73,9 @@ def test_none_is_no_options() -> None:
 def test_a_model_has_a_name(model: Any) -> None:
     """What is no name is refused by every call that needs one."""
     for make in (native.show, native.pull, native.delete):
-        with pytest.raises(ConfigError, match="no model is named"):
+        with pytest.raises(ConfigError, match="names no model"):
             make(model)
-    with pytest.raises(ConfigError, match="no model is named"):
+    with pytest.raises(ConfigError, match="names no model"):
         native.chat(ChatRequest(model))
 
 

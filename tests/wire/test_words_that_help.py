@@ -17,9 +17,13 @@ def said(status: int, text: str) -> StatusError:
     [
         (500, '{"error":"error parsing tool call: raw"}', "ask again"),
         (500, '{"error":"model requires more system memory (9 GiB)"}', "smaller"),
-        (400, '{"error":"think value \\"max\\" is not supported for this model"}', "levels"),
+        (
+            400,
+            '{"error":"think value \\"max\\" is not supported for this model"}',
+            "reasoning level",
+        ),
         (500, '{"error":{"message":"System message must be at the beginning."}}', "one system"),
-        (400, "Conversation roles must alternate user/assistant", "join messages"),
+        (400, "Conversation roles must alternate user/assistant", "merge consecutive messages"),
         (500, '{"error":{"message":"tools param requires --jinja flag"}}', "with --jinja"),
         (404, '{"error":"Unexpected endpoint or method. (POST /api/chat)"}', "base_url"),
         (422, '{"error":"batch size 60 > maximum allowed batch size 32"}', "batch_size"),

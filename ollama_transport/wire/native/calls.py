@@ -20,7 +20,7 @@ from ollama_transport.wire.answers import (
     ShowAnswer,
     Version,
 )
-from ollama_transport.wire.arguments import asked_of
+from ollama_transport.wire.arguments import facts_of
 from ollama_transport.wire.body import image_data, without_none
 from ollama_transport.wire.calls import Call, LineReader
 from ollama_transport.wire.forced import call_format, forced_names
@@ -42,9 +42,9 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
     """Return the call of ``/api/chat``.
 
     Raises:
-        ConfigError: when the model's name is blank, or a tool is forced that was not given.
+        ConfigError: when the model's name is blank, or tool_choice names a tool that is missing.
     """
-    # Ollama reads no tool_choice (wire reference 3.1): only tools that it never sees stay uncalled.
+    # Ollama ignores tool_choice (wire reference 3.1), so "none" means sending no tools.
     offered = () if request.tool_choice == "none" else request.tools
     tools = [flattened_tool(tool) for tool in offered]
     names = forced_names(request)
@@ -59,9 +59,9 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
     }
 
     shapers = partial(chat_shapers, request, names)
-    asked = asked_of(offered, request.messages)
+    asked = facts_of(offered, request.messages)
     read = partial(ChatLine.from_native, asked=asked) if tools else ChatLine.from_native
-    # Without a message it only loads or unloads the model.
+    # Without a message the call only loads or unloads the model.
     join = joined_chat if request.messages else None
     call = answer_lines("/api/chat", body, read, request.model, shapers, join=join)
     call = replace(call, lacks=reasoning_lacks(body)) if request.messages else call
@@ -86,7 +86,7 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
         **_shared(request),
     }
     shapers = partial(text_shapers, request)
-    # Without a prompt it only loads or unloads the model (wire reference 4).
+    # Without a prompt the call only loads or unloads the model (wire reference 4).
     join = joined_text if request.prompt or request.images else None
     read = GenerateLine.from_native
     call = answer_lines("/api/generate", body, read, request.model, shapers, join=join)
@@ -132,7 +132,7 @@ def embeddings(
     model: str, prompt: str, *, options: Mapping[str, Any] | None = None, keep_alive: Any = None
 ) -> Call[Embeddings]:
     """Return the call of the legacy ``/api/embeddings``: one text, not normalised."""
-    # It has no `truncate`: a text that is too long is a 500 of its own (wire reference 5.2).
+    # This endpoint has no `truncate`: a text that is too long is a 500 (wire reference 5.2).
     body = {"model": _named(model), "prompt": prompt, "options": options, "keep_alive": keep_alive}
     return Call(
         "POST",
@@ -172,7 +172,7 @@ def show(
 
     ``system`` and ``options`` are shown as if the model had them (wire reference 9).
     """
-    # The vocabulary alone is megabytes, so it has to be asked for (wire reference 9).
+    # The vocabulary alone is megabytes, so it is sent on request only (wire reference 9).
     body = {
         "model": _named(model),
         "verbose": True if verbose else None,
@@ -203,11 +203,11 @@ def create(request: CreateRequest) -> Call[Progress]:
     """Return the call of ``/api/create``.
 
     Raises:
-        ConfigError: when no model is named, or nothing to make it of.
+        ConfigError: when no model is named, or neither `from_` nor `files` is given.
     """
-    # `modelfile` and `path` of older clients are not read any more (wire reference 5.5).
+    # Servers no longer read the `modelfile` and `path` of older clients (wire reference 5.5).
     if request.from_ is None and not request.files:
-        raise ConfigError("a model is created from something: give `from_` or `files`.")
+        raise ConfigError("creating a model needs a source: give `from_` or `files`.")
     messages = request.messages
     body = {
         "model": _named(request.model),
@@ -244,16 +244,16 @@ def delete(model: str) -> Call[Progress]:
 
 
 def _silent(method: str, path: str, body: Mapping[str, Any], model: str) -> Call[Progress]:
-    # Not repeatable: a second try would find it done, and call that a failure. That it went well
-    # the server says by its status alone (wire reference 5.6).
+    # Not repeatable: a second try would find the work done, and report that as a failure. The
+    # status alone says that it went well (wire reference 5.6).
     def read(_: Mapping[str, Any]) -> Progress:
-        return Progress.model_construct(status="success")  # its `raw` stays what came: nothing
+        return Progress.model_construct(status="success")  # `raw` stays empty, as the body was
 
     return Call(method, path, read, body=body, model=model, repeatable=False, may_be_empty=True)
 
 
 def blob_exists(digest: str) -> Call[None]:
-    """Return the call that asks for a blob; RequestRejectedError 404 says that it is not there."""
+    """Return the call that looks for a blob; a RequestRejectedError 404 means it is missing."""
     return Call("HEAD", f"/api/blobs/{digest}", _nothing, may_be_empty=True)
 
 
@@ -261,7 +261,7 @@ def blob_upload(digest: str, path: Path) -> Call[None]:
     """Return the call that sends a file as a blob, streamed from disk."""
     return Call(
         "POST",
-        # Not repeatable: gigabytes are sent again only if they surely did not arrive.
+        # Not repeatable: gigabytes are sent again only if they certainly did not arrive.
         f"/api/blobs/{digest}",
         _nothing,
         upload=path,
@@ -289,15 +289,15 @@ def _format(given: str | Mapping[str, Any] | None) -> str | dict[str, Any] | Non
 
 
 def _truncate(request: ChatRequest | GenerateRequest | EmbedRequest) -> bool | None:
-    """Return what to say about truncation: a refusal is the only way to learn of it (14)."""
-    # `shift` is left alone: it tells less, and changing it loads the model anew (3.8 and 14).
+    """Return ``truncate``: only a refusal reveals that a prompt was cut (wire reference 14)."""
+    # `shift` is left alone: it reveals less, and changing it reloads the model (3.8 and 14).
     if request.truncate is None and request.on_context_overflow in ("warn", "error"):
         return False
     return request.truncate
 
 
 def _recovering(call: Call[T], request: R, build: Callable[[R], Call[T]]) -> Call[T]:
-    # Who sets `truncate` has decided: nothing else is tried then.
+    # An explicit `truncate` is the caller's decision: nothing else is tried then.
     if request.on_context_overflow != "warn" or request.truncate is not None:
         return call
 
@@ -327,7 +327,7 @@ def _transfer(path: str, body: Mapping[str, Any]) -> Call[Progress]:
         whole_fields=WHOLE,
         stream_fields=STREAM,
         model=str(body["model"]),
-        # A pull goes on where it stopped; the others would begin anew.
+        # A pull resumes where it stopped; the others would start over.
         repeatable=path == "/api/pull",
     )
 
@@ -335,13 +335,13 @@ def _transfer(path: str, body: Mapping[str, Any]) -> Call[Progress]:
 def _named(model: object) -> str:
     if not isinstance(model, str) or not model.strip():
         raise ConfigError(
-            f"no model is named by {model!r}: set `model`, for example model='llama3.2'."
+            f"model={model!r} names no model: set `model`, for example model='llama3.2'."
         )
     return model
 
 
 def _asked(model: str | None) -> str | None:
-    """Return the model to ask; None is chosen by the client."""
+    """Return the model's name, checked; None lets the client choose."""
     return None if model is None else _named(model)
 
 

@@ -1,4 +1,4 @@
-"""Answers in lines: the calls of Ollama's own wire that a model answers."""
+"""The calls of Ollama's own wire that generate text: answers in lines."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ logger = logging.getLogger("ollama_transport")
 
 Line = TypeVar("Line", ChatLine, GenerateLine)
 
-# Said in either case: absent means a stream here, and none on /v1 (wire reference 2).
+# Always sent: if absent, /api streams and /v1 does not (wire reference 2).
 WHOLE = {"stream": False}
 STREAM = {"stream": True}
 
@@ -28,7 +28,7 @@ def answer_lines(
     *,
     join: Callable[[Sequence[Line]], Line] | None,
 ) -> Call[Line]:
-    """Return the call of an answer in lines; ``join`` is None where none is asked for."""
+    """Return a call that generates text; ``join`` is None where it only loads or unloads."""
     unended: Callable[[Line], Line] | None = None if join is None else _unended
 
     def read_whole(raw: Mapping[str, Any]) -> Line:
@@ -36,7 +36,7 @@ def answer_lines(
         if unended is not None:
             answer = unended(answer)
             check_said((answer,))
-        # So the guard against repetition ends an answer, with status 200 (wire reference 3.2).
+        # The server's guard against repetition ends an answer this way (wire reference 3.2).
         if not answer.done:
             raise truncated((answer,), whole=True)
         return shaped(answer, shapers())
@@ -54,13 +54,13 @@ def answer_lines(
         capability="completion",
         pullable=True,
         join=join,
-        # A whole answer is silent until its end: what stands between would cut it after a minute.
+        # Unstreamed, the connection is silent until the end, and proxies cut it after a minute.
         streams_whole=join is not None,
     )
 
 
 def _unended(line: Line) -> Line:
-    """Return a last line that says only that the model was loaded as one that is not the last."""
+    """Return a ``done`` line that only says that the model was loaded with ``done`` False."""
     if line.done_reason != "load" or line.text or line.thinking or line.tool_calls:
         return line
     logger.warning("the server loaded %s and sent no answer yet", line.model)
@@ -68,5 +68,5 @@ def _unended(line: Line) -> Line:
 
 
 def is_done(line: ChatLine | GenerateLine | Progress) -> bool:
-    """Tell whether a line is the last of its answer."""
+    """Return whether a line is the last of its answer."""
     return line.done

@@ -42,15 +42,15 @@ def _content(message: Message) -> str:
     if content is None or isinstance(content, str):
         return content if content is not None else ""
     raise UnsupportedContentError(
-        f"the content of a message of role {message.role!r} is {brief(content)}: Ollama takes text "
-        "there; bytes or base64 of images and sounds go into `images`."
+        f"the content of a message of role {message.role!r} is {brief(content)}: it must be text; "
+        "put the bytes or base64 of images and audio into `images`."
     )
 
 
 def _write_tool_call(call: ToolCall) -> dict[str, Any]:
     function: dict[str, Any] = {"name": call.name, "arguments": _arguments(call)}
     if call.index is not None:
-        # Sent back as it came, like the id.
+        # Sent back unchanged, like the id.
         function["index"] = call.index
     written: dict[str, Any] = {"function": function}
     return written if call.id is None else {"id": call.id, **written}

@@ -7,7 +7,7 @@ from ollama_transport.wire.calls import Call
 
 def search(query: str, *, max_results: int | None, cloud: bool) -> Call[SearchAnswer]:
     """Return the call of a web search, at ollama.com or through a signed-in server (5.8)."""
-    # A server of one's own signs the search for ollama.com and drops our key (5.8).
+    # A local server signs the search for ollama.com itself and drops our key (5.8).
     path = "/api/web_search" if cloud else "/api/experimental/web_search"
     body = without_none({"query": query, "max_results": max_results})
     return Call("POST", path, SearchAnswer.from_native, body=body)

@@ -1,7 +1,7 @@
-"""What OpenAI-compatible servers answer, made into the same values as a native answer.
+"""Read the answers of OpenAI-compatible servers into the same values as native answers.
 
-A whole answer and a piece of a stream are read by the same functions: both have choices, whose
-first holds a ``message``, a ``delta`` or a ``text``.
+The same functions read whole answers and events of a stream: both have choices, the first of which
+holds a ``message``, a ``delta`` or a ``text``.
 """
 
 import binascii
@@ -15,7 +15,7 @@ from typing import Any
 
 from ollama_transport.errors import ProtocolError, brief
 from ollama_transport.wire.answers import ChatLine, Embeddings, GenerateLine
-from ollama_transport.wire.arguments import NOTHING_KNOWN, Asked
+from ollama_transport.wire.arguments import NOTHING_KNOWN, RequestFacts
 from ollama_transport.wire.by_key import Logprob
 from ollama_transport.wire.checks import check_logprobs
 from ollama_transport.wire.content_parts import content_of, joined_text, text_of
@@ -31,26 +31,26 @@ _NO_REASONS = frozenset({"", "null", "none"})
 _NATIVE_REASONS = {"tool_calls": "stop", "function_call": "stop"}
 
 
-def read_chat(raw: Mapping[str, Any], asked: Asked = NOTHING_KNOWN) -> ChatLine:
-    """Read a whole answer of ``/v1/chat/completions``; not every server says why it ended.
+def read_chat(raw: Mapping[str, Any], asked: RequestFacts = NOTHING_KNOWN) -> ChatLine:
+    """Read a whole answer of ``/v1/chat/completions``; some servers omit why it ended.
 
     Raises:
         EmptyAnswerError: when it says nothing at all.
         ProtocolError: when it holds no answer.
     """
     choice = _only_choice(raw)
-    # One event alone may stand in place of the whole answer.
+    # Some servers send a single event in place of the whole answer.
     message, reason = choice.get("message", choice.get("delta")), finish_reason(choice)
     calls = read_calls(message, salt_of(raw, asked), asked, is_cut=reason == "length")
     line = chat_line(raw, choice, message, calls=calls, reason=reason, usage=read_usage(raw))
-    # The body was complete: what its length or its last chunk says is no matter of the answer.
+    # The body arrived in full, so the answer is done even if it does not say why it ended.
     whole = replace(line, done=True)
     check_said((whole,))
     return whole
 
 
 def read_text(raw: Mapping[str, Any]) -> GenerateLine:
-    """Read a whole answer of ``/v1/completions``; not every server says why it ended.
+    """Read a whole answer of ``/v1/completions``; some servers omit why it ended.
 
     Raises:
         EmptyAnswerError: when it says nothing at all.
@@ -73,7 +73,7 @@ def chat_line(
     reason: str | None = None,
     usage: Usage | None = None,
 ) -> ChatLine:
-    """Return what a ``message`` or ``delta`` says; it is the last line when it has a reason.
+    """Return a ``message`` or ``delta`` as a line, which is ``done`` if a reason is given.
 
     Raises:
         ProtocolError: when the part is not an object, or its texts are not text.
@@ -109,9 +109,9 @@ def text_line(
     reason: str | None = None,
     usage: Usage | None = None,
 ) -> GenerateLine:
-    """Return what a choice of a completion says, or of a chat that completes a prompt.
+    """Return a choice of a completion, or of a chat that completes a prompt, as a line.
 
-    It is the last line when it has a reason.
+    It is ``done`` if a reason is given.
     """
     part = choice.get("message", choice.get("delta"))
     said = part if isinstance(part, Mapping) else {}
@@ -129,7 +129,7 @@ def text_line(
 
 
 def first_choice(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return the choice 0 of an answer or of a piece; None when it is not in there.
+    """Return choice 0 of an answer or an event; None when it has no such choice.
 
     Raises:
         ProtocolError: when the choices are not a list of objects.
@@ -139,7 +139,7 @@ def first_choice(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return None
     if not isinstance(choices, list) or not all(isinstance(entry, Mapping) for entry in choices):
         raise ProtocolError(f"the answer's choices are not a list of objects: {brief(choices)}")
-    # Not every server numbers the only choice there is; an event of usage has none.
+    # Some servers do not number their only choice; an event with the usage has no choice.
     return next((entry for entry in choices if entry.get("index") in (0, None)), None)
 
 
@@ -152,30 +152,30 @@ def _only_choice(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     return choice
 
 
-def salt_of(raw: Mapping[str, Any], asked: Asked) -> str:
-    """Return what tells an answer from others, for ids of calls that came without one."""
-    # Not every server has an id of its own for each answer.
+def salt_of(raw: Mapping[str, Any], asked: RequestFacts) -> str:
+    """Return a text unique to an answer, for the ids of calls that came without one."""
+    # The id alone is not enough: some servers send the same one every time.
     return f"{raw.get('id')}|{raw.get('created')}|{asked.turn}"
 
 
 def finish_reason(choice: Mapping[str, Any]) -> str | None:
-    """Return why an answer ended, in Ollama's words; None when it goes on."""
+    """Return why an answer ended, in Ollama's words; None when it continues."""
     reason = choice.get("finish_reason")
-    # Templates of proxies write null as text.
+    # Some proxies send null as text.
     if not isinstance(reason, str) or reason.strip().lower() in _NO_REASONS:
         return None
     return _NATIVE_REASONS.get(reason, reason)
 
 
 def read_usage(raw: Mapping[str, Any]) -> Usage | None:
-    """Return the usage of an answer or of a piece; all zeros are none (wire reference 10.2)."""
+    """Return the usage of an answer or event; all zeros mean none (wire reference 10.2)."""
     given = raw.get("usage")
     usage = Usage.from_openai(given) if isinstance(given, Mapping) else None
     return usage if usage is not None and usage.total_tokens else None
 
 
 def read_logprobs(choice: Mapping[str, Any]) -> Sequence[Logprob] | None:
-    """Return log probabilities as a native answer has them: one object for each token."""
+    """Return log probabilities in the shape of a native answer: one object per token."""
     given = choice.get("logprobs")
     if not isinstance(given, Mapping):
         return None
@@ -184,8 +184,7 @@ def read_logprobs(choice: Mapping[str, Any]) -> Sequence[Logprob] | None:
 
 
 def _old_logprobs(given: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
-    """Turn the parallel lists of ``/v1/completions`` into one object for each token."""
-    # Not every server has moved on from the lists of the first completions API.
+    """Turn the parallel lists of the first completions API into one object per token."""
     tokens, values, tops = (given.get(k) for k in ("tokens", "token_logprobs", "top_logprobs"))
     if not isinstance(tokens, list) or not isinstance(values, list) or len(tokens) != len(values):
         return None
@@ -225,7 +224,7 @@ def _as_time(seconds: float) -> str:
     try:
         at = datetime.fromtimestamp(int(seconds), UTC)
     except (ValueError, OverflowError, OSError):
-        return ""  # some proxies count milliseconds, which makes a year that no calendar has
+        return ""  # some proxies send milliseconds, which is a year out of range
     return at.isoformat().replace("+00:00", "Z")
 
 
@@ -242,7 +241,7 @@ def read_embeddings(raw: Mapping[str, Any], expected: int) -> Embeddings:
     if sorted(places) != list(range(expected)):
         raise ProtocolError(
             f"the server sent {len(entries)} vectors with the indexes {places!r:.80} for "
-            f"{expected} texts: they cannot be told apart, so none is returned."
+            f"{expected} texts: they cannot be matched to the texts, so none is returned."
         )
     placed = dict(zip(places, entries, strict=True))
     vectors = [_vector(placed[place].get("embedding")) for place in range(expected)]
@@ -255,14 +254,14 @@ def read_embeddings(raw: Mapping[str, Any], expected: int) -> Embeddings:
 
 
 def _places(entries: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Return the place of each vector: the API numbers them, and so promises no order."""
+    """Return the position of each vector: the API numbers them and promises no order."""
     places = [_place(entry.get("index", at)) for at, entry in enumerate(entries)]
-    # Some servers number nothing: one index for all says no more than none.
+    # Some servers give all vectors the same index, which says as little as none.
     return list(range(len(entries))) if len(set(places)) <= 1 else places
 
 
 def _place(index: object) -> int:
-    """Return an index; -1 for none."""
+    """Return an index as a number; -1 if it is missing or invalid."""
     if isinstance(index, str) and index.isascii() and index.isdigit():
         return int(index[:_INDEX_DIGITS])
     return index if isinstance(index, int) and not isinstance(index, bool) else -1
@@ -273,7 +272,7 @@ def _vector(value: object) -> list[float]:
         return _floats(value)
     if isinstance(value, list):
         return value
-    raise ProtocolError(f"the answer holds no vector but {brief(value)}")
+    raise ProtocolError(f"the answer holds {brief(value)} in place of a vector")
 
 
 def _floats(text: str) -> list[float]:
@@ -281,13 +280,13 @@ def _floats(text: str) -> list[float]:
     try:
         return _unpack(b64decode(text, validate=True))
     except (binascii.Error, struct.error, ValueError) as error:
-        # numpy's word for a length that is no multiple of four is ValueError, struct's its own.
-        raise ProtocolError(f"the answer holds no vector but {brief(text)}") from error
+        # For a length that is not a multiple of four, numpy raises ValueError, struct its own.
+        raise ProtocolError(f"the answer holds {brief(text)} in place of a vector") from error
 
 
 def _unpack(data: bytes) -> list[float]:
     try:
-        import numpy  # optional, and slow to import: only when vectors are there
+        import numpy  # optional, and slow to import: only once there are vectors
     except ImportError:
         return list(struct.unpack(f"<{len(data) // 4}f", data))
     numbers: list[float] = numpy.frombuffer(data, dtype="<f4").tolist()

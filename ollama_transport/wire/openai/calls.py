@@ -13,7 +13,7 @@ from ollama_transport.schema.grammar import grammar_safe
 from ollama_transport.schema.grammar_tools import fit_tool, tool_name
 from ollama_transport.schema.strict import is_strict
 from ollama_transport.wire.answers import ChatLine, Embeddings, GenerateLine, ModelList
-from ollama_transport.wire.arguments import asked_of
+from ollama_transport.wire.arguments import facts_of
 from ollama_transport.wire.body import without_none
 from ollama_transport.wire.calls import Call, shaped, shaping
 from ollama_transport.wire.counting import estimating
@@ -72,7 +72,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
         **write_options(request.options, request.unsupported_options),
     }
 
-    asked = asked_of(request.tools, request.messages)
+    asked = facts_of(request.tools, request.messages)
     call = Call(
         "POST",
         "/v1/chat/completions",

@@ -11,24 +11,24 @@ from ollama_transport.wire.media_types import mime_of_bytes
 from ollama_transport.wire.messages import Message, ToolCall
 
 _HEAD_CHARACTERS = 16
-"""Characters of base64 that hold the twelve bytes by which every kind is known."""
+"""Characters of base64 that hold the twelve bytes needed to recognise a type."""
 
 
 def write_messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """Return a history as ``/v1/chat/completions`` takes it; roles go as they are.
+    """Return a history as ``/v1/chat/completions`` takes it; roles stay unchanged.
 
-    Tool calls without an id, as older Ollama servers send them, get one each, and the results
-    after them refer to it.
+    Tool calls without an id, as older Ollama servers send them, get one each, and their results
+    refer to it.
 
     Raises:
-        UnsupportedContentError: for an image whose type cannot be told.
+        UnsupportedContentError: for an image of unknown type.
     """
     ids = _CallIds()
     return [_write_message(message, ids) for message in messages]
 
 
 class _CallIds:
-    """Keeps track, for one history, of the calls that still wait for their result."""
+    """Tracks the calls of one history that still wait for their results."""
 
     def __init__(self) -> None:
         self._made = 0
@@ -40,7 +40,7 @@ class _CallIds:
         return identity
 
     def of_result(self, message: Message) -> str | None:
-        """Return the id of the call that a result answers; None when it answers none."""
+        """Return the id of the call that a result belongs to; None when there is none."""
         for name, identity in self._waiting:
             if message.tool_call_id == identity or (
                 message.tool_call_id is None and message.tool_name in (None, name)
@@ -51,14 +51,14 @@ class _CallIds:
 
     def _next(self) -> str:
         self._made += 1
-        return f"call{self._made:05}"  # Mistral's templates insist on nine letters and digits
+        return f"call{self._made:05}"  # Mistral's templates require nine letters and digits
 
 
 def _write_message(message: Message, ids: _CallIds) -> dict[str, Any]:
     written: dict[str, Any] = {"role": message.role, "content": _content(message)}
     if message.thinking:
         # Ollama and newer vLLM read the first name, llama.cpp and older vLLM the second; each
-        # passes over the other, so the model sees the text once.
+        # ignores the other, so the model sees the text once.
         written |= {"reasoning": message.thinking, "reasoning_content": message.thinking}
     if message.tool_calls:
         written["tool_calls"] = [_tool_call(call, ids.of_call(call)) for call in message.tool_calls]
@@ -82,19 +82,19 @@ def _tool_call(call: ToolCall, identity: str) -> dict[str, Any]:
 
 
 def media_part(media: bytes | str) -> dict[str, Any]:
-    """Return an image as a part with a data URI, or a sound as a part with its format.
+    """Return an image as a part with a data URI, or audio as a part with its format.
 
     Raises:
-        UnsupportedContentError: when the type is none of png, jpeg, webp, gif, wav and mp3, and no
-            data URI names it; and for text that is not base64.
+        UnsupportedContentError: for text that is not base64; and when the type is not png, jpeg,
+            webp, gif, wav or mp3, and no data URI names it.
     """
     data = image_data(media).data
     mime = mime_of_bytes(_head(data))
     mime = _declared(media) if mime is None else mime
     if mime is None:
         raise UnsupportedContentError(
-            f"the type of an image is not known by its first bytes {_head(data)!r}: png, jpeg, "
-            "webp and gif are, and wav and mp3; pass anything else as a data URI with its type."
+            f"an image of unknown type begins with {_head(data)!r}: png, jpeg, webp, gif, wav and "
+            "mp3 are recognised; pass anything else as a data URI that names its type."
         )
     kind, _, subtype = mime.partition("/")
     if kind == "audio":

@@ -1,4 +1,4 @@
-"""What an OpenAI-compatible server reads of the options, and under which names."""
+"""Which options OpenAI-compatible servers read, and under which names."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,13 +18,13 @@ WIRE_NAMES: Mapping[str, tuple[str, ...]] = {
     "num_predict": ("max_tokens",),
     "top_k": ("top_k",),
     "min_p": ("min_p",),
-    # The first is what llama.cpp, LM Studio and LocalAI read, the second what vLLM reads.
+    # llama.cpp, LM Studio and LocalAI read the first name, vLLM the second.
     "repeat_penalty": ("repeat_penalty", "repetition_penalty"),
 }
 """The names of an option on the wire; top_k, min_p and repeat_penalty are extensions.
 
-Those are carried because vLLM and llama.cpp both read them; Ollama's own ``/v1`` and other
-servers that do not know them pass them over.
+Those are sent because vLLM and llama.cpp both read them; Ollama's own ``/v1`` and other servers
+that do not know them ignore them.
 """
 
 _ELSEWHERE = {
@@ -42,10 +42,10 @@ _ELSEWHERE = {
 def write_options(options: Mapping[str, Any], policy: UnsupportedOptions) -> dict[str, Any]:
     """Return sampling options under their names on the wire; None values are left out.
 
-    A negative num_predict means no limit, which is what a chat has without ``max_tokens``.
+    A negative num_predict means no limit, which is the default of a chat without ``max_tokens``.
 
     Raises:
-        UnsupportedOptionError: for an option the wire does not carry, unless they are dropped.
+        UnsupportedOptionError: for an option that /v1 does not have, unless the policy is "drop".
     """
     unknown = {name: value for name, value in options.items() if name not in WIRE_NAMES}
     refuse(unknown, policy)
@@ -58,10 +58,10 @@ def write_options(options: Mapping[str, Any], policy: UnsupportedOptions) -> dic
 
 
 def refuse(given: Mapping[str, Any], policy: UnsupportedOptions) -> None:
-    """Check that nothing is asked for that this wire cannot carry; None is not asked for.
+    """Refuse options that this wire does not have; None means that an option is not set.
 
     Raises:
-        UnsupportedOptionError: for the first that is, unless they are dropped.
+        UnsupportedOptionError: for the first that is set, unless the policy is "drop".
     """
     for name, value in given.items():
         if value is not None and policy == "error":
@@ -69,22 +69,20 @@ def refuse(given: Mapping[str, Any], policy: UnsupportedOptions) -> None:
 
 
 def _message(name: str) -> str:
-    where = _ELSEWHERE.get(
-        name, "If the server has a field of its own for it, send that as `extra`"
-    )
+    where = _ELSEWHERE.get(name, "If the server has its own field for it, send that as `extra`")
     return (
-        f"an OpenAI-compatible server (/v1) cannot be sent {name!r}. {where}; or leave it out, "
-        "speak Ollama's native wire (a base URL without /v1), or say unsupported_options='drop'."
+        f"OpenAI-compatible servers (/v1) do not take {name!r}. {where}; or leave it out, use "
+        "Ollama's native wire (a base URL without /v1), or set unsupported_options='drop'."
     )
 
 
 def reasoning_effort(think: Think | None) -> str | None:
-    """Return ``reasoning_effort``: True is "medium", False is "none", levels are themselves.
+    """Return ``reasoning_effort``: True is "medium", False is "none", levels stay unchanged.
 
-    Servers that only know an on and off of the chat template (vLLM, llama.cpp) take
+    Servers that can only switch reasoning on and off in the chat template (vLLM, llama.cpp) take
     ``extra={"chat_template_kwargs": {"enable_thinking": False}}`` instead.
     """
     if isinstance(think, bool):
-        # True has no word of its own there (wire reference 10.1).
+        # /v1 has levels only, none of which means "on" (wire reference 10.1).
         return "medium" if think else "none"
     return think

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from ollama_transport.errors import OllamaError, ProtocolError, StreamFailedError
 from ollama_transport.wire.answers import ChatLine, GenerateLine
-from ollama_transport.wire.arguments import NOTHING_KNOWN, Asked
+from ollama_transport.wire.arguments import NOTHING_KNOWN, RequestFacts
 from ollama_transport.wire.calls import truncated
 from ollama_transport.wire.decoders import AnyDecoder, FailureLast, SSEDecoder
 from ollama_transport.wire.error_map import answer_failure, tells_error
@@ -31,13 +31,13 @@ Line = TypeVar("Line", ChatLine, GenerateLine)
 class EventReader(ABC, Generic[Line]):
     """Reads one stream: events in, lines out, the last of which has ``done``.
 
-    Why an answer ended, its usage and the end of the stream come as three events; they make one
-    last line. An answer is complete when it has a reason, or when ``[DONE]`` came.
+    The reason why an answer ended, its usage and the end of the stream are three events; they make
+    one last line. An answer is complete when it has a reason, or when ``[DONE]`` came.
 
     Raises:
         StreamFailedError, StatusError: from `feed` and `finish`, for an error event, after the
-            lines that came with it: the class that such an error has with a failing status; from
-            `finish`, for the empty chunk by which Ollama hides a failure (wire reference 10).
+            lines that came with it, of the class that such an error has with a failing status;
+            from `finish`, for the empty chunk that hides a failure of Ollama (wire reference 10).
         EmptyAnswerError: when the events say nothing at all.
         StreamTruncatedError: from `finish`, when neither a reason nor ``[DONE]`` came.
         ProtocolError: for bytes that are not events of JSON, such as a proxy's page.
@@ -64,12 +64,12 @@ class EventReader(ABC, Generic[Line]):
 
     @property
     def complete(self) -> bool:
-        """Tell whether the last line was returned."""
+        """Return whether the last line was returned."""
         return self._is_over
 
     def feed(self, data: bytes) -> list[Line]:
         """Take bytes of any size and return the lines completed by them."""
-        # Whatever follows [DONE] is no part of the answer.
+        # Nothing after [DONE] belongs to the answer.
         if self._is_over:
             self.has_surplus = self.has_surplus or bool(data.strip())
             return []
@@ -94,7 +94,7 @@ class EventReader(ABC, Generic[Line]):
             raise truncated(self.received) from error
         lines = self._take_all(objects)
         start = self._decoder.stray
-        # A field's name may itself be cut.
+        # The connection may be cut inside the name of a field.
         if start and not b"data:".startswith(start):
             raise ProtocolError(
                 f"the answer is not a stream of events; it starts {start!r}", line=start
@@ -104,7 +104,7 @@ class EventReader(ABC, Generic[Line]):
         return lines + self._close()
 
     def _has_end(self) -> bool:
-        # One object in place of events is a whole answer: its end is that of the body.
+        # One object in place of events is a whole answer, and ends with the body.
         is_whole = self._decoder.is_json and self._objects == 1
         return self._decoder.finished or self._reason is not None or is_whole
 
@@ -137,9 +137,9 @@ class EventReader(ABC, Generic[Line]):
         return line
 
     def _take_whole(self, raw: Mapping[str, Any]) -> Line | None:
-        """Return a whole answer that stands there in place of its pieces, and end with it."""
+        """Return a whole answer that came in place of its pieces; it ends the stream."""
         if self._received:
-            return None  # what the pieces have said, once more
+            return None  # it repeats what the pieces said
         line = self._whole(raw)
         self._is_over = True
         self._received.append(line)
@@ -147,7 +147,7 @@ class EventReader(ABC, Generic[Line]):
 
     def _note_usage(self, raw: Mapping[str, Any]) -> None:
         usage = read_usage(raw)
-        # Some tell it with every event, zeros first (wire reference 10.2): the last counts.
+        # Some servers send it with every event, zeros first (wire reference 10.2): the last counts.
         if usage is not None:
             self._usage = usage
             self._raw_usage = {"usage": raw["usage"]}
@@ -156,13 +156,13 @@ class EventReader(ABC, Generic[Line]):
         delta = choice.get("delta")
         said = delta.get("content") if isinstance(delta, Mapping) else None
         self._hides_failure = raw.get("model") == "" and "" in (choice.get("text"), said)
-        # The first reason stands; what comes behind it, such as the usage, has none.
+        # The first reason counts; events after it, such as the usage, have none.
         if self._reason is None:
             self._end = raw
             self._reason = finish_reason(choice)
 
     def _close(self) -> list[Line]:
-        """Return the last line, once."""
+        """Return the last line; [] if it was returned before."""
         if self._is_over:
             return []
         self._is_over = True
@@ -177,7 +177,7 @@ class EventReader(ABC, Generic[Line]):
 
     @abstractmethod
     def _line(self, raw: Mapping[str, Any], choice: Mapping[str, Any]) -> Line | None:
-        """Return what an event adds; None for nothing."""
+        """Return what an event adds; None if it adds nothing."""
 
     @abstractmethod
     def _last(self, raw: Mapping[str, Any], reason: str | None, usage: Usage | None) -> Line:
@@ -185,9 +185,9 @@ class EventReader(ABC, Generic[Line]):
 
 
 class ChatReader(EventReader[ChatLine]):
-    """Read the stream of a chat; calls come piece by piece, and whole with the last line."""
+    """Reads the stream of a chat; calls come as deltas, and complete with the last line."""
 
-    def __init__(self, asked: Asked = NOTHING_KNOWN) -> None:
+    def __init__(self, asked: RequestFacts = NOTHING_KNOWN) -> None:
         super().__init__()
         self._asked = asked
         self._calls = CallAssembler(asked)
@@ -209,7 +209,7 @@ class ChatReader(EventReader[ChatLine]):
 
 
 class TextReader(EventReader[GenerateLine]):
-    """Read the stream of a completion."""
+    """Reads the stream of a completion."""
 
     def _whole(self, raw: Mapping[str, Any]) -> GenerateLine:
         return read_text(raw)

@@ -1,4 +1,4 @@
-"""Put tool calls together that a stream sends in pieces, however it cuts them."""
+"""Assemble tool calls from the pieces of a stream, however the server splits them."""
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -6,7 +6,7 @@ from typing import Any
 
 from ollama_transport.errors import ProtocolError, brief
 from ollama_transport.wire.argument_stream import ArgumentStream
-from ollama_transport.wire.arguments import NOTHING_KNOWN, Asked, refined
+from ollama_transport.wire.arguments import NOTHING_KNOWN, RequestFacts, refined
 from ollama_transport.wire.messages import ToolCall, ToolCallDelta, json_text, short_id, with_ids
 
 
@@ -27,10 +27,11 @@ class _Draft:
     id: str | None = None
     pieces: list[str] = field(default_factory=list)
     stream: ArgumentStream = field(default_factory=ArgumentStream)
-    # Ids that came without arguments after the call's own: of further calls, or of this one.
+    # Ids that came without arguments after the call's own: they belong to further calls, or to
+    # this one, which only the arguments that follow can show.
     pending: list[str] = field(default_factory=list)
     changes_ids: bool = False
-    # True until a delta has told its name.
+    # True until a delta has carried its name.
     is_untold: bool = True
 
     @property
@@ -39,10 +40,10 @@ class _Draft:
         return "".join(self.pieces)
 
     def is_followed_by(self, piece: _Piece, names: Collection[str]) -> bool:
-        """Tell whether a piece under the same index, or without one, begins another call.
+        """Return whether a piece with the same index, or without one, begins another call.
 
         Some servers give every call the index 0; others give every piece of one call a new id
-        and repeat its name. What tells them apart is the second object.
+        and repeat its name. Only the start of a second object distinguishes the two.
         """
         is_other_id = None not in (piece.id, self.id) and piece.id != self.id
         if piece.name and self.name and piece.name != self.name:
@@ -54,7 +55,7 @@ class _Draft:
             return True
         if self.stream.has_text:
             return piece.index is None or piece.name in names
-        # The rest of a name, unless the two are names of tools each.
+        # It is the rest of the name, unless each of the two names a tool by itself.
         return self.name in names and piece.name in names and self.name + piece.name not in names
 
     def _is_other_call(self, piece: _Piece) -> bool:
@@ -68,7 +69,7 @@ class _Draft:
         return piece.index is None and not piece.arguments.strip()
 
     def goes_on_with(self, piece: _Piece) -> bool:
-        """Tell whether a piece under an index of its own belongs to this call all the same."""
+        """Return whether a piece with a new index belongs to this call nevertheless."""
         if self.stream.ended:
             return False
         if not piece.name and piece.id in (None, self.id):
@@ -82,8 +83,8 @@ class _Draft:
     def take_head(
         self, piece: _Piece, used: Collection[str | None]
     ) -> tuple[str | None, str | None]:
-        """Add the name and id of a piece; return what is new of them."""
-        # Some repeat the whole name with each piece, others cut it.
+        """Add the name and id of a piece; return what is new in them."""
+        # Some servers repeat the whole name with each piece, others split it.
         is_new = piece.name != self.name and not (self.name and self.stream.has_text)
         name = piece.name if is_new else ""
         self.name += name
@@ -102,7 +103,7 @@ class _Draft:
             self.pending.clear()
 
     def write(self, text: str) -> tuple[str, str]:
-        """Add arguments; return what is passed on, and the beginning of another call's."""
+        """Add arguments; return what to forward, and the beginning of another call's arguments."""
         passed, rest = ("", text) if self.stream.ended else self.stream.feed(text)
         if self.stream.ended and rest.lstrip().startswith("{"):
             self.pieces.append(text[: len(text) - len(rest)])
@@ -111,7 +112,7 @@ class _Draft:
         return passed, ""
 
     def restart(self) -> None:
-        """Begin the arguments anew: an empty object stood there in place of those that follow."""
+        """Forget the arguments so far: an empty object came before the real ones."""
         self.pieces.clear()
         self.stream = ArgumentStream()
 
@@ -119,18 +120,18 @@ class _Draft:
 class CallAssembler:
     """Collects the tool calls of one stream.
 
-    Calls are told apart by ``index``; where a server sends none, by ``id``; where it sends neither,
-    by a name that comes after complete arguments. Where these say nothing, a complete object that
-    is followed by the beginning of another is two calls.
+    Calls are distinguished by ``index``; where a server sends none, by ``id``; where it sends
+    neither, by a name that comes after complete arguments. If all of these are missing, a complete
+    object followed by the beginning of another is two calls.
 
-    The deltas together are JSON that any reader takes: arguments in an odd form are held back
-    until the end, and so are those of a tool without parameters.
+    The deltas together are strict JSON: arguments in an odd form are held back until the end, and
+    so are those of a tool without parameters.
     """
 
-    def __init__(self, asked: Asked = NOTHING_KNOWN) -> None:
+    def __init__(self, asked: RequestFacts = NOTHING_KNOWN) -> None:
         self._asked = asked
         self._drafts: dict[int, _Draft] = {}
-        # Where the server's indexes lead: elsewhere than it says, when it uses one for two calls.
+        # The draft of each of the server's indexes: the latest, if it uses one for two calls.
         self._slots: dict[int, _Draft] = {}
         self._last: _Draft | None = None
 
@@ -145,10 +146,10 @@ class CallAssembler:
     def complete(
         self, salt: str, *, is_cut: bool = False
     ) -> tuple[tuple[ToolCallDelta, ...], tuple[ToolCall, ...]]:
-        """Return the calls in their order, complete now that the stream is.
+        """Return the complete calls in order, at the end of the stream, with the last deltas.
 
-        Those that came without an id get one, which the deltas tell. ``is_cut`` is True where the
-        answer ended for its length.
+        Calls that came without an id get one, which the deltas carry. ``is_cut`` is True where the
+        answer ended because of its length.
         """
         for draft in [*self._drafts.values()]:
             self._add_pending(draft)
@@ -165,7 +166,7 @@ class CallAssembler:
                 self._new(None, draft.name, identity)
 
     def _rest(self, draft: _Draft, call: ToolCall) -> ToolCallDelta | None:
-        """Return what the pieces have not told of a call; None when they have told all."""
+        """Return what the deltas so far lack of a call; None when they lack nothing."""
         held = "" if self._passes_on(draft) else draft.text
         if held and isinstance(call.arguments, Mapping):
             held = json_text(call.arguments) if call.arguments else ""
@@ -181,7 +182,7 @@ class CallAssembler:
     def _take(self, piece: _Piece) -> Iterator[ToolCallDelta]:
         draft = self._draft(piece)
         if not draft.name and not piece.name and piece.arguments.strip() and self._last is not None:
-            # Arguments without a name are a further call of the same tool.
+            # Arguments without a name are another call of the same tool.
             piece = replace(piece, name=self._last.name)
         name, identity = draft.take_head(piece, self._ids())
         rest = piece.arguments
@@ -196,7 +197,7 @@ class CallAssembler:
             draft, name, identity = self._after(draft, piece)
 
     def _after(self, draft: _Draft, piece: _Piece) -> tuple[_Draft, str | None, str | None]:
-        """Return the call whose arguments begin behind those of another, in one piece's text."""
+        """Return the call whose arguments follow those of another in the text of one piece."""
         identity = None if piece.id in self._ids() else piece.id
         if draft.stream.is_void and identity is None and not draft.pending:
             draft.restart()
@@ -228,7 +229,7 @@ class CallAssembler:
         return made
 
     def _known(self, piece: _Piece) -> _Draft | None:
-        # Not every server numbers its calls.
+        # Some servers do not number their calls.
         if piece.index is not None:
             return self._slots.get(piece.index)
         same = (d for d in self._drafts.values() if piece.id is not None and d.id == piece.id)
@@ -248,16 +249,16 @@ class CallAssembler:
 
 
 def read_calls(
-    part: object, salt: str, asked: Asked = NOTHING_KNOWN, *, is_cut: bool = False
+    part: object, salt: str, asked: RequestFacts = NOTHING_KNOWN, *, is_cut: bool = False
 ) -> tuple[ToolCall, ...]:
-    """Read the calls of a whole message, in its order; without an id they get one.
+    """Read the calls of a whole message, in order; a call without an id gets one.
 
     Raises:
         ProtocolError: when they are not a list of objects.
     """
     pieces = [whole for entry in _entries(told_calls(part)) for whole in _parted(_piece(entry))]
     calls = [
-        # By place: some servers give each call of a message the index 0.
+        # Numbered by position: some servers give each call of a message the index 0.
         ToolCall(piece.name, piece.arguments, piece.id, index)
         for index, piece in enumerate(pieces)
     ]
@@ -265,7 +266,7 @@ def read_calls(
 
 
 def told_calls(part: object) -> object:
-    """Return the ``tool_calls`` of a message or a delta; a ``function_call`` alone is one."""
+    """Return the ``tool_calls`` of a message or a delta; a lone ``function_call`` is one."""
     if not isinstance(part, Mapping):
         return None
     calls, legacy = part.get("tool_calls"), part.get("function_call")
@@ -275,7 +276,7 @@ def told_calls(part: object) -> object:
 
 
 def _parted(piece: _Piece) -> Iterator[_Piece]:
-    """Yield a call, and those whose arguments stand behind its own, as a stream would have them."""
+    """Yield a call, and one for each further object in its arguments, as in a stream."""
     identity: str | None = piece.id
     text = piece.arguments
     while True:
