@@ -258,7 +258,7 @@ def _is_text_alone(line: ChatLine) -> bool:
         line.done
         or said.thinking
         or said.tool_calls
-        or said.refusal
+        or said.extra  # a refusal, say
         or line.logprobs
         or line.tool_call_deltas
     )

@@ -32,7 +32,7 @@ def _copying() -> Maker:
 
     def copied(text: str) -> ChatGenerationChunk:
         message = messages.make({"content": text})
-        return generations.make({"text": kind(text), "message": message})
+        return generations.make({"text": str.__new__(kind, text), "message": message})
 
     return copied
 

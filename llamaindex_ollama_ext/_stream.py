@@ -68,7 +68,8 @@ class ChatAnswer:
         message = line.message
         self._text += message.content
         self._thinking += message.thinking
-        self._refusal += message.refusal
+        if message.extra:
+            self._refusal += message.refusal
         if message.tool_calls or line.tool_call_deltas:
             self._calls.add(line)
 

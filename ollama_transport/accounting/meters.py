@@ -56,6 +56,7 @@ class Account:
     ) -> None:
         self._meters = meters if call.metered else ()
         self._on_token = on_token if call.metered else None
+        self._is_unheard = not self._meters and self._on_token is None
         self._call = call
         self._begun: list[Meter] = []
         self._lines = 0
@@ -65,6 +66,8 @@ class Account:
 
     def noted(self, line: T) -> T:
         """Record a line of the answer, or a whole answer, and return it."""
+        if self._is_unheard:
+            return line
         self._lines += 1
         usage = getattr(line, "usage", None)
         if usage is not None:
@@ -91,7 +94,8 @@ class Account:
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        self._end(self._record(error))
+        if self._begun:
+            self._end(self._record(error))
 
     def _end(self, record: CallRecord) -> None:
         with ExitStack() as stack:

@@ -12,8 +12,17 @@ from pydantic import BaseModel
 
 M = TypeVar("M", bound=BaseModel)
 
-_set = object.__setattr__
-_EMPTY = (dict, list)
+_new = object.__new__
+# The slots' own setters: `object.__setattr__` looks through all base classes at each call.
+_set_fields, _set_given, _set_extra, _set_private = (
+    vars(BaseModel)[name].__set__
+    for name in (
+        "__dict__",
+        "__pydantic_fields_set__",
+        "__pydantic_extra__",
+        "__pydantic_private__",
+    )
+)
 
 
 class Copies(Generic[M]):
@@ -26,21 +35,26 @@ class Copies(Generic[M]):
     def __init__(self, model: M) -> None:
         self._kind = type(model)
         self._fields = dict(model.__dict__)
-        self._fresh = [(n, type(v)) for n, v in self._fields.items() if type(v) in _EMPTY and not v]
-        self._given = frozenset(model.__pydantic_fields_set__)
+        self._dicts, self._lists = (
+            [name for name, value in self._fields.items() if type(value) is kind and not value]
+            for kind in (dict, list)
+        )
+        self._given = set(model.__pydantic_fields_set__)
         self._has_extra = model.__pydantic_extra__ is not None
 
     def make(self, values: Mapping[str, Any]) -> M:
         """Return a copy with these values in place of its own; they are not checked."""
         fields = self._fields.copy()
-        for name, kind in self._fresh:
-            fields[name] = kind()
+        for name in self._dicts:
+            fields[name] = {}
+        for name in self._lists:
+            fields[name] = []
         fields.update(values)
-        made = object.__new__(self._kind)
-        _set(made, "__dict__", fields)
-        _set(made, "__pydantic_fields_set__", set(self._given))
-        _set(made, "__pydantic_extra__", {} if self._has_extra else None)
-        _set(made, "__pydantic_private__", None)
+        made = _new(self._kind)
+        _set_fields(made, fields)
+        _set_given(made, self._given.copy())
+        _set_extra(made, {} if self._has_extra else None)
+        _set_private(made, None)
         return made
 
 

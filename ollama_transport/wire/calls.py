@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from ollama_transport.errors import OllamaError, ProtocolError, StreamTruncatedError
-from ollama_transport.wire.decoders import AnyDecoder, FailureLast, NDJSONDecoder
+from ollama_transport.wire.decoders import MAX_LINE_BYTES, AnyDecoder, FailureLast, NDJSONDecoder
 from ollama_transport.wire.error_map import answer_failure, tells_error
 from ollama_transport.wire.said import check_said, empty_answer, says_something
 
@@ -137,6 +137,8 @@ class LineReader(Generic[T]):
     Server-sent events are read as well, since some gateways send them instead. ``unended`` turns a
     ``done`` line that only says that the model was loaded into an ordinary line; None where every
     ``done`` line ends the answer.
+    ``texts`` is a quicker reader for lines of plain text: it returns those at the beginning of what
+    it is given; None for none.
 
     Raises:
         StreamFailedError, StatusError: from `feed` and `finish`, for an error line (wire reference
@@ -154,8 +156,10 @@ class LineReader(Generic[T]):
         read: Callable[[Mapping[str, Any]], T],
         is_last: Callable[[T], bool],
         unended: Callable[[T], T] | None = None,
+        texts: Callable[[Sequence[bytes]], list[T]] | None = None,
     ) -> None:
         self._read = read
+        self._texts = texts
         self._is_last = is_last
         self._unended = unended
         self.has_surplus = False
@@ -171,6 +175,31 @@ class LineReader(Generic[T]):
             self.has_surplus = self.has_surplus or bool(data.strip())
             return []
         self._is_empty = self._is_empty and not data.strip()
+        if self._texts is None or not data or not self._is_between(data):
+            return self._fed(data)
+        *whole, rest = data.split(b"\n")
+        found = self._texts(whole)
+        if found:
+            self._received += found
+            self._decoder.note_lines()
+        if len(found) == len(whole) and not rest:
+            return found
+        return self._fed_after(found, b"\n".join([*whole[len(found) :], rest]))
+
+    def _is_between(self, data: bytes) -> bool:
+        is_between = not self._order.is_pending and self._decoder.is_between_lines
+        return is_between and len(data) <= MAX_LINE_BYTES
+
+    def _fed_after(self, found: list[T], data: bytes) -> list[T]:
+        try:
+            return found + self._fed(data)
+        except OllamaError as error:
+            if not found:
+                raise
+            self._order.hold(error)
+            return found
+
+    def _fed(self, data: bytes) -> list[T]:
         lines = self._order.each(self._decoder.feed(data), self._take)
         if self.complete:
             self.has_surplus = self._order.is_pending or self._decoder.has_rest

@@ -84,6 +84,11 @@ class NDJSONDecoder:
         """Return whether bytes followed the objects that were returned."""
         return self._order.is_pending or self._lines.has_rest
 
+    @property
+    def is_between(self) -> bool:
+        """Tell whether the next byte begins a line, and nothing is held back."""
+        return self._whole is None and not (self._order.is_pending or self._lines.holds_any)
+
     def finish(self) -> list[dict[str, Any]]:
         """Return the object of a last line without a newline, if that is one."""
         rest = self._lines.take()
@@ -205,6 +210,18 @@ class AnyDecoder:
         """Return the start of an answer that is not the expected events; empty when it is."""
         return self._decoder.stray if isinstance(self._decoder, SSEDecoder) else b""
 
+    @property
+    def is_between_lines(self) -> bool:
+        """Tell whether the next byte begins a line of JSON, or the answer."""
+        if self._decoder is None:
+            return not self._begun
+        return isinstance(self._decoder, NDJSONDecoder) and self._decoder.is_between
+
+    def note_lines(self) -> None:
+        """Take note that whole lines of JSON were read elsewhere."""
+        if self._decoder is None:
+            self._decoder = NDJSONDecoder()
+
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """Take bytes of any size and return the objects completed by them, in order."""
         if self._decoder is not None:
@@ -264,6 +281,11 @@ class _Lines:
             )
 
     @property
+    def holds_any(self) -> bool:
+        """Tell whether an unfinished line is kept, be it blank."""
+        return bool(self._pieces)
+
+    @property
     def has_rest(self) -> bool:
         """Return whether the unfinished line has anything but white space."""
         return any(piece.strip() for piece in self._pieces)
@@ -291,6 +313,10 @@ class FailureLast:
     def is_pending(self) -> bool:
         """Return whether the next call raises."""
         return self._failure is not None
+
+    def hold(self, failure: OllamaError) -> None:
+        """Have the next call raise a failure, before which something was returned."""
+        self._failure = failure
 
     def each(self, items: Iterable[S], make: Callable[[S], T]) -> list[T]:
         """Return what ``make`` makes of the items, up to the first that fails.

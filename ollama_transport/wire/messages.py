@@ -41,7 +41,8 @@ class ToolCallDelta:
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: see `ChatLine`.
+@dataclass(slots=True)
 class Message(ByKey):
     """One message of a chat, in either direction.
 

@@ -28,6 +28,7 @@ from ollama_transport.wire.joining import joined_chat, joined_text
 from ollama_transport.wire.lacks import reasoning_lacks
 from ollama_transport.wire.native.lines import STREAM, WHOLE, answer_lines, is_done
 from ollama_transport.wire.native.messages import write_message
+from ollama_transport.wire.native.texts import text_lines
 from ollama_transport.wire.overflow import described, recover_by_truncation
 from ollama_transport.wire.requests import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest
 from ollama_transport.wire.shapers import chat_shapers, text_shapers
@@ -63,7 +64,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
     read = partial(ChatLine.from_native, asked=asked) if tools else ChatLine.from_native
     # Without a message the call only loads or unloads the model.
     join = joined_chat if request.messages else None
-    call = answer_lines("/api/chat", body, read, request.model, shapers, join=join)
+    call = answer_lines("/api/chat", body, read, request.model, shapers, join=join, texts=text_lines)
     call = replace(call, lacks=reasoning_lacks(body)) if request.messages else call
     return _recovering(call, request, chat)
 

@@ -27,8 +27,12 @@ def answer_lines(
     shapers: Callable[[], Sequence[Shaper[Line]]],
     *,
     join: Callable[[Sequence[Line]], Line] | None,
+    texts: Callable[[Sequence[bytes]], list[Line]] | None = None,
 ) -> Call[Line]:
-    """Return a call that generates text; ``join`` is None where it only loads or unloads."""
+    """Return a call that generates text; ``join`` is None where it only loads or unloads.
+
+    ``texts`` is as for `LineReader`.
+    """
     unended: Callable[[Line], Line] | None = None if join is None else _unended
 
     def read_whole(raw: Mapping[str, Any]) -> Line:
@@ -46,7 +50,7 @@ def answer_lines(
         path,
         read_whole,
         body=without_none(body),
-        reader=lambda: shaping(LineReader(read, is_done, unended), shapers()),
+        reader=lambda: shaping(LineReader(read, is_done, unended, texts), shapers()),
         whole_fields=WHOLE,
         stream_fields=STREAM,
         model=model,
