@@ -15,15 +15,17 @@ def joined_chat(lines: Sequence[ChatLine]) -> ChatLine:
     if len(lines) == 1:
         return last
     messages = [line.message for line in lines]
+    # Few have more than text: to leave out those that have not is half of the cost for each token.
+    more = [said for said in messages if said.images or said.tool_calls or said.extra]
     message = Message(
         role=last.message.role,
         content="".join([message.content for message in messages]),
         thinking="".join([message.thinking for message in messages]),
-        images=[image for message in messages for image in message.images],
-        tool_calls=tuple(call for message in messages for call in message.tool_calls),
+        images=[image for message in more for image in message.images],
+        tool_calls=tuple(call for message in more for call in message.tool_calls),
         tool_name=last.message.tool_name,
         tool_call_id=last.message.tool_call_id,
-        extra={name: value for message in messages for name, value in message.extra.items()},
+        extra={name: value for message in more for name, value in message.extra.items()},
     )
     return replace(
         last,
@@ -66,8 +68,12 @@ def _raw_chat(lines: Sequence[ChatLine]) -> dict[str, Any]:
     last = lines[-1].raw
     if "message" not in last:
         return dict(last)
-    messages = [raw for line in lines if isinstance(raw := line.raw.get("message"), Mapping)]
-    whole = {name: value for message in messages for name, value in message.items()}
+    raws = [line.raw.get("message") for line in lines]
+    # Of its own class first: to ask whether a dict is a Mapping costs as much as all else here.
+    messages = [raw for raw in raws if type(raw) is dict or isinstance(raw, Mapping)]
+    whole: dict[str, Any] = {}
+    for message in messages:
+        whole.update(message)
     for name in _GROWING & whole.keys():
         whole[name] = _grown([message[name] for message in messages if message.get(name)])
     logprobs = _logprobs(lines)

@@ -64,7 +64,9 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
     read = partial(ChatLine.from_native, asked=asked) if tools else ChatLine.from_native
     # Without a message the call only loads or unloads the model.
     join = joined_chat if request.messages else None
-    call = answer_lines("/api/chat", body, read, request.model, shapers, join=join, texts=text_lines)
+    call = answer_lines(
+        "/api/chat", body, read, request.model, shapers, join=join, texts=text_lines
+    )
     call = replace(call, lacks=reasoning_lacks(body)) if request.messages else call
     return _recovering(call, request, chat)
 
