@@ -2,6 +2,7 @@
 
 import json
 import sys
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -70,7 +71,7 @@ def _read(reader: LineReader[ChatLine], pieces: list[bytes]) -> list[object]:
 
 def _cut(data: bytes, places: list[int]) -> list[bytes]:
     edges = [0, *sorted(at % (len(data) + 1) for at in places), len(data)]
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(edges)]
 
 
 def _both(pieces: list[bytes]) -> tuple[list[object], list[object]]:

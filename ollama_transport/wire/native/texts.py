@@ -8,7 +8,6 @@ from typing import Any
 from ollama_transport.wire.answers import ChatLine
 from ollama_transport.wire.messages import Message
 
-
 _OTHER_LINES = (ValueError, RecursionError, LookupError, TypeError)
 
 
