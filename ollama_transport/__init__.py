@@ -56,6 +56,7 @@ from ollama_transport.peer_names import (
     RequestError,
     ShowResponse,
     StatusResponse,
+    Tool,
     WebFetchResponse,
     WebSearchResponse,
 )
@@ -195,6 +196,7 @@ __all__ = [
     "Think",
     "TimeoutLike",
     "Timeouts",
+    "Tool",
     "ToolCall",
     "ToolCallDelta",
     "ToolChoice",

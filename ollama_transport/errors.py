@@ -62,6 +62,11 @@ class OllamaError(Exception):
 class ConfigError(OllamaError, ValueError):
     """Raised for a wrong setting or argument, before anything is sent."""
 
+    @property
+    def error(self) -> str:
+        """Return the message, as ollama-python's RequestError has it."""
+        return str(self)
+
 
 class UnsupportedOptionError(ConfigError):
     """Raised when the server in use cannot carry an option."""
@@ -191,6 +196,17 @@ LONG_SILENCE_S = 2.0
 """A proxy that waited so long had reached the server: the model is at work on the answer."""
 
 
+def _inner_error(text: str) -> str:
+    # Who makes the error by hand may give the whole body, as ollama-python takes it.
+    if not text.startswith("{"):
+        return text
+    try:
+        found = json.loads(text).get("error", text)
+    except (ValueError, RecursionError):
+        return text
+    return found if isinstance(found, str) else text
+
+
 class ResponseError(OllamaError):
     """Raised when a server answered with a failure, at once or in the middle of a stream.
 
@@ -200,8 +216,14 @@ class ResponseError(OllamaError):
 
     def __init__(self, error: str, status_code: int = -1) -> None:
         super().__init__(error)
-        self._error = error
+        self._error = _inner_error(error)
         self._status_code = status_code
+
+    def __str__(self) -> str:
+        # The kinds of it have messages that tell the status themselves.
+        if type(self) is not ResponseError or self._status_code == -1:
+            return super().__str__()
+        return f"{self._error} (status code: {self._status_code})"
 
     @property
     def error(self) -> str:

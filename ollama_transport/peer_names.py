@@ -1,6 +1,11 @@
 """What ollama-python calls the same things, for annotations and `except` clauses of its users."""
 
+from typing import Any
+
+from pydantic import ConfigDict
+
 from ollama_transport.errors import ConfigError
+from ollama_transport.schema.tool_class import Tool
 from ollama_transport.settings.options import SamplingOptions
 from ollama_transport.wire.answers import (
     ChatLine,
@@ -25,6 +30,7 @@ __all__ = [
     "RequestError",
     "ShowResponse",
     "StatusResponse",
+    "Tool",
     "WebFetchResponse",
     "WebSearchResponse",
 ]
@@ -34,7 +40,6 @@ EmbedResponse = Embeddings
 EmbeddingsResponse = Embeddings
 GenerateResponse = GenerateLine
 ListResponse = Listed
-Options = SamplingOptions
 ProcessResponse = Listed
 ProgressResponse = Progress
 RequestError = ConfigError
@@ -42,3 +47,28 @@ ShowResponse = ShowAnswer
 StatusResponse = Progress
 WebFetchResponse = FetchAnswer
 WebSearchResponse = SearchAnswer
+
+
+class Options(SamplingOptions):
+    """The ``options`` of a request as an object, read and written by attribute and by key.
+
+    Raises:
+        pydantic.ValidationError: for a value of the wrong type or out of range.
+    """
+
+    model_config = ConfigDict(extra="ignore", validate_assignment=True, defer_build=True)
+
+    def __getitem__(self, key: str) -> Any:
+        if self.get(key) is None:
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        setattr(self, key, value)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self.get(key) is not None
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return an option, None where it is not set, or a default where there is no such one."""
+        return getattr(self, key) if key in type(self).model_fields else default

@@ -29,7 +29,7 @@ from ollama_transport.net.pool import Pool, acquire
 from ollama_transport.net.redirects import advice
 from ollama_transport.net.standing import BODY_EXTENSION, ONCE_EXTENSION
 from ollama_transport.settings.client_settings import Config, Settings
-from ollama_transport.settings.host import Timeouts
+from ollama_transport.settings.host import CLOUD_URL, Timeouts, key_from_env
 from ollama_transport.settings.retry import RetryPolicy
 from ollama_transport.wire.answers import Progress
 from ollama_transport.wire.calls import Call, Reader
@@ -130,6 +130,21 @@ class BaseClient(Generic[H]):
         if self._config is None:
             self._config = self._settings.config(os.environ)
         return self._config
+
+    def web_client(self) -> Self | None:
+        """Return a client for the web search of ollama.com, where OLLAMA_API_KEY is a key for it.
+
+        None where this client's own server is to be asked. What authenticates to that server stays
+        behind.
+        """
+        is_there = self.config.endpoint.is_cloud or self.http_client is not None
+        if is_there or key_from_env(os.environ) is None:
+            return None
+        server = replace(
+            self._settings, base_url=CLOUD_URL, api_key=None, credentials=None, headers=()
+        )
+        kwargs = self._told.kwargs.without_secrets()
+        return type(self)(settings=ClientSettings(server, kwargs, self.meters, self.limits))
 
     @property
     def timeouts(self) -> Timeouts:

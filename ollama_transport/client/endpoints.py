@@ -2,7 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
-from typing import Any
+from contextlib import aclosing, closing
+from typing import Any, Self
 
 from ollama_transport.client.choices import can, likeliest
 from ollama_transport.client.given import OptionsLike, options_of
@@ -153,14 +154,31 @@ class Endpoints(Transfers):
         """Take a model out of memory."""
         return self.send(native.chat(ChatRequest(model, keep_alive=0)))
 
-    def web_search(self, query: str, *, max_results: int | None = None) -> SearchAnswer:
-        """Search the web: at ollama.com with a key, or through a server that is signed in."""
+    @abstractmethod
+    def web_client(self) -> Self | None:
+        """Return a client for ollama.com, to be closed; None to ask this server."""
+
+    def web_search(self, query: str, max_results: int | None = None) -> SearchAnswer:
+        """Search the web: at ollama.com with a key, or through a server that is signed in.
+
+        Where OLLAMA_API_KEY is set, ollama.com is asked, wherever this client's server is.
+        """
+        if (there := self.web_client()) is not None:
+            with closing(there):
+                return there.web_search(query, max_results)
         cloud = self.config.endpoint.is_cloud
         return self.send(web.search(query, max_results=max_results, cloud=cloud))
 
     def web_fetch(self, url: str) -> FetchAnswer:
-        """Read a web page: at ollama.com with a key, or through a server that is signed in."""
+        """Read a web page; who is asked for it as in `web_search`."""
+        if (there := self.web_client()) is not None:
+            with closing(there):
+                return there.web_fetch(url)
         return self.send(web.fetch(url, cloud=self.config.endpoint.is_cloud))
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connections."""
 
 
 class AsyncEndpoints(AsyncTransfers):
@@ -276,11 +294,28 @@ class AsyncEndpoints(AsyncTransfers):
         """Take a model out of memory."""
         return await self.send(native.chat(ChatRequest(model, keep_alive=0)))
 
-    async def web_search(self, query: str, *, max_results: int | None = None) -> SearchAnswer:
-        """Search the web: at ollama.com with a key, or through a server that is signed in."""
+    @abstractmethod
+    def web_client(self) -> Self | None:
+        """Return a client for ollama.com, to be closed; None to ask this server."""
+
+    async def web_search(self, query: str, max_results: int | None = None) -> SearchAnswer:
+        """Search the web: at ollama.com with a key, or through a server that is signed in.
+
+        Where OLLAMA_API_KEY is set, ollama.com is asked, wherever this client's server is.
+        """
+        if (there := self.web_client()) is not None:
+            async with aclosing(there):
+                return await there.web_search(query, max_results)
         cloud = self.config.endpoint.is_cloud
         return await self.send(web.search(query, max_results=max_results, cloud=cloud))
 
     async def web_fetch(self, url: str) -> FetchAnswer:
-        """Read a web page: at ollama.com with a key, or through a server that is signed in."""
+        """Read a web page; who is asked for it as in `web_search`."""
+        if (there := self.web_client()) is not None:
+            async with aclosing(there):
+                return await there.web_fetch(url)
         return await self.send(web.fetch(url, cloud=self.config.endpoint.is_cloud))
+
+    @abstractmethod
+    async def aclose(self) -> None:
+        """Close the connections."""

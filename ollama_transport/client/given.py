@@ -205,9 +205,10 @@ def message_of(given: MessageLike, files: Files) -> Message:
         ConfigError: for anything else, and for a tool call without a name.
     """
     if isinstance(given, Message):
-        if not any(isinstance(image, Path | Image) for image in given.images):
-            return given
-        return replace(given, images=[_image(image, files) for image in given.images])
+        calls = tuple(_call(call) for call in given.tool_calls)
+        if any(isinstance(image, Path | Image) for image in given.images):
+            given = replace(given, images=[_image(image, files) for image in given.images])
+        return given if calls == given.tool_calls else replace(given, tool_calls=calls)
     fields = _dumped(given)
     if not isinstance(fields, Mapping) or not isinstance(fields.get("role"), str):
         raise ConfigError(
@@ -240,7 +241,8 @@ def _call(given: object) -> ToolCall:
         function["name"],
         {} if arguments is None else arguments,
         fields.get("id"),
-        fields.get("index"),
+        # Inside of the function on Ollama's wire, outside on the other.
+        function.get("index", fields.get("index")),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ollama_transport.client.pieces import AsyncPieces, Pieces
-from ollama_transport.errors import RequestRejectedError
+from ollama_transport.errors import AuthenticationError, StatusError
 from ollama_transport.wire.answers import Progress
 from ollama_transport.wire.calls import Call
 from ollama_transport.wire.native import calls as native
@@ -103,9 +103,12 @@ class Transfers(ABC):
     def _has_blob(self, digest: str) -> bool:
         try:
             self.send(native.blob_exists(digest))
-        except RequestRejectedError as error:
-            # 400 would be a digest that is none (wire reference 5.7).
-            if error.status != 404:
+        except AuthenticationError:
+            raise
+        except StatusError as error:
+            # 404 says no; what else a proxy makes of HEAD says nothing of the blob. 400 would be a
+            # digest that is none (wire reference 5.7).
+            if error.status == 400:
                 raise
             return False
         return True
@@ -205,9 +208,12 @@ class AsyncTransfers(ABC):
     async def _has_blob(self, digest: str) -> bool:
         try:
             await self.send(native.blob_exists(digest))
-        except RequestRejectedError as error:
-            # 400 would be a digest that is none (wire reference 5.7).
-            if error.status != 404:
+        except AuthenticationError:
+            raise
+        except StatusError as error:
+            # 404 says no; what else a proxy makes of HEAD says nothing of the blob. 400 would be a
+            # digest that is none (wire reference 5.7).
+            if error.status == 400:
                 raise
             return False
         return True

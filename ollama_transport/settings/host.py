@@ -19,6 +19,7 @@ from ollama_transport.errors import ConfigError
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 11434
 CLOUD_HOST = "ollama.com"
+CLOUD_URL = f"https://{CLOUD_HOST}"
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 300.0
 """The first byte comes after the model is loaded (wire reference 1.14), which takes minutes."""

@@ -12,7 +12,7 @@ from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from ollama_transport.errors import ProtocolError, brief
 from ollama_transport.wire.arguments import NOTHING_KNOWN, RequestFacts, refined
-from ollama_transport.wire.by_key import ByKey, CompletionKeys, Logprob, Metrics, VectorKeys
+from ollama_transport.wire.by_key import ByKey, ChatKeys, CompletionKeys, Logprob, VectorKeys
 from ollama_transport.wire.checks import check_context, check_logprobs, whole_number
 from ollama_transport.wire.messages import (
     Message,
@@ -28,7 +28,7 @@ from ollama_transport.wire.usage import Usage
 # Not frozen, and nor is `Message`: a frozen one takes 28,000 instructions to make where this takes
 # 3,000, and each token makes both. Nothing here writes to them.
 @dataclass(slots=True)
-class ChatLine(Metrics):
+class ChatLine(ChatKeys):
     """One line of a streamed chat, or a whole answer: the two have one shape.
 
     ``message`` holds what this line adds. ``done_reason`` (stop, length, load, unload, …) and

@@ -5,7 +5,9 @@ The keys are the server's own names, as programs for ollama-python write them. W
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, overload
+
+from ollama_transport.wire.dumped import Dumped, plain
 
 if TYPE_CHECKING:
     from ollama_transport.wire.usage import Usage
@@ -60,11 +62,15 @@ class ByKey:
         raise KeyError(key)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return a part by the server's name for it, or a default where there is no such part."""
+        """Return a part by the server's name for it, or a default where there is no such part.
+
+        A list of none, as of tool calls, is no part.
+        """
         try:
-            return self[key]
+            value = self[key]
         except KeyError:
             return default
+        return default if value == () else value
 
     def __contains__(self, key: object) -> bool:
         # An empty part counts as absent: `"tool_calls" in message` asks whether there are calls.
@@ -91,10 +97,19 @@ def _ns(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds * 1e9)
 
 
-class Metrics(ByKey):
+class Metrics(Dumped, ByKey):
     """The metrics under the server's names; they come with the last line, None before."""
 
     __slots__ = ()
+
+    metric_keys: ClassVar[tuple[str, ...]] = (
+        "total_duration",
+        "load_duration",
+        "prompt_eval_count",
+        "prompt_eval_duration",
+        "eval_count",
+        "eval_duration",
+    )
 
     @property
     def prompt_eval_count(self: _Measured) -> int | None:
@@ -127,10 +142,27 @@ class Metrics(ByKey):
         return _metric(self, "eval_duration", lambda usage: _ns(usage.completion_duration_s))
 
 
+class ChatKeys(Metrics):
+    """The names of ``/api/chat``."""
+
+    __slots__ = ()
+
+    dumped_keys: ClassVar[tuple[str, ...]] = (
+        *("model", "created_at", "done", "done_reason", *Metrics.metric_keys),
+        *("message", "logprobs"),
+    )
+
+
 class CompletionKeys(Metrics):
     """The names of ``/api/generate``."""
 
     __slots__ = ()
+
+    own_names: ClassVar[Mapping[str, str]] = {"response": "text"}
+    dumped_keys: ClassVar[tuple[str, ...]] = (
+        *("model", "created_at", "done", "done_reason", *Metrics.metric_keys),
+        *("response", "thinking", "context", "logprobs", "image"),
+    )
 
     @property
     def response(self: _Texted) -> str:
@@ -149,6 +181,9 @@ class VectorKeys(Metrics):
 
     __slots__ = ()
 
+    own_names: ClassVar[Mapping[str, str]] = {"embeddings": "vectors"}
+    dumped_keys: ClassVar[tuple[str, ...]] = ("model", *Metrics.metric_keys, "embeddings")
+
     @property
     def embeddings(self: _Vectored) -> list[list[float]]:
         """Return the vectors, under the server's name."""
@@ -160,10 +195,12 @@ class VectorKeys(Metrics):
         return self.vectors[0] if self.vectors else []
 
 
-class CallKeys(ByKey):
+class CallKeys(Dumped, ByKey):
     """The names of a tool call on the wire, where name and arguments stand one level deeper."""
 
     __slots__ = ()
+
+    dumped_keys: ClassVar[tuple[str, ...]] = ("name", "arguments")
 
     @property
     def function(self: _Call) -> _Call:
@@ -220,6 +257,14 @@ class Listed(Sequence[T]):
     def get(self, key: str, default: Any = None) -> Any:
         """Return the models for "models", else a default."""
         return self._items if key == "models" else default
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the one key, for ``dict(answer)``."""
+        return ("models",)
+
+    def model_dump(self, *, exclude_none: bool = False) -> dict[str, Any]:
+        """Return the models as a dict of plain data."""
+        return {"models": plain(self._items, sparse=exclude_none)}
 
     def __iter__(self) -> Iterator[T]:
         return iter(self._items)

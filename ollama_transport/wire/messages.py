@@ -4,11 +4,12 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from ollama_transport.errors import ProtocolError, brief
 from ollama_transport.wire.by_key import ByKey, CallKeys
 from ollama_transport.wire.content_parts import content_of, joined_text, text_of
+from ollama_transport.wire.dumped import Dumped
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,14 @@ class ToolCall(CallKeys):
     id: str | None = None
     index: int | None = None
     error: str | None = None
+
+    def model_dump(self, **more: Any) -> dict[str, Any]:
+        """Return the call as it stands on the wire, with id and index where it has them."""
+        function = super(ToolCall, self).model_dump(**more)
+        if self.index is not None:
+            function["index"] = self.index
+        dumped: dict[str, Any] = {"function": function}
+        return dumped if self.id is None else {"id": self.id, **dumped}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,7 @@ class ToolCallDelta:
 
 # Not frozen: see `ChatLine`.
 @dataclass(slots=True)
-class Message(ByKey):
+class Message(Dumped, ByKey):
     """One message of a chat, in either direction.
 
     ``images`` holds bytes, or text that is already base64 (standard alphabet, padded); audio
@@ -59,6 +68,15 @@ class Message(ByKey):
     tool_name: str | None = None
     tool_call_id: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    dumped_keys: ClassVar[tuple[str, ...]] = (
+        *("role", "content", "thinking", "images", "tool_name", "tool_call_id", "tool_calls"),
+    )
+
+    @classmethod
+    def from_native(cls, raw: Mapping[str, Any]) -> Self:
+        """Read a message of a native answer, as `read_message`."""
+        return cls(**{key: getattr(read_message(raw), key) for key in cls.__slots__})
 
     @property
     def refusal(self) -> str:

@@ -20,12 +20,13 @@ def empty_answer() -> EmptyAnswerError:
 
 
 def says_something(line: Any) -> bool:
-    """Return whether a line holds text, thoughts or a call, or ends an answer with a reason."""
+    """Return whether a line holds text, thoughts, a call or a picture, or says why it ends."""
     return bool(
         line.text
         or line.thinking
         or line.tool_calls
         or getattr(line, "tool_call_deltas", ())
+        or getattr(line, "image", None)
         or (line.done and line.done_reason is not None)
     )
 

@@ -379,7 +379,7 @@ def test_a_response_error_can_be_made_as_there(run: Run) -> None:
     assert (error.error, error.status_code, str(error)) == (
         "model not found",
         404,
-        "model not found",
+        "model not found (status code: 404)",
     )
     assert issubclass(ollama.ResponseError, OllamaError)
     client = run.client(transport=Network(status(404, "model 'm' not found")))

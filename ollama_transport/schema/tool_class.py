@@ -1,0 +1,58 @@
+"""A tool as an object, under ollama-python's names, for programs that build theirs so."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class _Part(BaseModel):
+    # Keys that the class does not name are kept and sent: a schema has many.
+    model_config = ConfigDict(extra="allow", populate_by_name=True, defer_build=True)
+
+    def __getitem__(self, key: str) -> Any:
+        if key in type(self).model_fields or key in (self.model_extra or {}):
+            return getattr(self, key)
+        raise KeyError(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a part by its name, or a default where there is no such part."""
+        return getattr(self, key, default)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self.get(key) is not None
+
+
+class _Property(_Part):
+    type: str | Sequence[str] | None = None
+    items: Any = None
+    description: str | None = None
+    enum: Sequence[Any] | None = None
+
+
+class _Parameters(_Part):
+    Property: ClassVar = _Property
+
+    type: str | None = "object"
+    properties: Mapping[str, _Property] | None = None
+    required: Sequence[str] | None = None
+
+
+class _Function(_Part):
+    Parameters: ClassVar = _Parameters
+
+    name: str | None = None
+    description: str | None = None
+    parameters: _Parameters | None = None
+
+
+class Tool(_Part):
+    """A tool for ``tools``: ``Tool(type="function", function=Tool.Function(name=…, …))``.
+
+    A dict or a Python function does as well. Every key of a schema is kept.
+    """
+
+    Function: ClassVar = _Function
+
+    type: Literal["function"] | str | None = "function"
+    function: _Function | None = None
