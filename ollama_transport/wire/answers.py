@@ -26,7 +26,7 @@ from ollama_transport.wire.usage import Usage
 
 
 # Not frozen, and nor is `Message`: a frozen one takes 28,000 instructions to make where this takes
-# 3,000, and each token makes both. Nothing here writes to them.
+# 3,000, and each token makes both. Nothing here writes to them; who has an answer may.
 @dataclass(slots=True)
 class ChatLine(ChatKeys):
     """One line of a streamed chat, or a whole answer: the two have one shape.
@@ -87,7 +87,8 @@ class ChatLine(ChatKeys):
         )
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: see `ChatLine`.
+@dataclass(slots=True)
 class GenerateLine(CompletionKeys):
     """One line of ``/api/generate``, or a whole answer; like `ChatLine`, with plain text.
 

@@ -84,6 +84,17 @@ class Dumped:
         """Read what Ollama's own wire says."""
         raise NotImplementedError
 
+    def __setitem__(self, key: str, value: Any) -> None:
+        """Set a part under the server's name for it.
+
+        Raises:
+            KeyError: when the answer has no such part, or it does not change.
+        """
+        try:
+            setattr(self, self.own_names.get(key, key), value)
+        except AttributeError:
+            raise KeyError(key) from None
+
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         """Yield the names and values, as ``dict(answer)`` takes them."""
         for key in self.dumped_keys:

@@ -85,6 +85,20 @@ def test_an_answer_is_copied_with_other_parts_and_read_back(run: Run) -> None:
     assert Message.model_validate(MESSAGE).tool_calls[0].name == "weather"
 
 
+def test_an_answer_is_changed_in_place(run: Run) -> None:
+    """A program may cut what it shows: by key and by attribute, under the server's names."""
+    answer = _chat(run)
+    answer["message"]["content"] = "by key"
+    assert answer.message.content == "by key"
+    answer.message.content = "by attribute"
+    assert answer["message"]["content"] == "by attribute"
+    made = ollama.GenerateResponse.model_validate({"response": "x", "done": True})
+    made["response"] = "y"
+    assert made.text == "y"
+    with pytest.raises(KeyError, match="nonsense"):
+        answer["nonsense"] = 1
+
+
 def test_a_list_without_entries_is_no_part(run: Run) -> None:
     """`message.get("tool_calls")` is None without calls, and a default is given instead."""
     quiet = {**CHAT, "message": {"role": "assistant", "content": "Hi"}}
