@@ -10,13 +10,12 @@ from ollama_transport.settings.options import SamplingOptions
 from ollama_transport.wire.answers import (
     ChatLine,
     Embeddings,
-    FetchAnswer,
     GenerateLine,
     Progress,
-    SearchAnswer,
     ShowAnswer,
 )
 from ollama_transport.wire.by_key import Listed
+from ollama_transport.wire.web_answers import FetchAnswer, SearchAnswer
 
 __all__ = [
     "ChatResponse",

@@ -15,11 +15,9 @@ from ollama_transport.settings.values import KeepAlive
 from ollama_transport.wire.answers import (
     ChatLine,
     Embeddings,
-    FetchAnswer,
     GenerateLine,
     ModelSummary,
     RunningModel,
-    SearchAnswer,
     ShowAnswer,
 )
 from ollama_transport.wire.by_key import Listed
@@ -27,6 +25,7 @@ from ollama_transport.wire.dialect import Dialect, dialect_of
 from ollama_transport.wire.native import calls as native
 from ollama_transport.wire.native import web
 from ollama_transport.wire.requests import ChatRequest, GenerateRequest
+from ollama_transport.wire.web_answers import FetchAnswer, SearchAnswer
 
 
 def no_model(capability: str, url: str) -> ModelNotFoundError:

@@ -3,14 +3,11 @@
 from ollama_transport.wire.answers import (
     ChatLine,
     Embeddings,
-    FetchAnswer,
     GenerateLine,
     ModelDetails,
     ModelSummary,
     Progress,
     RunningModel,
-    SearchAnswer,
-    SearchHit,
     ShowAnswer,
 )
 from ollama_transport.wire.calls import Call
@@ -31,6 +28,7 @@ from ollama_transport.wire.requests import (
 from ollama_transport.wire.said import OnlyThoughtsWarning
 from ollama_transport.wire.salvage import ToolChoiceIgnoredWarning, UnreadToolCallWarning
 from ollama_transport.wire.usage import Usage
+from ollama_transport.wire.web_answers import FetchAnswer, SearchAnswer, SearchHit
 
 __all__ = [
     "Call",
