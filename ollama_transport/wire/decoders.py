@@ -86,7 +86,7 @@ class NDJSONDecoder:
 
     @property
     def is_between(self) -> bool:
-        """Tell whether the next byte begins a line, and nothing is held back."""
+        """Return whether the next byte begins a line, and nothing is held back."""
         return self._whole is None and not (self._order.is_pending or self._lines.holds_any)
 
     def finish(self) -> list[dict[str, Any]]:
@@ -212,7 +212,7 @@ class AnyDecoder:
 
     @property
     def is_between_lines(self) -> bool:
-        """Tell whether the next byte begins a line of JSON, or the answer."""
+        """Return whether the next byte begins a line of JSON, or the answer."""
         if self._decoder is None:
             return not self._begun
         return isinstance(self._decoder, NDJSONDecoder) and self._decoder.is_between
@@ -282,7 +282,7 @@ class _Lines:
 
     @property
     def holds_any(self) -> bool:
-        """Tell whether an unfinished line is kept, be it blank."""
+        """Return whether an unfinished line is kept, be it blank."""
         return bool(self._pieces)
 
     @property
