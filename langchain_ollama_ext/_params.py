@@ -188,7 +188,7 @@ def merged_options(
     # Checked together: an option alone and the same inside `options` are one option.
     merged = {**own, **check_options({**_living(whole), **single})}
     # A chain adds its own stop texts to those that the prompt's format needs: none may go.
-    texts = _stops(own.get("stop"), whole.get("stop"), given.get("stop"), stop)
+    texts = _checked(all_stops(own.get("stop"), whole.get("stop"), given.get("stop"), stop))
     return {**merged, "stop": texts} if texts else _without_stop(merged)
 
 
@@ -203,17 +203,17 @@ def _without_stop(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name != "stop"}
 
 
-def _stops(*given: Sequence[str] | str | None) -> list[str]:
+def all_stops(*given: Sequence[str] | str | None) -> list[str]:
     """Return all stop texts, each once, the model's own first."""
-    texts: dict[str, None] = {}
+    texts: list[str] = []
     for part in given:
-        listed = [part] if isinstance(part, str) else part
-        texts.update(dict.fromkeys(_checked(listed)) if listed else {})
-    return list(texts)
+        listed = [part] if isinstance(part, str) else part if part is not None else []
+        texts.extend(text for text in listed if text not in texts)
+    return texts
 
 
-def _checked(texts: Sequence[str]) -> list[str]:
-    return [str(text) for text in check_options({"stop": list(texts)})["stop"]]
+def _checked(texts: list[str]) -> list[str]:
+    return [str(text) for text in check_options({"stop": texts})["stop"]] if texts else []
 
 
 def settings_with(model: ServerFields, server: Mapping[str, Any]) -> ServerFields:

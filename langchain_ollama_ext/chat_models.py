@@ -17,6 +17,7 @@ from langchain_ollama_ext._media import image_addresses
 from langchain_ollama_ext._messages import read_messages
 from langchain_ollama_ext._params import (
     ChatCall,
+    all_stops,
     obeying,
     resolve_call,
     settings_with,
@@ -281,7 +282,7 @@ class ChatOllama(SerializedFields, ToolBinding):
         limit = call.get("num_predict", call.get("max_tokens", self.num_predict))
         heat = call.get("temperature", self.temperature)
         model = call.get("model", self.model)
-        texts = [*(self.stop if self.stop is not None else []), *(stop if stop is not None else [])]
+        texts = all_stops(self.stop, stop)
         found = LangSmithParams(ls_provider=PROVIDER, ls_model_type="chat")
         if model is not None:
             found["ls_model_name"] = model
@@ -296,7 +297,9 @@ class ChatOllama(SerializedFields, ToolBinding):
     def _get_invocation_params(
         self, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        return super()._get_invocation_params(stop, **without_secrets(kwargs))
+        # Core keys its caches by this, and would see the call's stop texts alone.
+        texts = all_stops(self.stop, stop)
+        return super()._get_invocation_params(texts if texts else None, **without_secrets(kwargs))
 
     def _get_llm_string(self, stop: list[str] | None = None, **kwargs: Any) -> str:
         return super()._get_llm_string(stop, **without_secrets(kwargs))

@@ -309,7 +309,9 @@ class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
         asked = self._asked if self._asked is not None else resolve_completion(self, None, {})
         # The same name may be another model on another server.
         where = {} if self.base_url is None else {"base_url": self.base_url}
-        return {**identity(asked), **where, "api": self.api}
+        # Core writes the call's stop texts over "stop", so all of them have a name of their own.
+        stops = {"stops": asked.options["stop"]} if "stop" in asked.options else {}
+        return {**identity(asked), **where, **stops, "api": self.api}
 
     def _get_ls_params(self, stop: Sequence[str] | None = None, **kwargs: Any) -> LangSmithParams:
         request = resolve_completion(self, stop, kwargs)
