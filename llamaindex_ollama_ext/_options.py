@@ -61,6 +61,7 @@ class ModelOptions(TypedDict, total=False):
     unsupported_options: UnsupportedOptions
     extra_body: dict[str, Any] | None
     reasoning_history: Literal["auto", "never", "always"]
+    telemetry: bool | None
 
     truncate: bool | None
     rate_limiter: Any

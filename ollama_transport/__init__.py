@@ -70,6 +70,7 @@ from ollama_transport.settings import (
     Timeouts,
     parse_host,
 )
+from ollama_transport.telemetry import instrument, uninstrument
 from ollama_transport.version import __version__
 from ollama_transport.wire import (
     Call,
@@ -214,7 +215,9 @@ __all__ = [
     "__version__",
     "aget_models",
     "get_models",
+    "instrument",
     "parse_host",
+    "uninstrument",
 ]
 
 

@@ -45,6 +45,16 @@ class Meter(Protocol):
         """Called when the call has ended, with its record."""
 
 
+class Trace(Meter, Protocol):
+    """A meter that also hears of the lines of an answer, and of the error that ends a call."""
+
+    def note(self, line: Any, /) -> None:
+        """Called with each line of a stream, or with a whole answer, before the caller has it."""
+
+    def fail(self, error: BaseException, /) -> None:
+        """Called before `end` with the error, or with what made the caller leave early."""
+
+
 class Account:
     """Follows one call to its end, be it success, error or cancellation.
 
@@ -52,9 +62,17 @@ class Account:
     """
 
     def __init__(
-        self, meters: Sequence[Meter], call: Call[Any], on_token: OnToken | None = None
+        self,
+        meters: Sequence[Meter],
+        call: Call[Any],
+        on_token: OnToken | None = None,
+        trace: Trace | None = None,
     ) -> None:
         self._meters = meters if call.metered else ()
+        if trace is not None:
+            # Last: it hears of no call that another meter forbids.
+            self._meters = (*self._meters, trace)
+        self._trace = trace
         self._on_token = on_token if call.metered else None
         self._is_unheard = not self._meters and self._on_token is None
         self._call = call
@@ -73,6 +91,8 @@ class Account:
         if usage is not None:
             self._usage = usage
         self._finished = self._finished or getattr(line, "done", True)
+        if self._trace is not None:
+            self._trace.note(line)
         if self._on_token is not None:
             _tell(self._on_token, line)
         return line
@@ -94,6 +114,8 @@ class Account:
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
+        if self._trace is not None and error is not None:
+            self._trace.fail(error)
         if self._begun:
             self._end(self._record(error))
 

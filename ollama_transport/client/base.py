@@ -31,6 +31,7 @@ from ollama_transport.net.standing import BODY_EXTENSION, ONCE_EXTENSION
 from ollama_transport.settings.client_settings import Config, Settings
 from ollama_transport.settings.host import CLOUD_URL, Timeouts, key_from_env
 from ollama_transport.settings.retry import RetryPolicy
+from ollama_transport.telemetry import active
 from ollama_transport.wire.answers import Progress
 from ollama_transport.wire.calls import Call, Reader
 from ollama_transport.wire.decoders import parse_object
@@ -86,6 +87,7 @@ class BaseClient(Generic[H]):
             Ollama's own wire and False on /v1.
         reasoning_history: Whether the reasoning of earlier answers is sent with a history: "auto"
             as far as the server takes it, "never" or "always".
+        telemetry: Whether calls are recorded with OpenTelemetry; None follows `instrument`.
         memory: What is known of the server, to be shared with another client.
         settings: All of the above as one checked value, instead of them.
 
@@ -161,9 +163,14 @@ class BaseClient(Generic[H]):
         """Return how many bytes of one answer are taken."""
         return self._settings.max_answer_bytes
 
-    def account(self, call: Call[Any]) -> Account:
+    def account(self, call: Call[Any], *, streams: bool = False) -> Account:
         """Return what follows one call from its beginning to its end."""
-        return Account(self.meters, call, self.on_token)
+        telemetry = active(self._told.telemetry)
+        if telemetry is None:
+            return Account(self.meters, call, self.on_token)
+        config = self.config
+        trace = telemetry.trace(call, config.endpoint, config.wire, streams=streams)
+        return Account(self.meters, call, self.on_token, trace)
 
     def joins(self, call: Call[Any]) -> bool:
         """Return whether the whole answer of a call is asked for as a stream."""
@@ -232,7 +239,10 @@ class BaseClient(Generic[H]):
             # What the caller's own httpx client sends goes before what the environment says.
             headers.pop("authorization", None)
         extensions = None if call.repeatable else {ONCE_EXTENSION: True}
-        return build(http, call.method, self.url(call), headers, content, extensions)
+        request = build(http, call.method, self.url(call), headers, content, extensions)
+        if (telemetry := active(self._told.telemetry)) is not None:
+            telemetry.add_headers(request.headers)
+        return request
 
     def refusal(self, call: Call[Any], response: httpx.Response, body: bytes) -> StatusError:
         """Return (not raise) the error for an answer that is none."""

@@ -63,7 +63,7 @@ class Client(BaseClient[httpx.Client], Keywords):
         call = self._named(call)
         self.new_reader(call)  # some calls have none: nothing is sent then
         with self.limits:
-            with self.account(call) as account:
+            with self.account(call, streams=True) as account:
                 begun = self._open(call, self._begin)
                 reader = begun.reader
                 with closing(begun.response):
@@ -247,7 +247,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncKeywords):
         call = await self._named(call)
         self.new_reader(call)  # some calls have none: nothing is sent then
         async with self.limits:
-            with self.account(call) as account:
+            with self.account(call, streams=True) as account:
                 begun = await self._open(call, self._begin)
                 reader = begun.reader
                 async with aclosing(begun.response):

@@ -60,6 +60,7 @@ _OF_OWN_CLIENTS = (
     "on_token",
     "requests_per_minute",
     "wire_streaming",
+    "telemetry",
 )
 
 
@@ -214,6 +215,11 @@ class ServerFields(BaseModel):
         'far as the server takes it (it is asked once more without what it refuses), "never", or '
         '"always".',
     )
+    telemetry: bool | None = Field(
+        default=None,
+        description="Whether calls are recorded with OpenTelemetry (extra `otel`): True and False "
+        "decide for this model, None follows `ollama_transport.instrument`.",
+    )
     unsupported_options: UnsupportedOptions = Field(
         default="error",
         description="What an OpenAI-compatible server cannot be sent (num_ctx, keep_alive, …): an "
@@ -311,7 +317,7 @@ class ServerFields(BaseModel):
             ConfigError: when this model was told what only its own clients could do.
         """
         for name in _OF_OWN_CLIENTS:
-            unset = (None,) if name == "wire_streaming" else (None, False)
+            unset = (None,) if name in ("wire_streaming", "telemetry") else (None, False)
             if getattr(self, name) not in unset:
                 raise ConfigError(f"Set {name} on the client you passed, not on the model.")
         self._clients = Clients(sync, asynchronous)
@@ -345,6 +351,7 @@ class ServerFields(BaseModel):
             self.count_tokens,
             self.wire_streaming,
             self.reasoning_history,
+            self.telemetry,
         )
 
     def close(self) -> None:

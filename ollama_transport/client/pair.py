@@ -34,6 +34,7 @@ class Recipe:
     count_tokens: bool = True
     wire_streaming: bool | None = None
     reasoning_history: ReasoningHistory = "auto"
+    telemetry: bool | None = None
 
     @property
     def key(self) -> Hashable:
@@ -45,6 +46,7 @@ class Recipe:
             self.count_tokens,
             self.wire_streaming,
             self.reasoning_history,
+            self.telemetry,
         )
         return self.settings, told, limits, conduct
 
@@ -61,6 +63,7 @@ class Recipe:
             self.count_tokens,
             self.wire_streaming,
             self.reasoning_history,
+            self.telemetry,
             memory,
         )
 

@@ -33,6 +33,7 @@ DECIDING = (
     "count_tokens",
     "wire_streaming",
     "reasoning_history",
+    "telemetry",
 )
 """The fields of `ServerFields` that a recipe is made of: all but those of single requests."""
 

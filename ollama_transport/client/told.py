@@ -47,6 +47,7 @@ class ClientOptions(TypedDict, total=False):
     count_tokens: bool
     wire_streaming: bool | None
     reasoning_history: ReasoningHistory
+    telemetry: bool | None
     memory: ServerMemory | None
     # What ollama-python hands to httpx; the same as in client_kwargs.
     auth: Any
@@ -93,6 +94,7 @@ _OF_CONDUCT = (
     "count_tokens",
     "wire_streaming",
     "reasoning_history",
+    "telemetry",
 )
 
 
@@ -110,6 +112,7 @@ class ClientSettings:
     count_tokens: bool = True
     wire_streaming: bool | None = None
     reasoning_history: ReasoningHistory = "auto"
+    telemetry: bool | None = None
     memory: ServerMemory = field(default_factory=ServerMemory)
 
     def __post_init__(self) -> None:

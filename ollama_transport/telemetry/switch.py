@@ -1,0 +1,75 @@
+"""Whether calls are traced: for the whole process, or for one model."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ollama_transport.telemetry.spans import Telemetry
+
+
+class _Switch:
+    """What the process was told, and what serves models that were told for themselves."""
+
+    def __init__(self) -> None:
+        self.on: Telemetry | None = None
+        self.fallback: Telemetry | None = None
+
+
+_SWITCH = _Switch()
+
+
+def instrument(
+    *,
+    tracer_provider: Any = None,
+    meter_provider: Any = None,
+    capture_content: bool | None = None,
+) -> None:
+    """Record every call to a model with OpenTelemetry, in the whole process.
+
+    A call is one client span, from its first request to the end of its answer, and a point of the
+    metrics ``gen_ai.client.operation.duration``, ``gen_ai.client.token.usage`` and, for streams,
+    ``gen_ai.client.operation.time_to_first_chunk``. The header ``traceparent`` goes out. A second
+    call replaces what the first one said. A model with ``telemetry=False`` stays out of it, and so
+    does a call that another instrumentation records already (see the guide on observability).
+
+    Args:
+        tracer_provider: Makes the spans; None is the global one.
+        meter_provider: Makes the metrics; None is the global one.
+        capture_content: Whether messages, answers and tool definitions are recorded on spans. None
+            asks OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT ("true", "span_only" or
+            "span_and_event" record them), and is False without it.
+
+    Raises:
+        ImportError: when opentelemetry-api is not installed, naming the extra.
+    """
+    _SWITCH.on = _made(tracer_provider, meter_provider, capture_content)
+
+
+def uninstrument() -> None:
+    """Undo `instrument`; models with ``telemetry=True`` go on, with the global providers."""
+    _SWITCH.on = None
+
+
+def active(told: bool | None) -> "Telemetry | None":
+    """Return what records the calls of a model; None for nothing.
+
+    ``told`` is the model's own setting; None follows `instrument`.
+
+    Raises:
+        ImportError: when a model is to be recorded and opentelemetry-api is not installed.
+    """
+    if told is None or _SWITCH.on is not None:
+        return None if told is False else _SWITCH.on
+    if told and _SWITCH.fallback is None:
+        _SWITCH.fallback = _made(None, None, None)
+    return _SWITCH.fallback if told else None
+
+
+def _made(tracer_provider: Any, meter_provider: Any, capture_content: bool | None) -> "Telemetry":
+    try:
+        # Here, since no program pays for it that does not ask for it.
+        from ollama_transport.telemetry.spans import Telemetry
+    except ImportError as error:
+        raise ImportError(
+            "telemetry needs opentelemetry-api: pip install 'ollama-ext[otel]'."
+        ) from error
+    return Telemetry(tracer_provider, meter_provider, capture_content)
