@@ -1,5 +1,6 @@
 """Meters count, limit or trace calls; every call passes through here at its start and end."""
 
+import logging
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -12,6 +13,8 @@ from ollama_transport.wire.calls import Call
 from ollama_transport.wire.counting import about_tokens, prompt_text
 from ollama_transport.wire.hooks import OnToken
 from ollama_transport.wire.usage import Usage
+
+logger = logging.getLogger("ollama_transport")
 
 T = TypeVar("T")
 
@@ -74,7 +77,9 @@ class Account:
             self._meters = (*self._meters, trace)
         self._trace = trace
         self._on_token = on_token if call.metered else None
-        self._is_unheard = not self._meters and self._on_token is None
+        self._is_logged = logger.isEnabledFor(logging.DEBUG)
+        is_heard = self._meters or self._on_token is not None or self._is_logged
+        self._is_unheard = not is_heard
         self._call = call
         self._begun: list[Meter] = []
         self._lines = 0
@@ -116,8 +121,12 @@ class Account:
     ) -> None:
         if self._trace is not None and error is not None:
             self._trace.fail(error)
-        if self._begun:
-            self._end(self._record(error))
+        if not self._begun and not self._is_logged:
+            return
+        record = self._record(error)
+        if self._is_logged:
+            logger.debug("%s", _told(record))
+        self._end(record)
 
     def _end(self, record: CallRecord) -> None:
         with ExitStack() as stack:
@@ -143,6 +152,16 @@ class Account:
         if not lines or error is None:
             return None
         return Usage(about_tokens(prompt_text(self._call.body)), lines, estimated=True)
+
+
+def _told(record: CallRecord) -> str:
+    """Return how a call ended, in our words alone."""
+    how = "was left" if record.cancelled else "ended"
+    how = how if record.error is None else f"failed with {record.error}"
+    usage = record.usage
+    tokens = "" if usage is None else f", {usage.total_tokens} tokens"
+    model = f", model {record.model}," if record.model else ""
+    return f"{record.path}{model} {how} after {record.elapsed_s:.3f} s{tokens}"
 
 
 def _tell(on_token: OnToken, line: Any) -> None:

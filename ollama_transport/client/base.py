@@ -223,7 +223,7 @@ class BaseClient(Generic[H]):
         """Remember whether a failure to count tokens means that the server cannot count them."""
         passing = (OllamaConnectionError, OllamaTimeoutError, ServerBusyError, StreamError)
         self.memory.has_counter = isinstance(error, passing)
-        logger.debug("the tokens of an answer are estimated: %s", error)
+        logger.debug("the tokens of an answer are estimated: %s", type(error).__name__)
 
     def url(self, call: Call[Any]) -> str:
         """Return where a call goes, without credentials."""
@@ -242,6 +242,9 @@ class BaseClient(Generic[H]):
         request = build(http, call.method, self.url(call), headers, content, extensions)
         if (telemetry := active(self._told.telemetry)) is not None:
             telemetry.add_headers(request.headers)
+        if logger.isEnabledFor(logging.DEBUG):
+            told = "" if call.model is None else f", model {call.model}"
+            logger.debug("%s %s%s", call.method, self.url(call), told)
         return request
 
     def refusal(self, call: Call[Any], response: httpx.Response, body: bytes) -> StatusError:

@@ -191,10 +191,13 @@ def is_repeatable(error: BaseException, repeatable: bool = True) -> bool:
 
 def _log(state: "tenacity.RetryCallState") -> None:
     error = state.outcome.exception() if state.outcome is not None else None
+    # Without the server's words, which may quote what was said.
+    status = f" {error.status}" if isinstance(error, ServerBusyError) else ""
     logger.info(
-        "try %d failed, next one in %.2f s: %s: %s",
+        "try %d at %s failed, next one in %.2f s: %s%s",
         state.attempt_number,
+        getattr(error, "url", ""),
         state.upcoming_sleep,
         type(error).__name__,
-        error,
+        status,
     )
