@@ -91,7 +91,7 @@ class Telemetry:
 
 
 def _is_recorded_elsewhere() -> bool:
-    """Tell whether another instrumentation records this call, or nothing may be recorded."""
+    """Return True where another instrumentation records this call, or nothing may be recorded."""
     if any(context.get_value(key) for key in _SUPPRESSING):
         return True
     current = getattr(trace.get_current_span(), "attributes", None)
