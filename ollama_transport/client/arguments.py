@@ -1,4 +1,4 @@
-"""Constructor arguments of the model classes: their names, their faults, and secrets in them."""
+"""Check the constructor arguments of the model classes, and separate the secrets in them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ def check_names(cls: type[BaseModel], data: Mapping[str, Any]) -> None:
     """Refuse constructor arguments that the class does not have.
 
     Raises:
-        ConfigError: naming the nearest argument that there is.
+        ConfigError: for an unknown argument; it names the most similar known one.
     """
     known = _known_names(cls)
     for name in data:
@@ -38,7 +38,7 @@ def _known_names(cls: type[BaseModel]) -> frozenset[str]:
 
 
 def validation_error(owner: str, error: ValidationError) -> ConfigError:
-    """Return (not raise) pydantic's findings as ours; inputs are not shown, they may be secret."""
+    """Return (not raise) pydantic's error as ours, without the inputs, which may be secret."""
     faults = [_fault(fault) for fault in error.errors(include_url=False, include_input=False)]
     return ConfigError(f"{owner}: {'; '.join(faults)}")
 
@@ -50,13 +50,13 @@ def _fault(fault: Mapping[str, Any]) -> str:
 
 
 def part_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return constructor arguments with the secrets of URL and headers in fields of their own."""
+    """Return constructor arguments with the secrets of URL and headers in separate fields."""
     parted = dict(data)
     if isinstance(data.get("base_url"), str):
         parted["base_url"], found = split_credentials(data["base_url"])
         if found is not None:
             parted["credentials"] = found
-    kwargs = dict(data.get("client_kwargs") or {})  # None is how the peers spell "none given"
+    kwargs = dict(data.get("client_kwargs") or {})  # the peers' default is None
     given = {**dict(kwargs.pop("headers", None) or {}), **dict(data.get("headers") or {})}
     if "client_kwargs" in data:
         parted["client_kwargs"] = kwargs
@@ -72,7 +72,7 @@ def part_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lift_timeout(parted: dict[str, Any], kwargs: dict[str, Any]) -> None:
-    """Let a timeout for httpx be ours, so that errors name the right seconds."""
+    """Take over a timeout meant for httpx, so that errors name the right seconds."""
     if "timeout" in kwargs and "timeout" not in parted:
         value = kwargs.pop("timeout")
         if type(value).__module__.startswith("httpx"):  # an httpx.Timeout, without importing it
@@ -81,7 +81,7 @@ def _lift_timeout(parted: dict[str, Any], kwargs: dict[str, Any]) -> None:
 
 
 def plain_kwargs(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of httpx arguments may be written down: plain values, and no secrets."""
+    """Return the httpx arguments that may be serialised: plain values without secrets."""
     return {
         name: item
         for name, item in public_kwargs(value).items()

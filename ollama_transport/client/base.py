@@ -1,4 +1,4 @@
-"""What the two clients share: everything about them that is not I/O."""
+"""The part of the two clients that does no I/O, which they share."""
 
 import logging
 import os
@@ -52,7 +52,7 @@ OLLAMA_MARK = "fp_ollama"
 
 
 class BaseClient(Generic[H]):
-    """The settings of a client and read its answers.
+    """Holds the settings of a client, builds its requests and reads its answers.
 
     Args:
         base_url: Where the server is, in any form of OLLAMA_HOST; a suffix of ``/v1`` speaks the
@@ -112,7 +112,7 @@ class BaseClient(Generic[H]):
 
     def _take(self, told: ClientSettings) -> None:
         self._told = told
-        # Read with each call.
+        # Attributes, not properties: every call reads them.
         self._settings = told.server
         self.meters = told.meters
         self.limits = told.limits
@@ -123,7 +123,7 @@ class BaseClient(Generic[H]):
 
     @property
     def settings(self) -> Settings:
-        """Return what this client was told."""
+        """Return the server settings of this client."""
         return self._settings
 
     @property
@@ -155,16 +155,16 @@ class BaseClient(Generic[H]):
 
     @property
     def retry(self) -> RetryPolicy:
-        """Return when this client tries again."""
+        """Return the retry policy of this client."""
         return self._settings.retry
 
     @property
     def max_answer_bytes(self) -> int:
-        """Return how many bytes of one answer are taken."""
+        """Return the limit for one answer, in decoded bytes."""
         return self._settings.max_answer_bytes
 
     def account(self, call: Call[Any], *, streams: bool = False) -> Account:
-        """Return what follows one call from its beginning to its end."""
+        """Return the object that reports one call to the meters and to `on_token`."""
         telemetry = active(self._told.telemetry)
         if telemetry is None:
             return Account(self.meters, call, self.on_token)
@@ -173,12 +173,12 @@ class BaseClient(Generic[H]):
         return Account(self.meters, call, self.on_token, trace)
 
     def joins(self, call: Call[Any]) -> bool:
-        """Return whether the whole answer of a call is asked for as a stream."""
+        """Return whether the whole answer of a call is requested as a stream."""
         wanted = self._told.wire_streaming
         return call.join is not None and (call.streams_whole if wanted is None else wanted)
 
     def fitted(self, call: Call[T]) -> Call[T]:
-        """Return a call without what its server is known to refuse, or the user wants unsent."""
+        """Return a call without the parts that its server refuses, or that the user excluded."""
         never = self._told.reasoning_history == "never"
         return call.without(self.memory.refused | (REASONING_FIELDS if never else frozenset()))
 
@@ -191,22 +191,22 @@ class BaseClient(Generic[H]):
             self.memory.refuse(names, self.config.endpoint.url)
             return call.without(names)
         other = call.recovered(error)
-        # Once: what is built from the request could be recovered in the same way again.
+        # Only once: the other call is built from the request, and could recover the same way again.
         return None if other is None else replace(self.fitted(other), recover=None)
 
     def pull_turn(self, call: Call[Any]) -> Turn | None:
-        """Return the turn to pull a call's model, should it be missing; None to leave it so."""
+        """Return the claim to pull a call's model if it is missing; None if it is not pulled."""
         if not self._told.pull_missing or not call.pullable or call.model is None:
             return None
         return pull_turn(self.config.endpoint.url, call.model)
 
     def pull_call(self, missing: Call[Any]) -> Call[Progress]:
-        """Return what pulls the model of a call."""
+        """Return the call that pulls the model of a call."""
         model = missing.model if missing.model is not None else ""
         return pull_call(self.config.endpoint.url, model)
 
     def tell_pull(self, steps: Sequence[Progress]) -> None:
-        """Tell of the steps of a pull to who wants to know."""
+        """Report the steps of a pull to `on_pull`."""
         if self._told.on_pull is not None:
             for step in steps:
                 self._told.on_pull(step)
@@ -226,7 +226,7 @@ class BaseClient(Generic[H]):
         logger.debug("the tokens of an answer are estimated: %s", type(error).__name__)
 
     def url(self, call: Call[Any]) -> str:
-        """Return where a call goes, without credentials."""
+        """Return the URL of a call, without credentials."""
         return self.config.endpoint.url_of(call.path)
 
     def request(self, http: H, call: Call[Any], content: Any) -> httpx.Request:
@@ -236,7 +236,7 @@ class BaseClient(Generic[H]):
             headers["content-type"] = "application/json"
         headers.update(self.config.headers)
         if "authorization" in http.headers and not self._settings.authenticates:
-            # What the caller's own httpx client sends goes before what the environment says.
+            # The caller's own httpx client takes precedence over the environment.
             headers.pop("authorization", None)
         extensions = None if call.repeatable else {ONCE_EXTENSION: True}
         request = build(http, call.method, self.url(call), headers, content, extensions)
@@ -248,7 +248,7 @@ class BaseClient(Generic[H]):
         return request
 
     def refusal(self, call: Call[Any], response: httpx.Response, body: bytes) -> StatusError:
-        """Return (not raise) the error for an answer that is none."""
+        """Return (not raise) the error for a status that is not a success."""
         error = status_error(
             method=call.method,
             url=self.url(call),
@@ -278,36 +278,36 @@ class BaseClient(Generic[H]):
             return call.read(raw)
 
     def new_reader(self, call: Call[T]) -> Reader[T]:
-        """Return the memory of one stream.
+        """Return the reader of one stream.
 
         Raises:
             ConfigError: when the endpoint does not stream.
         """
         if call.reader is None:
-            raise ConfigError(f"{call.path} does not stream: send the call instead.")
+            raise ConfigError(f"{call.path} cannot be streamed: use `send` instead of `stream`.")
         return call.reader()
 
     def give_up(self, response: httpx.Response) -> None:
-        """Have the connection of an answer closed that does not end where it should."""
+        """Mark the connection of an answer that has surplus bytes, so that it is not reused."""
         body = response.extensions.get(BODY_EXTENSION)
-        if body is not None:  # of our own connections
+        if body is not None:  # None for the caller's own transport
             body.has_surplus = True
 
     def pool(self) -> Pool:
-        """Return the connections, shared with clients of equal settings; made on first need."""
+        """Return the pool, shared with clients of equal settings; made when first needed."""
         if self._pool is None or self._pool.is_foreign():
             self._pool = acquire(self._settings, self.config, self._told.kwargs, self)
         return self._pool
 
     def leave_pool(self) -> Pool | None:
-        """Return the pool, which this client uses no longer; None when it used none."""
+        """Give up the pool and return it; None when there was none."""
         pool, self._pool = self._pool, None
         return pool
 
     def __getstate__(self) -> dict[str, Any]:
         if self.http_client is not None:
             raise TypeError(
-                f"a {type(self).__name__} with an http_client of yours cannot be pickled: give "
+                f"a {type(self).__name__} with your own http_client cannot be pickled: give "
                 "settings (base_url, timeout, client_kwargs) instead."
             )
         return {"settings": self._told.for_pickle()}

@@ -1,4 +1,4 @@
-"""A stream whose first line has come: until then it can be asked for again."""
+"""A stream whose first line has arrived; until then, its request can be repeated."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
@@ -13,17 +13,17 @@ T = TypeVar("T")
 
 
 def content_of(body: Mapping[str, Any] | None) -> bytes | None:
-    """Return the bytes of a body; None for none."""
+    """Return the bytes of a body; None if there is no body."""
     return None if body is None else encode_body(body)
 
 
 def begins(lines: Sequence[Any]) -> bool:
-    """Return whether something of the answer is in these lines."""
+    """Return whether these lines contain part of the answer."""
     return any(not hasattr(line, "thinking") or says_something(line) for line in lines)
 
 
 class Begun(Generic[T]):
-    """Hold a stream's response, its reader, and the lines that have come already.
+    """A stream's response, its reader, and the lines that have already arrived.
 
     Iterate it for the lines of each piece; the end of the stream is the reader's `finish`.
     """
@@ -37,7 +37,7 @@ class Begun(Generic[T]):
         self._lines: list[T] = []
 
     def wait(self) -> None:
-        """Read until something of the answer has come, or the stream is over."""
+        """Read until part of the answer has arrived, or the stream has ended."""
         for piece in self._pieces:
             self._lines += self.reader.feed(piece)
             if begins(self._lines) or self.reader.has_surplus:
@@ -62,7 +62,7 @@ class AsyncBegun(Generic[T]):
         self._lines: list[T] = []
 
     async def wait(self) -> None:
-        """Read until something of the answer has come, or the stream is over."""
+        """Read until part of the answer has arrived, or the stream has ended."""
         async for piece in self._pieces:
             self._lines += self.reader.feed(piece)
             if begins(self._lines) or self.reader.has_surplus:

@@ -1,4 +1,4 @@
-"""Which models of a list can do what is asked."""
+"""Choose the models of a list that have a capability."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,9 @@ _EMBEDS = "embed"
 
 
 def can(shown: ShowAnswer, name: str, capability: str) -> bool:
-    """Return whether a model has a capability; by its name where the server does not say.
+    """Return whether a model has a capability, judged by its name if the server lists none.
 
-    Servers of before the capabilities leave them out (wire reference 9).
+    Older servers do not list capabilities (wire reference 9).
     """
     if shown.capabilities is None:
         return bool(likely([name], capability))
@@ -18,17 +18,17 @@ def can(shown: ShowAnswer, name: str, capability: str) -> bool:
 
 
 def likely(names: Sequence[str], capability: str) -> list[str]:
-    """Return the names that promise a capability, in their order.
+    """Return the names that suggest a capability, in order.
 
-    All there is on an OpenAI-compatible server, which tells no capabilities: "embed" in its name
-    is the mark of an embedding model, and of one that does nothing else.
+    OpenAI-compatible servers list no capabilities, so names are the only hint: "embed" marks an
+    embedding model.
     """
-    # An embedding model does nothing else, so any other wish excludes it.
+    # An embedding model can do nothing else, so any other capability excludes it.
     wanted = capability == "embedding"
     return [name for name in names if (_EMBEDS in name.lower()) == wanted]
 
 
 def likeliest(names: Sequence[str], capability: str) -> str | None:
-    """Return the first name that promises a capability, else the first; None without any."""
+    """Return the first name that suggests a capability, else the first; None if names is empty."""
     promising = likely(names, capability)
     return next(iter([*promising, *names]), None)

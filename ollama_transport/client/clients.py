@@ -1,6 +1,6 @@
-"""The only module that moves bytes: `Client` and `AsyncClient`, two thin shells over one core.
+"""The only module that sends calls: `Client` and `AsyncClient`, two thin shells over one core.
 
-They stand one above the other and differ in async words alone; a test holds them equal.
+They differ only in async keywords and names; tests/client/test_parity.py keeps them equal.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
@@ -34,12 +34,12 @@ R = TypeVar("R")
 
 
 class Client(BaseClient[httpx.Client], Keywords):
-    """Talk to one server, blocking; `AsyncClient` is the same for asyncio.
+    """A blocking client of one server; `AsyncClient` is the same for asyncio.
 
-    Made without any I/O: the environment is read and connections are opened by the first call.
-    Clients with equal settings share their connections. Use it from any number of threads, in
-    forked processes and through pickle (secrets stay behind, see `Settings`). Close it, or use it
-    as a context manager; a closed client opens again when it is used.
+    Creating one does no I/O: the first call reads the environment and opens connections. Clients
+    with equal settings share their connections. Use it from any number of threads, in forked
+    processes and through pickle (without its secrets, see `Settings`). Close it, or use it as a
+    context manager; a closed client opens again when it is used.
 
     Every method raises: ConfigError, OllamaConnectionError, OllamaTimeoutError, ProtocolError,
     StatusError and its kinds, StreamError and its kinds (see ``ollama_transport.errors``).
@@ -58,10 +58,10 @@ class Client(BaseClient[httpx.Client], Keywords):
     def stream(self, call: Call[T]) -> Generator[T]:
         """Send a call and yield its lines as they come.
 
-        Closing the iterator, or dropping it, closes the connection at once and the server stops.
+        Closing or dropping the iterator closes the connection at once, and the server stops.
         """
         call = self._named(call)
-        self.new_reader(call)  # some calls have none: nothing is sent then
+        self.new_reader(call)  # raises for a call that cannot be streamed, before anything is sent
         with self.limits:
             with self.account(call, streams=True) as account:
                 begun = self._open(call, self._begin)
@@ -93,7 +93,7 @@ class Client(BaseClient[httpx.Client], Keywords):
         self.close()
 
     def _answer(self, call: Call[T]) -> T:
-        """Send a call once and return the whole answer, which comes as a stream or at once."""
+        """Send a call once and return the whole answer, joined if it comes as a stream."""
         if self.joins(call):
             return self._gathered(call)
         response = self._send_once(call, content_of(call.whole_body()))
@@ -116,7 +116,7 @@ class Client(BaseClient[httpx.Client], Keywords):
         return call.joined(lines)
 
     def _begin(self, call: Call[T]) -> Begun[T]:
-        """Send a call once and return its stream, once something of the answer is there."""
+        """Send a call once and return its stream, as soon as part of the answer has arrived."""
         reader = self.new_reader(call)
         response = self._send_once(call, content_of(call.stream_body()))
         begun = Begun(response, reader, iter_content(response, self.max_answer_bytes))
@@ -129,7 +129,7 @@ class Client(BaseClient[httpx.Client], Keywords):
         return begun
 
     def _open(self, call: Call[Any], send: Callable[..., R]) -> R:
-        """Send a call, or what goes in its place where the server refuses it."""
+        """Send a call, and where the server refuses it, the call to send instead."""
         call = self.fitted(call)
         while True:
             try:
@@ -140,7 +140,7 @@ class Client(BaseClient[httpx.Client], Keywords):
             call = instead
 
     def _present(self, call: Call[Any], send: Callable[..., R]) -> R:
-        """Send a call, after pulling its model where that is missing and wanted."""
+        """Send a call; if its model is missing and to be pulled, pull it and send again."""
         turn = self.pull_turn(call)
         try:
             return self._try(call, send)
@@ -153,7 +153,7 @@ class Client(BaseClient[httpx.Client], Keywords):
         return self._try(call, send)
 
     def _fetch(self, missing: Call[Any]) -> None:
-        # Not `pull_stream`: that would wait for a place, which the missing call has already.
+        # Not `pull_stream`: that would wait for a slot of the limits, which this call occupies.
         call = self.pull_call(missing)
         begun = self._try(call, self._begin)
         with closing(begun.response):
@@ -179,7 +179,7 @@ class Client(BaseClient[httpx.Client], Keywords):
         http = self._http()
         with opening(call.method, self.url(call)):
             data = content if call.upload is None else Pieces(call.upload)
-            # In no variable: error trackers write down those of each frame.
+            # The request gets no variable: error trackers record those of each frame, with its key.
             response = send(http, self.request(http, call, data))
             if response.is_success:
                 return response
@@ -193,7 +193,7 @@ class Client(BaseClient[httpx.Client], Keywords):
         return call.with_model(self.resolve_model(None, call.capability))
 
     def _counted(self, call: Call[T], line: T, lines: Sequence[Any]) -> T:
-        """Return the last line of an answer with the server's own count of its tokens."""
+        """Return the last line of an answer with the server's count of its tokens."""
         counting = call.counting(lines)
         try:
             counts = [self._count(request) for request in counting.requests]
@@ -217,13 +217,13 @@ class Client(BaseClient[httpx.Client], Keywords):
 
 
 class AsyncClient(BaseClient[httpx.AsyncClient], AsyncKeywords):
-    """Talk to one server from asyncio; `Client` is the same, blocking.
+    """A client of one server for asyncio; `Client` is the same, blocking.
 
-    Made without any I/O: the environment is read and connections are opened by the first call.
-    Clients with equal settings share their connections, one pool for each event loop, which is
-    closed with its loop: two ``asyncio.run`` calls on one client work. It travels through pickle
-    (secrets stay behind, see `Settings`). Close it, or use it as a context manager; a closed
-    client opens again when it is used.
+    Creating one does no I/O: the first call reads the environment and opens connections. Clients
+    with equal settings share their connections, with one pool per event loop, which is closed with
+    its loop: two ``asyncio.run`` calls on one client work. It can be pickled (without its secrets,
+    see `Settings`). Close it, or use it as a context manager; a closed client opens again when it
+    is used.
 
     Every method raises: ConfigError, OllamaConnectionError, OllamaTimeoutError, ProtocolError,
     StatusError and its kinds, StreamError and its kinds (see ``ollama_transport.errors``).
@@ -242,10 +242,10 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncKeywords):
     async def stream(self, call: Call[T]) -> AsyncGenerator[T]:
         """Send a call and yield its lines as they come.
 
-        Closing the iterator, or dropping it, closes the connection at once and the server stops.
+        Closing or dropping the iterator closes the connection at once, and the server stops.
         """
         call = await self._named(call)
-        self.new_reader(call)  # some calls have none: nothing is sent then
+        self.new_reader(call)  # raises for a call that cannot be streamed, before anything is sent
         async with self.limits:
             with self.account(call, streams=True) as account:
                 begun = await self._open(call, self._begin)
@@ -277,7 +277,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncKeywords):
         await self.aclose()
 
     async def _answer(self, call: Call[T]) -> T:
-        """Send a call once and return the whole answer, which comes as a stream or at once."""
+        """Send a call once and return the whole answer, joined if it comes as a stream."""
         if self.joins(call):
             return await self._gathered(call)
         response = await self._send_once(call, content_of(call.whole_body()))
@@ -300,7 +300,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncKeywords):
         return call.joined(lines)
 
     async def _begin(self, call: Call[T]) -> AsyncBegun[T]:
-        """Send a call once and return its stream, once something of the answer is there."""
+        """Send a call once and return its stream, as soon as part of the answer has arrived."""
         reader = self.new_reader(call)
         response = await self._send_once(call, content_of(call.stream_body()))
         begun = AsyncBegun(response, reader, aiter_content(response, self.max_answer_bytes))
@@ -313,7 +313,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncKeywords):
         return begun
 
     async def _open(self, call: Call[Any], send: Callable[..., Awaitable[R]]) -> R:
-        """Send a call, or what goes in its place where the server refuses it."""
+        """Send a call, and where the server refuses it, the call to send instead."""
         call = self.fitted(call)
         while True:
             try:
@@ -324,7 +324,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncKeywords):
             call = instead
 
     async def _present(self, call: Call[Any], send: Callable[..., Awaitable[R]]) -> R:
-        """Send a call, after pulling its model where that is missing and wanted."""
+        """Send a call; if its model is missing and to be pulled, pull it and send again."""
         turn = self.pull_turn(call)
         try:
             return await self._try(call, send)
@@ -337,7 +337,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncKeywords):
         return await self._try(call, send)
 
     async def _fetch(self, missing: Call[Any]) -> None:
-        # Not `pull_stream`: that would wait for a place, which the missing call has already.
+        # Not `pull_stream`: that would wait for a slot of the limits, which this call occupies.
         call = self.pull_call(missing)
         begun = await self._try(call, self._begin)
         async with aclosing(begun.response):
@@ -376,7 +376,7 @@ class AsyncClient(BaseClient[httpx.AsyncClient], AsyncKeywords):
         return call.with_model(await self.resolve_model(None, call.capability))
 
     async def _counted(self, call: Call[T], line: T, lines: Sequence[Any]) -> T:
-        """Return the last line of an answer with the server's own count of its tokens."""
+        """Return the last line of an answer with the server's count of its tokens."""
         counting = call.counting(lines)
         try:
             counts = [await self._count(request) for request in counting.requests]

@@ -1,6 +1,6 @@
-"""The functions of the package, on one client for the server that OLLAMA_HOST names.
+"""The functions of the package, bound to one client for the server that OLLAMA_HOST names.
 
-``import ollama_transport as ollama`` and ``ollama.chat(…)``, as programs for ollama-python write.
+``import ollama_transport as ollama`` and ``ollama.chat(…)``, as in programs for ollama-python.
 """
 
 from ollama_transport.client.clients import Client

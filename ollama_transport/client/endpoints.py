@@ -1,4 +1,4 @@
-"""The methods of the two clients, one for each endpoint; what they send is made by a dialect."""
+"""The methods of the two clients, one for each endpoint; a dialect makes their calls."""
 
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
@@ -29,7 +29,7 @@ from ollama_transport.wire.web_answers import FetchAnswer, SearchAnswer
 
 
 def no_model(capability: str, url: str) -> ModelNotFoundError:
-    """Return (not raise) the error for a server none of whose models can do what is asked."""
+    """Return (not raise) the error for a server without a model of the capability."""
     example = {"embedding": "nomic-embed-text", "vision": "llama3.2-vision"}.get(
         capability, "llama3.2"
     )
@@ -41,18 +41,18 @@ def no_model(capability: str, url: str) -> ModelNotFoundError:
 
 
 class Endpoints(Transfers):
-    """Ask a server for everything it offers, blocking."""
+    """Methods for every endpoint of a server, blocking."""
 
     memory: ServerMemory
 
     @property
     @abstractmethod
     def config(self) -> Config:
-        """Return where requests go."""
+        """Return the server's address, wire and headers."""
 
     @property
     def dialect(self) -> Dialect:
-        """Return the wire that chat, completion and embedding go over."""
+        """Return the wire of chat, completion and embedding."""
         return dialect_of(self.config)
 
     def chat_stream(self, request: ChatRequest) -> Generator[ChatLine]:
@@ -88,7 +88,7 @@ class Endpoints(Transfers):
         system: str | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> ShowAnswer:
-        """Return what the server knows of a model; ``verbose`` adds the long arrays.
+        """Return what the server knows about a model; ``verbose`` adds the long arrays.
 
         ``system`` and ``options`` are shown as if the model had them.
         """
@@ -105,13 +105,13 @@ class Endpoints(Transfers):
         return (self.show(model)).context_length
 
     def default_model(self, capability: str = "completion") -> str:
-        """Return the first model of the list that can do what is asked.
+        """Return the first model in the server's list that has a capability.
 
-        An OpenAI-compatible server does not say what its models can do: the first is taken whose
-        name fits (an embedding model has "embed" in it), or else the first of all.
+        An OpenAI-compatible server does not list capabilities: the first model with a fitting name
+        (an embedding model has "embed" in it) is used, or else the first of all.
 
         Raises:
-            ModelNotFoundError: when none can.
+            ModelNotFoundError: when no model has the capability.
         """
         names = [model.name for model in self.list()]
         if self.config.wire == "openai" and (first := likeliest(names, capability)) is not None:
@@ -122,9 +122,9 @@ class Endpoints(Transfers):
         raise no_model(capability, self.config.endpoint.url)
 
     def resolve_model(self, model: str | None, capability: str = "completion") -> str:
-        """Return a model's name; for None the server's first that can do what is asked.
+        """Return a model's name; for None the server's first model with the capability.
 
-        That is looked up once for this client and logged; again when the server has it no more.
+        It is looked up and logged once for this client, and again when the server lost that model.
         """
         name = model if model is not None else self.memory.default(capability)
         if name is not None:
@@ -146,11 +146,11 @@ class Endpoints(Transfers):
         return answer.version
 
     def load(self, model: str, *, keep_alive: KeepAlive | None = None) -> ChatLine:
-        """Load a model, and keep it for as long as ``keep_alive`` says."""
+        """Load a model, and keep it in memory as long as ``keep_alive`` says."""
         return self.send(native.chat(ChatRequest(model, keep_alive=keep_alive)))
 
     def unload(self, model: str) -> ChatLine:
-        """Take a model out of memory."""
+        """Remove a model from memory."""
         return self.send(native.chat(ChatRequest(model, keep_alive=0)))
 
     @abstractmethod
@@ -181,18 +181,18 @@ class Endpoints(Transfers):
 
 
 class AsyncEndpoints(AsyncTransfers):
-    """Ask a server for everything it offers, from asyncio."""
+    """Methods for every endpoint of a server, for asyncio."""
 
     memory: ServerMemory
 
     @property
     @abstractmethod
     def config(self) -> Config:
-        """Return where requests go."""
+        """Return the server's address, wire and headers."""
 
     @property
     def dialect(self) -> Dialect:
-        """Return the wire that chat, completion and embedding go over."""
+        """Return the wire of chat, completion and embedding."""
         return dialect_of(self.config)
 
     def chat_stream(self, request: ChatRequest) -> AsyncGenerator[ChatLine]:
@@ -228,7 +228,7 @@ class AsyncEndpoints(AsyncTransfers):
         system: str | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> ShowAnswer:
-        """Return what the server knows of a model; ``verbose`` adds the long arrays.
+        """Return what the server knows about a model; ``verbose`` adds the long arrays.
 
         ``system`` and ``options`` are shown as if the model had them.
         """
@@ -245,13 +245,13 @@ class AsyncEndpoints(AsyncTransfers):
         return (await self.show(model)).context_length
 
     async def default_model(self, capability: str = "completion") -> str:
-        """Return the first model of the list that can do what is asked.
+        """Return the first model in the server's list that has a capability.
 
-        An OpenAI-compatible server does not say what its models can do: the first is taken whose
-        name fits (an embedding model has "embed" in it), or else the first of all.
+        An OpenAI-compatible server does not list capabilities: the first model with a fitting name
+        (an embedding model has "embed" in it) is used, or else the first of all.
 
         Raises:
-            ModelNotFoundError: when none can.
+            ModelNotFoundError: when no model has the capability.
         """
         names = [model.name for model in await self.list()]
         if self.config.wire == "openai" and (first := likeliest(names, capability)) is not None:
@@ -262,9 +262,9 @@ class AsyncEndpoints(AsyncTransfers):
         raise no_model(capability, self.config.endpoint.url)
 
     async def resolve_model(self, model: str | None, capability: str = "completion") -> str:
-        """Return a model's name; for None the server's first that can do what is asked.
+        """Return a model's name; for None the server's first model with the capability.
 
-        That is looked up once for this client and logged; again when the server has it no more.
+        It is looked up and logged once for this client, and again when the server lost that model.
         """
         name = model if model is not None else self.memory.default(capability)
         if name is not None:
@@ -286,11 +286,11 @@ class AsyncEndpoints(AsyncTransfers):
         return answer.version
 
     async def load(self, model: str, *, keep_alive: KeepAlive | None = None) -> ChatLine:
-        """Load a model, and keep it for as long as ``keep_alive`` says."""
+        """Load a model, and keep it in memory as long as ``keep_alive`` says."""
         return await self.send(native.chat(ChatRequest(model, keep_alive=keep_alive)))
 
     async def unload(self, model: str) -> ChatLine:
-        """Take a model out of memory."""
+        """Remove a model from memory."""
         return await self.send(native.chat(ChatRequest(model, keep_alive=0)))
 
     @abstractmethod

@@ -1,4 +1,4 @@
-"""What every model class has in common: where its server is, and its clients' lives."""
+"""The fields that every model class has: its server, and the lifetime of its clients."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 _KWARGS = ("client_kwargs", "sync_client_kwargs", "async_client_kwargs")
 REQUESTS_AT_ONCE = 4
-"""Requests of one call that are under way at a time, where `max_concurrency` is not set."""
+"""Concurrent requests of one call, where `max_concurrency` is not set."""
 
 _DECIDING = frozenset(DECIDING)
 _OF_OWN_CLIENTS = (
@@ -65,31 +65,31 @@ _OF_OWN_CLIENTS = (
 
 
 class ServerFields(BaseModel):
-    """Say where the server is and how to reach it; hold the clients that do it.
+    """Fields of a model class that say where the server is and how to reach it.
 
-    A mixin for pydantic models. Making one does no I/O and reads no environment. Its clients are
+    A mixin for pydantic models. Creating one does no I/O and reads no environment. Its clients are
     made at the first call, shared between models of equal settings, and closed by `close`,
-    `aclose`, a ``with`` block, or when the last model that uses them is gone. Pickles leave
-    secrets behind: OLLAMA_API_KEY is asked again where they arrive.
+    `aclose`, a ``with`` block, or when the last model that uses them is gone. Pickles contain no
+    secrets: OLLAMA_API_KEY is read again where they are loaded.
 
     Raises:
-        ConfigError: for a wrong or unknown argument, naming it and never showing a secret.
+        ConfigError: for a wrong or unknown argument; it names the argument and shows no secret.
     """
 
     base_url: str | None = Field(
         default=None,
-        description="Where the server is, in any form of OLLAMA_HOST; a suffix of /v1 speaks the "
-        "OpenAI-compatible wire. None asks OLLAMA_HOST and OLLAMA_PORT at the first call, and is "
+        description="The server's address, in any form of OLLAMA_HOST; a suffix of /v1 selects the "
+        "OpenAI-compatible wire. None reads OLLAMA_HOST and OLLAMA_PORT at the first call, and is "
         "127.0.0.1:11434 without them. user:password@ becomes Basic auth.",
     )
     api: Api = Field(
         default="auto",
-        description='The wire: "native" (/api), "openai" (/v1), or "auto" to go by the URL.',
+        description='The wire: "native" (/api), "openai" (/v1), or "auto" to choose by the URL.',
     )
     api_key: SecretStr | None = Field(
         default=None,
-        description="Sent as a Bearer token. None asks OLLAMA_API_KEY at the first call. Never "
-        "sent in clear to another machine, unless allow_insecure_auth says so.",
+        description="Sent as a Bearer token. None reads OLLAMA_API_KEY at the first call. Never "
+        "sent unencrypted to another machine, unless allow_insecure_auth is True.",
     )
     headers: dict[str, str] | None = Field(
         default=None,
@@ -101,23 +101,23 @@ class ServerFields(BaseModel):
         default_factory=dict,
         exclude=True,
         repr=False,
-        description="Headers that authenticate; taken out of `headers` and client_kwargs.",
+        description="Headers that authenticate; moved here from `headers` and client_kwargs.",
     )
     credentials: SecretStr | None = Field(
         default=None,
         exclude=True,
         repr=False,
-        description="user:password for Basic auth; taken out of base_url.",
+        description="user:password for Basic auth; moved here from base_url.",
     )
     timeout: Timeouts | float | tuple[float | None, float | None] | None = Field(
         default=DEFAULT_TIMEOUTS,
-        description="Longest silence in seconds (default 300, since the first byte comes after "
+        description="Longest silence in seconds (default 300, since the first byte arrives after "
         "the model is loaded; 5 to connect), (connect, read), or None for no limit.",
     )
     max_retries: int = Field(
         default=DEFAULT_MAX_RETRIES,
         ge=0,
-        description="Tries after the first one, before the first byte of an answer only.",
+        description="Number of retries, before the first byte of an answer only.",
     )
     retry_max_wait_s: float = Field(
         default=DEFAULT_MAX_WAIT_S,
@@ -127,16 +127,16 @@ class ServerFields(BaseModel):
     loading_max_wait_s: float = Field(
         default=DEFAULT_LOADING_MAX_WAIT_S,
         ge=0,
-        description="Longest wait for a server that says that it is loading the model (503), in "
-        "seconds; no wait with max_retries=0.",
+        description="Longest wait for a server that answers that it is loading the model (503), "
+        "in seconds; no wait with max_retries=0.",
     )
     allow_insecure_auth: bool = Field(
-        default=False, description="Let a key travel over plain http to another machine."
+        default=False, description="Allow a key to be sent over plain http to another machine."
     )
     max_answer_bytes: int = Field(
         default=MAX_ANSWER_BYTES,
         gt=0,
-        description="Most bytes of one answer, whole or streamed; more is a ProtocolError.",
+        description="Limit for one answer in bytes, whole or streamed; more is a ProtocolError.",
     )
     client_kwargs: dict[str, Any] = Field(
         default_factory=dict,
@@ -154,7 +154,7 @@ class ServerFields(BaseModel):
         default=False,
         exclude=True,
         repr=False,
-        description="True after a pickle that had to leave secrets behind.",
+        description="True if this object was loaded from a pickle that omitted secrets.",
     )
 
     ledger: UsageLedger | None = Field(
@@ -170,16 +170,16 @@ class ServerFields(BaseModel):
         description="Forbids calls once its allowance is used; one budget may serve many models.",
     )
     requests_per_minute: int | None = Field(
-        default=None, ge=1, description="Most requests begun in any minute; None means no limit."
+        default=None, ge=1, description="Limit of requests begun in any minute; None means none."
     )
     max_concurrency: int | None = Field(
-        default=None, ge=1, description="Most requests in flight at once; None means no limit."
+        default=None, ge=1, description="Limit of concurrent requests; None means none."
     )
 
     pull_missing: bool = Field(
         default=False,
-        description="Pull a model that the server does not have, once however many calls want it, "
-        "and go on.",
+        description="Pull a model that the server does not have, once for all concurrent calls, "
+        "and continue.",
     )
     on_pull: OnPull | None = Field(
         default=None,
@@ -192,27 +192,27 @@ class ServerFields(BaseModel):
         default=None,
         exclude=True,
         repr=False,
-        description="Called as on_token(text, is_thinking) with each piece of text as it comes, in "
-        "the thread or event loop of the call; a whole answer is one piece. What it raises ends "
-        "the call.",
+        description="Called as on_token(text, is_thinking) with each piece of text as it arrives, "
+        "in the thread or event loop of the call; a whole answer is one piece. An exception that "
+        "it raises ends the call.",
     )
     count_tokens: bool = Field(
         default=True,
-        description="Have the tokens counted by the /tokenize of an OpenAI-compatible server that "
-        "tells no usage, by up to two requests after such an answer. False, and without that "
-        "endpoint, they are estimated (Usage.estimated).",
+        description="Have the /tokenize of an OpenAI-compatible server count the tokens of an "
+        "answer without usage, by up to two more requests. If False, or without that endpoint, "
+        "they are estimated (Usage.estimated).",
     )
     wire_streaming: bool | None = Field(
         default=None,
-        description="Whether a whole answer is asked for as a stream, whose pieces are joined "
+        description="Whether a whole answer is requested as a stream, whose pieces are joined "
         "here: then `timeout` is the silence between two tokens, and no proxy sees a silent "
-        "connection. False asks for the whole answer; None is True on Ollama's own wire and False "
+        "connection. False requests it unstreamed; None is True on Ollama's own wire and False "
         "on /v1.",
     )
     reasoning_history: ReasoningHistory = Field(
         default="auto",
         description='Whether the reasoning of earlier answers is sent with a history: "auto" as '
-        'far as the server takes it (it is asked once more without what it refuses), "never", or '
+        'far as the server takes it (what it refuses is left out of a second try), "never", or '
         '"always".',
     )
     telemetry: bool | None = Field(
@@ -222,13 +222,13 @@ class ServerFields(BaseModel):
     )
     unsupported_options: UnsupportedOptions = Field(
         default="error",
-        description="What an OpenAI-compatible server cannot be sent (num_ctx, keep_alive, …): an "
-        '"error" that names it, or "drop" it.',
+        description="What to do about options that OpenAI-compatible servers do not take (num_ctx, "
+        'keep_alive, …): "error" names the option, "drop" leaves it out.',
     )
     extra_body: dict[str, Any] | None = Field(
         default=None,
-        description="Further top-level fields of every request, sent as they are: what one kind of "
-        "server alone reads.",
+        description="Further top-level fields of every request, sent unchanged: those that only "
+        "one kind of server reads.",
     )
 
     _clients: Clients = PrivateAttr(default_factory=Clients)
@@ -250,7 +250,7 @@ class ServerFields(BaseModel):
 
     @model_validator(mode="after")
     def _check_server(self) -> Self:
-        # With nothing but defaults there is nothing to check: the first call makes the settings.
+        # Defaults need no check: the first call makes the settings.
         if not self._has_defaults_alone():
             self.server_settings()
         return self
@@ -270,14 +270,14 @@ class ServerFields(BaseModel):
 
     @property
     def requests_at_once(self) -> int:
-        """Return how many requests of one call may be under way at a time."""
+        """Return the number of concurrent requests of one call."""
         return REQUESTS_AT_ONCE if self.max_concurrency is None else self.max_concurrency
 
     def server_settings(self) -> Settings:
         """Return the checked settings of the clients.
 
         Raises:
-            ConfigError: for what cannot work.
+            ConfigError: for settings that cannot work.
         """
         return self._recipe().settings
 
@@ -301,20 +301,20 @@ class ServerFields(BaseModel):
         return settings.after_pickle() if self.secrets_lost else settings
 
     def sync_client(self) -> "Client":
-        """Return the blocking client, made on first need."""
+        """Return the blocking client, made when first needed."""
         return self._clients.sync(self._recipe())
 
     def async_client(self) -> "AsyncClient":
-        """Return the asynchronous client, made on first need."""
+        """Return the asynchronous client, made when first needed."""
         return self._clients.asynchronous(self._recipe())
 
     def use_clients(
         self, sync: "Client | None" = None, asynchronous: "AsyncClient | None" = None
     ) -> None:
-        """Use these clients instead of own ones; whoever made them closes them.
+        """Use these clients instead of the model's own; their creator closes them.
 
         Raises:
-            ConfigError: when this model was told what only its own clients could do.
+            ConfigError: for a field of this model that only its own clients would heed.
         """
         for name in _OF_OWN_CLIENTS:
             unset = (None,) if name in ("wire_streaming", "telemetry") else (None, False)
@@ -323,19 +323,18 @@ class ServerFields(BaseModel):
         self._clients = Clients(sync, asynchronous)
 
     def chosen_model(self, capability: str = "completion") -> str | None:
-        """Return the model that was taken where none was named; None before that. Asks nobody."""
+        """Return the model that was chosen by default, without I/O; None before the first call."""
         memories = self._clients.memories(self._recipe())
         chosen = (memory.default(capability) for memory in memories)
         return next((name for name in chosen if name is not None), None)
 
     def request_fields(self) -> dict[str, Any]:
-        """Return what every request of this model has, by the names of the requests' fields."""
+        """Return the fields that every request of this model has."""
         extra = {} if self.extra_body is None else dict(self.extra_body)
         return {"extra": extra, "unsupported_options": self.unsupported_options}
 
     def _recipe(self) -> Recipe:
-        # Once for each state of the fields: parsing them again would cost as much as the rest of a
-        # short call.
+        # Cached until a field changes: parsing them costs as much as the rest of a short call.
         return self._resolved.get(self.__dict__, self._made_recipe)
 
     def _made_recipe(self) -> Recipe:
@@ -377,7 +376,7 @@ class ServerFields(BaseModel):
     def __getstate__(self) -> dict[Any, Any]:
         state: dict[Any, Any] = dict(super().__getstate__())
         fields = state["__dict__"]
-        # llama-index leaves out, with a word, what cannot be pickled.
+        # Some fields may be missing: llama-index drops those that cannot be pickled.
         kwargs = {name: fields[name] for name in _KWARGS if name in fields}
         public = {name: public_kwargs(given) for name, given in kwargs.items()}
         lost = bool(self.api_key or self.credentials or self.secret_headers or self.secrets_lost)

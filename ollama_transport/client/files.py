@@ -1,4 +1,4 @@
-"""The pictures that a caller names as files, read for a request."""
+"""Read the image files that a caller gave by path."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -11,14 +11,14 @@ def _read(paths: Sequence[Path]) -> dict[Path, bytes]:
 
 
 class Files:
-    """Read files, blocking."""
+    """Reads files, blocking."""
 
     def _files(self, paths: Sequence[Path]) -> dict[Path, bytes]:
         return _read(paths) if paths else {}
 
 
 class AsyncFiles(ABC):
-    """Read files in a thread, so that a slow disk does not hold up the event loop."""
+    """Reads files in a thread, so that a slow disk does not block the event loop."""
 
     async def _files(self, paths: Sequence[Path]) -> dict[Path, bytes]:
         return await asyncio.to_thread(_read, paths) if paths else {}

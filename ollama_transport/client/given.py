@@ -1,4 +1,4 @@
-"""Requests made of keywords, as programs for ollama-python write them; nothing is sent here."""
+"""Build requests from keywords, as programs for ollama-python write them; no I/O here."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -35,7 +35,7 @@ Files = Mapping[Path, bytes]
 
 
 class ModelKeywords(TypedDict, total=False):
-    """What every request to a model may carry; see `ChatRequest` for what each means."""
+    """Keywords common to every request to a model; see `ChatRequest` for their meaning."""
 
     options: OptionsLike | None
     keep_alive: KeepAlive | None
@@ -45,7 +45,7 @@ class ModelKeywords(TypedDict, total=False):
 
 
 class WritingKeywords(ModelKeywords, total=False):
-    """What every request for text may carry; ``format`` is "json", a JSON schema or a class."""
+    """Keywords common to requests for text; ``format`` is "json", a JSON schema or a class."""
 
     format: FormatLike | None
     think: Think | None
@@ -63,7 +63,7 @@ class ChatKeywords(WritingKeywords, total=False):
 
 
 class GenerateKeywords(WritingKeywords, total=False):
-    """Keywords of ``generate``; ``width``, ``height`` and ``steps`` are for models of pictures."""
+    """Keywords of ``generate``; ``width``, ``height`` and ``steps`` are for image models."""
 
     system: str | None
     template: str | None
@@ -105,10 +105,10 @@ def chat_request(
     more: Mapping[str, Any],
     files: Files,
 ) -> ChatRequest:
-    """Return the request of ``chat(model=…, messages=[…], …)``; a request stays as it is.
+    """Return the request of ``chat(model=…, messages=[…], …)``; a request is returned unchanged.
 
     Raises:
-        ConfigError: for a keyword that there is not, and for a value that no server would take.
+        ConfigError: for an unknown keyword, and for a value that no server would accept.
     """
     if isinstance(model, ChatRequest):
         return _alone(model, messages, more)
@@ -129,10 +129,10 @@ def generate_request(
     more: Mapping[str, Any],
     files: Files,
 ) -> GenerateRequest:
-    """Return the request of ``generate(model=…, prompt=…, …)``; a request stays as it is.
+    """Return the request of ``generate(model=…, prompt=…, …)``; a request is returned unchanged.
 
     Raises:
-        ConfigError: as `chat_request`.
+        ConfigError: under the same conditions as `chat_request`.
     """
     if isinstance(model, GenerateRequest):
         return _alone(model, prompt, more)
@@ -153,15 +153,15 @@ def generate_request(
 def embed_request(
     model: EmbedRequest | str | None, texts: str | Sequence[str], more: Mapping[str, Any]
 ) -> EmbedRequest:
-    """Return the request of ``embed(model=…, input=…)``; a request stays as it is.
+    """Return the request of ``embed(model=…, input=…)``; a request is returned unchanged.
 
     Raises:
-        ConfigError: as `chat_request`.
+        ConfigError: under the same conditions as `chat_request`.
     """
     if isinstance(model, EmbedRequest):
         return _alone(model, None, more)
     given = _checked("embed", more, EmbedKeywords)
-    # To an empty text the server answers with no vector (wire reference 5.1).
+    # For a bare empty text the server returns no vector (wire reference 5.1).
     if isinstance(texts, str):
         texts = [texts] if texts else []
     return EmbedRequest(model, texts, **given)
@@ -170,12 +170,12 @@ def embed_request(
 def create_request(
     model: CreateRequest | str, more: Mapping[str, Any], files: Files
 ) -> CreateRequest:
-    """Return the request of ``create(model=…, from_=…)``; a request stays as it is.
+    """Return the request of ``create(model=…, from_=…)``; a request is returned unchanged.
 
-    What is given by keyword goes before what the Modelfile says.
+    Keywords override the Modelfile.
 
     Raises:
-        ConfigError: as `chat_request`, and for a Modelfile that is not understood.
+        ConfigError: under the same conditions as `chat_request`, and for an invalid Modelfile.
     """
     if isinstance(model, CreateRequest):
         return _alone(model, None, more)
@@ -193,13 +193,13 @@ def options_of(given: OptionsLike | None) -> Mapping[str, Any]:
     """Return options as a mapping, without those that are None.
 
     Raises:
-        ConfigError: for what is not a mapping of names and values.
+        ConfigError: for anything but a mapping of names and values.
     """
     return check_mapping("options", _dumped(given))
 
 
 def message_of(given: MessageLike, files: Files) -> Message:
-    """Return a message as a caller writes it: a dict, ours, or a pydantic model's.
+    """Return a caller's message, given as a dict, a `Message` or a pydantic model.
 
     Raises:
         ConfigError: for anything else, and for a tool call without a name.
@@ -212,7 +212,8 @@ def message_of(given: MessageLike, files: Files) -> Message:
     fields = _dumped(given)
     if not isinstance(fields, Mapping) or not isinstance(fields.get("role"), str):
         raise ConfigError(
-            f"a message is {given!r:.80}: give {{'role': 'user', 'content': '…'}} or a Message."
+            f"a message is {given!r:.80}: it must be {{'role': 'user', 'content': '…'}} or a "
+            "Message."
         )
     known = {name: fields.get(name) for name in ("content", "thinking")}
     return Message(
@@ -234,7 +235,8 @@ def _call(given: object) -> ToolCall:
         return function
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
         raise ConfigError(
-            f"a tool call is {given!r:.80}: give {{'function': {{'name': …, 'arguments': …}}}}."
+            f"a tool call is {given!r:.80}: it must be "
+            "{'function': {'name': …, 'arguments': …}}."
         )
     arguments = function.get("arguments")
     return ToolCall(
@@ -253,7 +255,7 @@ def _tool(given: ToolLike) -> Mapping[str, Any]:
     if callable(fields):
         return function_tool(fields)
     raise ConfigError(
-        f"a tool is {given!r:.80}: give a function, a pydantic class, or "
+        f"a tool is {given!r:.80}: it must be a function, a pydantic class, or "
         "{'type': 'function', 'function': {…}}."
     )
 
@@ -262,12 +264,12 @@ def _image(given: Any, files: Files) -> bytes | str:
     image = given if isinstance(given, Image) else Image(value=_dumped(given))
     if image.file is not None:
         return files[image.file]
-    # What it should not be is told where it is written down.
+    # Other types are refused where the image is encoded (`wire.body`).
     return cast("bytes | str", image.value)
 
 
 def paths_of(messages: object = None, images: object = None) -> list[Path]:
-    """Return the files that the pictures of a request are read from, as their caller named them."""
+    """Return the paths of a request's images that are given as files."""
     pictures = list(images) if isinstance(images, Sequence) and not isinstance(images, str) else []
     for message in messages if isinstance(messages, Sequence) else ():
         pictures += _images_of(message)
@@ -314,7 +316,9 @@ def _checked(method: str, more: Mapping[str, Any], keywords: Any) -> dict[str, A
 def _alone(request: R, second: object, more: Mapping[str, Any]) -> R:
     if second is not None or more:
         names = ", ".join(more) if more else "a second argument"
-        raise ConfigError(f"a {type(request).__name__} says everything: put {names} into it.")
+        raise ConfigError(
+            f"a {type(request).__name__} is a whole request: put {names} into it instead."
+        )
     return request
 
 
@@ -322,12 +326,12 @@ def _listed(name: str, given: object) -> Sequence[Any]:
     if given is None:
         return ()
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Sequence):
-        raise ConfigError(f"`{name}` is a {type(given).__name__}: give a list.")
+        raise ConfigError(f"`{name}` must be a list, got {type(given).__name__}.")
     return given
 
 
 def _dumped(given: Any) -> Any:
-    # Also the classes of ollama-python: a program may move piece by piece.
+    # This includes ollama-python's classes: a program may migrate piece by piece.
     if isinstance(given, BaseModel):
         return given.model_dump(exclude_none=True)
     return given

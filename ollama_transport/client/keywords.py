@@ -1,8 +1,7 @@
-"""The methods that take keywords as well as a request, blocking.
+"""The methods that take a request or keywords, blocking.
 
-``client.chat(ChatRequest(…))`` and ``client.chat(model=…, messages=[…], stream=True)`` are one
-method: the second is how programs for ollama-python call it. Answers are read by attribute and by
-key.
+``client.chat(ChatRequest(…))`` and ``client.chat(model=…, messages=[…], stream=True)`` are the same
+method: programs for ollama-python call it the second way. Answers are read by attribute or by key.
 """
 
 from collections.abc import Generator, Sequence
@@ -34,9 +33,9 @@ from ollama_transport.wire.requests import (
 
 
 class Keywords(Files, Endpoints):
-    """Ask by request objects or by keywords, blocking.
+    """Methods that take request objects or keywords, blocking.
 
-    Wherever files are named (``images=[Path("photo.png")]``), OSError when one cannot be read.
+    Those that take files (``images=[Path("photo.png")]``) raise OSError if one cannot be read.
     """
 
     @overload
@@ -146,7 +145,7 @@ class Keywords(Files, Endpoints):
         input: str | Sequence[str] = (),
         **more: Unpack[EmbedKeywords],
     ) -> Embeddings:
-        """Return the vectors of texts, in their order; no text sends no request.
+        """Return the vectors of texts, in their order; without texts nothing is sent.
 
         Give an `EmbedRequest`, or its fields as keywords; ``input`` is one text or more.
         """
@@ -170,7 +169,7 @@ class Keywords(Files, Endpoints):
     def pull(
         self, model: str, *, insecure: bool = False, stream: bool = False
     ) -> Progress | Generator[Progress]:
-        """Get a model from its registry and return when it is there; call again to resume.
+        """Download a model from its registry and return when done; call again to resume.
 
         With ``stream`` yield the progress. ``insecure`` allows a registry without TLS.
         """
@@ -194,7 +193,7 @@ class Keywords(Files, Endpoints):
     def push(
         self, model: str, *, insecure: bool = False, stream: bool = False
     ) -> Progress | Generator[Progress]:
-        """Send a model to its registry and return when it is there.
+        """Upload a model to its registry and return when done.
 
         With ``stream`` yield the progress. ``insecure`` allows a registry without TLS.
         """
@@ -220,10 +219,10 @@ class Keywords(Files, Endpoints):
     def create(
         self, model: CreateRequest | str, *, stream: bool = False, **more: Unpack[CreateKeywords]
     ) -> Progress | Generator[Progress]:
-        """Make a model of another one or of uploaded files; with ``stream`` yield the progress.
+        """Create a model from another or from uploaded files; with ``stream`` yield the progress.
 
-        Give a `CreateRequest`, or its fields as keywords; ``modelfile`` is the text of a Modelfile,
-        read here. No file that a Modelfile names is opened.
+        Give a `CreateRequest`, or its fields as keywords; ``modelfile`` is the text of a Modelfile.
+        Files that a Modelfile names are never opened.
         """
         files = self._files(paths_of(more.get("messages")))
         request = create_request(model, more, files)

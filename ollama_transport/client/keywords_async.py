@@ -1,8 +1,7 @@
-"""The methods that take keywords as well as a request, from asyncio.
+"""The methods that take a request or keywords, for asyncio.
 
-``client.chat(ChatRequest(…))`` and ``client.chat(model=…, messages=[…], stream=True)`` are one
-method: the second is how programs for ollama-python call it. Answers are read by attribute and by
-key.
+``client.chat(ChatRequest(…))`` and ``client.chat(model=…, messages=[…], stream=True)`` are the same
+method: programs for ollama-python call it the second way. Answers are read by attribute or by key.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -34,9 +33,9 @@ from ollama_transport.wire.requests import (
 
 
 class AsyncKeywords(AsyncFiles, AsyncEndpoints):
-    """Ask by request objects or by keywords, from asyncio.
+    """Methods that take request objects or keywords, for asyncio.
 
-    Wherever files are named (``images=[Path("photo.png")]``), OSError when one cannot be read.
+    Those that take files (``images=[Path("photo.png")]``) raise OSError if one cannot be read.
     """
 
     @overload
@@ -146,7 +145,7 @@ class AsyncKeywords(AsyncFiles, AsyncEndpoints):
         input: str | Sequence[str] = (),
         **more: Unpack[EmbedKeywords],
     ) -> Embeddings:
-        """Return the vectors of texts, in their order; no text sends no request.
+        """Return the vectors of texts, in their order; without texts nothing is sent.
 
         Give an `EmbedRequest`, or its fields as keywords; ``input`` is one text or more.
         """
@@ -170,7 +169,7 @@ class AsyncKeywords(AsyncFiles, AsyncEndpoints):
     async def pull(
         self, model: str, *, insecure: bool = False, stream: bool = False
     ) -> Progress | AsyncGenerator[Progress]:
-        """Get a model from its registry and return when it is there; call again to resume.
+        """Download a model from its registry and return when done; call again to resume.
 
         With ``stream`` yield the progress. ``insecure`` allows a registry without TLS.
         """
@@ -194,7 +193,7 @@ class AsyncKeywords(AsyncFiles, AsyncEndpoints):
     async def push(
         self, model: str, *, insecure: bool = False, stream: bool = False
     ) -> Progress | AsyncGenerator[Progress]:
-        """Send a model to its registry and return when it is there.
+        """Upload a model to its registry and return when done.
 
         With ``stream`` yield the progress. ``insecure`` allows a registry without TLS.
         """
@@ -220,10 +219,10 @@ class AsyncKeywords(AsyncFiles, AsyncEndpoints):
     async def create(
         self, model: CreateRequest | str, *, stream: bool = False, **more: Unpack[CreateKeywords]
     ) -> Progress | AsyncGenerator[Progress]:
-        """Make a model of another one or of uploaded files; with ``stream`` yield the progress.
+        """Create a model from another or from uploaded files; with ``stream`` yield the progress.
 
-        Give a `CreateRequest`, or its fields as keywords; ``modelfile`` is the text of a Modelfile,
-        read here. No file that a Modelfile names is opened.
+        Give a `CreateRequest`, or its fields as keywords; ``modelfile`` is the text of a Modelfile.
+        Files that a Modelfile names are never opened.
         """
         files = await self._files(paths_of(more.get("messages")))
         request = create_request(model, more, files)

@@ -1,4 +1,4 @@
-"""The names of a server's models, for an app that offers them: cached, for threads and loops."""
+"""The names of a server's models, for apps that offer a choice: cached, for threads and loops."""
 
 import math
 import time
@@ -17,10 +17,10 @@ DEFAULT_CACHE_S = 60.0
 
 
 class ModelListing:
-    """List the models of any server, and remember each list for a while.
+    """Lists the models of any server, and caches each list for a while.
 
-    Servers are told apart by their address and the headers sent there. Failures are not kept.
-    Many who ask at once, from any thread or event loop, cost one request.
+    Servers are distinguished by their address and the headers sent there. Failures are not cached.
+    Concurrent lookups, from any thread or event loop, cost one request.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -88,13 +88,13 @@ class ModelListing:
 
 
 def check_cache(cache_s: float) -> None:
-    """Refuse what is not a number of seconds.
+    """Check a number of seconds.
 
     Raises:
         ConfigError: for less than 0, and NaN.
     """
     if math.isnan(cache_s) or cache_s < 0:
-        raise ConfigError(f"cache_s={cache_s}: give seconds, 0 or more; 0 asks every time.")
+        raise ConfigError(f"cache_s={cache_s}: give seconds, 0 or more; 0 turns the cache off.")
 
 
 def _key(client: "Client | AsyncClient", capability: str | None) -> Hashable:
@@ -132,21 +132,21 @@ def get_models(
 ) -> list[str]:
     """Return the names of a server's models, in its order; [] when it has none.
 
-    Ollama lists the newest first. The list is kept for the process and asked for anew once it is
-    ``cache_s`` seconds old; it is yours to change.
+    Ollama lists the newest first. The list is cached for the process and fetched again once it is
+    ``cache_s`` seconds old; the caller may change the returned list.
 
     Args:
-        base_url: Where the server is, in any form of OLLAMA_HOST; with ``/v1`` any
-            OpenAI-compatible one. None asks OLLAMA_HOST and OLLAMA_PORT.
-        capability: Only models with it: "completion", "embedding", "tools", "vision", …. None is
-            all of them. An OpenAI-compatible server tells none: there a model embeds if "embed" is
-            in its name, and does anything else if not.
-        cache_s: How old a list may be, in seconds; 0 asks every time.
+        base_url: The server's address, in any form of OLLAMA_HOST; with ``/v1`` any
+            OpenAI-compatible one. None reads OLLAMA_HOST and OLLAMA_PORT.
+        capability: Only models with it: "completion", "embedding", "tools", "vision", …. None
+            means all models. OpenAI-compatible servers list no capabilities: there a model can
+            embed if "embed" is in its name, and can do anything else if not.
+        cache_s: How old a cached list may be, in seconds; 0 turns the cache off.
         settings: Further arguments of `Client`, such as ``api_key`` or ``timeout``.
 
     Raises:
         ConfigError: for a wrong argument.
-        OllamaError: and its kinds, when the server cannot be asked.
+        OllamaError: one of its subclasses, when the request fails.
     """
     return _LISTING.get(base_url, capability=capability, cache_s=cache_s, **settings)
 

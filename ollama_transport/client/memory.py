@@ -1,4 +1,4 @@
-"""What a client has learnt of its server."""
+"""What a client has learnt about its server."""
 
 import logging
 
@@ -9,9 +9,9 @@ logger = logging.getLogger("ollama_transport")
 
 
 class ServerMemory:
-    """Remember what was learnt of a server, for the two clients of a model together.
+    """Remembers facts about a server, for both clients of a model.
 
-    Pickles and deep copies begin anew.
+    Pickles and deep copies start empty.
     """
 
     def __init__(self) -> None:
@@ -25,37 +25,35 @@ class ServerMemory:
         self._defaults: dict[str, str] = {}
 
     def default(self, capability: str) -> str | None:
-        """Return the model that was chosen for a capability; None when none was."""
+        """Return the model that was chosen for a capability; None if none was chosen."""
         return self._defaults.get(capability)
 
     def choose(self, capability: str, model: str, url: str) -> None:
-        """Remember the model for a capability, and say which one it is."""
+        """Remember and log the model for a capability."""
         with self._lock:
             self._defaults[capability] = model
-        logger.info(
-            "no model was named: %s is taken, the first at %s for %s", model, url, capability
-        )
+        logger.info("no model was given: using %s, the first at %s for %s", model, url, capability)
 
     def refuse(self, names: frozenset[str], url: str) -> None:
-        """Remember what the server refuses, and say so."""
+        """Remember and log what the server refuses."""
         with self._lock:
             self.refused = self.refused | names
         logger.info("%s refuses %s: it is left out from now on", url, ", ".join(sorted(names)))
 
     def notice_ollama(self, url: str) -> None:
-        """Say once that an Ollama answers behind ``/v1``, and what its own wire does better."""
+        """Warn once that an Ollama answers at ``/v1``, and what its own wire does better."""
         with self._lock:
             told, self._is_ollama = self._is_ollama, True
         if not told:
-            # What its /v1 does with both was seen on a real one (wire reference 15).
+            # Observed on a real server (wire reference 15).
             logger.warning(
-                "%s is an Ollama, whose /v1 ignores tool_choice and cuts long prompts without a "
-                "word: leave /v1 out of base_url, or set api='native', to use its own wire.",
+                "%s is an Ollama, whose /v1 ignores tool_choice and silently cuts long prompts: "
+                "leave /v1 out of base_url, or set api='native', to use its own wire.",
                 url,
             )
 
     def forget(self, model: str | None) -> None:
-        """Choose anew the next time, since the server does not have the model any more."""
+        """Forget a chosen model that the server no longer has."""
         with self._lock:
             # A new dict, since `default` reads without the lock.
             self._defaults = {c: name for c, name in self._defaults.items() if name != model}

@@ -1,4 +1,4 @@
-"""The two clients of a model: made on first need, shared by its copies, closed together."""
+"""The two clients of a model: made when first needed, shared by its copies, closed together."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Recipe:
 
     @property
     def key(self) -> Hashable:
-        """Return what tells recipes apart."""
+        """Return a key that is equal for equal recipes."""
         told = tuple(id(one) for one in (*self.meters, self.on_pull, self.on_token))
         limits = (self.max_concurrency, self.requests_per_minute)
         conduct = (
@@ -51,7 +51,7 @@ class Recipe:
         return self.settings, told, limits, conduct
 
     def told(self, limits: Limits, memory: ServerMemory) -> ClientSettings:
-        """Return what either client is told."""
+        """Return the settings of the clients."""
         return ClientSettings(
             self.settings,
             self.kwargs,
@@ -69,7 +69,7 @@ class Recipe:
 
 
 class Clients:
-    """The clients of a model; its copies share them, its pickles begin anew."""
+    """The clients of a model; its copies share them, its pickles make new ones."""
 
     def __init__(
         self, sync: "Client | None" = None, asynchronous: "AsyncClient | None" = None
@@ -81,7 +81,8 @@ class Clients:
         self._memories: dict[Hashable, ServerMemory] = {}
         self._sync: dict[Hashable, Client] = {}
         self._async: dict[Hashable, AsyncClient] = {}
-        # A recipe is one object until a field changes: to compare keys is a part of a short call.
+        # Compared by identity: a recipe is one object until a field changes, and building its key
+        # would be a noticeable part of a short call.
         self._latest: tuple[Recipe, Client] | None = None
         self._latest_async: tuple[Recipe, AsyncClient] | None = None
 
@@ -115,7 +116,7 @@ class Clients:
         key = recipe.key
         with self._lock:
             if key not in kept:
-                # Both clients count against the same limits, and know the same of the server.
+                # Both clients share the limits and the knowledge about the server.
                 limits = self._limits.setdefault(
                     key, Limits(recipe.max_concurrency, recipe.requests_per_minute)
                 )
@@ -124,21 +125,21 @@ class Clients:
             return kept[key]
 
     def memories(self, recipe: Recipe) -> list[ServerMemory]:
-        """Return what the clients of a recipe know of their server, as far as there are any."""
+        """Return the memories of the clients that were given or made for a recipe."""
         given = [client.memory for client in (self._given_sync, self._given_async) if client]
         with self._lock:
             own = self._memories.get(recipe.key)
         return given if own is None else [*given, own]
 
     def close(self) -> None:
-        """Close what was made here; connections of running loops close as soon as those run."""
+        """Close the clients made here; connections of other loops close when those loops run."""
         clients: list[Client | AsyncClient] = [*self._sync.values(), *self._async.values()]
         for client in clients:
             if (pool := client.leave_pool()) is not None:
                 pool.release(client)
 
     async def aclose(self) -> None:
-        """Close what was made here."""
+        """Close the clients made here."""
         for client in list(self._async.values()):
             await client.aclose()
         self.close()

@@ -1,15 +1,15 @@
-"""The bytes of a file that is sent, or whose digest is taken."""
+"""The bytes of a file for an upload or a digest, read piece by piece."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 PIECE_BYTES = 1024 * 1024
-"""Bytes of a file that are read at a time when it is sent or its digest is taken."""
+"""Bytes of a file that are read at a time."""
 
 
 class Pieces:
-    """The bytes of a file, read anew for each iteration: a redirect sends them once more."""
+    """The bytes of a file, read again for each iteration, since a redirect sends them again."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""Models that a server does not have are pulled, once each, when that is wanted."""
+"""Pull missing models, once each in a process."""
 
 import logging
 
@@ -13,16 +13,16 @@ _PULLS = Flights()
 
 
 def pull_turn(url: str, model: str) -> Turn:
-    """Return the turn of one who wants a model pulled, shared by every client of the process."""
+    """Return the claim to pull a model, shared by every client of the process."""
     return _PULLS.turn((url, full_name(model)))
 
 
 def full_name(model: str) -> str:
-    """Return a model's name with its tag, which is ``latest`` where none is given."""
+    """Return a model's name with its tag, ``latest`` by default."""
     return model if ":" in model.rpartition("/")[2] else f"{model}:latest"
 
 
 def pull_call(url: str, model: str) -> Call[Progress]:
-    """Return the call that pulls, and say that it is made."""
-    logger.info("%s does not have %s: it is pulled", url, model)
+    """Return the call that pulls a model, and log that it is pulled."""
+    logger.info("%s does not have %s: pulling it", url, model)
     return native.pull(model)

@@ -1,4 +1,4 @@
-"""What the fields of a model come to, worked out once for each state of the fields."""
+"""Cache the recipe that the fields of a model make, until a field changes."""
 
 from collections.abc import Callable, Mapping
 from operator import itemgetter
@@ -35,27 +35,27 @@ DECIDING = (
     "reasoning_history",
     "telemetry",
 )
-"""The fields of `ServerFields` that a recipe is made of: all but those of single requests."""
+"""The fields of `ServerFields` that make a recipe: all except those of single requests."""
 
 _deciding = itemgetter(*DECIDING)
 
 
 class Resolved:
-    """Keeps the recipe of a model until a field changes, also inside of its mappings.
+    """Keeps the recipe of a model until a field changes, including values inside its mappings.
 
-    Copies and pickles begin anew, so that no pickle holds a secret.
+    Copies and pickles start empty, so that no pickle contains a secret.
     """
 
     def __init__(self) -> None:
         self._kept: tuple[tuple[Any, ...], Recipe] | None = None
 
     def get(self, fields: Mapping[str, Any], make: Callable[[], Recipe]) -> Recipe:
-        """Return the recipe of fields; ``make`` is called where they changed since."""
+        """Return the recipe of fields; ``make`` is called if they changed since the last call."""
         values = _deciding(fields)
         if self._kept is not None and self._kept[0] == values:
             return self._kept[1]
         recipe = make()
-        # Copied, since a mapping may be changed in place.
+        # Mappings are copied, since they may be changed in place.
         held = tuple(dict(value) if isinstance(value, dict) else value for value in values)
         self._kept = (held, recipe)
         return recipe

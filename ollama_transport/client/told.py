@@ -1,4 +1,4 @@
-"""What a client was told: the keywords of its constructor, and the one checked value of them."""
+"""The constructor arguments of a client: as keywords, and as one checked value."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class ClientOptions(TypedDict, total=False):
-    """Keyword arguments of `Client` and `AsyncClient`; see there for what each means."""
+    """Keyword arguments of `Client` and `AsyncClient`; see `BaseClient` for their meaning."""
 
     host: str | None
     api_key: Secret | None
@@ -49,7 +49,7 @@ class ClientOptions(TypedDict, total=False):
     reasoning_history: ReasoningHistory
     telemetry: bool | None
     memory: ServerMemory | None
-    # What ollama-python hands to httpx; the same as in client_kwargs.
+    # ollama-python passes these to httpx; here they are the same as in client_kwargs.
     auth: Any
     cert: Any
     cookies: Any
@@ -100,7 +100,7 @@ _OF_CONDUCT = (
 
 @dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """Everything a client was told, checked: its server, its httpx client, and its conduct."""
+    """The checked arguments of a client: its server, its httpx client, and its behaviour."""
 
     server: Settings
     kwargs: ClientKwargs = field(default_factory=ClientKwargs)
@@ -119,7 +119,7 @@ class ClientSettings:
         checked_history(self.reasoning_history)
 
     def for_pickle(self) -> "ClientSettings":
-        """Return the settings without what may be secret among the arguments for httpx."""
+        """Return the settings without httpx arguments that may be secret."""
         kept = self.kwargs.without_secrets()
         if kept is self.kwargs:
             return self
@@ -127,10 +127,10 @@ class ClientSettings:
 
 
 def client_settings(base_url: str | None, options: ClientOptions) -> ClientSettings:
-    """Return what the keywords of a constructor say.
+    """Return the keywords of a constructor as checked settings.
 
     Raises:
-        ConfigError: for what cannot work, and for a keyword that there is not.
+        ConfigError: for settings that cannot work, and for an unknown keyword.
     """
     for name in options:
         if name not in ClientOptions.__annotations__:
@@ -157,22 +157,22 @@ def _given(options: ClientOptions, names: Sequence[str]) -> dict[str, Any]:
 
 
 def check_alone(options: ClientOptions) -> None:
-    """Refuse what an httpx client of the caller's own decides.
+    """Refuse options that conflict with a caller's own httpx client.
 
     Raises:
-        ConfigError: naming what to set on that client instead.
+        ConfigError: naming the options to set on that client instead.
     """
     names = [name for name in ("transport", "client_kwargs", *_FOR_HTTPX) if options.get(name)]
     names += ["timeout"] if "timeout" in options else []
     if names:
         raise ConfigError(
-            f"an http_client brings its own {' and '.join(names)}: set that there instead."
+            f"http_client has its own {' and '.join(names)}: set that on your client instead."
         )
 
 
 def _one_url(base_url: str | None, host: str | None) -> str | None:
     if base_url is not None and host is not None:
-        raise ConfigError("`host` is another name of `base_url`: give one of the two.")
+        raise ConfigError("`host` is another name of `base_url`: give only one of them.")
     return host if base_url is None else base_url
 
 

@@ -1,4 +1,4 @@
-"""The methods of the two clients that move, make and remove models."""
+"""The methods of the two clients that transfer, create and delete models."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class Transfers(ABC):
-    """Move, make and remove models, blocking."""
+    """Methods that transfer, create and delete models, blocking."""
 
     @abstractmethod
     def send(self, call: Call[T]) -> T:
@@ -36,15 +36,15 @@ class Transfers(ABC):
         return f"sha256:{digest.hexdigest()}"
 
     def pull_stream(self, model: str, *, insecure: bool = False) -> Generator[Progress]:
-        """Get a model from its registry, yielding the progress; call again to resume."""
+        """Download a model from its registry, yielding the progress; call again to resume."""
         return self.stream(native.pull(model, insecure=insecure))
 
     def push_stream(self, model: str, *, insecure: bool = False) -> Generator[Progress]:
-        """Send a model to its registry, yielding the progress."""
+        """Upload a model to its registry, yielding the progress."""
         return self.stream(native.push(model, insecure=insecure))
 
     def create_stream(self, request: CreateRequest) -> Generator[Progress]:
-        """Make a model of another one or of uploaded files, yielding the progress."""
+        """Create a model from another or from uploaded files, yielding the progress."""
         return self.stream(native.create(request))
 
     def create_from_gguf(
@@ -57,10 +57,10 @@ class Transfers(ABC):
         parameters: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> Progress:
-        """Make a model of a GGUF file on disk: upload it, unless the server has it, and create.
+        """Create a model from a GGUF file on disk, uploading the file unless the server has it.
 
         ``more`` are further fields of `CreateRequest`, such as ``license`` or ``quantize``.
-        OSError when the file cannot be read.
+        OSError is raised when the file cannot be read.
         """
         files = {Path(path).name: self.upload(path)}
         request = CreateRequest(
@@ -78,7 +78,7 @@ class Transfers(ABC):
         parameters: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> Generator[Progress]:
-        """Do as `create_from_gguf`, yielding the progress of what comes after the upload."""
+        """Same as `create_from_gguf`, yielding the progress after the upload."""
         files = {Path(path).name: self.upload(path)}
         request = CreateRequest(
             model, files=files, system=system, template=template, parameters=parameters, **more
@@ -88,14 +88,14 @@ class Transfers(ABC):
                 yield step
 
     def upload(self, path: Path | str) -> str:
-        """Send a file to the server, unless it has it, and return its digest for `create`.
+        """Upload a file, unless the server has it, and return its digest for `create`.
 
-        The file is read twice from disk, piece by piece: for its digest, and to be sent. OSError
-        when it cannot be read.
+        The file is read twice, piece by piece: for its digest, and for the upload. OSError is
+        raised when it cannot be read.
         """
         digest = self._digest(Path(path))
-        # Asked first: to an upload of what it has, the server answers without reading, and the
-        # connection resets under the sender (wire reference 14).
+        # Checked first: the server answers an upload of a blob that it has without reading it, and
+        # the connection is reset under the sender (wire reference 14).
         if not self._has_blob(digest):
             self.send(native.blob_upload(digest, Path(path)))
         return digest
@@ -106,24 +106,24 @@ class Transfers(ABC):
         except AuthenticationError:
             raise
         except StatusError as error:
-            # 404 says no; what else a proxy makes of HEAD says nothing of the blob. 400 would be a
-            # digest that is none (wire reference 5.7).
+            # 404 means no; other answers of a proxy to HEAD say nothing about the blob. 400 means
+            # an invalid digest (wire reference 5.7).
             if error.status == 400:
                 raise
             return False
         return True
 
     def copy(self, source: str, destination: str) -> Progress:
-        """Give a model a second name; what is returned has the status "success"."""
+        """Copy a model under a second name; the result has the status "success"."""
         return self.send(native.copy(source, destination))
 
     def delete(self, model: str) -> Progress:
-        """Remove a model from the server; what is returned has the status "success"."""
+        """Delete a model from the server; the result has the status "success"."""
         return self.send(native.delete(model))
 
 
 class AsyncTransfers(ABC):
-    """Move, make and remove models, from asyncio."""
+    """Methods that transfer, create and delete models, for asyncio."""
 
     @abstractmethod
     async def send(self, call: Call[T]) -> T:
@@ -141,15 +141,15 @@ class AsyncTransfers(ABC):
         return f"sha256:{digest.hexdigest()}"
 
     def pull_stream(self, model: str, *, insecure: bool = False) -> AsyncGenerator[Progress]:
-        """Get a model from its registry, yielding the progress; call again to resume."""
+        """Download a model from its registry, yielding the progress; call again to resume."""
         return self.stream(native.pull(model, insecure=insecure))
 
     def push_stream(self, model: str, *, insecure: bool = False) -> AsyncGenerator[Progress]:
-        """Send a model to its registry, yielding the progress."""
+        """Upload a model to its registry, yielding the progress."""
         return self.stream(native.push(model, insecure=insecure))
 
     def create_stream(self, request: CreateRequest) -> AsyncGenerator[Progress]:
-        """Make a model of another one or of uploaded files, yielding the progress."""
+        """Create a model from another or from uploaded files, yielding the progress."""
         return self.stream(native.create(request))
 
     async def create_from_gguf(
@@ -162,10 +162,10 @@ class AsyncTransfers(ABC):
         parameters: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> Progress:
-        """Make a model of a GGUF file on disk: upload it, unless the server has it, and create.
+        """Create a model from a GGUF file on disk, uploading the file unless the server has it.
 
         ``more`` are further fields of `CreateRequest`, such as ``license`` or ``quantize``.
-        OSError when the file cannot be read.
+        OSError is raised when the file cannot be read.
         """
         files = {Path(path).name: await self.upload(path)}
         request = CreateRequest(
@@ -183,7 +183,7 @@ class AsyncTransfers(ABC):
         parameters: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> AsyncGenerator[Progress]:
-        """Do as `create_from_gguf`, yielding the progress of what comes after the upload."""
+        """Same as `create_from_gguf`, yielding the progress after the upload."""
         files = {Path(path).name: await self.upload(path)}
         request = CreateRequest(
             model, files=files, system=system, template=template, parameters=parameters, **more
@@ -193,14 +193,14 @@ class AsyncTransfers(ABC):
                 yield step
 
     async def upload(self, path: Path | str) -> str:
-        """Send a file to the server, unless it has it, and return its digest for `create`.
+        """Upload a file, unless the server has it, and return its digest for `create`.
 
-        The file is read twice from disk, piece by piece: for its digest, and to be sent. OSError
-        when it cannot be read.
+        The file is read twice, piece by piece: for its digest, and for the upload. OSError is
+        raised when it cannot be read.
         """
         digest = await self._digest(Path(path))
-        # Asked first: to an upload of what it has, the server answers without reading, and the
-        # connection resets under the sender (wire reference 14).
+        # Checked first: the server answers an upload of a blob that it has without reading it, and
+        # the connection is reset under the sender (wire reference 14).
         if not await self._has_blob(digest):
             await self.send(native.blob_upload(digest, Path(path)))
         return digest
@@ -211,17 +211,17 @@ class AsyncTransfers(ABC):
         except AuthenticationError:
             raise
         except StatusError as error:
-            # 404 says no; what else a proxy makes of HEAD says nothing of the blob. 400 would be a
-            # digest that is none (wire reference 5.7).
+            # 404 means no; other answers of a proxy to HEAD say nothing about the blob. 400 means
+            # an invalid digest (wire reference 5.7).
             if error.status == 400:
                 raise
             return False
         return True
 
     async def copy(self, source: str, destination: str) -> Progress:
-        """Give a model a second name; what is returned has the status "success"."""
+        """Copy a model under a second name; the result has the status "success"."""
         return await self.send(native.copy(source, destination))
 
     async def delete(self, model: str) -> Progress:
-        """Remove a model from the server; what is returned has the status "success"."""
+        """Delete a model from the server; the result has the status "success"."""
         return await self.send(native.delete(model))

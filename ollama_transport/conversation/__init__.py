@@ -1,4 +1,4 @@
-"""What both adapters need of a conversation, done once on the transport's own types."""
+"""The rules about a conversation that both adapters share, on the transport's own types."""
 
 from ollama_transport.conversation.answer_fields import SalvageFields, SplitFields
 from ollama_transport.conversation.copies import Copies, copying_works

@@ -1,7 +1,7 @@
 """Copies of a framework's pydantic objects with other values, made without pydantic's constructor.
 
-A chunk of a stream has the same fields as the one before it, but for its text: checking all of them
-again costs more than reading the chunk from the network.
+Only the text of a chunk differs from the chunk before it: validating all other fields again costs
+more than reading the chunk from the network.
 """
 
 import pickle
@@ -26,10 +26,10 @@ _set_fields, _set_given, _set_extra, _set_private = (
 
 
 class Copies(Generic[M]):
-    """Make objects like one that pydantic made.
+    """Makes copies of an object that pydantic made.
 
-    Each copy has empty dicts and lists of its own. Other values are shared, so give each that may
-    change by name.
+    Each copy gets its own empty dicts and lists. All other values are shared, so pass those that
+    may be changed in place to `make`.
     """
 
     def __init__(self, model: M) -> None:
@@ -43,7 +43,7 @@ class Copies(Generic[M]):
         self._has_extra = model.__pydantic_extra__ is not None
 
     def make(self, values: Mapping[str, Any]) -> M:
-        """Return a copy with these values in place of its own; they are not checked."""
+        """Return a copy with these values, which are not validated."""
         fields = self._fields.copy()
         for name in self._dicts:
             fields[name] = {}
@@ -59,7 +59,7 @@ class Copies(Generic[M]):
 
 
 def are_alike(made: BaseModel, checked: BaseModel) -> bool:
-    """Return whether nobody could tell a copy from what the constructor returns."""
+    """Return whether a copy cannot be distinguished from an object of the constructor."""
     return type(made) is type(checked) and all(
         look(made) == look(checked)
         for look in (_state, _kept, BaseModel.model_dump, BaseModel.model_dump_json, repr)
@@ -67,9 +67,9 @@ def are_alike(made: BaseModel, checked: BaseModel) -> bool:
 
 
 def copying_works(make: Callable[[str], M], construct: Callable[[str], M]) -> bool:
-    """Return whether copies stand for what a framework's constructor makes of a text.
+    """Return whether copies equal what a framework's constructor makes.
 
-    A version of the framework, or of pydantic, in which they do not is served by the constructor.
+    If not, as with another version of the framework or of pydantic, the constructor is used.
     """
     try:
         return all(are_alike(make(text), construct(text)) for text in ("", "a", "\n ü {"))

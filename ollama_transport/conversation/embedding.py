@@ -1,7 +1,7 @@
-"""Texts on their way to vectors: checked, in batches, and named when one of them is refused.
+"""Check the texts to embed, split them into batches, and find the text that the server refuses.
 
-A server refuses a whole batch for one text and does not say which (wire reference 5.1). Without
-its place a user would search thousands of texts by hand, so the batch is halved until the text is
+A server refuses a whole batch because of one text and does not say which (wire reference 5.1).
+Users would have to search thousands of texts by hand, so the batch is halved until the text is
 found.
 """
 
@@ -19,14 +19,14 @@ from ollama_transport.errors import (
 )
 
 _ABOUT_CONTENT = frozenset({400, 413, 422, 500})
-"""Statuses of servers that fail for what is in a request."""
+"""Statuses of servers that fail because of the content of a request."""
 
 _Search = Generator[Sequence[int], bool, int | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The texts of one request; ``start`` is the place of the first of ``total`` texts."""
+    """The texts of one request; ``start`` is the position of the first among ``total`` texts."""
 
     start: int
     texts: Sequence[str]
@@ -42,10 +42,10 @@ def batches(texts: Sequence[str], size: int) -> list[Batch]:
 
 
 def check_texts(texts: Sequence[str]) -> None:
-    """Refuse what is not a list of texts.
+    """Check a list of texts.
 
     Raises:
-        ConfigError: for a single text, and for an item that is not text, naming its place.
+        ConfigError: for a single text, and for an item that is not text; it names the position.
     """
     if isinstance(texts, str):
         raise ConfigError(
@@ -58,17 +58,17 @@ def check_texts(texts: Sequence[str]) -> None:
 
 
 def check_text(name: str, text: object) -> None:
-    """Refuse a query or a document that is not text.
+    """Check that a query or a document is text.
 
     Raises:
-        ConfigError: naming the type that was given.
+        ConfigError: if it is not; it names the type.
     """
     if not isinstance(text, str):
         raise ConfigError(f"{name} must be text, got {type(text).__name__}.")
 
 
 class Failures:
-    """Remembers which batch each failure of one call came from, until the call has ended."""
+    """Remembers which batch each error of one call came from, until the call has ended."""
 
     def __init__(self) -> None:
         self._batches: dict[int, Batch] = {}
@@ -83,22 +83,22 @@ class Failures:
             raise
 
     def batch(self, error: OllamaError) -> Batch | None:
-        """Return the batch that an error came from; None for an error of no batch."""
+        """Return the batch that an error came from; None if it came from elsewhere."""
         return self._batches.get(id(error))
 
 
 @contextmanager
 def locating(embed: Callable[[Sequence[str]], object]) -> Iterator[Failures]:
-    """Let an error of a batch say which text it is about, found by a few calls of ``embed``.
+    """Make an error of a batch name the text that caused it, found by a few calls of ``embed``.
 
-    The error's ``text_index`` is the place of the text in the whole list, and its message names
-    that place. Where the text cannot be told, the message names the batch.
+    The error's ``text_index`` is the position of the text in the whole list, and its message names
+    that position. If the text cannot be found, the message names the batch.
     """
     failures = Failures()
     try:
         yield failures
     except OllamaError as error:
-        # Out here: by now the other batches have been stopped.
+        # Not where the error occurs: here the other batches have been stopped already.
         if (batch := failures.batch(error)) is not None:
             search = _search(error, batch.texts)
             failed: bool | None = None
@@ -137,7 +137,7 @@ async def alocating(embed: Callable[[Sequence[str]], Awaitable[object]]) -> Asyn
 
 
 def _next(search: _Search, failed: bool | None, error: OllamaError) -> Sequence[int] | None:
-    """Return the places to try next; None at the end, when the error knows its text."""
+    """Return the positions to try next; None at the end, when the error has its text_index."""
     try:
         return next(search) if failed is None else search.send(failed)
     except StopIteration as end:
@@ -146,14 +146,14 @@ def _next(search: _Search, failed: bool | None, error: OllamaError) -> Sequence[
 
 
 def _search(error: OllamaError, texts: Sequence[str]) -> _Search:
-    """Yield places to try together, take whether they failed, and return the place of the text.
+    """Yield positions to try together, receive whether they failed, return that of the text.
 
     The number of tries grows with the logarithm of the number of texts.
     """
     if error.text_index is not None or not _is_about_texts(error):
         return error.text_index
     left = list(range(len(texts)))
-    # The longest text is nearly always the one that does not fit.
+    # Nearly always the longest text is the one that does not fit.
     longest = max(left, key=lambda place: len(texts[place].encode(errors="replace")))
     if len(left) > 1 and isinstance(error, ContextOverflowError) and (yield [longest]):
         return longest
@@ -165,14 +165,13 @@ def _search(error: OllamaError, texts: Sequence[str]) -> _Search:
     found = left[0]
     if not (yield [found]):
         return None
-    # A server that fails for every text fails for another reason.
+    # Cross-check: if another text fails too, the texts are not the cause.
     other = found - 1 if found else found + 1
     return None if (yield [other]) else found
 
 
 def _is_about_texts(error: OllamaError) -> bool:
-    # What a model cannot do is about the model, whichever texts were in the batch; a redirect or a
-    # wrong path is about the address.
+    # A missing capability is about the model, and a redirect or a wrong path about the address.
     if not isinstance(error, RequestRejectedError | ServerError):
         return False
     return error.status in _ABOUT_CONTENT and not isinstance(error, UnsupportedCapabilityError)
@@ -180,7 +179,7 @@ def _is_about_texts(error: OllamaError) -> bool:
 
 @contextmanager
 def placing(places: Sequence[int]) -> Iterator[None]:
-    """Let an error about one of some texts tell its place among all of them."""
+    """Translate the ``text_index`` of an error by the positions of a subset of texts."""
     try:
         yield
     except OllamaError as error:
@@ -190,7 +189,7 @@ def placing(places: Sequence[int]) -> Iterator[None]:
 
 
 def _name(error: OllamaError, batch: Batch) -> None:
-    """Put the place of the text before an error's message, where that is news."""
+    """Prefix an error's message with the position of the text, if there are several texts."""
     if error.text_index is not None:
         error.text_index += batch.start
         where = f"texts[{error.text_index}]"

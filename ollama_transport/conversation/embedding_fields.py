@@ -1,4 +1,4 @@
-"""The fields that every class of embeddings has."""
+"""The fields of both embedding classes."""
 
 from typing import Annotated, Literal
 
@@ -10,40 +10,39 @@ from ollama_transport.wire.requests import OverflowPolicy
 
 
 class EmbeddingFields(BaseModel):
-    """Fields of a class of embeddings that are not those of one framework."""
+    """Fields of an embedding class that do not depend on the framework."""
 
     dimensions: int | None = Field(
         default=None,
         ge=1,
-        description="Length to cut the vectors to; they are normalised again. None, and a number "
-        "above the model's own, leave it as it is (wire reference 5.1).",
+        description="Length to shorten the vectors to; they are normalised again. None, and a "
+        "number above the model's own, keep the model's length (wire reference 5.1).",
     )
     keep_alive: Annotated[KeepAlive | None, BeforeValidator(checked_keep_alive)] = Field(
         default=None,
-        description='How long the model stays in memory: seconds, or "5m"; negative is for ever, '
-        "0 unloads at once. None leaves it to the server (5 minutes).",
+        description='How long the model stays in memory: seconds, or "5m"; negative means for '
+        "ever, 0 unloads at once. None leaves it to the server (5 minutes).",
     )
     truncate: bool | None = Field(
         default=None,
-        description="Whether the server may cut texts that are too long. None leaves that to "
-        "`on_context_overflow`.",
+        description="Whether the server may cut texts that are too long. None means that "
+        "`on_context_overflow` decides.",
     )
     on_context_overflow: OverflowPolicy = Field(
         default="warn",
-        description='A text too long for the model: "warn" warns and has its batch cut by the '
-        'server, "error" raises, "truncate" cuts without a word.',
+        description='A text too long for the model: "warn" warns and lets the server cut its '
+        'batch, "error" raises, "truncate" cuts silently.',
     )
     query_prefix: str | None = Field(
         default=None,
-        description='Put before a query, as it stands; "" puts nothing. None: see `prefixes`.',
+        description='Put unchanged before a query; "" means no prefix. None: see `prefixes`.',
     )
     document_prefix: str | None = Field(
         default=None,
-        description='Put before each document, as it stands; "" puts nothing. None: see '
-        "`prefixes`.",
+        description='Put unchanged before each document; "" means no prefix. None: see `prefixes`.',
     )
     prefixes: Literal["auto"] | None = Field(
         default=None,
-        description='"auto" takes the prefixes that the makers of the model published, where no '
-        "other is given; None takes none.",
+        description='"auto" uses the prefixes that the makers of the model published, unless '
+        "others are given; None uses none.",
     )

@@ -1,7 +1,8 @@
-"""A history that any server can read: results named and in call order, every call readable.
+"""Prepare a history that any server can read: results named and in call order, calls readable.
 
-Frameworks keep results in the order in which they came and link them by id alone; a model whose
-template shows no ids goes by name and order. Servers take a call's arguments as an object only.
+Frameworks keep results in the order of their arrival and link them by id only; a model whose
+template shows no ids relies on names and order. Servers accept a call's arguments only as an
+object.
 """
 
 import json
@@ -13,16 +14,16 @@ from typing import Any
 from ollama_transport.wire.messages import Message, ToolCall
 
 UNREADABLE_KEY = "unreadable_arguments"
-"""Under this name the text of unreadable arguments goes out, where the call has a result."""
+"""The name under which the text of unreadable arguments is sent, if the call has a result."""
 
 
 def ready_history(messages: Sequence[Message]) -> list[Message]:
-    """Return a history in which each tool result stands in call order, under its tool's name.
+    """Return a history with the tool results in call order and with their tools' names.
 
-    Arguments that are the text of a JSON object become that object. Arguments that cannot be read
-    go out as text of the message, with the reason. Where the call has a result, both stay a pair:
-    the text then is the call's only argument, under `UNREADABLE_KEY`. A name that the caller gave
-    stands. A result of unknown origin stays in its place. The arguments are not changed.
+    Arguments that are the text of a JSON object become that object. A call with other arguments
+    becomes text of the message, with the reason. If it has a result, the two stay a pair: the text
+    is then the call's only argument, under `UNREADABLE_KEY`. Names that the caller gave are kept,
+    and a result that belongs to no call keeps its position. The given messages are not changed.
     """
     if not any(message.tool_calls or message.role == "tool" for message in messages):
         return list(messages)
@@ -32,7 +33,7 @@ def ready_history(messages: Sequence[Message]) -> list[Message]:
 def _make_calls_readable(messages: Sequence[Message]) -> list[Message]:
     answered: set[str] = set()
     readable = []
-    # Backwards, since a call is answered by what follows it, up to the next calls.
+    # Backwards, since the results of a call follow it, up to the next calls.
     for message in reversed(messages):
         if message.role == "tool":
             answered |= {key for key in (message.tool_call_id, message.tool_name) if key}
@@ -71,14 +72,14 @@ def _as_object(arguments: Mapping[str, Any] | str) -> Mapping[str, Any] | str:
 
 
 def _call_as_text(call: ToolCall) -> str:
-    """Return a call that could not be made as text, so that the model sees what it wrote."""
+    """Return a call with unreadable arguments as text, so that the model sees what it wrote."""
     reason = call.error if call.error else "its arguments are not a JSON object"
     return f"\nInvalid call of the tool {call.name} ({reason}): {call.arguments}"
 
 
 @dataclass(frozen=True, slots=True)
 class _NumberedCall:
-    """A call of the history, and its place among all of them."""
+    """A call of the history, and its position among all calls."""
 
     place: int
     call: ToolCall
@@ -109,7 +110,7 @@ def _in_call_order(
     found = [_find(result, by_id, by_name) for result in results]
     if len(results) == len(latest) and not any(_is_linked(result) for result in results):
         found = list(latest)
-    # The place is the call's among all calls: templates without ids go by the order alone.
+    # Sorted by the position among all calls: templates without ids rely on the order alone.
     named = [_named(result, call) for result, call in zip(results, found, strict=True)]
     places = [call.place for call in found if call is not None]
     if len(places) < len(results):
@@ -122,7 +123,7 @@ def _is_linked(result: Message) -> bool:
 
 
 def _without_id(latest: Sequence[_NumberedCall]) -> dict[str, list[_NumberedCall]]:
-    """Return the calls without ids by the tool's name, those of one tool in their order."""
+    """Return the calls without ids by the tool's name, those of each tool in order."""
     found: dict[str, list[_NumberedCall]] = {}
     for numbered in latest:
         if numbered.call.id is None:
@@ -140,7 +141,7 @@ def _find(
     if result.tool_call_id in by_id:
         return by_id[result.tool_call_id]
     # llama-index-llms-ollama gives calls no id and links results by the tool's name: the first
-    # result of a name is that of the tool's first call.
+    # result with a name belongs to the tool's first call.
     left = by_name.get(result.tool_call_id)
     if not left:
         return None

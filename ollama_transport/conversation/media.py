@@ -1,8 +1,8 @@
-"""Images and sounds that messages name by address: one fetcher, within named limits.
+"""Fetch images and audio that messages name by URL, within limits.
 
-Whoever writes a message chooses what this machine fetches. Therefore only http(s) is followed,
-only images and audio are taken, size and time are bounded, nothing of the model server's
-credentials goes along, and a public address cannot lead to a private one by a redirect.
+The author of a message chooses what this machine fetches. Therefore only http(s) is followed, only
+images and audio are accepted, size and time are limited, the model server's credentials are not
+sent, and a public address cannot redirect to a private one.
 """
 
 import asyncio
@@ -24,29 +24,29 @@ if TYPE_CHECKING:
     import httpx
 
 MAX_REDIRECTS = 5
-"""Redirects that are followed for one address."""
+"""Redirects that are followed for one URL."""
 
 FETCHES_AT_ONCE = 4
-"""Downloads of one conversation that run at the same time."""
+"""Concurrent downloads of one conversation."""
 
 _UNSTATED = ("", "application/octet-stream", "binary/octet-stream")
 
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
-    """The bounds of a download: size in bytes, time in seconds for each address."""
+    """The limits of a download: size in bytes, time in seconds for each URL."""
 
     max_bytes: int
     timeout_s: float
 
 
 class FetchFields(BaseModel):
-    """Fields of a model class that say whether and how addresses in messages are fetched."""
+    """Fields of a model class that say whether and how URLs in messages are fetched."""
 
     fetch_image_urls: bool = Field(
         default=False,
-        description="Whether http(s) addresses of images and sounds in messages are downloaded "
-        "and sent along. Whoever writes the messages then chooses what this machine fetches.",
+        description="Whether http(s) URLs of images and audio in messages are downloaded and sent "
+        "along. The author of a message then chooses what this machine fetches.",
     )
     fetch_max_bytes: int = Field(
         default=20 * 1024 * 1024, ge=1, description="Largest image to download, in bytes."
@@ -57,18 +57,18 @@ class FetchFields(BaseModel):
 
     @property
     def fetch_limits(self) -> FetchLimits:
-        """Return the bounds of a download."""
+        """Return the limits of a download."""
         return FetchLimits(self.fetch_max_bytes, self.fetch_timeout_s)
 
 
 def fetch_media(urls: Sequence[str], limits: FetchLimits) -> dict[str, bytes]:
-    """Return images and sounds by their addresses.
+    """Return images and audio by their URLs.
 
-    Same as `afetch_media`, in a thread with an event loop of its own, so that the deadline holds
-    whatever the other server does, and a caller on an event loop can use it.
+    Same as `afetch_media`, in a thread with its own event loop: a deadline then holds whatever the
+    other server does, and a caller on an event loop can use it.
 
     Raises:
-        UnsupportedContentError: for an address that cannot be had, is neither image nor audio, or
+        UnsupportedContentError: for a URL that cannot be fetched, is neither image nor audio, or
             exceeds a limit.
     """
     if not urls:
@@ -78,19 +78,19 @@ def fetch_media(urls: Sequence[str], limits: FetchLimits) -> dict[str, bytes]:
 
 
 async def afetch_media(urls: Sequence[str], limits: FetchLimits) -> dict[str, bytes]:
-    """Return images and sounds by their addresses, a few at a time.
+    """Return images and audio by their URLs, a few at a time.
 
     Raises:
         UnsupportedContentError: see `fetch_media`.
     """
-    # Here: an import of the adapters need not load httpx.
+    # Imported here, so that importing an adapter does not load httpx.
     import httpx
 
     from ollama_transport.net.pool import ssl_context
 
     if not urls:
         return {}
-    # A client for each call: addresses are many and seldom the same, and none sees our headers.
+    # A new client for each call: URLs are rarely on the same host, and must not get our headers.
     async with httpx.AsyncClient(timeout=limits.timeout_s, verify=ssl_context()) as http:
 
         async def fetch(url: str) -> bytes:
@@ -101,7 +101,7 @@ async def afetch_media(urls: Sequence[str], limits: FetchLimits) -> dict[str, by
                 why = f"it took longer than fetch_timeout_s={limits.timeout_s:g}"
             except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
                 why = str(error) if str(error) else type(error).__name__
-            # Outside, since the cause holds a live request and says nothing more.
+            # Raised outside of `except`: the cause would keep a live request, and adds nothing.
             raise refused(url, why)
 
         unique = list(dict.fromkeys(urls))
@@ -118,9 +118,9 @@ async def _fetch(http: "httpx.AsyncClient", url: str, limits: FetchLimits) -> by
                 return await _read(response, url, limits)
             at = urljoin(at, response.headers["location"])
         if not is_address(at):
-            raise refused(url, f"it leads to {shown(at)}, which is not an http(s) address")
+            raise refused(url, f"it redirects to {shown(at)}, which is not an http(s) URL")
         if not may_be_private and await _is_private(at):
-            raise refused(url, f"it leads to {shown(at)}, inside a private network")
+            raise refused(url, f"it redirects to {shown(at)}, inside a private network")
     raise refused(url, f"it was redirected more than {MAX_REDIRECTS} times")
 
 
@@ -133,38 +133,38 @@ async def _read(response: "httpx.Response", url: str, limits: FetchLimits) -> by
         raise refused(url, f"it is {kind}, which is neither image nor audio")
     async for piece in response.aiter_bytes():
         data += piece
-        # While it comes, since a server need not say beforehand how much it is going to send.
+        # Checked while reading, since a server need not announce the length.
         if len(data) > limits.max_bytes:
             raise refused(url, f"it is larger than fetch_max_bytes={limits.max_bytes}")
     if kind in _UNSTATED and mime_of_bytes(bytes(data[:16])) is None:
-        raise refused(url, "its server states no type, and it begins like no image or audio")
+        raise refused(url, "its server names no type, and it does not begin like image or audio")
     return bytes(data)
 
 
 async def _is_private(url: str) -> bool:
-    """Return whether an address is, or resolves to, one outside the public internet."""
+    """Return whether a URL's host is, or resolves to, an address outside the public internet."""
     host = urlsplit(url).hostname
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return False  # the request itself says that the name leads nowhere
+        return False  # the request itself then fails, and says why
     addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
     return any(not address.is_global for address in addresses)
 
 
 def is_address(value: str) -> bool:
-    """Return whether a text is an http(s) address."""
+    """Return whether a text is an http(s) URL."""
     return value[:8].lower().startswith(("http://", "https://"))
 
 
 def shown(url: str) -> str:
-    """Return an address for a message: without credentials and query, of bounded length."""
+    """Return a URL for an error message: without credentials and query, of limited length."""
     parts = urlsplit(url[:2000])
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:200]
 
 
 def refused(url: str, why: str) -> UnsupportedContentError:
-    """Return (not raise) the error for an address that is not sent."""
+    """Return (not raise) the error for a URL that is not fetched."""
     return UnsupportedContentError(
         f"{shown(url)} was not fetched: {why}. Download it yourself and pass its bytes."
     )
@@ -179,11 +179,11 @@ def data_of(uri: str) -> bytes | str:
     head, comma, data = uri.partition(",")
     if not comma:
         raise UnsupportedContentError(
-            f"the data URI {uri[:40]!r} holds no data: write data:image/png;base64,…"
+            f"the data URI {uri[:40]!r} has no data: write data:image/png;base64,…"
         )
-    # Kept whole: the wire takes its head off, and reads the type where no byte tells it.
+    # Kept whole: the wire removes the head, after reading the type if the bytes do not show it.
     return uri if head.lower().endswith(";base64") else unquote_to_bytes(data)
 
 
 Fetched = Mapping[str, bytes]
-"""Images and sounds by the address they came from."""
+"""Images and audio by the URL they came from."""

@@ -1,7 +1,7 @@
-"""Read JSON that is still being written into values that grow, piece by piece.
+"""Parse incomplete JSON into growing values, piece by piece.
 
-Each character is looked at once. What is complete becomes its final value once and is then shared
-by all later snapshots; a snapshot copies only the containers that are still open.
+Each character is read once. A complete value gets its final form once and is then shared by all
+later snapshots; a snapshot copies only the containers that are still open.
 """
 
 import re
@@ -15,26 +15,26 @@ _SCALARS: dict[str, object] = {"true": True, "false": False, "null": None}
 _ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", '"': '"', "\\": "\\", "/": "/"}
 _THINK, _THOUGHT = "<think>", "</think>"
 _MORE = -1
-"""Says that more has to come before the next thing can be read."""
+"""Returned by a state that needs more text to continue."""
 
 
 class NotYetError(Exception):
-    """Raised by a target for a container that cannot be shown before more of it has come."""
+    """Raised by a target for a container that cannot be shown before more of it has arrived."""
 
 
 class _NotJsonError(Exception):
-    """The text is not JSON; the reader stops, and whoever reads the whole text says why."""
+    """Raised for text that is not JSON; whoever parses the whole text later reports the reason."""
 
 
 class Target:
-    """What the values of an answer become; this one leaves them as they are.
+    """Converts the values of an answer; this one keeps them unchanged.
 
-    An adapter overrides what its framework wants to see. Each method is called once for each
-    container, except `partial`, which is called for the open ones with each snapshot.
+    An adapter overrides what its framework needs. Each method is called once for each container,
+    except `partial`, which is called for the open ones at each snapshot.
     """
 
     def of_key(self, key: str) -> "Target | None":  # noqa: ARG002 # for subclasses
-        """Return the target of an object's value; None for one that nobody will see."""
+        """Return the target of an object's value; None for a value that is never shown."""
         return self
 
     def of_item(self) -> "Target":
@@ -42,20 +42,20 @@ class Target:
         return self
 
     def whole(self, value: Any) -> Any:
-        """Return what a complete value becomes.
+        """Return a complete value, converted.
 
         Raises:
-            ValueError: when it does not fit; nothing more is shown of the answer then.
+            ValueError: when it does not fit; then nothing more of the answer is shown.
         """
         return value
 
     def partial(self, value: Any, key: str | None) -> Any:  # noqa: ARG002 # for subclasses
-        """Return what a list or an object becomes that is still open; it is a copy.
+        """Return the copy of a list or an object that is still open, converted.
 
-        ``key`` is that of the value still being written, None for none.
+        ``key`` is that of the value still being written; None if there is none.
 
         Raises:
-            NotYetError: when it cannot be shown before more has come.
+            NotYetError: when it cannot be shown before more has arrived.
         """
         return value
 
@@ -69,11 +69,11 @@ PLAIN = Target()
 
 
 class PartialReader:
-    """Turn the pieces of one answer into a growing value; made anew for each answer.
+    """Turns the pieces of one answer into a growing value; make one for each answer.
 
-    `push` takes a piece; `snapshot` returns the value as far as it is written. ``opening`` are the
-    brackets that it may begin with. Text before the first of them (words, a fence, leading
-    thinking) is passed over, and so are brackets that begin no JSON.
+    `push` takes a piece; `snapshot` returns the value as far as it has arrived. ``opening`` are the
+    brackets that it may begin with. Text before the first of them (prose, a code fence, leading
+    thoughts) is skipped, and so are brackets that do not begin JSON.
     """
 
     def __init__(self, target: Target = PLAIN, opening: str = "{[") -> None:
@@ -89,7 +89,7 @@ class PartialReader:
         self._shown = False
 
     def push(self, piece: str) -> bool:
-        """Read a piece and tell whether the value has changed by it."""
+        """Read a piece and return whether it changed the value."""
         self._changed = False
         text = self._rest + piece
         position = 0
@@ -98,7 +98,7 @@ class PartialReader:
                 following = self._state(text, position)
             except _NotJsonError:
                 following = self._give_up(text, position)
-            except ValueError:  # a target's: what is complete does not fit
+            except ValueError:  # from a target: a complete value does not fit
                 self._state, following = _skip, len(text)
             if following == _MORE:
                 break
@@ -109,14 +109,14 @@ class PartialReader:
 
     @property
     def is_complete(self) -> bool:
-        """Return whether the last bracket has come."""
+        """Return whether the last bracket has arrived."""
         return self._complete
 
     def snapshot(self) -> Any:
-        """Return the value as far as it is written; None before it begins.
+        """Return the value as far as it has arrived; None before it begins.
 
         Raises:
-            NotYetError: as `Target.partial`.
+            NotYetError: from `Target.partial`.
         """
         value = self._string if self._open else self._result
         for container in reversed(self._open):
@@ -124,7 +124,7 @@ class PartialReader:
         return value
 
     def _give_up(self, text: str, at: int) -> int:
-        # Words may hold brackets; what was shown already cannot be taken back.
+        # Prose may contain brackets, so search on, unless part of the value was already shown.
         if self._shown or self._changed:
             self._state = _skip
             return len(text)
@@ -143,7 +143,7 @@ class PartialReader:
         if end >= 0:
             self._state = self._search
             return end + len(_THOUGHT)
-        # The tag may be cut between two pieces.
+        # The tag may be split between two pieces.
         kept = len(text) - len(_THOUGHT)
         return kept if kept > at else _MORE
 
@@ -177,7 +177,7 @@ class PartialReader:
         if text[at] == '"':
             word, self._string = self._string, None
             self._state = self._between
-            # It was shown while it grew.
+            # `_changed` stays: the string was shown while it grew.
             self._open[-1].put_scalar(word)
             return at + 1
         if text[at] == "\\":
@@ -224,7 +224,7 @@ class PartialReader:
         hidden = target is None or bool(self._open and not self._open[-1].is_seen)
         kind = _Object if bracket == "{" else _Array
         self._open.append(kind(PLAIN if target is None else target, hidden=hidden))
-        # An object of nothing is not shown yet, an empty list is.
+        # An empty object is not shown yet, an empty list is.
         self._changed |= bracket == "[" and not hidden
 
     def _end(self, bracket: str) -> None:
@@ -245,7 +245,7 @@ class PartialReader:
 
 
 class _Array:
-    """A list that is still open; its methods are those of `_Object`."""
+    """A list that is still open, with the same methods as `_Object`."""
 
     closing = "]"
     end_shows = False
@@ -281,10 +281,10 @@ class _Array:
 class _Object:
     """An object that is still open.
 
-    `put` adds a key or a complete value and tells whether the value can be seen; `put_scalar` is
+    `put` adds a key or a complete value and returns whether the value is visible; `put_scalar` is
     the same for a value that is neither object nor list; `punctuate` takes a comma or colon;
-    `target_of_next` is what the next value becomes, None for one that nobody sees; `snapshot` is
-    a copy with what is being written inside, None for nothing; `complete` the finished value.
+    `target_of_next` is the target of the next value, None if that is never shown; `snapshot` is a
+    copy that includes the unfinished inner value, if any; `complete` is the finished value.
     """
 
     closing = "}"

@@ -59,7 +59,7 @@ def test_it_is_looked_up_once_and_logged(
     for _ in range(3):
         run(client.chat(HELLO))
     assert asked(server, "/api/tags") == 1
-    assert caplog.text.count("talker:8b is taken") == 1
+    assert caplog.text.count("using talker:8b") == 1
 
 
 async def test_calls_at_once_share_the_look_up(server: EmbeddedOllama) -> None:

@@ -361,7 +361,7 @@ def test_no_model_is_refused_early(run: Run, model: str) -> None:
 def test_an_endpoint_that_does_not_stream_says_so(run: Run) -> None:
     """Streaming what has no stream is an error before any request."""
     client = run.client(transport=Network("version"))
-    with pytest.raises(ConfigError, match=r"/api/version does not stream"):
+    with pytest.raises(ConfigError, match=r"/api/version cannot be streamed"):
         run.lines(client.stream(native.version()))
 
 

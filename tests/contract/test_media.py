@@ -83,7 +83,7 @@ def test_an_image_whose_type_is_not_stated_is_known_by_its_bytes(
     ("reply", "limits", "words"),
     [
         (answer(b"<html>", "text/html"), {}, "text/html, which is neither image nor audio"),
-        (answer(b"<html>", None), {}, "begins like no image"),
+        (answer(b"<html>", None), {}, "does not begin like image"),
         (answer(PNG * 9), {"fetch_max_bytes": 20}, "larger than fetch_max_bytes=20"),
         (answer(b"", status="404 Not Found"), {}, "answered 404"),
         (answer(b"", None, "302 Found", "Location: file:///etc/passwd"), {}, "not an http"),

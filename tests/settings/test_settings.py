@@ -251,7 +251,7 @@ def test_the_callers_http_client_authenticates_before_the_environment(
 )
 def test_an_http_client_brings_its_own(run: Run, name: str, value: Any) -> None:
     """What an http_client already decides cannot be given beside it and be lost."""
-    with pytest.raises(ConfigError, match=f"brings its own {name}"):
+    with pytest.raises(ConfigError, match=f"has its own {name}"):
         run.client("http://h", http_client=object(), **{name: value})
 
 
