@@ -36,7 +36,7 @@ if _is_missing("langchain_core"):
 
 
 def __getattr__(name: str) -> object:
-    # Lazy, because who embeds does not chat, and each needs its own part of langchain-core.
+    # Lazy: chat models and embeddings each load another part of langchain-core.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = lazy_name(f"{__name__}.{_HOMES[name]}", name)

@@ -1,4 +1,4 @@
-"""How a chat model is given tools and the shape of its answers: `bind_tools` and what follows."""
+"""Bind tools and output schemas to a chat model: `bind_tools`, `with_structured_output`."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar, overload
@@ -16,7 +16,7 @@ _Method = Literal["json_schema", "function_calling", "json_mode"]
 
 
 class ToolBinding(TokenCounting):
-    """Return the model with tools, or with a schema for its answers."""
+    """The methods of a chat model that bind tools, or a schema for its answers."""
 
     def bind_tools(
         self,
@@ -33,21 +33,21 @@ class ToolBinding(TokenCounting):
         Args:
             tools: Functions, pydantic classes, TypedDicts, BaseTools, JSON schemas, and the dicts
                 of OpenAI and Anthropic.
-            tool_choice: "auto" or None as the model likes, "any", "required" or True for at least
-                one call, a tool's name or OpenAI's and Anthropic's dicts for that one, "none" for
-                no call.
-            strict: True closes the schemas as OpenAI's strict mode does; Ollama has no such mode,
-                and a forced call follows its schema anyway.
-            parallel_tool_calls: False keeps the first call of an answer.
+            tool_choice: "auto" or None lets the model decide; "any", "required" or True forces at
+                least one call; a tool's name, or OpenAI's and Anthropic's dicts, force that tool;
+                "none" forbids calls.
+            strict: True closes the schemas as in OpenAI's strict mode. Ollama has no such mode; a
+                forced call follows its schema anyway.
+            parallel_tool_calls: False keeps only the first call of an answer.
             response_format: The shape of the final answer, which the model may give instead of a
-                call: "json", a JSON schema, OpenAI's envelopes, a class.
+                call: "json", a JSON schema, OpenAI's envelopes, or a class.
             kwargs: Further arguments of a call, such as temperature.
 
         Raises:
-            ConfigError: for a choice that these tools cannot fulfil, and unknown arguments.
+            ConfigError: for a choice that these tools cannot satisfy, and unknown arguments.
         """
         formatted = read_tools(tools, strict=strict)
-        # Here and not at the call: the line that is wrong is the one that binds.
+        # Checked here rather than at the call, so that the traceback shows the faulty line.
         check_choice(tool_choice, formatted)
         known_arguments(kwargs)
         given = {
@@ -58,7 +58,7 @@ class ToolBinding(TokenCounting):
         named = {name: value for name, value in given.items() if value is not None}
         return self.bind(tools=formatted, **named, **kwargs)
 
-    # What a class describes is what comes: type checkers know it in the lines after.
+    # The overloads tell type checkers that a class as schema returns objects of that class.
     @overload
     def with_structured_output(
         self,
@@ -71,7 +71,7 @@ class ToolBinding(TokenCounting):
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, T]: ...
 
-    # With tools the answer may be their calls, and no object.
+    # With tools, the answer may be calls instead of an object.
     @overload
     def with_structured_output(
         self,
@@ -122,19 +122,19 @@ class ToolBinding(TokenCounting):
 
         Args:
             schema: A pydantic class, a TypedDict, a JSON schema or an OpenAI function dict. None
-                is for "json_mode" alone.
+                is allowed for "json_mode" only.
             method: "json_schema" constrains the answer (the default), "function_calling" forces a
-                tool call, "json_mode" asks for any JSON, whose shape the prompt must describe.
-            include_raw: True returns ``{"raw", "parsed", "parsing_error"}`` and raises nothing
-                for an answer that does not parse.
+                tool call, "json_mode" allows any JSON, whose shape the prompt must describe.
+            include_raw: True returns ``{"raw", "parsed", "parsing_error"}`` and does not raise
+                for an answer that cannot be parsed.
             strict: As in `bind_tools`.
-            tools: Tools that the model may call before it gives the answer.
+            tools: Tools that the model may call before it answers.
             kwargs: Further arguments of a call, such as temperature.
 
         Raises:
             ConfigError: for a schema or arguments that cannot work.
         """
-        # Here and not above: who wants no structured output need not load the parsers.
+        # Imported here, so that only users of structured output load the parsers.
         from langchain_ollama_ext._structured import structured_output
 
         return structured_output(

@@ -1,7 +1,7 @@
-"""Content of messages, block by block, in the dialects of every provider LangChain knows.
+"""Read the content of messages block by block, in the formats of every provider in LangChain.
 
-Nothing is dropped without a word: a block is read, is known to say nothing to a model (cache
-marks, encrypted reasoning), or is refused by name with what to do instead.
+Nothing is silently dropped: a block is read, is known to mean nothing to a model (cache marks,
+encrypted reasoning), or is refused by name with advice on what to do instead.
 """
 
 import json
@@ -18,11 +18,11 @@ Block = Mapping[str, Any]
 
 @dataclass(slots=True)
 class Content:
-    """What the blocks of one message come to.
+    """The content of one message, gathered from its blocks.
 
-    ``texts`` are the parts in their order, ``thoughts`` what was thought, ``media`` images and
-    audio as bytes or base64, ``calls`` tool calls as blocks have them and ``results`` tool
-    results, which are messages of their own here.
+    ``texts`` are the parts in order, ``thoughts`` the reasoning, ``media`` images and audio as
+    bytes or base64, ``calls`` blocks of tool calls and ``results`` blocks of tool results, which
+    become separate messages.
     """
 
     texts: list[str] = field(default_factory=list)
@@ -32,20 +32,20 @@ class Content:
     results: list[Block] = field(default_factory=list)
 
     def text(self, separator: str) -> str:
-        """Return all text; between two parts stands the separator, unless a line ends there."""
+        """Return all text; the separator goes between two parts unless the first ends in space."""
         whole = ""
         for part in self.texts:
-            # No line end before the first part, nor a second one after a part that has its own.
+            # Never before the first part, nor after a part that ends with a line end itself.
             gap = separator if whole and not whole[-1].isspace() else ""
             whole += f"{gap}{part}" if part else ""
         return whole
 
 
 def read_content(content: str | Sequence[str | Block], fetched: Fetched = NO_MEDIA) -> Content:
-    """Return what a message's content comes to.
+    """Return the content of a message, sorted by kind.
 
-    ``fetched`` holds the bytes of images behind addresses; no other address is followed, and no
-    text is ever taken for a file's path.
+    ``fetched`` holds the bytes of images by URL; no other URL is followed, and text is never taken
+    for the path of a file.
 
     Raises:
         UnsupportedContentError: for a block that cannot be sent.
@@ -60,7 +60,7 @@ def read_content(content: str | Sequence[str | Block], fetched: Fetched = NO_MED
 
 
 def _read_block(block: Block, read: Content, fetched: Fetched) -> None:
-    # Gemini's and Bedrock's own blocks have no type.
+    # The blocks of Gemini and Bedrock have no type.
     kind = block.get("type")
     if not isinstance(kind, str):
         kind = _untyped_kind(block)
@@ -71,7 +71,7 @@ def _read_block(block: Block, read: Content, fetched: Fetched) -> None:
         reader(block, read)
     elif kind == "non_standard":
         _read_block(_value(block), read, fetched)
-    # Neither a call of ours nor a result: it is told as it was.
+    # The wire has no role for what a provider ran itself, so the model gets it as JSON text.
     elif kind in _SERVER_SIDE:
         read.texts.append(_as_json(block))
     else:
@@ -83,13 +83,13 @@ def _read_media(kind: str, block: Block, read: Content, fetched: Fetched) -> Non
     if data is None:
         raise UnsupportedContentError(
             f"a content block of type {kind!r} cannot be sent to Ollama: {_as_json(block):.120}. "
-            "Give its substance as text, images or audio."
+            "Convert it to text, images or audio."
         )
     read.media.append(data)
 
 
 def _untyped_kind(block: Block) -> str:
-    """Return what a block is that says so by its one key, as those of Gemini and Bedrock do."""
+    """Return the kind of a block without a type, by its key, as Gemini and Bedrock write them."""
     for key, kind in _KEY_KINDS.items():
         if key in block:
             return kind
@@ -105,9 +105,10 @@ def _text(block: Block, read: Content) -> None:
     text = block.get("text")
     if text is not None and not isinstance(text, str):
         raise UnsupportedContentError(
-            f"the text of a content block is {type(text).__name__}, no text: {_as_json(block):.120}"
+            f"the text of a content block must be a str, got {type(text).__name__}: "
+            f"{_as_json(block):.120}"
         )
-    # Streams of other providers leave blocks without a text behind.
+    # Merged streams of other providers contain blocks without text.
     read.texts.append("" if text is None else text)
 
 
@@ -127,8 +128,8 @@ def _search_result(block: Block, read: Content) -> None:
 
 
 def _document(block: Block, read: Content) -> None:
-    """Read a document that is text; others are refused like files."""
-    # Anthropic sends plain text as a document, for its citations.
+    """Read a document with plain text; others are refused like files."""
+    # Anthropic wraps plain text in a document for its citations.
     source = block.get("source")
     if isinstance(source, Mapping) and source.get("type") == "text":
         title = block.get("title")
@@ -149,7 +150,7 @@ def _thoughts_in(value: object) -> list[str]:
     if isinstance(value, str):
         return [value] if value else []
     if isinstance(value, Mapping):
-        # The text itself, and not its signature, which means something to its maker alone.
+        # Only the text: the signature beside it means nothing to other models.
         inner = value.get("text", value.get("reasoningText"))
         return _thoughts_in(inner)
     if isinstance(value, list):
@@ -205,7 +206,7 @@ _SERVER_SIDE = frozenset(
         "web_search_tool_result",
     }
 )
-"""What a provider did by itself. No role here fits it, and the model should know of it: as text."""
+"""Blocks about what a provider did itself. The wire has no role for them, so they become text."""
 
 _KEY_KINDS = {
     "text": "text",

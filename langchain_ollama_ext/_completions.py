@@ -1,4 +1,4 @@
-"""Completions: what one call asks for, and its answers as langchain-core's generations."""
+"""Completions: build the request of a call, and map its answers to langchain-core's generations."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -57,13 +57,13 @@ CALL_ARGUMENTS = (
     | frozenset(STREAMING_ARGUMENTS)
     | frozenset(_OF_IMAGE_MODELS)
 )
-"""Everything that invoke, stream, generate and bind take."""
+"""All arguments of invoke, stream, generate and bind."""
 
 _NOT_INFO = frozenset({"response", "thinking", "logprobs", "choices", "usage", "object"})
 
 
 class CompletionFields(SerializedFields):
-    """The fields of OllamaLLM that are not langchain-core's own."""
+    """The fields that OllamaLLM adds to those of langchain-core."""
 
     system: str | None = Field(
         default=None, description="System text; None leaves it to the Modelfile."
@@ -73,28 +73,28 @@ class CompletionFields(SerializedFields):
     )
     raw: bool | None = Field(
         default=None,
-        description="Send the prompt as it is, without any template; not with system, template or "
-        "context.",
+        description="Send the prompt unchanged, without any template; not with system, template "
+        "or context.",
     )
 
 
 def resolve_completion(
     model: CompletionFields, stop: Sequence[str] | None, arguments: Mapping[str, Any]
 ) -> GenerateRequest:
-    """Return the request, still without a prompt, that fields and arguments of a call make.
+    """Return the request for a model's fields and the arguments of a call, without a prompt.
 
-    An argument of None counts as not given. Options merge, and so do stop texts.
+    None counts as not given. Options are merged, and so are stop texts.
 
     Raises:
-        ConfigError: for an unknown name (it suggests the nearest), a value out of range, and
+        ConfigError: for an unknown name (it suggests a similar one), a value out of range, and
             arguments that contradict each other.
     """
     given = known_arguments(arguments, CALL_ARGUMENTS)
-    # langchain-ollama passes these on, so code that sets them must not break.
+    # langchain-ollama forwards these, so code that sets them must keep working.
     for name in _OF_IMAGE_MODELS:
         if name in given:
             warn_obsolete(name)
-    # An argument wins over its field, and None means that it was not given.
+    # Arguments override fields.
     pick = Picker(model, given)
     return GenerateRequest(
         model=pick("model"),
@@ -119,22 +119,22 @@ def resolve_completion(
 
 
 def with_prompt(request: GenerateRequest, prompt: str) -> GenerateRequest:
-    """Return the request about a prompt."""
+    """Return the request with a prompt."""
     return replace(request, prompt=prompt)
 
 
 def identity(request: GenerateRequest) -> dict[str, Any]:
-    """Return all that decides about the answers to a request, under LangChain's names.
+    """Return everything that determines the answers to a request, under LangChain's names.
 
-    It is what traces show and caches go by; images stand as digests.
+    Traces show it and caches use it as a key; images are replaced by digests.
     """
     asked = {field.name: getattr(request, field.name) for field in fields(request)}
-    # Megabytes have no place in a trace or a key.
+    # Traces and cache keys must not contain megabytes.
     images = [_digest(image) for image in asked.pop("images")]
     options, reasoning = asked.pop("options"), asked.pop("think")
     rest = {**asked, "reasoning": reasoning, "images": images}
     told = {name: value for name, value in rest.items() if value is not None}
-    # Unset and empty ask for the same, so they must not be two keys of a cache.
+    # Unset and empty mean the same, so they must give the same cache key.
     return {**{n: v for n, v in told.items() if v not in ("", [], {})}, **options}
 
 
@@ -143,14 +143,14 @@ def _digest(image: bytes | str) -> str:
 
 
 def whole_generation(line: GenerateLine) -> Generation:
-    """Return a whole answer as core takes it."""
+    """Return a whole answer as core's generation."""
     return Generation(text=line.text, generation_info=_info(line))
 
 
 def chunk_of(line: GenerateLine) -> GenerationChunk:
-    """Return a line of a stream as core takes it; merged, the chunks equal the whole answer.
+    """Return a line of a stream as core's chunk; merged, the chunks equal the whole answer.
 
-    What is not text adds up in that: metadata and usage come once, with the last line.
+    Core adds up metadata and usage when it merges, so they come only once, with the last line.
     """
     info = _info(line)
     return GenerationChunk(text=line.text, generation_info=info if info else None)
@@ -162,15 +162,15 @@ def _info(line: GenerateLine) -> dict[str, Any]:
 
 
 def _thought(line: GenerateLine) -> dict[str, Any]:
-    # langchain-ollama has the one name where it streams, and the other where it does not.
+    # langchain-ollama uses the first name when it streams, and the second when it does not.
     if not line.thinking:
         return {}
     return {"reasoning_content": line.thinking, "thinking": line.thinking}
 
 
 def _ending(line: GenerateLine) -> dict[str, Any]:
-    """Return all that the server said of the whole answer; its durations are nanoseconds."""
-    # Whatever a newer server adds is kept: only what has a place of its own is left out.
+    """Return the server's metadata of the whole answer; its durations are nanoseconds."""
+    # Unknown fields of newer servers are kept: only those that are mapped elsewhere are left out.
     said = {name: value for name, value in line.raw.items() if name not in _NOT_INFO}
     usage = usage_metadata(line.usage)
     return {
@@ -179,7 +179,7 @@ def _ending(line: GenerateLine) -> dict[str, Any]:
         "done": line.done,
         "done_reason": line.done_reason,
         **said,
-        # The name that tracers and other providers' code know.
+        # The names that tracers and code for other providers look for.
         "finish_reason": line.done_reason,
         "model_name": line.model,
         "model_provider": PROVIDER,
@@ -188,7 +188,7 @@ def _ending(line: GenerateLine) -> dict[str, Any]:
 
 
 def joined(lines: Sequence[GenerateLine]) -> GenerateLine:
-    """Return the whole answer that the lines of a stream make."""
+    """Return the lines of a stream as one whole answer."""
     return replace(
         lines[-1],
         text="".join(line.text for line in lines),
@@ -198,7 +198,7 @@ def joined(lines: Sequence[GenerateLine]) -> GenerateLine:
 
 
 def result_of(lines: Sequence[GenerateLine]) -> LLMResult:
-    """Return the answers to several prompts, in their order, and what they cost together."""
+    """Return the answers to several prompts, in order, and their total usage."""
     usage = added(line.usage for line in lines)
     names = {line.model for line in lines}
     return LLMResult(

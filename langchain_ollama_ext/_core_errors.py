@@ -1,6 +1,6 @@
-"""langchain-core's ModelError family; before version 1.6 it had none, and ours stands in for it.
+"""langchain-core's ModelError family, or stand-ins for it before version 1.6, which had none.
 
-A stand-in derives from what the class derives from where it exists, and has its ``is_retryable``.
+A stand-in has the base class and the ``is_retryable`` of the real class.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Errors that are ours and langchain-core's ModelError family at once.
+"""Errors that belong to our tree and to langchain-core's ModelError family at once.
 
     ConfigError, UnsupportedOptionError, UnsupportedContentError    ModelInvalidRequestError
     OllamaConnectionError                                           ModelConnectionError, again
@@ -14,9 +14,9 @@
     ServerError, StreamFailedError, StreamTruncatedError            ModelAPIError, again
     BudgetExceededError                                             ModelError
 
-"again" stands for ``is_retryable``. Retry middlewares go by it, and summarisation recovers from
-core's ContextOverflowError. Before langchain-core 1.6 the family is a stand-in
-(``_core_errors``). Code that catches the classes of ``ollama_transport`` works alike.
+"again" means ``is_retryable``, which retry middlewares check; summarisation recovers from core's
+ContextOverflowError. Before langchain-core 1.6 the family is a stand-in (``_core_errors``). Code
+that catches the classes of ``ollama_transport`` works too.
 """
 
 from collections.abc import Generator
@@ -49,18 +49,18 @@ class LangChainTimeoutError(ours.OllamaTimeoutError, core.ModelTimeoutError):
 
 
 class LangChainProtocolError(ours.ProtocolError, core.ModelAPIError):
-    """Raised when the answer is not what an Ollama server sends; the next one would not be."""
+    """Raised when the answer is not one of an Ollama server; a retry would not help."""
 
-    # Core's ModelAPIError says that it is: a failing server may recover, a foreign one will not.
+    # Core's ModelAPIError is retryable: a failing server may recover, but a foreign one will not.
     is_retryable = False
 
 
 class LangChainEmptyAnswerError(ours.EmptyAnswerError, core.ModelAPIError):
-    """Raised when a success held nothing; the next one may hold something."""
+    """Raised when an answer is empty; a retry may help."""
 
 
 class LangChainAuthenticationError(ours.AuthenticationError, core.ModelAuthenticationError):
-    """Raised when the server wants other credentials (401)."""
+    """Raised when the server does not accept the credentials (401)."""
 
 
 class LangChainPermissionError(ours.AuthenticationError, core.ModelPermissionDeniedError):
@@ -72,7 +72,7 @@ class LangChainModelNotFoundError(ours.ModelNotFoundError, core.ModelNotFoundErr
 
 
 class LangChainRequestRejectedError(ours.RequestRejectedError, core.ModelInvalidRequestError):
-    """Raised when the server refuses this request as it is."""
+    """Raised when the server refuses the request."""
 
 
 class LangChainUnsupportedCapabilityError(
@@ -88,7 +88,7 @@ class LangChainContextOverflowError(
 
 
 class LangChainServerBusyError(ours.ServerBusyError, core.ModelRateLimitError):
-    """Raised when the server has too much to do."""
+    """Raised when the server is overloaded."""
 
 
 class LangChainServerError(ours.ServerError, core.ModelAPIError):
@@ -107,8 +107,8 @@ class LangChainBudgetExceededError(ours.BudgetExceededError, core.ModelError):
     """Raised when a budget forbids a call; nothing was sent."""
 
 
-# A retry middleware asks again for whatever is not a ModelError: so even a wrong argument is one.
-# A table, and not a rule, so that a new error of the transport fails its test until it has a twin.
+# Retry middlewares repeat whatever is not a ModelError, so even a wrong argument has to be one.
+# A table rather than a rule, so that a new error of the transport fails a test until it has a twin.
 TWINS: dict[type[ours.OllamaError], type[ours.OllamaError]] = {
     ours.ConfigError: LangChainConfigError,
     ours.UnsupportedOptionError: LangChainUnsupportedOptionError,
@@ -131,24 +131,24 @@ TWINS: dict[type[ours.OllamaError], type[ours.OllamaError]] = {
 
 
 def langchain_error(error: ours.OllamaError) -> ours.OllamaError:
-    """Return (not raise) the twin of an error: same text and attributes, langchain-core's family.
+    """Return (not raise) the twin of an error in langchain-core's family, with equal attributes.
 
-    An error that is a twin already, or of a class without one, is returned itself.
+    An error that already is a twin, or whose class has none, is returned unchanged.
     """
     twin = _twin_class(error)
     if twin is None:
         return error
-    # Like unpickling: the constructors want arguments that live in __dict__ by now.
+    # As in unpickling: the constructors take arguments that are already in __dict__.
     made = twin.__new__(twin, *error.args)
     made.args = error.args
     made.__dict__.update(error.__dict__)
     if isinstance(made, LangChainServerBusyError) and (made.is_long_silence or made.is_used_up):
-        made.is_retryable = False  # the model is at work on the answer, or the account is empty
+        made.is_retryable = False  # the model is still working, or the account is used up
     return made
 
 
 def _twin_class(error: ours.OllamaError) -> type[ours.OllamaError] | None:
-    # One class of ours, two of core's: other credentials may help at 401, and do not at 403.
+    # Core has two classes for one of ours: other credentials may help with 401, but not with 403.
     if isinstance(error, ours.AuthenticationError) and error.status_code == 403:
         return LangChainPermissionError
     return TWINS.get(type(error))
@@ -158,7 +158,7 @@ def _twin_class(error: ours.OllamaError) -> type[ours.OllamaError] | None:
 def langchain_errors() -> Generator[None]:
     """Raise errors of the transport as their LangChain twins, with the cause of the original.
 
-    For blocking and asynchronous code alike; other exceptions pass.
+    It serves blocking and asynchronous code; other exceptions pass unchanged.
     """
     try:
         yield
@@ -166,5 +166,5 @@ def langchain_errors() -> Generator[None]:
         twin = langchain_error(error)
         if twin is error:
             raise
-        # One traceback and not two: the original is the twin's parent and says the same.
+        # `from` the cause, so that the traceback does not show the same error twice.
         raise twin.with_traceback(error.__traceback__) from error.__cause__

@@ -1,10 +1,10 @@
-"""What common families of models can do, for a profile that asks nobody.
+"""The capabilities of common model families, for a profile without a request.
 
 Source: the models that Ollama itself tests with tools and images (ollama/ollama, integration/),
 its page on thinking, and the labels of ollama.com/library; gathered in November 2026. A family is
-here for what all its tags can do; tags that can do less stand on lines of their own. What is not
-here is unknown, and never "cannot". `ChatOllama.from_server` asks the server, which knows the very
-model.
+listed with what all its tags can do; tags that can do less have their own lines. Anything not
+listed is unknown, which does not mean "cannot". `ChatOllama.from_server` asks the server, which
+knows the actual model.
 """
 
 from collections.abc import Mapping
@@ -58,7 +58,7 @@ FAMILIES: Mapping[str, frozenset[str]] = {
     "qwen2.5-coder": frozenset({_T}),
     "qwen2.5vl": frozenset({_V}),
     "qwen3": frozenset({_T, _R}),
-    # The tags of 2507 that do not think say so by this word.
+    # The 2507 tags that do not think have "instruct" in their names.
     "qwen3:4b-instruct": frozenset({_T}),
     "qwen3:30b-a3b-instruct": frozenset({_T}),
     "qwen3:235b-a22b-instruct": frozenset({_T}),
@@ -71,15 +71,15 @@ FAMILIES: Mapping[str, frozenset[str]] = {
     "qwq": frozenset({_T}),
     "smollm2": frozenset({_T}),
 }
-"""What a family can, by its name in the library; by name and tag where a tag can do less."""
+"""The capabilities of a family by its name in the library, or by name and tag if those differ."""
 
 _LIBRARY = ("", "library", "registry.ollama.ai/library")
 
 
 def family_can(model: str) -> frozenset[str]:
-    """Return what is known that a model can do: "tools", "thinking", "vision"; empty for unknown.
+    """Return the known capabilities of a model ("tools", "thinking", "vision"); empty if unknown.
 
-    A model of another namespace than the library's is unknown, whatever its name.
+    A model outside the library's namespace is unknown, whatever its name.
     """
     place, _, name = model.lower().rpartition("/")
     if place not in _LIBRARY:

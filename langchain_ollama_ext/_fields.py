@@ -1,4 +1,4 @@
-"""What a ChatOllama can be told: its fields, checked, and the other names they are known by."""
+"""The fields of ChatOllama, their checks, and their alternative names."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, Self
@@ -27,7 +27,7 @@ OTHER_NAMES: Mapping[str, str] = {
     "model_name": "model",
     "think": "reasoning",
 }
-"""LangChain's standard names, and the server's, for fields that go by the peer's name here."""
+"""LangChain's standard names, and the server's, for fields that have langchain-ollama's names."""
 
 
 def canonical_names(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,27 +37,27 @@ def canonical_names(given: Mapping[str, Any]) -> dict[str, Any]:
         ConfigError: when both names of one field are given, and differ.
     """
     named = dict(given)
-    # configurable_fields and load pass every field on, under its own name and often as None:
-    # two names clash only where both say something, and not the same.
+    # configurable_fields and load pass every field under its own name, often as None: two names
+    # conflict only if both have values, and different ones.
     for other, name in OTHER_NAMES.items():
         if other not in named:
             continue
         value = named.pop(other)
         if named.get(name) is not None and value is not None and named[name] != value:
-            raise ConfigError(f"{other} is another name of {name}: give one of them.")
+            raise ConfigError(f"{other} is another name of {name}: give only one of them.")
         if named.get(name) is None:
             named[name] = value
     return named
 
 
 def with_logprobs(logprobs: bool | None, top_logprobs: int | None) -> bool | None:
-    """Return ``logprobs`` as it has to be sent beside ``top_logprobs`` (wire reference 3.1).
+    """Return the ``logprobs`` to send beside ``top_logprobs`` (wire reference 3.1).
 
     Raises:
-        ConfigError: when the one is off and the other asked for.
+        ConfigError: when top_logprobs is set and logprobs is False.
     """
     check_top_logprobs(top_logprobs)
-    # Alone it would be ignored by the server, without a word.
+    # The server silently ignores top_logprobs without logprobs.
     if not top_logprobs:
         return logprobs
     if logprobs is False:
@@ -68,22 +68,22 @@ def with_logprobs(logprobs: bool | None, top_logprobs: int | None) -> bool | Non
     return True
 
 
-# Two bases at a time: with three, pydantic's plugin for mypy trips over its own model_construct.
+# Two bases at a time: with three, pydantic's mypy plugin fails over its own model_construct.
 class _Options(SamplingOptions, ObsoleteOptions):
-    """The options of today, and accept those of yesterday."""
+    """The current options, and the obsolete ones that are still accepted."""
 
-    # Nobody makes one of these by itself, so pydantic need not build what would check it.
+    # Never instantiated itself, so pydantic need not build its validator.
     model_config = ConfigDict(defer_build=True)
 
 
 class _Writing(_Options, SplitFields):
-    """The options, and how answers are read."""
+    """The options, and the fields on how answers are read."""
 
     model_config = ConfigDict(defer_build=True)
 
 
 class ModelFields(ServerFields, _Writing):
-    """The fields that ChatOllama and OllamaLLM share and langchain-core does not have.
+    """The fields that ChatOllama and OllamaLLM both add to those of langchain-core.
 
     ``max_tokens``, ``think`` and ``model_name`` are accepted for ``num_predict``, ``reasoning``
     and ``model``.
@@ -91,19 +91,19 @@ class ModelFields(ServerFields, _Writing):
 
     model: str | None = Field(
         default=None,
-        description="Name of the model, such as llama3.2 or qwen3:8b. None takes the first of the "
+        description="Name of the model, such as llama3.2 or qwen3:8b. None means the first in the "
         "server's list that can chat, looked up at the first call.",
     )
     reasoning: Think | None = Field(
         default=None,
-        description="Whether to think: True, False, or how hard (low, medium, high, max). None "
-        "leaves it to the server, which thinks if the model can. What is thought is kept in "
-        "additional_kwargs['reasoning_content'], and is a reasoning block of content_blocks.",
+        description="Whether to reason: True, False, or a level (low, medium, high, max). None "
+        "leaves it to the server, which reasons if the model can. The reasoning is returned in "
+        "additional_kwargs['reasoning_content'], and as a reasoning block of content_blocks.",
     )
     format: str | dict[str, Any] | None = Field(
         default=None,
         description='"json" for any JSON, or a JSON schema (bare, or in an OpenAI envelope) that '
-        'the answer must follow. None and "" are none.',
+        'the answer must follow. None and "" mean no format.',
     )
     keep_alive: KeepAlive | None = Field(
         default=None,
@@ -116,45 +116,45 @@ class ModelFields(ServerFields, _Writing):
     )
     top_logprobs: int | None = Field(
         default=None,
-        description="How many likely tokens to list at each place, 0 to 20; turns logprobs on.",
+        description="Number of likely tokens to list at each position, 0 to 20; enables logprobs.",
     )
     truncate: bool | None = Field(
         default=None,
-        description="Whether the server may cut a prompt that is too long. None goes by "
-        "on_context_overflow.",
+        description="Whether the server may cut a prompt that is too long. None means that "
+        "on_context_overflow decides.",
     )
     on_context_overflow: OverflowPolicy = Field(
         default="warn",
         description="What to do with a prompt that does not fit num_ctx: 'warn' lets the server "
         "cut it and warns with both token counts, 'error' raises ContextOverflowError before "
-        "anything is generated, 'truncate' cuts in silence.",
+        "anything is generated, 'truncate' cuts silently.",
     )
     shift: bool | None = Field(
         default=None,
         description="Whether the server may drop early tokens when the answer fills the context. "
-        "Changing it loads the model anew.",
+        "Changing it reloads the model.",
     )
-    # Not plain False: configurable_fields passes every field on, and core reads an explicit False.
+    # Not simply False: configurable_fields passes every field, and core heeds an explicit False.
     streaming: bool | None = Field(
         default=None,
         description="True makes invoke stream, False keeps stream from streaming, None leaves it "
-        "to who asks.",
+        "to the caller.",
     )
     token_counter: Literal["approximate", "server"] = Field(
         default="approximate",
-        description="How get_num_tokens counts: by langchain-core's rule of thumb, or exactly, by "
-        "a request that has the server read the prompt and generate one token.",
+        description="How get_num_tokens counts: by langchain-core's approximation, or exactly, by "
+        "a request that makes the server read the prompt and generate one token.",
     )
     validate_model_on_init: bool = Field(
         default=False,
-        description="True has the constructor ask the server, blocking, and raise when it does not "
-        "have the model. False does no I/O: the first call raises ModelNotFoundError.",
+        description="True makes the constructor send a blocking request and raise if the server "
+        "does not have the model. False does no I/O: the first call raises ModelNotFoundError.",
     )
 
     def __init__(self, **data: Any) -> None:
         super().__init__(**canonical_names(data))
         if self.validate_model_on_init:
-            # Here: it brings the errors, and who asks nobody does not need them yet.
+            # Imported here, since it loads the errors, which only this option needs so early.
             from langchain_ollama_ext._validation import validate_model
 
             validate_model(self, self.model, "completion")
@@ -164,7 +164,7 @@ class ModelFields(ServerFields, _Writing):
     def _list_stop(cls, value: Any) -> Any:
         return [value] if isinstance(value, str) else value
 
-    # Before pydantic's own checks, whose texts for unions of literals name every branch.
+    # Before pydantic's own validation, whose messages for unions of literals list every branch.
     @field_validator("reasoning", mode="before")
     @classmethod
     def _check_reasoning(cls, value: Any) -> Any:
@@ -175,7 +175,7 @@ class ModelFields(ServerFields, _Writing):
     def _check_format(cls, value: Any) -> Any:
         return check_format(value)
 
-    # What the server's environment allows and a request does not is put right here, once.
+    # OLLAMA_KEEP_ALIVE allows forms that a request does not; they are converted here, once.
     @field_validator("keep_alive", mode="before")
     @classmethod
     def _check_keep_alive(cls, value: Any) -> Any:
@@ -193,7 +193,7 @@ class ModelFields(ServerFields, _Writing):
 
     @property
     def model_name(self) -> str | None:
-        """Return ``model`` under the name that other chat models have."""
+        """Return ``model`` under the name that other chat models use."""
         return self.model
 
     @property
@@ -203,8 +203,8 @@ class ModelFields(ServerFields, _Writing):
 
 
 class _Chatting(FetchFields, SalvageFields):
-    """What is read for a chat, and what of its answers."""
+    """The fields on fetching media and on calls in the text."""
 
 
 class ChatFields(ModelFields, _Chatting):
-    """The fields of ChatOllama that are not langchain-core's own."""
+    """The fields that ChatOllama adds to those of langchain-core."""

@@ -1,6 +1,6 @@
-"""Objects of pydantic classes while they are still being written.
+"""Build objects of pydantic classes from incomplete answers.
 
-LangChain shows an object of the class as soon as what is there of it is valid. Each complete object
+LangChain shows an object of the class as soon as its part so far is valid. Each complete object
 inside it is validated once.
 """
 
@@ -16,37 +16,37 @@ from pydantic.fields import FieldInfo
 from ollama_transport.conversation import PLAIN, NotYetError, Target
 
 _MOST_CLASSES = 256
-# Settings that leave the value of a field as its own annotation has it.
+# Settings of a class that do not change how a list is validated.
 _HARMLESS = frozenset({"extra", "frozen", "populate_by_name", "title", "json_schema_extra"})
 
 
 class Made(Target):
-    """A value that is made anew of all that is there whenever it is shown.
+    """Rebuilds a value from all its parts whenever it is shown.
 
-    For classes with rules of their own, which may want to see any part of it.
+    For classes with their own validators, which may look at any part of the value.
     """
 
     def __init__(self, make: Callable[[Any], Any]) -> None:
         self._make = make
 
     def of_key(self, key: str) -> Target | None:  # noqa: ARG002 # all are left as they are
-        """Return what leaves a value as it is."""
+        """Return the target that keeps a value unchanged."""
         return PLAIN
 
     def of_item(self) -> Target:
-        """Return what leaves an item as it is."""
+        """Return the target that keeps an item unchanged."""
         return PLAIN
 
     def whole(self, value: Any) -> Any:
-        """Return what is made of a complete value."""
+        """Return the object for a complete value."""
         return self._make(value)
 
     def partial(self, value: Any, key: str | None) -> Any:  # noqa: ARG002 # as above
-        """Return what can be made of a part, if anything can."""
+        """Return the object for a part of the value, if that is valid."""
         try:
             return self._make(value)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            # A part is missing that the schema needs, or that the caller's validators trip over.
+            # Something is missing that the schema requires, or that the caller's validators need.
             raise NotYetError from error
 
 
@@ -58,7 +58,7 @@ class _Item(Made):
 
 
 class _OpenList(list[Any]):
-    """A list still being written, all of whose items are valid except the last."""
+    """A list still being written; all its items except the last are validated."""
 
     is_open = False
 
@@ -80,7 +80,7 @@ class _List(Target):
 
 @dataclass(slots=True)
 class _Record(Target):
-    """An object of a class without rules of its own."""
+    """An object of a class without its own validators."""
 
     cls: type[BaseModel]
     fields: Mapping[str, tuple[str, Target]] = field(default_factory=dict)
@@ -101,7 +101,7 @@ class _Record(Target):
         try:
             if key is None or not isinstance(items, _OpenList):
                 return self.cls.model_validate(value)
-            # Its other items are valid by now: they are put back unseen.
+            # The other items are already validated, so they are put back without another check.
             last = items[-1:] if items.is_open else []
             made = self.cls.model_validate({**value, key: last})
         except ValueError as error:
@@ -113,7 +113,7 @@ class _Record(Target):
 
 @lru_cache(maxsize=_MOST_CLASSES)
 def target_of(cls: type[BaseModel]) -> Target:
-    """Return what the parts of an answer become that is to be an object of a class."""
+    """Return the target for an answer that is to become an object of a class."""
     return _target_of(cls, {})
 
 
@@ -122,7 +122,7 @@ def _target_of(cls: type[BaseModel], known: dict[type[BaseModel], Target]) -> Ta
         return known[cls]
     if _has_rules(cls):
         return known.setdefault(cls, Made(cls.model_validate))
-    # Known before its fields are looked at: a class may stand inside itself.
+    # Registered before its fields are read: a class may contain itself.
     found = known[cls] = _Record(cls)
     keys = {name: _keys(cls, name, info) for name, info in cls.model_fields.items()}
     found.fields = {
@@ -154,7 +154,7 @@ def _has_rules(cls: type[BaseModel]) -> bool:
 
 
 def _has_path(info: FieldInfo) -> bool:
-    """Return whether a field is read from within another value."""
+    """Return whether a field's alias is a path into another value."""
     alias = info.validation_alias
     choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
     return not all(isinstance(choice, str | None) for choice in choices)
@@ -174,7 +174,7 @@ def _field_target(
     annotation = _bare(info.annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return _target_of(annotation, known)
-    # What is said of the list as a whole can be checked with the whole list only.
+    # Constraints on the list as a whole can only be checked once it is complete.
     if get_origin(annotation) is not list or info.metadata or info.annotation is not annotation:
         return PLAIN
     if not cls.model_config.keys() <= _HARMLESS:
@@ -186,7 +186,7 @@ def _field_target(
 
 
 def _bare(annotation: Any) -> Any:
-    """Return a type without its notes, and without None beside it."""
+    """Return a type without its metadata, and without an alternative of None."""
     if get_origin(annotation) is Annotated:
         return _bare(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):

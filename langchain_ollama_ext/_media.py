@@ -1,7 +1,7 @@
-"""Images and audio in messages: found in every provider's way of writing, never taken from disk.
+"""Find images and audio in messages, in every provider's format; files are never read from disk.
 
-Addresses are followed only where the caller allowed it, before the messages are mapped; the
-mapping itself does no I/O.
+URLs are fetched only if the caller allows it, before the messages are mapped; the mapping itself
+does no I/O.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,9 +32,9 @@ def media_of(kind: str, block: Mapping[str, Any], fetched: Fetched) -> bytes | s
 
     Raises:
         UnsupportedContentError: for files, video, references to a provider's storage, and
-            addresses that were not fetched.
+            URLs that were not fetched.
     """
-    # "file" and "media" are what the type of their data says they are.
+    # Whether "file" and "media" are images or audio depends on the type of their data.
     if kind in _MEDIA_KINDS and (kind in _IMAGE_KINDS | _AUDIO_KINDS or _is_playable(block)):
         return _data(kind, block, fetched)
     if kind in _REFUSED:
@@ -45,7 +45,7 @@ def media_of(kind: str, block: Mapping[str, Any], fetched: Fetched) -> bytes | s
 
 
 def _is_playable(block: Mapping[str, Any]) -> bool:
-    """Return whether something called file or media is an image or audio all the same."""
+    """Return whether a block called file or media holds an image or audio."""
     return _mime(block).startswith(("image/", "audio/"))
 
 
@@ -80,9 +80,9 @@ def _sources(block: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _values(block: Mapping[str, Any]) -> Iterator[bytes | str]:
-    """Yield what a block holds as data or as an address, data first."""
+    """Yield a block's data and URLs, data first."""
     parts = [block, *_sources(block)]
-    # Data first: a block may tell its origin beside it.
+    # Data first: a block may give its origin as a URL beside it.
     for keys in ((*_DATA_KEYS, "file_data"), ("url", "image_url", "audio_url", "file_uri")):
         for part in parts:
             for key in keys:
@@ -95,13 +95,13 @@ def _data(kind: str, block: Mapping[str, Any], fetched: Fetched) -> bytes | str:
     value = next(_values(block), None)
     if value is None:
         raise UnsupportedContentError(
-            f"{_described(kind, block)} holds no data: give base64, bytes or a data URI. Files "
-            "that lie with another provider (file_id) are not within reach."
+            f"{_described(kind, block)} has no data: give base64, bytes or a data URI. Files "
+            "stored at another provider (file_id) cannot be read."
         )
     if isinstance(value, bytes):
         return value
-    # The rest is text: an address, a data URI, or base64, which the transport checks. No path
-    # is tried, since whoever writes the message would choose which file of ours is sent.
+    # The rest is text: a URL, a data URI, or base64, which the transport checks. It is never tried
+    # as a path, since the author of the message could then choose which of our files is sent.
     if is_address(value):
         return _fetched(value, fetched)
     return data_of(value) if value.startswith("data:") else value
@@ -110,14 +110,14 @@ def _data(kind: str, block: Mapping[str, Any], fetched: Fetched) -> bytes | str:
 def _fetched(url: str, fetched: Fetched) -> bytes:
     if url not in fetched:
         raise UnsupportedContentError(
-            f"{url[:200]} is an address, and Ollama takes the bytes of images: download it and "
-            "pass base64 or bytes, or set fetch_image_urls=True to have images downloaded here."
+            f"{url[:200]} is a URL, but Ollama needs the bytes of images: download it and pass "
+            "base64 or bytes, or set fetch_image_urls=True to have images downloaded here."
         )
     return fetched[url]
 
 
 def image_addresses(contents: Iterable[str | Sequence[Any]]) -> list[str]:
-    """Return the http(s) addresses of images in the contents of messages, each once."""
+    """Return the http(s) URLs of images in the contents of messages, each once."""
     found: dict[str, None] = {}
     for content in contents:
         for block in () if isinstance(content, str) else content:

@@ -1,4 +1,4 @@
-"""Messages of LangChain as the transport's, whoever wrote them: pure functions.
+"""Map LangChain's messages, of any provider, to the transport's: pure functions.
 
 | LangChain | Ollama |
 |---|---|
@@ -9,7 +9,7 @@
 | reasoning, in blocks or additional_kwargs | thinking |
 | a tool call whose arguments are not JSON | text with the reason; a call where it has a result |
 | ``name`` | sent along; Ollama's own wire ignores it |
-| RemoveMessage | refused: it is an instruction to a graph |
+| RemoveMessage | refused: it is an instruction for a graph |
 """
 
 import json
@@ -37,14 +37,14 @@ _PART_SEPARATOR = "\n"
 
 
 def read_messages(messages: Sequence[BaseMessage], fetched: Fetched = NO_MEDIA) -> list[Message]:
-    """Return a conversation as the server takes it; the arguments are not changed.
+    """Return a conversation as the transport's messages; the given messages are not changed.
 
-    ``fetched`` holds the images behind addresses.
+    ``fetched`` holds the images by URL.
 
     Raises:
         UnsupportedContentError: for a message or a block that cannot be sent.
     """
-    # Results carry the id alone, and many models' templates show the name alone.
+    # LangChain's results have only the call's id, but many templates show only the tool's name.
     return ready_history([part for message in messages for part in _read_message(message, fetched)])
 
 
@@ -65,7 +65,7 @@ def _read_message(message: BaseMessage, fetched: Fetched) -> Iterable[Message]:
 
 
 def _is_text_alone(message: BaseMessage) -> bool:
-    """Return whether a message says one text and nothing else, as most of a history do."""
+    """Return whether a message has one text and nothing else, as most of a history have."""
     if not isinstance(message.content, str):
         return False
     if isinstance(message, AIMessage):
@@ -77,10 +77,10 @@ def _is_text_alone(message: BaseMessage) -> bool:
 def _said(message: BaseMessage, role: str, content: Content) -> list[Message]:
     if content.calls:
         raise UnsupportedContentError(
-            f"a message of role {role!r} holds a tool call, which belongs to an AIMessage."
+            f"a message of role {role!r} contains a tool call: put it into an AIMessage."
         )
     text = content.text(_PART_SEPARATOR)
-    # A message that held results alone has nothing more to say.
+    # A message with nothing but results leaves no message behind.
     if content.results and not text and not content.media:
         return []
     return [
@@ -104,8 +104,8 @@ def _role(message: BaseMessage) -> str:
     if isinstance(message, ChatMessage):
         return _ROLES.get(message.role, message.role)
     raise UnsupportedContentError(
-        f"a {type(message).__name__} is nothing that a model can read: leave it out. (A "
-        "RemoveMessage belongs into the state of a graph, whose reducer acts on it.)"
+        f"a {type(message).__name__} cannot be sent to a model: leave it out. (A RemoveMessage "
+        "belongs in the state of a graph, whose reducer applies it.)"
     )
 
 
@@ -116,13 +116,13 @@ def _extra(message: BaseMessage) -> dict[str, Any]:
 def _assistant_message(message: AIMessage, content: Content) -> Message:
     calls = [_call(call["name"], call["args"], call["id"]) for call in message.tool_calls]
     calls += [_invalid_call(call) for call in message.invalid_tool_calls]
-    # Where the fields have calls, those in blocks are the same ones once more.
+    # If the fields have calls, those in blocks repeat them.
     if not calls:
         blocks = [*content.calls, *_legacy_calls(message)]
         calls = [_call(*_call_parts(block)) for block in blocks]
     return Message(
         "assistant",
-        # Blocks of an answer are pieces of one text, unlike the parts of a question.
+        # No separator: blocks of an answer are pieces of one text, unlike the parts of a question.
         content.text(""),
         thinking=_thinking(message, content),
         images=content.media,
@@ -132,7 +132,7 @@ def _assistant_message(message: AIMessage, content: Content) -> Message:
 
 
 def _thinking(message: AIMessage, content: Content) -> str:
-    # Version 1 content leaves what it was made of in additional_kwargs: once is enough.
+    # Content of version 1 repeats the reasoning in additional_kwargs, which is ignored then.
     if content.thoughts:
         return _PART_SEPARATOR.join(content.thoughts)
     kwargs = message.additional_kwargs
@@ -147,7 +147,7 @@ def _call(name: str, arguments: Mapping[str, Any] | str, identity: str | None) -
 
 
 def _invalid_call(call: InvalidToolCall) -> ToolCall:
-    # None in each field is what core allows.
+    # Core allows None in each field.
     name, arguments = call["name"], call["args"]
     return ToolCall(
         "" if name is None else name,
@@ -158,7 +158,7 @@ def _invalid_call(call: InvalidToolCall) -> ToolCall:
 
 
 def _legacy_calls(message: AIMessage) -> list[Block]:
-    """Return the one call of OpenAI's function calling before there were tools."""
+    """Return the one call of OpenAI's function calling, which preceded tools."""
     call = message.additional_kwargs.get("function_call")
     return [call] if isinstance(call, Mapping) else []
 
@@ -175,7 +175,7 @@ def _call_parts(block: Block) -> tuple[str, Any, str | None]:
 
 def _tool_message(message: ToolMessage, fetched: Fetched) -> Message:
     content = read_content(message.content, fetched)
-    # Some frameworks leave it empty, which the server would take for an id.
+    # Some frameworks leave the id empty, which the server would take for an id.
     identity = message.tool_call_id if message.tool_call_id else None
     return Message(
         "tool",
@@ -187,7 +187,7 @@ def _tool_message(message: ToolMessage, fetched: Fetched) -> Message:
 
 
 def _result_message(block: Block, fetched: Fetched) -> Message:
-    """Return a result that stands as a block in a human message, as Anthropic writes it."""
+    """Return the message of a result block, which Anthropic puts into a human message."""
     wrapped = ("toolResult", "functionResponse", "function_response")
     inner = next((block[key] for key in wrapped if key in block), block)
     ids = ("tool_use_id", "toolUseId", "call_id", "id")
@@ -208,5 +208,5 @@ def _result_message(block: Block, fetched: Fetched) -> Message:
 
 
 def _marked(text: str, *, failed: bool) -> str:
-    """Return a result that says it is an error, for which the wire has no field."""
+    """Return the text of a result, marked if it is an error: the wire has no field for that."""
     return f"Error: {text}" if failed and not text.lstrip().lower().startswith("error") else text

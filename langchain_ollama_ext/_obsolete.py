@@ -13,7 +13,7 @@ _GONE = "No longer exists in Ollama: accepted with a DeprecationWarning, and not
 
 
 class ObsoleteOptions(BaseModel):
-    """Accept what langchain-ollama still has and the server no longer knows."""
+    """Accepts options that langchain-ollama still has and the server no longer knows."""
 
     mirostat: int | None = Field(default=None, exclude=True, repr=False, description=_GONE)
     mirostat_eta: float | None = Field(default=None, exclude=True, repr=False, description=_GONE)

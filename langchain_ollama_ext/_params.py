@@ -1,4 +1,4 @@
-"""What one call asks for: the model's fields, and over them what was given per call."""
+"""Resolve one call: the model's fields, overridden by the arguments of the call."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", "Client", "AsyncClient")
 
 SERVER_ARGUMENTS = frozenset({"api_key", "headers", "max_retries", "retry_max_wait_s", "timeout"})
-"""How the server is reached: settable per call, sharing connections where the values are equal."""
+"""Server settings that a call can override; calls with equal values share connections."""
 
 _REQUEST_ARGUMENTS = frozenset(
     {
@@ -60,8 +60,8 @@ _REQUEST_ARGUMENTS = frozenset(
         "truncate",
     }
 )
-# Core reads these before we are called (stream, streaming, the formats for tracing), and `strict`
-# comes with the tools, whose schemas have it already.
+# Core reads these before it calls us (stream, streaming, the formats for tracing), and `strict`
+# arrives with tools whose schemas already reflect it.
 _READ_ELSEWHERE = frozenset(
     {"ls_structured_output_format", "stream", "streaming", "strict", "structured_output_format"}
 )
@@ -73,23 +73,23 @@ CALL_ARGUMENTS = (
     | frozenset(OTHER_NAMES)
     | frozenset(PEER_OBSOLETE)
 )
-"""Everything that invoke, stream, bind and an agent's model_settings take."""
+"""All arguments of invoke, stream, bind and an agent's model_settings."""
 
 _TRACED_SECRETS = ("api_key", "headers")
 
 
 @dataclass(frozen=True, slots=True)
 class ChatCall:
-    """One call: the fields of its request but the messages, and how to reach the server."""
+    """One call: the fields of its request except the messages, and its server settings."""
 
     fields: Mapping[str, Any]
     server: Mapping[str, Any] = field(default_factory=dict)
 
     def with_messages(self, messages: Sequence[Any]) -> ChatRequest:
-        """Return the request about these messages.
+        """Return the request with these messages.
 
         Raises:
-            ConfigError: for a value that no server would take.
+            ConfigError: for a value that no server would accept.
         """
         return ChatRequest(messages=messages, **self.fields)
 
@@ -97,12 +97,12 @@ class ChatCall:
 def resolve_call(
     model: ChatFields, stop: Sequence[str] | None, arguments: Mapping[str, Any]
 ) -> ChatCall:
-    """Return the call that a model's fields and the arguments of one call make.
+    """Return the call for a model's fields and the arguments of one call.
 
-    An argument of None counts as not given. Options merge, and so do stop texts.
+    None counts as not given. Options are merged, and so are stop texts.
 
     Raises:
-        ConfigError: for an unknown name (it suggests the nearest), a value out of range, and
+        ConfigError: for an unknown name (it suggests a similar one), a value out of range, and
             arguments that contradict each other.
     """
     given = known_arguments(arguments)
@@ -131,16 +131,16 @@ def resolve_call(
 def known_arguments(
     arguments: Mapping[str, Any], known: frozenset[str] = CALL_ARGUMENTS
 ) -> dict[str, Any]:
-    """Return what was given per call under our names, without None and what others read.
+    """Return the arguments of a call under our names, without None and without core's arguments.
 
     Raises:
-        ConfigError: for a name that nobody knows.
+        ConfigError: for an unknown name.
     """
     named = canonical_names(arguments)
     for name in named:
         if name not in known:
             raise _unknown_name("argument", name, known)
-    # Agents and middlewares hand on settings that nobody made, as None.
+    # Agents and middlewares pass unset settings as None.
     given = {name: value for name, value in named.items() if value is not None}
     for name in PEER_OBSOLETE:
         if given.pop(name, None) is not None:
@@ -150,7 +150,7 @@ def known_arguments(
 
 @dataclass(frozen=True, slots=True)
 class Picker:
-    """Take an argument of the call, or else the model's field."""
+    """Picks an argument of the call, or else the model's field."""
 
     model: ModelFields
     given: Mapping[str, Any]
@@ -163,7 +163,8 @@ def _format(model: ChatFields, given: Mapping[str, Any]) -> str | Mapping[str, A
     if "format" in given:
         if "response_format" in given:
             warnings.warn(
-                "format and response_format are both given: response_format is left out.",
+                "format and response_format are both given, so response_format is ignored: give "
+                "only one of them.",
                 stacklevel=2,
             )
         return read_format(given["format"])
@@ -175,7 +176,7 @@ def _format(model: ChatFields, given: Mapping[str, Any]) -> str | Mapping[str, A
 def merged_options(
     model: ModelFields, stop: Sequence[str] | None, given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return the model's options with those of the call over them; stop texts are all kept.
+    """Return the model's options, overridden by those of the call; all stop texts are kept.
 
     Raises:
         ConfigError: for an unknown option, and a value out of range.
@@ -185,15 +186,15 @@ def merged_options(
         raise ConfigError(f"options must be a mapping such as {{'num_ctx': 8192}}, got {whole!r}.")
     single = {name: given[name] for name in OPTION_NAMES & given.keys() - {"stop"}}
     own = set_options(model)
-    # Checked together: an option alone and the same inside `options` are one option.
+    # Checked together: an option by itself and the same inside `options` are one option.
     merged = {**own, **check_options({**_living(whole), **single})}
-    # A chain adds its own stop texts to those that the prompt's format needs: none may go.
+    # A chain adds its own stop texts to those that the prompt's format needs: all must stay.
     texts = _checked(all_stops(own.get("stop"), whole.get("stop"), given.get("stop"), stop))
     return {**merged, "stop": texts} if texts else _without_stop(merged)
 
 
 def _living(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options without those that the server has given up, of which it warns."""
+    """Return options without obsolete ones, warning about those."""
     for name in OBSOLETE_OPTIONS & options.keys():
         warn_obsolete(name)
     return {n: v for n, v in options.items() if n not in OBSOLETE_OPTIONS and n != "stop"}
@@ -217,9 +218,9 @@ def _checked(texts: list[str]) -> list[str]:
 
 
 def settings_with(model: ServerFields, server: Mapping[str, Any]) -> ServerFields:
-    """Return the model's way to the server with some of it changed for one call.
+    """Return the model's server settings, overridden for one call.
 
-    Headers merge. A key or an Authorization header takes the place of what authenticates now.
+    Headers are merged. A key or an Authorization header replaces any other authentication.
 
     Raises:
         ConfigError: for a value that cannot work.
@@ -228,7 +229,7 @@ def settings_with(model: ServerFields, server: Mapping[str, Any]) -> ServerField
     secret = own.pop("secret_headers")
     headers = {**_plain(own.pop("headers")), **{n: v.get_secret_value() for n, v in secret.items()}}
     more = {name.lower(): value for name, value in _plain(server.get("headers")).items()}
-    # Two ways to authenticate at once are an error further on.
+    # The settings refuse two ways to authenticate at once.
     if "api_key" in server or "authorization" in more:
         own["credentials"] = own["api_key"] = None
         headers = {n: v for n, v in headers.items() if n.lower() != "authorization"}
@@ -241,7 +242,7 @@ def _plain(headers: Mapping[str, str] | None) -> Mapping[str, str]:
 
 
 def without_secrets(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a call as traces and caches may see them."""
+    """Return the arguments of a call with secrets masked, for traces and caches."""
     return {
         name: SecretStr("") if name in _TRACED_SECRETS else value
         for name, value in arguments.items()
@@ -249,14 +250,14 @@ def without_secrets(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def obeying(client: C, fields: ServerFields) -> C:
-    """Return the client.
+    """Return the client, if it has the settings of the fields.
 
     Raises:
-        ConfigError: when it was given to the model and cannot do what one call asks for.
+        ConfigError: when the client was passed to the model and has other settings than the call.
     """
     if client.settings != fields.server_settings():
         raise ConfigError(
-            "this model uses a client that was given to it: timeouts, retries, keys and headers "
-            "are that client's, and cannot be changed for one call."
+            "this model uses a client that was passed to it, whose timeout, retries, key and "
+            "headers cannot be changed for one call: set them on that client."
         )
     return client

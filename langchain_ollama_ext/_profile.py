@@ -1,4 +1,4 @@
-"""What a model can do, as langchain-core describes it: of the server's knowledge, or of none."""
+"""Build langchain-core's profile of a model, with or without asking the server."""
 
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,11 +18,11 @@ def profile_of(
     """Return the profile of a model from ``/api/show`` (wire reference 9).
 
     ``max_input_tokens`` is ``num_ctx``, else the Modelfile's, else what the model was trained
-    for, of which the server may give less (see `SamplingOptions.num_ctx`). Structured output is a
-    constraint of the engine, not of the model; models for MLX ignore it (wire reference
-    3.6), and so do those of a cloud (``remote_host``).
+    for, of which the server may provide less (see `SamplingOptions.num_ctx`). Structured output is
+    a feature of the engine, not of the model; engines for MLX do not have it (wire reference 3.6),
+    and neither have cloud models (``remote_host``).
     """
-    # /api/show, and not the list of models, whose capabilities are made of less.
+    # From /api/show: the capabilities in the list of models are computed from less.
     talks, calls, sees = (answer.can(what) for what in ("completion", "tools", "vision"))
     facts: dict[str, Any] = {
         "name": name,
@@ -54,9 +54,9 @@ def profile_of(
 def profile_unasked(name: str | None, *, num_ctx: int | None, fetches_images: bool) -> ModelProfile:
     """Return the profile of a model as far as it is known without asking the server.
 
-    ``max_input_tokens`` is there where ``num_ctx`` says it: what the server gives otherwise depends
-    on its memory. Tools, reasoning and images are there for the models of `FAMILIES`. A structured
-    answer is a constraint of the engine, which servers put on any model (wire reference 3.6).
+    ``max_input_tokens`` is set only by ``num_ctx``: the server's default depends on its memory.
+    Tools, reasoning and images are set for the models of `FAMILIES`. Structured output is a feature
+    of the engine, available for any model (wire reference 3.6).
     """
     can = frozenset() if name is None else family_can(name)
     tools, sees, thinks = ("tools" in can, "vision" in can, "thinking" in can)
@@ -68,7 +68,7 @@ def profile_unasked(name: str | None, *, num_ctx: int | None, fetches_images: bo
         "structured_output": True,
         "mid_conversation_system_messages": True,
         "temperature": True,
-        # None is unknown, and left out.
+        # None means unknown, and is left out.
         "tool_calling": tools or None,
         "tool_choice": tools or None,
         "tool_call_streaming": tools or None,
@@ -82,7 +82,7 @@ def profile_unasked(name: str | None, *, num_ctx: int | None, fetches_images: bo
 
 
 def _declared(facts: dict[str, Any]) -> ModelProfile:
-    # An older core knows fewer keys, and warns of the others.
+    # An older core knows fewer keys, and warns about the others.
     known = ModelProfile.__annotations__
     kept = {name: value for name, value in facts.items() if name in known and value is not None}
     return cast("ModelProfile", kept)

@@ -1,4 +1,4 @@
-"""LangChain's names of providers: ``"ollama:llama3.2"`` as a model of this package."""
+"""Register with LangChain's provider names: ``"ollama:llama3.2"`` then makes our classes."""
 
 from collections.abc import Callable
 from types import ModuleType, TracebackType
@@ -10,19 +10,19 @@ _PROVIDER = "ollama"
 
 
 class Registration:
-    """The state of ``init_chat_model`` and ``init_embeddings`` before `register`.
+    """A registration that can be undone.
 
-    Use it as a context manager, or call `undo`, to have that state back.
+    Use it as a context manager, or call `undo`, to restore the state before `register`.
     """
 
     def __init__(self) -> None:
         chats = _replacement(_CHAT, "ChatOllama", "_get_chat_model_creator")
         embeddings = _replacement(_EMBEDDINGS, "OllamaEmbeddings", "_get_embeddings_class_creator")
-        # Only where both can be: half a registration would be hard to find.
+        # Both are prepared before either is changed, so that there is never half a registration.
         self._before = [chats(), embeddings()]
 
     def undo(self) -> None:
-        """Give the name back to whom it belonged before; a second time does nothing."""
+        """Restore the previous provider; a second call does nothing."""
         while self._before:
             self._before.pop()()
 
@@ -39,36 +39,36 @@ class Registration:
 
 
 def register() -> Registration:
-    """Have ``init_chat_model`` and ``init_embeddings`` make our classes under the name "ollama".
+    """Make ``init_chat_model`` and ``init_embeddings`` return our classes for the name "ollama".
 
     For programs and frameworks that take a model as a string, such as deepagents with
     ``model="ollama:llama3.2"``. It changes the ``"ollama"`` entry in two private tables of the
-    langchain package (LangChain has no public way), for the whole process, until `undo` of what is
-    returned, or to the end of a ``with`` block. Models that were made before stay what they are.
-    langchain-classic has functions of its own by these names, which it does not change.
+    langchain package (LangChain has no public API for it), for the whole process, until `undo` of
+    the returned object, or the end of a ``with`` block. Existing models do not change. The
+    functions of the same names in langchain-classic are not affected.
 
     >>> import langchain_ollama_ext
     >>> langchain_ollama_ext.register()  # doctest: +SKIP
 
     Raises:
-        ImportError: when langchain is not installed, or a version that has no such table; use
-            `ChatOllama` and `OllamaEmbeddings` themselves then.
+        ImportError: when langchain is not installed, or its version has no such table; use
+            `ChatOllama` and `OllamaEmbeddings` directly then.
     """
     return Registration()
 
 
 def _replacement(module: str, name: str, creator: str) -> Callable[[], Callable[[], None]]:
-    """Return what enters our class and returns what takes it out again."""
+    """Return a function that enters our class and returns a function that undoes it."""
     home = _module(module)
     table: dict[str, Any] | None = getattr(home, "_BUILTIN_PROVIDERS", None)
     if table is None or _PROVIDER not in table:
         raise ImportError(
             f"this version of langchain has no table of providers in {module}: use "
-            f"langchain_ollama_ext.{name} itself.",
+            f"langchain_ollama_ext.{name} directly.",
             name=module,
         )
     before = table[_PROVIDER]
-    # The third part calls the class with the arguments, for us as for the peer.
+    # The rest of the entry calls the class with the arguments, and works for ours as well.
     ours = ("langchain_ollama_ext", name, *before[2:])
 
     def do() -> Callable[[], None]:
@@ -77,7 +77,7 @@ def _replacement(module: str, name: str, creator: str) -> Callable[[], Callable[
         return undo
 
     def undo() -> None:
-        # Whoever registered after us keeps what is theirs.
+        # A later registration by somebody else stays.
         if table[_PROVIDER] is ours:
             table[_PROVIDER] = before
             _forget(home, creator)
@@ -86,7 +86,7 @@ def _replacement(module: str, name: str, creator: str) -> Callable[[], Callable[
 
 
 def _forget(home: ModuleType, creator: str) -> None:
-    # LangChain remembers the class of a provider after its first use.
+    # LangChain caches the class of a provider after its first use.
     clear = getattr(getattr(home, creator, None), "cache_clear", None)
     if clear is not None:
         clear()
@@ -99,7 +99,7 @@ def _module(name: str) -> ModuleType:
         return import_module(name)
     except ImportError as error:
         raise ImportError(
-            "init_chat_model and init_embeddings are langchain's, which is not installed: "
+            "init_chat_model and init_embeddings belong to langchain, which is not installed: "
             "pip install langchain",
             name="langchain",
         ) from error

@@ -1,6 +1,6 @@
-"""Check a value by a JSON schema as its caller wrote it.
+"""Validate a value against a JSON schema as its caller wrote it.
 
-The grammar of a server holds less (ollama_transport.schema), and some servers hold nothing.
+A server's grammar enforces only part of a schema (ollama_transport.schema), and some servers none.
 """
 
 import re
@@ -12,12 +12,12 @@ _MAX_SHOWN = 200
 
 
 def check_value(schema: Mapping[str, Any], value: Any) -> None:
-    """Check a value; a schema that no draft of JSON Schema knows checks nothing.
+    """Validate a value; a schema that is invalid in every draft of JSON Schema checks nothing.
 
     Raises:
         ValueError: naming up to three fields and what is wrong with each.
     """
-    # Imported when it is needed: it takes longer than the rest of the adapter.
+    # Imported lazily: jsonschema takes longer to import than the rest of the adapter.
     from jsonschema import exceptions
     from referencing.exceptions import Unresolvable
 
@@ -30,7 +30,7 @@ def check_value(schema: Mapping[str, Any], value: Any) -> None:
         return
     told = [_told(fault) for fault in found[:_MAX_FAULTS]]
     if len(found) > len(told):
-        told.append(f"and {len(found) - len(told)} more faults")
+        told.append(f"and {len(found) - len(told)} more errors")
     if told:
         raise ValueError("; ".join(told))
 
@@ -43,7 +43,7 @@ def _told(fault: Any) -> str:
 
 
 def _validator(schema: Mapping[str, Any]) -> Any:
-    """Return a validator by the first draft that knows the schema, None for none.
+    """Return a validator of the first draft in which the schema is valid; None if in none.
 
     It loads nothing from the network.
     """
@@ -55,7 +55,7 @@ def _validator(schema: Mapping[str, Any]) -> Any:
     )
     for draft in (jsonschema.validators.validator_for(schema, default=drafts[0]), *drafts):
         try:
-            # Without formats: Python reads fewer patterns than there are.
+            # Without format checks: Python's `re` rejects patterns that are valid elsewhere.
             draft.check_schema(schema, format_checker=jsonschema.FormatChecker(formats=()))
         except jsonschema.SchemaError:
             continue
@@ -70,7 +70,7 @@ def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[Any]:
     try:
         fits = not isinstance(value, str) or re.search(pattern, value) is not None
     except re.error:
-        # Python reads no \p{…}, which other readers of patterns know.
+        # Python's `re` does not know \p{…}, unlike other implementations.
         return
     if not fits:
         yield ValidationError(f"{value!r} does not match {pattern!r}")

@@ -1,4 +1,4 @@
-"""What a schema is, however the caller spells it: a JSON schema and a way to make the result."""
+"""Interpret an output schema in any form: as a JSON schema and a way to build the result."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ _ACCEPTED = (
     "a pydantic class (v1 or v2), a TypedDict class, or a dict that is a JSON schema, an OpenAI "
     "tool or function, or OpenAI's json_schema response format"
 )
-# Templates write names into markup of their own, and parsers read no others back.
+# Templates write tool names into markup, and parsers only read these characters back.
 _UNFIT_FOR_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 
 
@@ -29,10 +29,10 @@ _UNFIT_FOR_NAMES = re.compile(r"[^a-zA-Z0-9_-]")
 class Shape:
     """A schema, parsed: ``make`` turns parsed JSON into what the caller wants to have.
 
-    ``make`` raises ValueError (pydantic's ValidationError is one) for what does not fit; for a
-    TypedDict and a dict it returns the value as it is. ``check`` raises ValueError for a whole
-    value that does not fit, naming the fields. ``target`` is what the parts of an answer become
-    while it is still being written.
+    ``make`` raises ValueError (such as pydantic's ValidationError) for a value that does not fit;
+    for a TypedDict and a dict it returns the value unchanged. ``check`` raises ValueError for a
+    complete value that does not fit, naming the fields. ``target`` converts the parts of an
+    incomplete answer.
     """
 
     name: str
@@ -50,10 +50,10 @@ class Shape:
 
 
 def understood(schema: object) -> Shape:
-    """Return what a schema means.
+    """Return a schema in any form as a Shape.
 
     Raises:
-        ConfigError: for what is not a schema, naming what is accepted.
+        ConfigError: for anything that is not a schema; it names what is accepted.
     """
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         wanted, make = schema.model_json_schema(), schema.model_validate
@@ -67,7 +67,7 @@ def understood(schema: object) -> Shape:
     if isinstance(schema, Mapping):
         bare = unwrap_schema(schema)
         return Shape(_name_of(schema, bare), bare, _as_it_is, partial(check_value, bare))
-    raise ConfigError(f"{schema!r:.200} is not a schema: give {_ACCEPTED}.")
+    raise ConfigError(f"{schema!r:.200} is not an output schema: give {_ACCEPTED}.")
 
 
 def _as_it_is(value: Any) -> Any:
@@ -75,11 +75,11 @@ def _as_it_is(value: Any) -> Any:
 
 
 def _is_made(_: Any) -> None:
-    """Leave it to the class, whose objects are valid."""
+    """Do nothing: objects of a class are already validated."""
 
 
 ANYTHING = Shape("answer", {}, _as_it_is, _is_made)
-"""What JSON mode makes without a schema."""
+"""The shape of JSON mode without a schema."""
 
 
 def _name_of(schema: Mapping[str, Any], bare: Mapping[str, Any]) -> str:
@@ -92,5 +92,5 @@ def _name_of(schema: Mapping[str, Any], bare: Mapping[str, Any]) -> str:
 
 
 def _fit(name: str) -> str:
-    # Titles hold blanks, and generic classes brackets: Box[int].
+    # Titles may contain spaces, and the names of generic classes brackets: Box[int].
     return _UNFIT_FOR_NAMES.sub("_", name)

@@ -1,8 +1,8 @@
-"""Answers of the transport as LangChain's messages, whole or as chunks: one mapping for both.
+"""Map the transport's answers to LangChain's messages, whole or as chunks, with one mapping.
 
-Rules of langchain-core for chunks that are kept here: what is not text adds up when chunks are
-merged, so metadata and usage come once, on the last chunk, which says that it is the last; each
-tool call has an index of its own, beyond those that core gives to blocks of text.
+It follows langchain-core's rules for chunks: merging adds up metadata and usage, so they come once,
+on the last chunk, which is marked as the last; each tool call has its own index, beyond those that
+core gives to blocks of text.
 """
 
 import json
@@ -25,11 +25,11 @@ from langchain_ollama_ext._unreadable import refusing_end
 from ollama_transport import ChatLine, ToolCall, ToolCallDelta, Usage
 
 PROVIDER = "ollama"
-"""As ``ls_provider`` in traces: summarisation counts tokens only where the two agree."""
+"""Also ``ls_provider`` in traces: summarisation trusts token counts only if the two are equal."""
 
-# Core numbers blocks of text 0, 1, …, and merges what has the same number.
+# Core numbers blocks of text 0, 1, … and merges blocks with the same number.
 _FIRST_TOOL_INDEX = 1000
-# Of both wires; a reason that is none of these (load, unload) has no word in common.
+# The reasons of both wires; others (load, unload) have no normalised form in core.
 _FINISHED: Mapping[str, str] = {
     "stop": "stop",
     "length": "length",
@@ -37,12 +37,12 @@ _FINISHED: Mapping[str, str] = {
     "function_call": "tool_call",
     "content_filter": "content_filter",
 }
-_UNREADABLE = "the arguments are no complete JSON object"
+_UNREADABLE = "the arguments are not a complete JSON object"
 _NOT_METADATA = frozenset({"message", "logprobs", "choices", "usage", "object"})
 
 
 def whole_result(line: ChatLine) -> ChatResult:
-    """Return a whole answer as core takes it."""
+    """Return a whole answer as core's result."""
     calls, invalid = _calls(line.tool_calls)
     message = AIMessage(
         content=line.text,
@@ -75,12 +75,12 @@ def _calls(calls: Iterable[ToolCall]) -> tuple[list[CoreToolCall], list[InvalidT
 
 
 def metadata(line: ChatLine, *, called: bool) -> dict[str, Any]:
-    """Return ``response_metadata`` of an answer's last line: all that the server said.
+    """Return ``response_metadata`` of an answer's last line: all fields that the server sent.
 
-    Durations are nanoseconds, as the server sends them. ``called`` tells whether the answer has
-    tool calls. The reason to end stands under langchain-core's names as well.
+    Durations are nanoseconds, as the server sends them. ``called`` says whether the answer has
+    tool calls. The finish reason is included under langchain-core's names as well.
     """
-    # All that came, also what no version of this package has heard of.
+    # Everything, including fields that this package does not know.
     said = {name: value for name, value in line.raw.items() if name not in _NOT_METADATA}
     known = {
         "model": line.model,
@@ -100,28 +100,28 @@ def metadata(line: ChatLine, *, called: bool) -> dict[str, Any]:
 
 
 def _finish(reason: str | None, *, called: bool) -> dict[str, str]:
-    """Return why an answer ended, as core reads it into events from 1.8.4 on."""
+    """Return why an answer ended, under the keys that core reads into events since 1.8.4."""
     if reason is None:
         return {}
     normalized = _FINISHED.get(reason)
     if normalized is None:
         return {"finish_reason": reason}
-    # As core puts it right in events, so that messages say the same.
+    # Core makes the same correction in events, so messages and events agree.
     as_told = "tool_call" if called and normalized == "stop" else normalized
     return {"finish_reason": reason, "normalized_finish_reason": as_told}
 
 
 def _logprobs(line: ChatLine) -> dict[str, Any]:
-    # Plain ones, which every way to write JSON and to load a message knows.
+    # Plain dicts, which every serialiser can write.
     return {"logprobs": [dict(one) for one in line.logprobs]} if line.logprobs else {}
 
 
 def usage_metadata(usage: Usage | None) -> UsageMetadata | None:
-    """Return token counts as core writes them; None when the server told none.
+    """Return token counts as core's UsageMetadata; None when the server sent none.
 
-    Core has no word for an unknown count: it stands as 0 beside one that is known.
+    Core cannot express an unknown count: it becomes 0 if the other count is known.
     """
-    # None and 0 differ: budgets and summaries would take 0 for a free answer.
+    # None rather than 0: budgets and summaries would take 0 for a free answer.
     if usage is None or usage.total_tokens is None:
         return None
     found = UsageMetadata(
@@ -141,14 +141,14 @@ def _known(count: int | None) -> int:
 
 
 class ChunkMaker:
-    """Turn the lines of one stream into chunks; made anew for each stream.
+    """Turns the lines of one stream into chunks; make one for each stream.
 
     With ``for_events`` the chunks go to core's bridge to events (version 3), which overwrites
-    metadata where merging appends: log probabilities then come on the last chunk all together,
-    and the model's name on the first as well, for the event that opens the message.
+    metadata where merging appends: log probabilities then all come on the last chunk, and the
+    model's name on the first as well, for the event that opens the message.
 
-    A call that is cut inside its arguments is invalid in a whole answer. Where chunks are merged
-    core would complete its JSON: a last piece, a bracket that closes nothing, keeps it from that.
+    A call that is cut inside its arguments is invalid in a whole answer. When core merges chunks,
+    it would complete the JSON: a last piece, an unmatched bracket, prevents that.
     """
 
     def __init__(self, *, for_events: bool = False) -> None:
@@ -164,7 +164,7 @@ class ChunkMaker:
         """Return the chunks of a line; [] when it adds nothing."""
         if self._started and _is_text_alone(line):
             return [self._text_chunk(line.message.content)]
-        # Text, calls and end apart: core reads a chunk as one of the three.
+        # Text, calls and the end get separate chunks: core reads a chunk as one of the three.
         messages = [*self._said(line), *self._called(line)]
         if line.done:
             messages.append(self._last(line))
@@ -194,7 +194,7 @@ class ChunkMaker:
         ]
 
     def _called(self, line: ChatLine) -> list[AIMessageChunk]:
-        # Apart from text, beside which core would not see them as pieces.
+        # Separate from text: beside text, core would not treat them as pieces of a call.
         pieces = [self._piece(delta) for delta in line.tool_call_deltas]
         for call in line.tool_calls:
             if self._is_new(call):
@@ -215,9 +215,9 @@ class ChunkMaker:
 
     def _whole(self, call: ToolCall) -> ToolCallChunk:
         arguments = call.arguments
-        # Text that core cannot read goes on as it is: core then files the call as invalid.
+        # Text that core cannot parse stays unchanged: core then makes it an invalid call.
         text = self._refused(arguments) if isinstance(arguments, str) else _json(arguments)
-        # Its place in this stream: servers repeat their own index from line to line.
+        # Numbered by position in the stream: servers reuse their own index from line to line.
         index = self._index(("call", len(self._indices)))
         return tool_call_chunk(name=call.name, args=text, id=call.id, index=index)
 
@@ -225,16 +225,16 @@ class ChunkMaker:
         return text + refusing_end(text, for_events=self._for_events)
 
     def _refusal(self, place: int) -> list[ToolCallChunk]:
-        """Return the piece that keeps core from completing a call that came in pieces."""
+        """Return the piece that keeps core from completing an unreadable call."""
         end = refusing_end(self._texts.get(place, ""), for_events=self._for_events)
         index = self._index(("delta", place))
         return [tool_call_chunk(name=None, args=end, id=None, index=index)] if end else []
 
     def _is_new(self, call: ToolCall) -> bool:
-        """Return whether a call did not come in pieces before."""
+        """Return whether a call has not already come in pieces."""
         if call.index not in self._pieced:
             return True
-        # A call of the server's own may bear the index of one that was written as text.
+        # A call from the server may have the same index as one that was written as text.
         pieced = self._pieced[call.index]
         return pieced is not None and pieced != call.id
 
@@ -252,7 +252,7 @@ class ChunkMaker:
 
 
 def _is_text_alone(line: ChatLine) -> bool:
-    """Return whether a line adds some text and nothing else, as nearly every one does."""
+    """Return whether a line adds text and nothing else, as nearly every line does."""
     said = line.message
     return bool(said.content) and not (
         line.done

@@ -1,4 +1,4 @@
-"""Structured output: bind a schema to a chat model and read its answers by it."""
+"""Structured output: bind a schema to a chat model and parse its answers."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, Literal, cast, get_args
@@ -32,41 +32,41 @@ def structured_output(
     tools: Sequence[Any] | None = None,
     **kwargs: Any,
 ) -> Runnable[LanguageModelInput, Any]:
-    """Return a runnable that asks a chat model and returns objects of a schema.
+    """Return a runnable that calls a chat model and returns objects of a schema.
 
     Args:
         model: The chat model to ask.
         schema: A pydantic class (v1 or v2), whose objects are returned, or a TypedDict class or a
-            dict (a JSON schema, bare or in an OpenAI envelope), for which dicts are. None is for
-            "json_mode" only: any JSON.
+            dict (a JSON schema, bare or in an OpenAI envelope), for which dicts are returned. None
+            is allowed for "json_mode" only, and means any JSON.
         method: "json_schema" constrains the text of the answer by the schema; "function_calling"
-            forces the call of a tool that takes it; "json_mode" constrains to any JSON, so that
+            forces a call of a tool with that schema; "json_mode" constrains to any JSON, so that
             the prompt has to describe the shape.
         include_raw: True returns {"raw": message, "parsed": object or None, "parsing_error": the
-            error or None} instead of the object, and raises nothing for an answer of a wrong
+            error or None} instead of the object, and does not raise for an answer of a wrong
             shape. Streaming yields one of the keys at a time; "parsed" grows.
-        strict: Passed on to the tools, and with the schema on ``/v1``, where None means True for
-            a schema that is strict by OpenAI's rules. Ollama holds every answer to the schema by
-            its grammar, whatever is given here; True with "json_mode", which has none, is refused.
+        strict: Passed to the tools, and with the schema on ``/v1``, where None means True for a
+            schema that is strict by OpenAI's rules. Ollama's grammar enforces every schema,
+            whatever is given here; True with "json_mode", which has no schema, is refused.
         tools: Tools that the model may call instead of answering; the result is None then, and
             the calls are in "raw".
         kwargs: Further arguments of each call, as `bind` takes them.
 
     Raises:
-        ConfigError: for a method or schema that is not understood, and for one that is missing.
+        ConfigError: for an unknown method, and for an invalid or missing schema.
 
-    The runnable raises, besides what the model does:
+    The runnable raises the errors of the model, and:
         StructuredOutputError: an OutputParserException, for an answer that is cut, empty, or of
-            another shape, with its ``llm_output`` and ``done_reason``; at the end of a stream too.
-            It names the fields that do not fit the schema as it was given, dicts included: a
-            grammar holds no more than a part of some.
+            another shape, with its ``llm_output`` and ``done_reason``; also at the end of a stream.
+            It names the fields that do not fit the given schema, dicts included: some schemas are
+            only partly enforced by a grammar.
     """
     shape = _checked_shape(schema, method, strict)
     bound = {**kwargs, "ls_structured_output_format": _traced(schema, shape, method)}
     if method == "function_calling":
         llm = _forced(model, shape, strict, tools, bound)
     else:
-        # JSON mode is a grammar of the server without a schema (wire reference 3.6).
+        # JSON mode is the server's grammar for any JSON (wire reference 3.6).
         wanted = "json" if method == "json_mode" else {**shape.json_schema, **_strictness(strict)}
         llm = _formatted(model, wanted, strict, tools, bound)
     parser = StructuredOutputParser(shape=shape, called=method == "function_calling")
@@ -77,16 +77,16 @@ def _checked_shape(schema: Any, method: str, strict: bool | None) -> Shape:
     if method not in get_args(Method):
         raise ConfigError(f"method={method!r}: give one of {', '.join(get_args(Method))}.")
     if method == "json_mode" and strict:
-        raise ConfigError('method="json_mode" follows no schema, so it cannot be strict.')
+        raise ConfigError('method="json_mode" has no schema to be strict about: leave strict out.')
     if schema is not None:
         return understood(schema)
     if method == "json_mode":
         return ANYTHING
-    raise ConfigError(f'method={method!r} needs a schema; only "json_mode" does without one.')
+    raise ConfigError(f'method={method!r} needs a schema; only "json_mode" works without one.')
 
 
 def _traced(schema: Any, shape: Shape, method: str) -> dict[str, Any]:
-    """Return what langchain-core tells tracers of the schema, which it has to be able to read."""
+    """Return the schema for langchain-core's tracers, in a form that core can read."""
     if is_typeddict(schema) and not readable(schema):
         schema = dict(shape.json_schema)
     return {"kwargs": {"method": method}, "schema": schema}
@@ -100,7 +100,7 @@ def _forced(
     bound: Mapping[str, Any],
 ) -> Runnable[LanguageModelInput, Any]:
     others = list(tools) if tools is not None else []
-    # With other tools beside it the answer may be a call of one of those.
+    # With other tools, the answer may be a call of one of those.
     choice = "any" if others else shape.name
     arguments = {**bound, **_strictness(strict)}
     return model.bind_tools([shape.as_tool(), *others], tool_choice=choice, **arguments)
@@ -113,7 +113,7 @@ def _formatted(
     tools: Sequence[Any] | None,
     bound: Mapping[str, Any],
 ) -> Runnable[LanguageModelInput, Any]:
-    # Beside tools a format binds the final answer only: the transport makes one schema of both.
+    # Beside tools, a format constrains the final answer only: the transport merges the two.
     if tools:
         arguments = {**bound, **_strictness(strict), "format": wanted}
         return model.bind_tools(list(tools), **arguments)
@@ -125,10 +125,10 @@ def _strictness(strict: bool | None) -> dict[str, bool]:
 
 
 def _with_raw(parser: StructuredOutputParser) -> Runnable[Any, dict[str, Any]]:
-    """Return what makes {"raw", "parsed", "parsing_error"}, also of a stream, piece by piece.
+    """Return a runnable that yields {"raw", "parsed", "parsing_error"}, also piece by piece.
 
-    langchain-core's own way, a fallback, looks at the first piece of a stream only, and would
-    raise what goes wrong at its end.
+    langchain-core's own solution, a fallback, only guards the first piece of a stream, and would
+    raise an error at its end.
     """
 
     def transform(pieces: Iterator[BaseMessage]) -> Iterator[AddableDict]:
@@ -152,7 +152,7 @@ def _with_raw(parser: StructuredOutputParser) -> Runnable[Any, dict[str, Any]]:
 
 
 def _news(answer: Answer, piece: BaseMessage) -> list[Any]:
-    # Half of a whole answer is not a result: "parsed" is None when it does not fit.
+    # Only for chunks: a whole message has no partial result, so "parsed" is None if it is invalid.
     return answer.news() if isinstance(piece, BaseMessageChunk) else []
 
 
@@ -161,5 +161,5 @@ def _ending(answer: Answer) -> AddableDict:
         made = answer.ending()
     except StructuredOutputError as error:
         return AddableDict(parsed=None, parsing_error=error)
-    # Added to the pieces before it, None leaves what they hold.
+    # AddableDict keeps the earlier value when None is added.
     return AddableDict(parsed=made[0] if made else None, parsing_error=None)

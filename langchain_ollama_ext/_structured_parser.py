@@ -1,4 +1,4 @@
-"""Read a structured answer, whole or while it is still being written."""
+"""Parse a structured answer, whole or piece by piece."""
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -22,15 +22,15 @@ from ollama_transport.conversation import (
 )
 
 _NOTHING = object()
-# Enough to see what a model wrote instead, and little enough for a log.
+# Enough to see what the model wrote instead, and short enough for a log.
 _SHOWN_CHARACTERS = 200
 
 
 class StructuredOutputError(OutputParserException):
     """Raised when an answer does not fit the schema.
 
-    ``llm_output`` is the whole text of the answer, ``done_reason`` what the server ended it with
-    ("length" where it was cut), None when it said nothing.
+    ``llm_output`` is the whole text of the answer, ``done_reason`` the server's reason for its end
+    ("length" if it was cut), None if unknown.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class StructuredOutputError(OutputParserException):
         self.done_reason = done_reason
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exception's own way calls the constructor, which adds its link to the message again.
+        # The default calls the constructor, which would append core's link to the message again.
         return _restored, (self.args, dict(self.__dict__))
 
 
@@ -54,7 +54,7 @@ def _restored(args: tuple[Any, ...], state: dict[str, Any]) -> StructuredOutputE
 class StructuredRefusalError(StructuredOutputError, ModelRefusalError):
     """Raised when the model refused to answer; ``refusal`` is what it said instead.
 
-    LangChain's ModelRefusalError as well (since langchain-core 1.7.5).
+    It is also LangChain's ModelRefusalError (since langchain-core 1.7.5).
     """
 
     def __init__(self, refusal: str, *, done_reason: str | None = None) -> None:
@@ -66,7 +66,7 @@ class StructuredRefusalError(StructuredOutputError, ModelRefusalError):
 
 @dataclass(slots=True)
 class _Call:
-    """A call in an answer: its name, the pieces of its arguments, and how many were read."""
+    """A call in an answer: its name, the pieces of its arguments, and how many were parsed."""
 
     name: str = ""
     pieces: list[str] = field(default_factory=list)
@@ -74,10 +74,10 @@ class _Call:
 
 
 class Answer:
-    """Gather one structured answer, whole or piece by piece; made anew for each.
+    """Gathers one structured answer, whole or piece by piece; make one for each answer.
 
-    With ``called``, the answer is the arguments of a call of the tool named as the shape; else it
-    is the text.
+    With ``called``, the answer is the arguments of a call of the shape's tool; otherwise it is the
+    text.
     """
 
     def __init__(self, shape: Shape, *, called: bool) -> None:
@@ -103,7 +103,7 @@ class Answer:
         self._done_reason = self._done_reason if reason is None else reason
         if not self._called:
             self._push(text)
-        # A chunk's own tool_calls are core's guesses at what is not complete yet.
+        # Not the chunk's tool_calls: those are core's guesses at incomplete arguments.
         if isinstance(message, AIMessageChunk):
             for piece in message.tool_call_chunks:
                 self._call(piece["index"], piece["name"], piece["args"])
@@ -118,13 +118,13 @@ class Answer:
         call.name += name if name is not None else ""
         call.pieces.append(arguments if arguments is not None else "")
         if self._called and call is self._asked_call():
-            # What came before the name was known has to be read as well.
+            # Including the pieces that arrived before the name.
             for piece in call.pieces[call.read :]:
                 self._push(piece)
             call.read = len(call.pieces)
 
     def _asked_call(self) -> "_Call | None":
-        # A second call of the same name is a repetition: one object was asked for.
+        # The first only: one object was requested, so a second call is a repetition.
         named = (call for call in self._calls.values() if call.name == self._shape.name)
         return next(named, None)
 
@@ -132,8 +132,8 @@ class Answer:
         self._changed = self._reader.push(piece) or self._changed
 
     def news(self) -> list[Any]:
-        """Return what can be made of the answer so far, in a list; [] when that is nothing new."""
-        # Most tokens add nothing that is whole yet: who reads the stream wants changes only.
+        """Return the object for the answer so far, in a list; [] if it did not change."""
+        # Most tokens change nothing visible, and readers of a stream want only changes.
         if not self._changed:
             return []
         self._changed = False
@@ -144,10 +144,10 @@ class Answer:
         return [] if made is None else self._new(made)
 
     def ending(self) -> list[Any]:
-        """Return the result in a list, unless `news` has returned it already.
+        """Return the result in a list; [] if `news` has already returned it.
 
         Raises:
-            StructuredOutputError: as `result`.
+            StructuredOutputError: from `result`.
         """
         made = self.result()
         return [] if made is None else self._new(made)
@@ -159,16 +159,16 @@ class Answer:
         return [made]
 
     def result(self) -> Any:
-        """Return what the whole answer is; None where the model called other tools instead.
+        """Return the object for the whole answer; None if the model called other tools instead.
 
         Raises:
             StructuredRefusalError: for a refusal in place of an answer.
-            StructuredOutputError: for an answer that is cut, empty, no JSON, or of another shape.
+            StructuredOutputError: for an answer that is cut, empty, not JSON, or of another shape.
         """
         text = self._json()
         if not text.strip() and (refusal := "".join(self._refusals)):
             raise StructuredRefusalError(refusal, done_reason=self._done_reason)
-        # Only possible where the caller gave other tools: the calls are its answer.
+        # Only possible if the caller gave other tools: the calls are the answer then.
         if self._calls and not text.strip():
             return None
         try:
@@ -204,11 +204,11 @@ class Answer:
         if not self._text().strip() and not text and self._thinking():
             more = "raise num_predict, or " if self._done_reason == "length" else ""
             return (
-                f"the model spent its answer on thinking and wrote nothing ({reason}): {more}"
+                f"the model only reasoned and wrote no answer ({reason}): {more}"
                 "set reasoning=False."
             )
         if not self._text().strip() and not text:
-            return f"the model wrote nothing ({reason})."
+            return f"the model wrote nothing ({reason}): try again, or with another prompt."
         if self._done_reason == "length":
             return (
                 f"the answer was cut before its end ({reason}): raise num_predict or num_ctx. It "
@@ -232,13 +232,13 @@ def _reasoning(message: BaseMessage) -> str:
 
 
 class StructuredOutputParser(BaseTransformOutputParser[Any]):
-    """Turn the messages of a chat model into objects of a shape; used by with_structured_output.
+    """Turns the messages of a chat model into objects of a shape; used by with_structured_output.
 
     Streaming yields growing objects: partial dicts, lists item by item, and for a pydantic class
-    each object that is valid by itself. The end of a stream is checked as a whole answer is.
+    each state that is valid by itself. The end of a stream is checked like a whole answer.
 
     Raises:
-        StructuredOutputError: an OutputParserException, see there.
+        StructuredOutputError: an OutputParserException, for an answer that does not fit.
     """
 
     shape: InstanceOf[Shape]
@@ -250,19 +250,19 @@ class StructuredOutputParser(BaseTransformOutputParser[Any]):
 
     @property
     def OutputType(self) -> Any:  # noqa: N802 - langchain-core's name
-        """Return Any: what comes out is known to the caller's schema only."""
+        """Return Any: only the caller's schema determines the type."""
         return Any
 
     def answer(self) -> Answer:
-        """Return a new memory for one answer."""
+        """Return an object that gathers one answer."""
         return Answer(self.shape, called=self.called)
 
     def parse(self, text: str) -> Any:
-        """Return the object that a text holds."""
+        """Return the object in a text."""
         return self.parse_result([Generation(text=text)])
 
     def parse_result(self, result: list[Generation], *, partial: bool = False) -> Any:
-        """Return the object that an answer holds; of a partial one, None where there is none."""
+        """Return the object in an answer; for a partial answer, None until there is one."""
         answer = self.answer()
         first = result[0]
         answer.take(first.message if isinstance(first, ChatGeneration) else AIMessage(first.text))

@@ -1,4 +1,4 @@
-"""Chunks of plain text, which most chunks of a stream are: copies of one, where that works."""
+"""Make the chunks of plain text, the bulk of a stream, as copies of one where that works."""
 
 from collections.abc import Callable
 from functools import cache
@@ -12,14 +12,14 @@ Maker = Callable[[str], ChatGenerationChunk]
 
 
 def constructed(text: str) -> ChatGenerationChunk:
-    """Return a chunk of text as core's constructors make it."""
+    """Return a chunk of text made by core's constructors."""
     message = AIMessageChunk(content=text, additional_kwargs={}, response_metadata={})
     return ChatGenerationChunk(message=message)
 
 
 @cache
 def text_chunks() -> Maker:
-    """Return what makes a chunk of a text: by copying, or by core's constructors."""
+    """Return the function that makes chunks of text: by copying, or by core's constructors."""
     copied = _copying()
     return copied if copying_works(copied, constructed) and _adds_up(copied) else constructed
 
@@ -27,7 +27,7 @@ def text_chunks() -> Maker:
 def _copying() -> Maker:
     model = constructed("text")
     generations, messages = Copies(model), Copies(model.message)
-    # Core gives a text that may be called as well, as its older versions had it.
+    # Core's text is a str subclass that can also be called, as in its older versions.
     kind = type(model.text)
 
     def copied(text: str) -> ChatGenerationChunk:

@@ -1,4 +1,4 @@
-"""How many tokens a text or a conversation has: by a rule of thumb, or as the server counts."""
+"""Count the tokens of a text or a conversation: approximately, or by the server."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -25,26 +25,26 @@ from ollama_transport import (
 )
 from ollama_transport.settings import set_options
 
-_CHARACTERS_PER_TOKEN = 4.0  # langchain-core's own rule of thumb
+_CHARACTERS_PER_TOKEN = 4.0  # the same as langchain-core
 
 R = TypeVar("R", ChatRequest, GenerateRequest)
 Line = TypeVar("Line", ChatLine, GenerateLine)
 
 
 def approximate_text(text: str) -> int:
-    """Return about how many tokens a text has."""
+    """Return an estimate of how many tokens a text has."""
     return math.ceil(len(text) / _CHARACTERS_PER_TOKEN)
 
 
 def approximate_messages(messages: Sequence[Any], tools: Sequence[Any] | None) -> int:
-    """Return about how many tokens messages have, and the schemas of tools with them."""
+    """Return an estimate of how many tokens messages and the schemas of tools have."""
     from langchain_core.messages.utils import count_tokens_approximately
 
     return count_tokens_approximately(messages, tools=list(tools) if tools else None)
 
 
 def counting(request: R) -> R:
-    """Return a request that has the server read the prompt and generate one token.
+    """Return a request that makes the server read the prompt and generate one token.
 
     With 0 tokens the server would generate a whole answer (wire reference 14).
     """
@@ -55,13 +55,13 @@ def counting(request: R) -> R:
 
 
 def count(send: Callable[[R], Line], request: R) -> int:
-    """Return how many tokens a prompt has, by sending it; a prompt may exceed the context.
+    """Return how many tokens a prompt has, by sending it; the prompt may exceed the context.
 
     Raises:
-        ProtocolError: when the server does not count.
-        OllamaError: and its kinds, when the request fails.
+        ProtocolError: when the server sends no count.
+        OllamaError: one of its subclasses, when the request fails.
     """
-    # Refused for its length, a prompt has been counted too.
+    # The refusal of a prompt that is too long contains its count too.
     try:
         usage = send(counting(request)).usage
     except ContextOverflowError as error:
@@ -77,17 +77,17 @@ def count(send: Callable[[R], Line], request: R) -> int:
 
 
 class TextCounting(ModelFields, BaseLanguageModel[Any]):
-    """The part of a model that core's splitters ask for the length of a text."""
+    """The token counting that core's text splitters use."""
 
     def get_token_ids(self, text: str) -> list[int]:
         """Return the ids of a text's tokens, by ``custom_get_token_ids``.
 
         Raises:
-            ConfigError: without that function: the server tells counts, and no ids.
+            ConfigError: without that function, since the server sends counts but no ids.
         """
         if self.custom_get_token_ids is None:
             raise ConfigError(
-                "Ollama tells how many tokens a text has, not which: set custom_get_token_ids, or "
+                "Ollama counts tokens but does not return their ids: set custom_get_token_ids, or "
                 "call get_num_tokens."
             )
         return self.custom_get_token_ids(text)
@@ -95,16 +95,16 @@ class TextCounting(ModelFields, BaseLanguageModel[Any]):
     def get_num_tokens(self, text: str) -> int:
         """Return how many tokens a text has; see `token_counter`.
 
-        The server counts the special token that begins a text as well.
+        The server also counts the special token at the beginning of a text.
 
         Raises:
-            OllamaError: and its kinds, when the server counts and the request fails.
+            OllamaError: one of its subclasses, when the server counts and the request fails.
         """
         if self.custom_get_token_ids is not None:
             return len(self.custom_get_token_ids(text))
         if self.token_counter == "approximate" or not text:
             return approximate_text(text)
-        # Raw, so that the template of a chat is not counted with the text.
+        # Raw, so that the chat template is not counted with the text.
         request = GenerateRequest(
             self.model, text, raw=True, options=set_options(self), keep_alive=self.keep_alive
         )
@@ -113,7 +113,7 @@ class TextCounting(ModelFields, BaseLanguageModel[Any]):
 
 
 class TokenCounting(TextCounting, ChatFields, BaseChatModel):
-    """The part of a chat model that core's trimming, splitting and summarising ask."""
+    """The token counting that core's trimming, splitting and summarisation use."""
 
     def get_num_tokens_from_messages(
         self, messages: list[BaseMessage], tools: Sequence[Any] | None = None
@@ -121,7 +121,7 @@ class TokenCounting(TextCounting, ChatFields, BaseChatModel):
         """Return how many tokens messages have, with their tools; see `token_counter`.
 
         Raises:
-            OllamaError: and its kinds, when the server counts and the request fails.
+            OllamaError: one of its subclasses, when the server counts and the request fails.
         """
         if self.custom_get_token_ids is not None:
             return super().get_num_tokens_from_messages(messages, tools)

@@ -1,7 +1,7 @@
-"""Tools, tool choices and formats in every way LangChain writes them, as the transport takes them.
+"""Convert tools, tool choices and formats from every form in LangChain to the transport's.
 
-What a schema loses on its way to the server is the transport's affair: it folds into descriptions
-what the server would drop.
+The transport adapts the schemas to the server: it moves what the server would drop into
+descriptions.
 """
 
 import warnings
@@ -25,8 +25,8 @@ _CHOICES: Mapping[object, ToolChoice | None] = {
 def read_tools(tools: Sequence[Any], *, strict: bool | None = None) -> list[dict[str, Any]]:
     """Return tools as OpenAI-style function objects.
 
-    Takes functions, pydantic classes, TypedDicts, BaseTools, JSON schemas, and the dicts of
-    OpenAI and Anthropic. What is a function object already is passed on as it is.
+    Accepts functions, pydantic classes, TypedDicts, BaseTools, JSON schemas, and the dicts of
+    OpenAI and Anthropic. Function objects are returned unchanged.
     """
     return [_read_tool(tool, strict) for tool in tools]
 
@@ -34,15 +34,15 @@ def read_tools(tools: Sequence[Any], *, strict: bool | None = None) -> list[dict
 def _read_tool(tool: Any, strict: bool | None) -> dict[str, Any]:
     if strict is None and isinstance(tool, dict) and isinstance(tool.get("function"), Mapping):
         return tool
-    # Here and not above, like the next ones: only who has tools need load what reads them.
+    # Imported here, like those below, so that only calls with tools load it.
     from langchain_core.utils.function_calling import convert_to_openai_tool
 
     if isinstance(tool, Mapping) and not _describes_function(tool):
         raise ConfigError(
-            f"the tool {dict(tool)!r:.120} is not a function: tools that a provider runs itself "
-            "(web_search, code_interpreter, …) do not exist in Ollama."
+            f"the tool {dict(tool)!r:.120} is not a function: Ollama has no tools that the "
+            "provider runs (web_search, code_interpreter, …); give a function instead."
         )
-    # Core knows names and descriptions best; only its schemas lose something.
+    # Names and descriptions are core's; only its schemas are incomplete.
     converted = convert_to_openai_tool(tool, strict=strict)
     parameters = _whole_parameters(tool)
     if parameters is None:
@@ -52,7 +52,7 @@ def _read_tool(tool: Any, strict: bool | None) -> dict[str, Any]:
 
 
 def _closed(schema: Any) -> Any:
-    """Return a schema whose objects allow no further properties, as OpenAI's strict mode asks."""
+    """Return a schema whose objects allow no other properties, as in OpenAI's strict mode."""
     if isinstance(schema, list):
         return [_closed(part) for part in schema]
     if not isinstance(schema, Mapping):
@@ -62,7 +62,7 @@ def _closed(schema: Any) -> Any:
 
 
 def _describes_function(tool: Mapping[str, Any]) -> bool:
-    # A provider's own tool has a type and a name as well, but neither a schema nor a description.
+    # A tool that a provider runs also has a type and a name, but no schema and no description.
     kind = tool.get("type", "function")
     shaped = any(key in tool for key in ("input_schema", "parameters", "description", "function"))
     if isinstance(kind, str) and kind not in ("function", "custom", "object") and not shaped:
@@ -71,10 +71,10 @@ def _describes_function(tool: Mapping[str, Any]) -> bool:
 
 
 def _whole_parameters(tool: Any) -> dict[str, Any] | None:
-    """Return the schema of a tool's arguments with its references; None to take core's.
+    """Return the schema of a tool's arguments with its references; None to use core's schema.
 
-    Core resolves references by itself and leaves ``{}`` where a model contains itself. The
-    transport does better, if it gets them.
+    Core resolves references and leaves ``{}`` where a model contains itself. The transport handles
+    such references better, if it gets them.
     """
     model = _arguments_model(tool)
     if isinstance(model, Mapping):
@@ -93,11 +93,11 @@ def _arguments_model(tool: Any) -> Any:
     from typing_extensions import is_typeddict
 
     if isinstance(tool, BaseTool):
-        # A Tool without a schema takes one string, which core writes by a convention of its own.
+        # A Tool without a schema takes one string, for which core has its own convention.
         return None if isinstance(tool, Tool) and not tool.args_schema else tool.tool_call_schema
     if isinstance(tool, type):
         return tool if is_basemodel_subclass(tool) and not is_typeddict(tool) else None
-    # A dict has its schema with it, references and all.
+    # A dict contains its schema, including references.
     if isinstance(tool, Mapping):
         return None
     return create_schema_from_function(
@@ -116,15 +116,15 @@ def tool_names(tools: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def read_tool_choice(choice: object) -> ToolChoice | None:
-    """Return a choice of tools; None leaves it to the model.
+    """Return a tool choice in the transport's form; None leaves it to the model.
 
-    Takes "auto", "none", "any", "required", True, False, the name of a tool, and the dicts of
+    Accepts "auto", "none", "any", "required", True, False, the name of a tool, and the dicts of
     OpenAI and Anthropic.
 
     Raises:
         ConfigError: for anything else.
     """
-    # Asked before the names: True and 1 are one key of a dict.
+    # Checked by type: True and 1 are the same key of a dict.
     if choice is None or isinstance(choice, bool):
         return _CHOICES[choice]
     if isinstance(choice, str) and choice:
@@ -146,16 +146,16 @@ def _read_choice_dict(choice: Mapping[str, Any]) -> ToolChoice | None:
 
 def _no_choice(choice: object) -> ConfigError:
     return ConfigError(
-        f'tool_choice={choice!r} is not understood: give "auto", "none", "any", the name of a '
-        'tool, or {"type": "function", "function": {"name": …}}.'
+        f'tool_choice={choice!r} is invalid: give "auto", "none", "any", the name of a tool, or '
+        '{"type": "function", "function": {"name": …}}.'
     )
 
 
 def check_choice(choice: object, tools: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse a choice that these tools cannot fulfil.
+    """Refuse a choice that these tools cannot satisfy.
 
     Raises:
-        ConfigError: when the named tool is not among them, or one is forced and there is none.
+        ConfigError: when the named tool is missing, or a call is forced without any tools.
     """
     chosen, names = read_tool_choice(choice), tool_names(tools)
     if isinstance(chosen, NamedTool) and chosen.name not in names:
@@ -168,9 +168,9 @@ def check_choice(choice: object, tools: Sequence[Mapping[str, Any]]) -> None:
 
 
 def read_format(value: object) -> str | Mapping[str, Any] | None:
-    """Return ``format`` out of a ``format`` or ``response_format``.
+    """Return the server's ``format`` for a ``format`` or ``response_format``.
 
-    Takes "json", a JSON schema, OpenAI's json_object, json_schema and text, function dicts, and
+    Accepts "json", a JSON schema, OpenAI's json_object, json_schema and text, function dicts, and
     pydantic and TypedDict classes.
 
     Raises:
@@ -178,42 +178,42 @@ def read_format(value: object) -> str | Mapping[str, Any] | None:
     """
     if isinstance(value, type):
         return _class_schema(value)
-    # Texts are the server's own, "json" and "".
+    # The server's own values: "json" and "".
     if not isinstance(value, Mapping):
         return check_format(value)
     if value.get("type") == "json_object":
         return "json"
     if set(value) == {"type"} and value["type"] == "text":
         return None
-    # As in _read_tool.
+    # Imported here for the same reason as in _read_tool.
     from ollama_transport.schema import unwrap_schema
 
     bare = unwrap_schema(value)
     inner = value.get("json_schema", value)
     strict = inner.get("strict") if isinstance(inner, Mapping) else None
-    # The transport sends the caller's word on where the wire has a place for it.
+    # The transport sends `strict` on the wire that has a field for it.
     return {**bare, "strict": strict} if isinstance(strict, bool) else bare
 
 
 def read_response_format(value: object) -> str | Mapping[str, Any] | None:
-    """Return ``format`` out of an OpenAI-style ``response_format``; as `read_format`.
+    """Return the server's ``format`` for an OpenAI-style ``response_format``; as `read_format`.
 
-    One that holds no shape is left out with a warning, as langchain-ollama does: "text", and an
-    envelope without its schema.
+    Like langchain-ollama, it ignores a format without a shape, with a warning: "text", and an
+    envelope without a schema.
 
     Raises:
-        ConfigError: for what is no response format.
+        ConfigError: for an invalid response format.
     """
     lack = _lack_of(value) if isinstance(value, Mapping) else None
     if lack is None:
         return read_format(value)
-    warnings.warn(f"response_format={value!r:.200} is left out: {lack}.", stacklevel=2)
+    warnings.warn(f"response_format={value!r:.200} is ignored: {lack}.", stacklevel=2)
     return None
 
 
 def _lack_of(given: Mapping[str, Any]) -> str | None:
     if given.get("type") == "text":
-        return '"text" asks for no shape'
+        return '"text" has no shape'
     if given.get("type") != "json_schema":
         return None
     inner = given.get("json_schema", given)

@@ -1,7 +1,7 @@
-"""Write a TypedDict as a JSON schema without losing what may be null or be left out.
+"""Write a TypedDict as a JSON schema without losing what may be null or omitted.
 
-langchain-core's own conversion turns ``Optional[str]`` into ``str``, so that a model held to the
-schema can never say that it does not know.
+langchain-core's own conversion turns ``Optional[str]`` into ``str``, so that a model constrained by
+the schema can never express "unknown".
 """
 
 import types
@@ -26,11 +26,11 @@ from typing_extensions import ReadOnly, TypedDict, is_typeddict
 def typed_dict_schema(cls: type) -> dict[str, Any]:
     """Return the JSON schema of a TypedDict class.
 
-    ``Annotated[T, default, "description"]`` and an ``Args:`` part of the docstring describe keys,
-    as langchain-core has it; a key with a default may be left out. A TypedDict inside itself is
-    written as any object.
+    ``Annotated[T, default, "description"]`` and an ``Args:`` section of the docstring describe
+    keys, as in langchain-core; a key with a default may be omitted. A TypedDict inside itself
+    becomes any object.
     """
-    # Types by pydantic, which keeps null; words by core, whose conventions users write by.
+    # Types from pydantic, which keeps null; descriptions from core, whose conventions users follow.
     schema = TypeAdapter(_rebuilt(cls, ())).json_schema()
     known = _docstring(cls, list(schema["properties"]))
     properties = {
@@ -42,7 +42,7 @@ def typed_dict_schema(cls: type) -> dict[str, Any]:
 
 def readable(cls: type) -> bool:
     """Return whether langchain-core can read a TypedDict: it cannot read NotRequired or cycles."""
-    # Tried, because what it can read changes with langchain-core's version.
+    # By trying, because this depends on the version of langchain-core.
     try:
         convert_to_json_schema(cls)
     except (TypeError, RecursionError):
@@ -51,7 +51,7 @@ def readable(cls: type) -> bool:
 
 
 def _docstring(cls: type, keys: list[str]) -> Mapping[str, Any]:
-    """Return what langchain-core reads in a docstring: descriptions of the whole and of keys."""
+    """Return what langchain-core reads from a docstring: descriptions of the class and its keys."""
     plain = _typed_dict(cls.__name__, dict.fromkeys(keys, str))
     plain.__doc__ = cls.__doc__
     return convert_to_json_schema(plain)
@@ -62,7 +62,7 @@ def _description(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rebuilt(cls: type, inside: tuple[type, ...]) -> Any:
-    """Return a TypedDict that pydantic takes: before 3.12 it refuses those of ``typing``."""
+    """Return a TypedDict that pydantic accepts: before Python 3.12 it refuses those of `typing`."""
     if cls in inside:
         return dict[str, Any]
     required: frozenset[str] = getattr(cls, "__required_keys__", frozenset())
@@ -75,7 +75,7 @@ def _rebuilt(cls: type, inside: tuple[type, ...]) -> Any:
 
 
 def _typed_dict(name: str, keys: Mapping[str, Any]) -> Any:
-    make: Any = TypedDict  # type checkers want its keys written out, which are known at run time
+    make: Any = TypedDict  # untyped: type checkers require literal keys, which do not exist here
     return make(name, keys)
 
 
@@ -86,7 +86,7 @@ def _key(hint: Any, inside: tuple[type, ...]) -> tuple[Any, bool]:
     if get_origin(hint) is not Annotated:
         return _portable(hint, inside), False
     bare, *notes = get_args(hint)
-    # langchain-core's form: the default first, ... for none, then the description.
+    # langchain-core's convention: the default (... for none), then the description.
     described = [note for note in notes[:2] if isinstance(note, str)]
     if not described:
         return Annotated[_portable(bare, inside), *notes], False
@@ -102,7 +102,7 @@ def _portable(hint: Any, inside: tuple[type, ...]) -> Any:
     if origin is None or origin is Literal:
         return hint
     rebuilt = tuple(_key(argument, inside)[0] for argument in arguments)
-    # JSON schema has no word for it that a grammar heeds.
+    # No keyword of JSON schema for it has an effect on a grammar.
     if origin is ReadOnly:
         return rebuilt[0]
     if origin in (Union, types.UnionType):

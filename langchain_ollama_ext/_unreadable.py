@@ -1,8 +1,8 @@
 """Keep core from completing a tool call that was cut.
 
-Where chunks are merged, core closes whatever JSON it finds open, and an agent runs the call with a
-part of what was meant. It gives up at a bracket that closes nothing: such an end is added to
-arguments that cannot be read. They are an invalid call then, as in a whole answer.
+When core merges chunks, it closes any open JSON, and an agent would run the call with incomplete
+arguments. It gives up at an unmatched bracket, so one is appended to arguments that cannot be read.
+They then become an invalid call, as in a whole answer.
 """
 
 import json
@@ -13,9 +13,9 @@ _CLOSES = {"{": "}", "[": "]"}
 
 
 def refusing_end(text: str, *, for_events: bool) -> str:
-    """Return what to add to arguments so that core refuses them; "" where it does already.
+    """Return what to append to arguments so that core refuses them; "" where it already does.
 
-    ``for_events`` is True for core's bridge to events, which takes any JSON for arguments.
+    ``for_events`` is True for core's bridge to events, which accepts any JSON as arguments.
     """
     is_read = _is_json(text) if for_events else False
     if text.strip() and not is_read and not _is_completed(text):
@@ -39,7 +39,7 @@ def _is_completed(text: str) -> bool:
 
 
 def _wrong_end(text: str) -> str:
-    """Return the end of an open string, if there is one, and a bracket that closes nothing."""
+    """Return the end of an open string, if any, and an unmatched bracket."""
     in_string = escaped = False
     stack: list[str] = []
     for character in text:

@@ -1,7 +1,7 @@
-"""A model asked for in its constructor: what ``validate_model_on_init`` does, and how it fails.
+"""Check a model in the constructor: the implementation of ``validate_model_on_init``.
 
-What goes wrong is raised as the error of a call would be, which is a ValueError as well: code
-written for langchain-ollama catches that.
+Failures raise the same errors as a call, which here are ValueErrors as well, since code written for
+langchain-ollama catches those.
 """
 
 from collections.abc import Generator, Iterable
@@ -27,21 +27,21 @@ def _value_error(twin: type[OllamaError]) -> type[OllamaError]:
 
 _PARENTS: list[type[OllamaError]] = [*TWINS.values(), LangChainPermissionError]
 _TWINS_ON_INIT = {twin: _value_error(twin) for twin in _PARENTS if not issubclass(twin, ValueError)}
-# Pickles find a class by the name that it has in its module.
+# Pickle finds a class by its name in its module.
 globals().update({twin.__name__: twin for twin in _TWINS_ON_INIT.values()})
 
 
 def validate_model(fields: ServerFields, model: str | None, capability: str) -> None:
-    """Ask the server, blocking, whether it has a model that can do what it is for.
+    """Check, by blocking requests, that the server has a model with a capability.
 
-    None stands for the server's first model with the capability. An OpenAI-compatible server tells
-    no capabilities, only names.
+    None stands for the server's first model with the capability. An OpenAI-compatible server lists
+    only names, no capabilities.
 
     Raises:
         ModelNotFoundError: when the server does not have the model.
-        ConfigError: when the model cannot do it, and when an OpenAI-compatible server does not
-            list it.
-        OllamaError: and its kinds, when the server cannot be asked. Each of them is a ValueError.
+        ConfigError: when the model lacks the capability, and when an OpenAI-compatible server does
+            not list it.
+        OllamaError: one of its subclasses, when a request fails. Each of them is a ValueError.
     """
     with _on_init(fields):
         client = fields.sync_client()
@@ -57,7 +57,7 @@ def _on_init(fields: ServerFields) -> Generator[None]:
     try:
         yield
     except OllamaError as error:
-        # Nobody has the model then who could close it.
+        # The constructor fails, so nobody gets a model that could be closed.
         fields.close()
         twin = langchain_error(error)
         raise _on_init_error(twin).with_traceback(error.__traceback__) from error.__cause__
@@ -74,10 +74,10 @@ def _on_init_error(twin: OllamaError) -> OllamaError:
 
 
 def check_can(model: str, answer: "ShowAnswer", capability: str) -> None:
-    """Refuse a model that lacks a capability; a server that tells no capabilities is believed.
+    """Refuse a model that lacks a capability; if the server lists none, the model is accepted.
 
     Raises:
-        ConfigError: naming what the model can do instead.
+        ConfigError: for a missing capability; it names what the model can do.
     """
     if answer.capabilities is None or answer.can(capability):
         return
@@ -91,10 +91,10 @@ def check_listed(model: str, names: Iterable[str]) -> None:
     """Refuse a model that a server does not list.
 
     Raises:
-        ConfigError: naming those that it does.
+        ConfigError: for such a model; it names those that are listed.
     """
     known = list(names)
-    # Ollama lists its models with their tags on this wire too.
+    # Ollama lists its models with their tags on /v1 too.
     if model not in known and f"{model}:latest" not in known:
         raise ConfigError(
             f"the server does not list the model {model!r}; it lists: {', '.join(known) or 'none'}."

@@ -58,7 +58,7 @@ _IDENTIFYING = (
 
 
 class ChatOllama(SerializedFields, ToolBinding):
-    """Chat with a model of an Ollama server, or of one that speaks OpenAI's wire.
+    """A chat model of an Ollama server, or of an OpenAI-compatible one.
 
     ```python
     from langchain_ollama_ext import ChatOllama
@@ -66,7 +66,7 @@ class ChatOllama(SerializedFields, ToolBinding):
     model = ChatOllama(model="qwen3:8b", temperature=0, num_ctx=8192)
     answer = model.invoke("Why is the sky blue?")  # or: await model.ainvoke(...)
     print(answer.content, answer.usage_metadata)
-    print(answer.additional_kwargs.get("reasoning_content"))  # what was thought
+    print(answer.additional_kwargs.get("reasoning_content"))  # the reasoning
     for chunk in model.stream("Tell me a story."):  # or: async for ... in model.astream(...)
         print(chunk.content, end="")
 
@@ -80,24 +80,24 @@ class ChatOllama(SerializedFields, ToolBinding):
 
     Every option can be given to the constructor, per call (``invoke(…, temperature=0)``), by
     ``bind``, by ``configurable_fields`` and by an agent's ``model_settings``. Per call, None counts
-    as not given; ``options`` and ``stop`` merge with the model's own. ``timeout``,
+    as not given; ``options`` and ``stop`` are merged with the model's own. ``timeout``,
     ``max_retries``, ``api_key`` and ``headers`` can be given per call as well.
 
-    Making one does no I/O, but for `validate_model_on_init`. Use it from any number of threads and
-    event loops, and through pickle (secrets stay behind). Connections are shared between models of
-    equal settings; close them with `close` or `aclose`, or use the model as a context manager.
+    Creating one does no I/O, except with `validate_model_on_init`. Use it from any number of
+    threads and event loops, and through pickle (without its secrets). Models of equal settings
+    share connections; close them with `close` or `aclose`, or use the model as a context manager.
 
-    ``invoke`` asks for a whole answer, and streams only where a handler wants tokens or
-    ``streaming=True`` says so. ``bind_tools(tool_choice=…)`` forces a call by constraining what
-    the model may write, since the server has no such field. Images are sent as base64, bytes or
-    data URIs in any provider's blocks; the server puts them before the text.
+    ``invoke`` requests a whole answer, and streams only if a handler wants tokens or
+    ``streaming=True``. ``bind_tools(tool_choice=…)`` forces a call by constraining what the model
+    may write, since the server has no such field. Give images as base64, bytes or data URIs in any
+    provider's blocks; the server puts them before the text.
 
     Raises:
         ConfigError: from the constructor and before a request, for a wrong or unknown argument.
 
-    Calls raise the errors of ``ollama_transport``, which are langchain-core's ModelError family
-    as well: see `langchain_ollama_ext._errors`. A prompt that does not fit the context is never
-    cut in silence: see `on_context_overflow`.
+    Calls raise the errors of ``ollama_transport``, which also belong to langchain-core's ModelError
+    family: see `langchain_ollama_ext._errors`. A prompt that does not fit the context is never
+    silently cut: see `on_context_overflow`.
     """
 
     model_config = ConfigDict(populate_by_name=True, protected_namespaces=())
@@ -109,15 +109,15 @@ class ChatOllama(SerializedFields, ToolBinding):
 
     @classmethod
     def from_server(cls, model: str, **fields: Any) -> Self:
-        """Return a chat model whose `profile` is what the server knows of it.
+        """Return a chat model whose `profile` comes from the server.
 
         Agents and summarisation read the profile before any call: whether tools, structured
-        output, images and reasoning are there, and how many tokens fit. ``fields`` are those of
-        the constructor; a given ``profile`` goes over the server's.
+        output, images and reasoning are supported, and how many tokens fit. ``fields`` are those of
+        the constructor; a given ``profile`` overrides the server's.
 
         Raises:
             ModelNotFoundError: when the server does not have the model.
-            OllamaError: and its kinds, when the server cannot be asked.
+            OllamaError: one of its subclasses, when the request fails.
         """
         chat = cls(model=model, **fields)
         with langchain_errors():
@@ -125,13 +125,13 @@ class ChatOllama(SerializedFields, ToolBinding):
 
     @classmethod
     async def afrom_server(cls, model: str, **fields: Any) -> Self:
-        """Return a chat model whose `profile` is what the server knows; as `from_server`."""
+        """Same as `from_server`, for asyncio."""
         chat = cls(model=model, **fields)
         with langchain_errors():
             return chat._profiled(await chat.async_client().show(model), fields.get("profile"))
 
     def _resolve_model_profile(self) -> ModelProfile:
-        # Core's hook, called by the constructor: asks nobody.
+        # Core's hook, called by the constructor: no I/O.
         return profile_unasked(
             self.model, num_ctx=self.num_ctx, fetches_images=self.fetch_image_urls
         )
@@ -143,7 +143,7 @@ class ChatOllama(SerializedFields, ToolBinding):
             num_ctx=self.num_ctx,
             fetches_images=self.fetch_image_urls,
         )
-        # Who gives a profile knows something that the server does not.
+        # A given profile overrides the server: its author may know more.
         self.profile = {**known, **(given if given is not None else {})}
         return self
 
@@ -154,7 +154,7 @@ class ChatOllama(SerializedFields, ToolBinding):
         run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 # core's signature; tokens are fired by core, where it streams
         **kwargs: Any,
     ) -> ChatResult:
-        # No token is fired from here: where core does not stream, a graph would show it twice.
+        # No token callbacks from here: if core does not stream, a graph would show the text twice.
         with langchain_errors():
             request, client = self._prepare(messages, stop, kwargs)
             return whole_result(client.chat(request))
@@ -179,7 +179,7 @@ class ChatOllama(SerializedFields, ToolBinding):
     ) -> Iterator[ChatGenerationChunk]:
         with langchain_errors():
             request, client = self._prepare(messages, stop, kwargs)
-            # Core hands a run manager to streams that it turns into events, and to no others.
+            # Core passes a run manager only for streams that it turns into events.
             maker = ChunkMaker(for_events=run_manager is not None)
             with closing(client.chat_stream(request)) as lines:
                 for line in lines:
@@ -209,7 +209,7 @@ class ChatOllama(SerializedFields, ToolBinding):
         call = self._call(messages, stop, arguments)
         fetched = {}
         if urls := self._image_addresses(messages):
-            call.with_messages(())  # nothing is fetched for a call that cannot be made
+            call.with_messages(())  # checks the call before anything is fetched
             fetched = fetch_media(urls, self.fetch_limits)
         return call.with_messages(read_messages(messages, fetched)), self._sync_client(call)
 
@@ -233,7 +233,7 @@ class ChatOllama(SerializedFields, ToolBinding):
         arguments: Mapping[str, Any],
     ) -> ChatCall:
         if not messages:
-            # The server would take that for the wish to load the model (wire reference 3.5).
+            # The server would take that as a request to load the model (wire reference 3.5).
             raise ConfigError("messages is empty: give at least one.")
         return resolve_call(self, stop, arguments)
 
@@ -243,7 +243,7 @@ class ChatOllama(SerializedFields, ToolBinding):
         return image_addresses(message.content for message in messages)
 
     def _sync_client(self, call: ChatCall) -> "Client":
-        # The model's own clients, one for each way to the server, so that connections are kept.
+        # From the model's own clients, one for each set of server settings, which keep connections.
         if not call.server:
             return self.sync_client()
         fields = settings_with(self, call.server)
@@ -261,7 +261,7 @@ class ChatOllama(SerializedFields, ToolBinding):
         return super()._streaming_disabled(**_streaming_as_stream(kwargs))
 
     def _should_stream(self, **kwargs: Any) -> bool:
-        # Core asks for this itself from 1.4 on, by `_streaming_disabled`.
+        # Since 1.4 core itself checks this, by `_streaming_disabled`.
         if self.streaming is False:
             return False
         return super()._should_stream(**_streaming_as_stream(kwargs))
@@ -277,7 +277,7 @@ class ChatOllama(SerializedFields, ToolBinding):
         return {**named, **set_options(self)}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
-        # What this call asks for; the fields are only what it would be otherwise.
+        # The arguments of the call override the fields.
         call = {**_options_in(kwargs), **kwargs}
         limit = call.get("num_predict", call.get("max_tokens", self.num_predict))
         heat = call.get("temperature", self.temperature)
@@ -309,7 +309,7 @@ def _streaming_as_stream(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return core's arguments with ``streaming``, given per call, under core's name for it."""
     others = {name: value for name, value in arguments.items() if name != "streaming"}
     wanted = arguments.get("streaming")
-    # None is no wish, and False would switch streaming off.
+    # None is dropped: core would read it as False, which switches streaming off.
     return others if wanted is None else {**others, "stream": wanted}
 
 

@@ -1,4 +1,4 @@
-"""Vectors of texts by an Ollama server, for the vector stores and retrievers of LangChain."""
+"""The embedding model: OllamaEmbeddings, for LangChain's vector stores and retrievers."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -33,7 +33,7 @@ from ollama_transport.settings import resolve_prefixes, set_options
 
 
 class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteOptions, Embeddings):
-    """Turn texts into vectors, one for each text and in the order of the texts.
+    """An embedding model of an Ollama server, or of an OpenAI-compatible one.
 
     ```python
     import asyncio
@@ -51,47 +51,48 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
     print(store.similarity_search("Which animal rests?", k=1))
     ```
 
-    Vectors are lists of Python floats, of L2 norm 1 (wire reference 5.1), all of one length. An
-    empty text has a vector too. Texts travel in batches of `batch_size`, at most
-    `max_concurrency` of them (None: 4) at a time, in threads or in tasks of the running loop.
+    It returns one vector for each text, in order: lists of Python floats, of L2 norm 1 (wire
+    reference 5.1), all of one length. An empty text has a vector too. Texts are sent in batches of
+    `batch_size`, at most `max_concurrency` batches (None: 4) at a time, in threads or in tasks of
+    the running loop.
 
-    Making one does no I/O, but for `validate_model_on_init`. It may be used from many threads and
-    event loops at once, and travels through pickle (secrets stay behind, see `ServerFields`, and
-    so does `usage_total`). Its connections are closed by `close`, `aclose`, a ``with`` block, or
-    some seconds after it was collected.
+    Creating one does no I/O, except with `validate_model_on_init`. Use it from any number of
+    threads and event loops, and through pickle (without its secrets, see `ServerFields`, and
+    without `usage_total`). Its connections are closed by `close`, `aclose`, a ``with`` block, or
+    some seconds after it was garbage-collected.
 
     Every method that embeds raises:
         ConfigError: before anything is sent, for a wrong argument.
-        ContextOverflowError: for a text that is too long, where `on_context_overflow` is "error"
-            or `truncate` is False. Its message says which text of the list it was.
-        OllamaConnectionError, OllamaTimeoutError, ProtocolError, ModelNotFoundError and the other
-            kinds of StatusError: see the tree in ``ollama_transport``. Where the server refuses a
-            batch of a longer list, or fails at it, the message says which texts were in it. No
-            vectors are returned then.
+        ContextOverflowError: for a text that is too long, if `on_context_overflow` is "error" or
+            `truncate` is False. Its message names the position of the text in the list.
+        OllamaConnectionError, OllamaTimeoutError, ProtocolError, ModelNotFoundError and other
+            subclasses of StatusError: see the tree in ``ollama_transport``. If the server refuses a
+            batch of a longer list, or fails, the message names the texts of the batch. No vectors
+            are returned then.
 
-    All of them are langchain-core's ModelError as well.
+    All of them are also langchain-core's ModelError.
     """
 
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True, protected_namespaces=())
 
     model: str | None = Field(
         default=None,
-        description="Name of the embedding model, such as nomic-embed-text. None takes the first "
-        "of the server's list that can embed, looked up at the first call.",
+        description="Name of the embedding model, such as nomic-embed-text. None means the first "
+        "in the server's list that can embed, looked up at the first call.",
     )
-    batch_size: int = Field(default=64, ge=1, description="Most texts in one request.")
+    batch_size: int = Field(default=64, ge=1, description="Number of texts in one request.")
     on_progress: Callable[[int, int], object] | None = Field(
         default=None,
         repr=False,
         exclude=True,
         description="Called as on_progress(done, total) after each batch of documents, with "
-        "numbers of texts, in the thread or loop of the caller. Pickling needs one that pickles: "
-        "a function of a module, no lambda.",
+        "numbers of texts, in the thread or loop of the caller. Pickling the model needs a "
+        "function of a module, not a lambda.",
     )
     validate_model_on_init: bool = Field(
         default=False,
-        description="True has the constructor ask the server, blocking, whether it has the model "
-        "and the model can embed, and raise when not. False does no I/O.",
+        description="True makes the constructor send a blocking request and raise if the server "
+        "does not have the model, or it cannot embed. False does no I/O.",
     )
 
     _meter: UsageTotal = PrivateAttr(default_factory=UsageTotal)
@@ -103,18 +104,18 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
 
     @property
     def usage_total(self) -> Usage:
-        """Return what every call so far has cost, over all threads; None where it is unknown.
+        """Return the usage of all calls so far, over all threads; None where it is unknown.
 
-        Durations add up the server's work, which calls side by side do in less time.
+        Durations are added up, so concurrent calls took less time than their total.
         """
         return self._meter.total
 
     def reset_usage(self) -> Usage:
-        """Return what `usage_total` holds, and begin at nothing again."""
+        """Return `usage_total`, and reset it to nothing."""
         return self._meter.reset()
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Return the vectors of texts to be found; [] for none, without a request."""
+        """Return the vectors of documents; [] for an empty list, without a request."""
         with langchain_errors():
             check_texts(texts)
             # The server would load the model for an empty list, and answer with no vectors.
@@ -139,7 +140,7 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
             return [vector for part in parts for vector in part]
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Return the vectors of texts to be found; [] for none, without a request."""
+        """Return the vectors of documents; [] for an empty list, without a request."""
         with langchain_errors():
             check_texts(texts)
             if not texts:
@@ -163,22 +164,22 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
             return [vector for part in parts for vector in part]
 
     def embed_query(self, text: str) -> list[float]:
-        """Return the vector of a text to search with."""
+        """Return the vector of a query."""
         with langchain_errors():
-            # As a list of one: a bare "" has no vector on the wire, and [""] has (5.1).
+            # As a list of one: the server returns a vector for [""], but none for "" (5.1).
             client = self._ready_client()
             request = self._request([self._query(text)])
             return self._vectors(client.embed(request))[0]
 
     async def aembed_query(self, text: str) -> list[float]:
-        """Return the vector of a text to search with."""
+        """Return the vector of a query."""
         with langchain_errors():
             client = await self._aready_client()
             request = self._request([self._query(text)])
             return self._vectors(await client.embed(request))[0]
 
     def _batches(self, texts: Sequence[str]) -> list[Batch]:
-        # Prefixes count towards the length of a text, so they are put on before anything is sent.
+        # Added before the texts are split into batches, so that errors count them in the length.
         _, prefix = self._prefixes()
         return batches([prefix + text for text in texts], self.batch_size)
 
@@ -227,7 +228,7 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
 
 
 class _Progress:
-    """Count the texts of one call that are done, and report them."""
+    """Counts the finished texts of one call, and reports them."""
 
     def __init__(self, report: Callable[[int, int], object] | None) -> None:
         self._report = report

@@ -10,7 +10,7 @@ from langchain_core.language_models.base import LangSmithParams
 from langchain_core.outputs import GenerationChunk, LLMResult
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
 
-# Private, and the one mark by which core's own chat models tell that a handler wants tokens.
+# Private, but core's own chat models recognise handlers that want tokens by this class alone.
 from langchain_core.tracers._streaming import _StreamingCallbackHandler
 from pydantic import ConfigDict, PrivateAttr, model_validator
 
@@ -37,7 +37,7 @@ _Managers = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
 
 
 class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
-    """Complete texts with a model of an Ollama server (``/api/generate``, wire reference 4).
+    """A text completion model of an Ollama server (``/api/generate``, wire reference 4).
 
     ```python
     import asyncio
@@ -56,31 +56,31 @@ class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
 
     Every option can be given to the constructor, per call (``invoke(…, temperature=0)``), by
     ``bind`` and by ``configurable_fields``. Per call, None counts as not given; ``options`` and
-    ``stop`` merge with the model's own. Per call only are ``suffix`` (the text after the gap to
-    fill), ``images`` (bytes, base64 or data URIs) and ``context`` (of an earlier answer).
-    ``timeout``, ``max_retries``, ``api_key`` and ``headers`` can be given per call as well.
+    ``stop`` are merged with the model's own. ``suffix`` (the text after the gap to fill),
+    ``images`` (bytes, base64 or data URIs) and ``context`` (of an earlier answer) can only be given
+    per call. ``timeout``, ``max_retries``, ``api_key`` and ``headers`` can be given per call too.
 
-    ``batch`` and ``abatch`` run side by side, up to ``config["max_concurrency"]`` or else
+    ``batch`` and ``abatch`` run concurrently, up to ``config["max_concurrency"]`` or else
     `max_concurrency` (None: 4), and so do the prompts of one ``generate``. An empty prompt loads
-    the model and completes nothing. What the model thinks is never part of the text: it is kept in
+    the model and completes nothing. Reasoning is never part of the text: it is returned in
     ``generation_info["reasoning_content"]`` (and ``["thinking"]``), the token counts in
     ``generation_info["usage_metadata"]`` and ``llm_output["token_usage"]``.
 
-    Making one does no I/O, but for `validate_model_on_init`. Use it from any number of threads and
-    event loops, and through pickle (secrets stay behind). Connections are shared between models of
-    equal settings; close them with `close` or `aclose`, or use the model as a context manager.
+    Creating one does no I/O, except with `validate_model_on_init`. Use it from any number of
+    threads and event loops, and through pickle (without its secrets). Models of equal settings
+    share connections; close them with `close` or `aclose`, or use the model as a context manager.
 
     Raises:
         ConfigError: from the constructor and before a request, for a wrong or unknown argument.
 
-    Calls raise the errors of ``ollama_transport``, which are langchain-core's ModelError family
-    as well: see `langchain_ollama_ext._errors`. A prompt that does not fit the context is never
-    cut in silence: see `on_context_overflow`.
+    Calls raise the errors of ``ollama_transport``, which also belong to langchain-core's ModelError
+    family: see `langchain_ollama_ext._errors`. A prompt that does not fit the context is never
+    silently cut: see `on_context_overflow`.
     """
 
     model_config = ConfigDict(populate_by_name=True, protected_namespaces=())
 
-    # The request of one call, on the copy of the model that serves it: for traces and caches.
+    # Set on the copy of the model that serves one call: its request, for traces and caches.
     _asked: GenerateRequest | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
@@ -145,9 +145,9 @@ class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
         return_exceptions: bool = False,
         **kwargs: Any,
     ) -> list[str]:
-        """Return the completions of inputs, in their order, made side by side in threads."""
+        """Return the completions of inputs, in their order, computed concurrently in threads."""
         limited = _limited(config, self.requests_at_once)
-        # Not BaseLLM's: it waits for the slowest of each group, and fails all for one.
+        # Not BaseLLM's: that waits for the slowest of each group, and one failure fails all.
         return Runnable.batch(self, inputs, limited, return_exceptions=return_exceptions, **kwargs)
 
     async def abatch(
@@ -158,27 +158,27 @@ class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
         return_exceptions: bool = False,
         **kwargs: Any,
     ) -> list[str]:
-        """Return the completions of inputs, in their order, made side by side."""
+        """Return the completions of inputs, in their order, computed concurrently."""
         limited = _limited(config, self.requests_at_once)
         return await Runnable.abatch(
             self, inputs, limited, return_exceptions=return_exceptions, **kwargs
         )
 
     def configurable_fields(self, **kwargs: Any) -> RunnableSerializable[Any, Any]:
-        """Return the model with fields that a config can set; as core's own."""
-        # Each call makes a model of its own then. Without this one holding the connections, they
-        # would go with it.
+        """Return the model with fields that a config can set; as core's own method."""
+        # Then each call makes its own model. Opening the pools here keeps the connections alive
+        # beyond that model.
         self.sync_client().pool()
         self.async_client().pool()
         return super().configurable_fields(**kwargs)
 
     def _for_call(self, arguments: Mapping[str, Any]) -> tuple[Self, dict[str, Any]]:
-        """Return the model as one call wants it, and the arguments that are left for core.
+        """Return a copy of the model with the arguments of a call, and core's arguments.
 
-        Core keys its cache by the model alone, and traces the arguments as they are: what is
-        asked for has to be on the model, and secrets must not be among the arguments.
+        Core keys its cache by the model alone, and traces the arguments unchanged: the request must
+        be on the model, and secrets must not be among the arguments.
         """
-        # Nearly every call: no copy is made for it.
+        # Nearly every call has no arguments, and needs no copy.
         if not arguments:
             return self, {}
         core = {name: arguments[name] for name in _FOR_CORE & arguments.keys()}
@@ -188,12 +188,12 @@ class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
             server = {name: given.pop(name) for name in SERVER_ARGUMENTS & given.keys()}
             called = self._reaching(server) if server else self.model_copy()
             called._asked = resolve_completion(self, None, given)
-        # `stream` and `streaming` are no fields of a request, but `_generate` goes by them.
+        # `stream` and `streaming` are not fields of a request, but `_generate` reads them.
         streaming = {name: others[name] for name in STREAMING_ARGUMENTS if name in others}
         return called, {**core, **given, **streaming}
 
     def _reaching(self, server: Mapping[str, Any]) -> Self:
-        # A copy shares the connections of its original wherever the settings are equal.
+        # A copy shares the connections of its original if the settings are equal.
         changed = settings_with(self, server)
         names = ServerFields.model_fields
         called = self.model_copy(update={name: getattr(changed, name) for name in names})
@@ -210,7 +210,7 @@ class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
     ) -> LLMResult:
         with langchain_errors():
             request, client = resolve_completion(self, stop, kwargs), self.sync_client()
-            # Core hands over the run manager of the first prompt alone: of several, no tokens.
+            # Core passes only the first prompt's run manager, so several prompts have no tokens.
             if len(prompts) == 1 and self._wants_tokens(run_manager, kwargs):
                 lines = []
                 with closing(client.generate_stream(with_prompt(request, prompts[0]))) as stream:
@@ -280,7 +280,7 @@ class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
                     yield chunk
 
     def _tell(self, manager: CallbackManagerForLLMRun | None, chunk: GenerationChunk) -> None:
-        # Unlike chat models, where core does it: here it leaves that to us.
+        # Core reports tokens for chat models, but not for text models.
         if manager is not None:
             manager.on_llm_new_token(chunk.text, chunk=chunk, verbose=self.verbose)
 
@@ -291,7 +291,7 @@ class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
             await manager.on_llm_new_token(chunk.text, chunk=chunk, verbose=self.verbose)
 
     def _wants_tokens(self, manager: _Managers | None, arguments: Mapping[str, Any]) -> bool:
-        """Return whether invoke has to stream: when told to, or when a handler waits for tokens."""
+        """Return whether invoke must stream: if requested, or if a handler wants tokens."""
         for name in STREAMING_ARGUMENTS:
             if arguments.get(name) is not None:
                 return bool(arguments[name])
@@ -307,7 +307,7 @@ class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
     @property
     def _identifying_params(self) -> Mapping[str, Any]:
         asked = self._asked if self._asked is not None else resolve_completion(self, None, {})
-        # The same name may be another model on another server.
+        # On another server the same name may be another model.
         where = {} if self.base_url is None else {"base_url": self.base_url}
         # Core writes the call's stop texts over "stop", so all of them have a name of their own.
         stops = {"stops": asked.options["stop"]} if "stop" in asked.options else {}
@@ -328,13 +328,13 @@ class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
 
 
 _FOR_CORE = frozenset({"metadata", "run_id", "run_name", "tags"})
-"""Arguments of ``generate`` that core takes for itself."""
+"""Arguments of ``generate`` that belong to core."""
 
 
 def _limited(
     config: RunnableConfig | list[RunnableConfig] | None, limit: int
 ) -> RunnableConfig | list[RunnableConfig]:
-    """Return a config with the limit where it has none of its own."""
+    """Return a config with the limit, unless it has one."""
     if isinstance(config, list):
         return [_with_limit(one, limit) for one in config]
     return _with_limit(config, limit)

@@ -158,7 +158,7 @@ def test_unknown_options_inside_options_are_refused(run: Run) -> None:
 def test_format_goes_before_response_format(run: Run) -> None:
     """Of two shapes for one answer the second is left out, with a warning, as the peer does."""
     model, network = model_on(whole())
-    with pytest.warns(UserWarning, match="response_format is left out"):
+    with pytest.warns(UserWarning, match="response_format is ignored"):
         call(run, model, "invoke", "x", format={"type": "object"}, response_format="json")
     assert body(network)["format"] == {"type": "object"}
 

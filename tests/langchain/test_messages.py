@@ -152,12 +152,12 @@ def test_audio_travels_with_the_images(block: dict[str, Any]) -> None:
             "'a.pdf'",
         ),
         ({"type": "video", "base64": _DATA, "mime_type": "video/mp4"}, "frames"),
-        ({"type": "image", "file_id": "file-1"}, "not within reach"),
+        ({"type": "image", "file_id": "file-1"}, "cannot be read"),
         ({"type": "image", "url": "https://example.org/a.png"}, "fetch_image_urls"),
         ({"type": "image_url", "image_url": {"url": "http://example.org/a.png"}}, "download it"),
         ({"type": "banana", "banana": 1}, "'banana'"),
-        ({"type": "text", "text": {"value": "x"}}, "no text"),
-        ({"type": "image", "url": "data:image/png"}, "holds no data"),
+        ({"type": "text", "text": {"value": "x"}}, "must be a str"),
+        ({"type": "image", "url": "data:image/png"}, "has no data"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_by_name(block: dict[str, Any], said: str) -> None:

@@ -140,7 +140,7 @@ def test_a_schema_that_contains_itself_is_written_out(given: Any) -> None:
 
 def test_tools_that_a_provider_runs_itself_are_refused() -> None:
     """OpenAI's own tools do not exist here, and are not sent as if they did."""
-    with pytest.raises(ConfigError, match="do not exist in Ollama"):
+    with pytest.raises(ConfigError, match="Ollama has no tools that the provider runs"):
         ChatOllama(model="m").bind_tools([{"type": "web_search"}])
 
 
