@@ -175,7 +175,7 @@ def test_format_goes_before_response_format(run: Run) -> None:
 def test_a_response_format_without_a_shape_is_left_out(run: Run, empty: dict[str, Any]) -> None:
     """What asks for no shape constrains nothing, and a warning says so."""
     model, network = model_on(whole())
-    with pytest.warns(UserWarning, match="is left out"):
+    with pytest.warns(UserWarning, match="is ignored"):
         call(run, model, "invoke", "x", response_format=empty)
     assert "format" not in body(network)
 

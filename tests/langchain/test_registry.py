@@ -56,6 +56,6 @@ def test_a_langchain_without_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
 
     before = base._BUILTIN_PROVIDERS["ollama"]
     monkeypatch.delattr(embeddings, "_BUILTIN_PROVIDERS")
-    with pytest.raises(ImportError, match=r"use langchain_ollama_ext\.OllamaEmbeddings itself"):
+    with pytest.raises(ImportError, match=r"use langchain_ollama_ext\.OllamaEmbeddings directly"):
         langchain_ollama_ext.register()
     assert base._BUILTIN_PROVIDERS["ollama"] == before

@@ -126,7 +126,7 @@ def test_a_cut_answer_with_raw_is_told_apart(run: Run, streaming: bool) -> None:
         (
             "",
             {"reason": "length", "thinking": "Let me see"},
-            "thinking.*num_predict.*reasoning=False",
+            "only reasoned.*num_predict.*reasoning=False",
         ),
         ("", {}, "wrote nothing"),
         ("Sure, Canada it is.", {}, "not JSON.*'Sure, Canada it is.'"),
