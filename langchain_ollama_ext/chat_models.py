@@ -2,14 +2,19 @@
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import ModelProfile
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from pydantic import ConfigDict, model_validator
+from pydantic import (
+    ConfigDict,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from langchain_ollama_ext._binding import ToolBinding
 from langchain_ollama_ext._errors import langchain_errors
@@ -23,7 +28,7 @@ from langchain_ollama_ext._params import (
     settings_with,
     without_secrets,
 )
-from langchain_ollama_ext._profile import profile_of, profile_unasked
+from langchain_ollama_ext._profile import KnownProfile, profile_of, profile_unasked
 from langchain_ollama_ext._serialized import SerializedFields, stamp_version
 from langchain_ollama_ext._stream import PROVIDER, ChunkMaker, whole_result
 from ollama_transport import (
@@ -121,31 +126,79 @@ class ChatOllama(SerializedFields, ToolBinding):
         """
         chat = cls(model=model, **fields)
         with langchain_errors():
-            return chat._profiled(chat.sync_client().show(model), fields.get("profile"))
+            client = chat.sync_client()
+            if client.config.wire == "openai":
+                return chat._listed(client.context_length(model), fields.get("profile"))
+            return chat._profiled(client.show(model), fields.get("profile"))
 
     @classmethod
     async def afrom_server(cls, model: str, **fields: Any) -> Self:
         """Same as `from_server`, for asyncio."""
         chat = cls(model=model, **fields)
         with langchain_errors():
-            return chat._profiled(await chat.async_client().show(model), fields.get("profile"))
+            client = chat.async_client()
+            if client.config.wire == "openai":
+                return chat._listed(await client.context_length(model), fields.get("profile"))
+            return chat._profiled(await client.show(model), fields.get("profile"))
 
     def _resolve_model_profile(self) -> ModelProfile:
         # Core's hook, called by the constructor: no I/O.
+        return self._unasked(None, None)
+
+    def _unasked(self, length: int | None, given: ModelProfile | None) -> ModelProfile:
         return profile_unasked(
-            self.model, num_ctx=self.num_ctx, fetches_images=self.fetch_image_urls
+            self.model,
+            num_ctx=self.num_ctx,
+            fetches_images=self.fetch_image_urls,
+            length=length,
+            given=given,
         )
 
+    def _listed(self, length: int | None, given: ModelProfile | None) -> Self:
+        self.profile = self._unasked(length, given)
+        return self
+
     def _profiled(self, answer: ShowAnswer, given: ModelProfile | None) -> Self:
-        known = profile_of(
+        self.profile = profile_of(
             answer,
             name=self.model if self.model is not None else "",
             num_ctx=self.num_ctx,
             fetches_images=self.fetch_image_urls,
+            # A given profile overrides the server: its author may know more.
+            given=given,
         )
-        # A given profile overrides the server: its author may know more.
-        self.profile = {**known, **(given if given is not None else {})}
         return self
+
+    @field_validator("profile", mode="wrap")
+    @classmethod
+    def _keep_known(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        # LangChain builds a model from the fields of another one, including its profile.
+        return value if isinstance(value, KnownProfile) else handler(value)
+
+    @model_validator(mode="after")
+    def _follow_fields(self) -> Self:
+        self._renew_profile()
+        return self
+
+    def _renew_profile(self) -> None:
+        known = self.profile
+        if not isinstance(known, KnownProfile):
+            return
+        is_same = known.get("name") == self.model
+        renewed = known.following(self.num_ctx) if is_same else self._resolve_model_profile()
+        self.profile = cast("ModelProfile", renewed)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in ("model", "num_ctx"):
+            self._renew_profile()
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with some fields changed; a profile that was not provided follows them."""
+        copied = super().model_copy(update=update, deep=deep)
+        if update is None or "profile" not in update:
+            copied._renew_profile()
+        return copied
 
     def _generate(
         self,

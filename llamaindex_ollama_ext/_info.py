@@ -1,6 +1,6 @@
 """What a server knows of a model, kept, so that `metadata` has to ask nobody."""
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -8,7 +8,6 @@ from ollama_transport import (
     AsyncClient,
     Client,
     ModelNotFoundError,
-    ModelSummary,
     OllamaError,
     ProtocolError,
     ShowAnswer,
@@ -75,19 +74,14 @@ def ask(client: Client, model: str) -> ModelFacts:
     """
     if client.config.wire == "native":
         return ModelFacts.of(client.show(model))
-    return _listed(client.list(), model)
+    return ModelFacts(context_length=client.context_length(model))
 
 
 async def aask(client: AsyncClient, model: str) -> ModelFacts:
     """Same as `ask`, without blocking the loop."""
     if client.config.wire == "native":
         return ModelFacts.of(await client.show(model))
-    return _listed(await client.list(), model)
-
-
-def _listed(models: Iterable[ModelSummary], name: str) -> ModelFacts:
-    details = next((model.details for model in models if model.name == name), None)
-    return UNKNOWN if details is None else ModelFacts(context_length=details.context_length)
+    return ModelFacts(context_length=await client.context_length(model))
 
 
 Known = MutableMapping[str, ModelFacts]

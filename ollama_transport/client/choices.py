@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ollama_transport.wire.answers import ShowAnswer
+from ollama_transport.wire.answers import ModelSummary, ShowAnswer
 
 _EMBEDS = "embed"
 
@@ -32,3 +32,19 @@ def likeliest(names: Sequence[str], capability: str) -> str | None:
     """Return the first name that suggests a capability, else the first; None if names is empty."""
     promising = likely(names, capability)
     return next(iter([*promising, *names]), None)
+
+
+def listed_context(models: Sequence[ModelSummary], name: str) -> int | None:
+    """Return the context of a model of ``/v1/models``, in tokens; None where it is not told.
+
+    An adapter (LoRA) has that of the model below it, which vLLM names as its parent.
+    """
+    by_name = {model.name: model for model in models}
+    model = by_name.get(name, by_name.get(f"{name}:latest"))
+    if model is None:
+        return None
+    parent = by_name.get(str(model.get("parent")))
+    for one in (model, parent):
+        if one is not None and one.details is not None and one.details.context_length is not None:
+            return one.details.context_length
+    return None

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import aclosing, closing
 from typing import Any, Self
 
-from ollama_transport.client.choices import can, likeliest
+from ollama_transport.client.choices import can, likeliest, listed_context
 from ollama_transport.client.given import OptionsLike, options_of
 from ollama_transport.client.memory import ServerMemory
 from ollama_transport.client.transfers import AsyncTransfers, Transfers
@@ -101,7 +101,13 @@ class Endpoints(Transfers):
         return [] if found is None else found
 
     def context_length(self, model: str) -> int | None:
-        """Return the context a model was trained for, in tokens; None when unknown."""
+        """Return the context a model was trained for, in tokens; None when unknown.
+
+        An OpenAI-compatible server tells it in its list of models, if at all: what it was started
+        with, where that is less.
+        """
+        if self.config.wire == "openai":
+            return listed_context(self.list(), model)
         return (self.show(model)).context_length
 
     def default_model(self, capability: str = "completion") -> str:
@@ -241,7 +247,13 @@ class AsyncEndpoints(AsyncTransfers):
         return [] if found is None else found
 
     async def context_length(self, model: str) -> int | None:
-        """Return the context a model was trained for, in tokens; None when unknown."""
+        """Return the context a model was trained for, in tokens; None when unknown.
+
+        An OpenAI-compatible server tells it in its list of models, if at all: what it was started
+        with, where that is less.
+        """
+        if self.config.wire == "openai":
+            return listed_context(await self.list(), model)
         return (await self.show(model)).context_length
 
     async def default_model(self, capability: str = "completion") -> str:

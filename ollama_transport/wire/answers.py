@@ -22,6 +22,7 @@ from ollama_transport.wire.messages import (
     read_tool_calls,
     with_ids,
 )
+from ollama_transport.wire.openai.lengths import listed_length
 from ollama_transport.wire.usage import Usage
 
 
@@ -244,16 +245,16 @@ class ModelSummary(Answer):
 
     @classmethod
     def from_openai(cls, raw: Mapping[str, Any]) -> Self:
-        """Read a model of ``/v1/models``; only vLLM and llama.cpp send its context length."""
-        meta = raw.get("meta")
-        length = raw.get("max_model_len")  # vLLM's name
-        if length is None and isinstance(meta, Mapping):
-            # llama.cpp's: what it was started with, or else what the model was trained for.
-            length = meta.get("n_ctx", meta.get("n_ctx_train"))
+        """Read a model of ``/v1/models``, which may say its context (see `listed_length`)."""
+        length, made = listed_length(raw), raw.get("created")
+        # Keys of other servers with our names mean other things.
+        rest = {key: value for key, value in raw.items() if key not in cls.model_fields}
         # Unix seconds, which pydantic reads as a time.
-        own = {"name": raw.get("id"), "model": raw.get("id"), "modified_at": raw.get("created")}
+        own = {"name": raw.get("id"), "model": raw.get("id")}
+        if isinstance(made, int | float):
+            own["modified_at"] = made
         details = None if length is None else {"context_length": length}
-        answer = cls.from_native({**raw, **own, "details": details})
+        answer = cls.from_native({**rest, **own, "details": details})
         answer._raw = raw
         return answer
 

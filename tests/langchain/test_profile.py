@@ -1,14 +1,18 @@
 """What a model is known to do before anybody asks the server."""
 
+import pickle
 from typing import Any
 
+import httpx
 import pytest
 from chat_ways import called, model_on, streamed, whole
 from core_ways import call, pieces
+from faked import Network
 from langchain.agents import create_agent
 from langchain.agents.factory import _supports_provider_strategy
 from langchain.agents.middleware import SummarizationMiddleware
 from langchain_core.messages import AIMessage, HumanMessage
+from langchain_core.runnables import ConfigurableField
 from running import Run
 
 from langchain_ollama_ext import ChatOllama
@@ -81,6 +85,90 @@ def test_an_agent_summarises_before_the_context_is_full(server: EmbeddedOllama) 
     found = agent.invoke({"messages": [*said, HumanMessage("Hello")]})
     assert len(found["messages"]) < len(said)
     model.close()
+
+
+def _changed(model: ChatOllama, way: str) -> ChatOllama:
+    """Return a model with another num_ctx, by one of the ways that LangChain has."""
+    if way == "copy":
+        return model.model_copy(update={"num_ctx": 4096}, deep=True)
+    if way == "assign":
+        model.num_ctx = 4096
+        return model
+    if way == "pickle":
+        again: ChatOllama = pickle.loads(pickle.dumps(model))
+        again.num_ctx = 4096
+        return again
+    field = ConfigurableField(id="num_ctx")
+    chosen, _ = model.configurable_fields(num_ctx=field)._prepare(
+        {"configurable": {"num_ctx": 4096}}
+    )  # type: ignore[attr-defined] # a configurable model's own hook
+    assert isinstance(chosen, ChatOllama)
+    return chosen
+
+
+@pytest.mark.parametrize("way", ["copy", "assign", "pickle", "configurable"])
+def test_a_profile_follows_the_context(run: Run, server: EmbeddedOllama, way: str) -> None:
+    """Another num_ctx is another size of input, whether the server was asked or not."""
+    make = ChatOllama.afrom_server if run.is_async else ChatOllama.from_server
+    for model in (
+        ChatOllama(model="qwen3", num_ctx=8192),
+        run(make("demo", base_url=server.url, num_ctx=2048)),
+    ):
+        before: Any = model.profile
+        after = _changed(model, way).profile
+        assert after == {**before, "max_input_tokens": 4096}
+        run(model.aclose()) if run.is_async else model.close()
+
+
+@pytest.mark.parametrize("way", ["copy", "assign", "pickle", "configurable"])
+def test_a_profile_by_hand_follows_nothing(way: str) -> None:
+    """What the caller said stays as it is."""
+    given: Any = {"max_input_tokens": 5}
+    model = ChatOllama(model="qwen3", num_ctx=8192, profile=given)
+    assert _changed(model, way).profile == given
+
+
+def test_another_model_has_a_profile_of_its_own() -> None:
+    """A copy with another name knows what its name says, and nothing of the first."""
+    model = ChatOllama(model="qwen3", num_ctx=8192)
+    other = model.model_copy(update={"model": "gemma3"}).profile
+    assert other == ChatOllama(model="gemma3", num_ctx=8192).profile
+    given: Any = {"max_input_tokens": 5}
+    assert model.model_copy(update={"profile": given}).profile == given
+
+
+@pytest.mark.parametrize(
+    ("listed", "size"),
+    [
+        ({"max_model_len": 32768}, 32768),
+        ({"meta": {"n_ctx_train": 131072, "n_ctx": 8192}}, 8192),
+        ({"context_length": 4096}, 4096),
+        ({"context_window": 131072, "created": None}, 131072),
+        ({"max_context_length": 32768, "loaded_context_length": 4096}, 4096),
+        ({"max_model_len": "long", "meta": None, "capabilities": {"completion_chat": True}}, None),
+        ({"parent": "n"}, 512),
+    ],
+)
+def test_the_other_wire_lists_its_context(run: Run, listed: dict[str, Any], size: int) -> None:
+    """On /v1 `from_server` reads the list of models, and asks for nothing else."""
+    entries = [{"id": "qwen3", **listed}, {"id": "n", "max_model_len": 512}]
+    network = Network(httpx.Response(200, json={"data": entries}))
+    make = ChatOllama.afrom_server if run.is_async else ChatOllama.from_server
+    model = run(make("qwen3", base_url="http://h/v1", client_kwargs={"transport": network}))
+    assert network.paths == ["/v1/models"]
+    assert model.profile.get("max_input_tokens") == size
+    assert model.profile["tool_calling"]
+
+
+def test_a_profile_on_the_other_wire_takes_the_smaller_size(run: Run) -> None:
+    """A num_ctx below what the server has is the size, and what the caller gives wins."""
+    network = Network(httpx.Response(200, json={"data": [{"id": "m", "max_model_len": 512}]}))
+    make = ChatOllama.afrom_server if run.is_async else ChatOllama.from_server
+    told: Any = {"client_kwargs": {"transport": network}, "profile": {"tool_calling": False}}
+    model = run(make("m", base_url="http://h/v1", **told))
+    assert (model.profile["max_input_tokens"], model.profile["tool_calling"]) == (512, False)
+    model.num_ctx = 100
+    assert (model.profile["max_input_tokens"], model.profile["tool_calling"]) == (100, False)
 
 
 @pytest.mark.parametrize(
