@@ -145,6 +145,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
             "class_name": self.class_name(),
             "model_name": self._name() or self.model_name,
             "embed_batch_size": self.embed_batch_size,
+            **self._options(),
         }
 
     @property

@@ -41,7 +41,7 @@ from llamaindex_ollama_ext._stream import (
     whole_completion,
 )
 from llamaindex_ollama_ext._structured import StructuredOutputs
-from llamaindex_ollama_ext._tools import tool_selections, with_user_message
+from llamaindex_ollama_ext._tools import tool_selections, tool_spec, with_user_message
 from ollama_transport import (
     AsyncClient,
     ChatRequest,
@@ -209,6 +209,7 @@ class Ollama(LLMFields, StructuredOutputs):
             **self.metadata.model_dump(),
             "model": self.model,
             "temperature": self.temperature,
+            **self._options(),
         }
 
     def _ready(self, model: str | None) -> Client:
@@ -378,7 +379,7 @@ class Ollama(LLMFields, StructuredOutputs):
         return {
             **kwargs,
             "messages": with_user_message(chat_history, user_msg),
-            "tools": list(tools),
+            "tools": [tool_spec(tool) for tool in tools],
             "tool_choice": tool_choice,
             "allow_parallel_tool_calls": allow_parallel_tool_calls,
         }
