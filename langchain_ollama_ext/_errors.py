@@ -55,7 +55,7 @@ class LangChainProtocolError(ours.ProtocolError, core.ModelAPIError):
     is_retryable = False
 
 
-class LangChainEmptyAnswerError(ours.EmptyAnswerError, core.ModelAPIError):
+class LangChainEmptyAnswerError(ours.EmptyAnswerError, core.ModelAPIError, ValueError):
     """Raised when an answer is empty; a retry may help."""
 
 

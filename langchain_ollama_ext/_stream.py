@@ -113,7 +113,8 @@ def _finish(reason: str | None, *, called: bool) -> dict[str, str]:
 
 def _logprobs(line: ChatLine) -> dict[str, Any]:
     # Plain dicts, which every serialiser can write.
-    return {"logprobs": [dict(one) for one in line.logprobs]} if line.logprobs else {}
+    told = line.logprobs
+    return {} if told is None else {"logprobs": [dict(one) for one in told]}
 
 
 def usage_metadata(usage: Usage | None) -> UsageMetadata | None:

@@ -4,6 +4,7 @@ Models and servers write them in odd ways: JSON inside JSON, in a code fence, wi
 Anything uncertain stays text, so that no tool runs with incomplete arguments.
 """
 
+import ast
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,9 @@ from ollama_transport.wire.messages import Message, ToolCall, json_text
 
 MAX_LAYERS = 8
 """How many layers of JSON nested in JSON strings are parsed."""
+
+MAX_PYTHON = 20_000
+"""How many characters of Python's spelling are parsed, whose parser is slower than JSON's."""
 
 CUT_ERROR = "the answer ended inside the arguments"
 UNREADABLE_ERROR = "the arguments are not a JSON object"
@@ -85,16 +89,17 @@ def read_arguments(value: object, name: str = "", asked: RequestFacts | None = N
     """Return arguments as an object where they certainly are one, otherwise unchanged as text.
 
     None and blank text mean no arguments. Other words for nothing (null, None, []) mean that only
-    for a tool without parameters. A lone ``functionName`` that echoes the tool's name is ignored,
-    unless the tool has such a parameter.
+    for a tool without parameters. A ``functionName`` that echoes the tool's name is ignored, unless
+    the tool has such a parameter.
     """
     found = value if isinstance(value, Mapping) else _decoded(value)
     known = None if asked is None else asked.parameters.get(name)
     if found is None:
         text = value if isinstance(value, str) else json_text(value)
         return {} if known is not None and not known and _is_nothing(text) else text
-    is_echo = list(found) == [_ECHO] and found[_ECHO] == name and _ECHO not in (known or ())
-    return {} if is_echo else found
+    if found.get(_ECHO) != name or _ECHO in (known or ()):
+        return found
+    return {key: argument for key, argument in found.items() if key != _ECHO}
 
 
 def refined(
@@ -136,7 +141,7 @@ def _decoded(value: object) -> Mapping[str, Any] | None:
 def _parsed(text: str) -> object:
     """Return the value of JSON text; None when it is not JSON even after repairs."""
     for candidate in (text, _without_fence(text)):
-        for read in (_json, _tolerant):
+        for read in (_json, _tolerant, _python):
             if (found := read(candidate)) is not None:
                 return found
     return None
@@ -152,6 +157,27 @@ def _json(text: str) -> object:
 
 def _tolerant(text: str) -> object:
     return _json(without_trailing_commas(text)) if "," in text and text[:1] in "{[" else None
+
+
+def _python(text: str) -> object:
+    """Return the dict that a text is in Python's own spelling; None when it is none."""
+    # Escapes of Python differ from JSON's, and the parser warns about odd ones.
+    if not text.startswith("{") or "'" not in text or "\\" in text or len(text) > MAX_PYTHON:
+        return None
+    try:
+        found = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    return found if isinstance(found, dict) and _is_plain(found) else None
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether JSON can express a value; sets, tuples and bytes are not plain."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(part) for key, part in value.items())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return isinstance(value, str | int | float | None)
 
 
 def _without_fence(text: str) -> str:

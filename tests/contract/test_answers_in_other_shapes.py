@@ -137,6 +137,11 @@ ERRORS: dict[str, tuple[str, bytes, str]] = {
         lines(message({}, done=True, done_reason="load")),
         "EmptyAnswerError",
     ),
+    "loaded alone, with blanks": (
+        NATIVE,
+        lines(message({"content": "  \n"}, done=True, done_reason="load")),
+        "EmptyAnswerError",
+    ),
     "nothing native": (NATIVE, lines(message({}, done=False)), "EmptyAnswerError"),
 }
 

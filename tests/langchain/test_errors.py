@@ -172,3 +172,10 @@ def test_a_missing_server_is_told_once(run: Run, ask: str) -> None:
     assert lines[0] == "httpx.ConnectError: refused by nobody"
     assert lines[-1].endswith("Else set base_url or OLLAMA_HOST.")
     assert sum(line.startswith("Traceback") for line in lines) == 1
+
+
+def test_an_empty_answer_is_a_value_error(run: Run) -> None:
+    """`except ValueError`, as programs for langchain-ollama have it, catches an empty answer."""
+    model, _ = model_on(raw_stream([line({}, done=True, done_reason="load")]), max_retries=0)
+    with pytest.raises(ValueError, match="empty"):
+        call(run, model, "invoke", "x")

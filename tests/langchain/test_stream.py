@@ -142,6 +142,13 @@ def _check_logprobs(message: AIMessage) -> None:
     assert all(type(one) is dict for one in message.response_metadata["logprobs"])
 
 
+def test_a_list_without_logprobs_stays_a_list(run: Run) -> None:
+    """Whoever asks for them finds a list in each chunk, though a token has none."""
+    told = raw_stream([line({"content": "a"}, logprobs=[]), line({}, **LAST)])
+    model, _ = model_on(told)
+    assert pieces(run, model, "x", logprobs=True)[0].response_metadata["logprobs"] == []
+
+
 def test_a_stream_without_its_end_is_an_error(run: Run) -> None:
     """A connection that ends early raises, with what had come, and is no complete answer (c17)."""
     model, _ = model_on(raw_stream([line({"content": "Hel"})]))

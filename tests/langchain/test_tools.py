@@ -230,7 +230,7 @@ def test_text_arguments_are_never_rewritten(run: Run) -> None:
         "b": "[]",
         "c": "{'a': (1,2)}",
         "d": "[" * 3000,
-        "functionName": "f",
+        "functionName": "g",
         "n": None,
     }
     said = {"tool_calls": [{"function": {"name": "f", "arguments": arguments}}]}

@@ -51,6 +51,9 @@ def read(wire: str, name: str, arguments: Any) -> Any:
         '{"city": "Paris" , \n}',
         '```json\n{"city": "Paris"}\n```',
         '```\n{"city": "Paris",}\n```',
+        "{'city': 'Paris'}",
+        "{'city': 'Paris',}",
+        """{'city': "Paris"}""",
     ],
 )
 def test_what_is_certain_is_decoded(wire: str, arguments: Any) -> None:
@@ -60,7 +63,24 @@ def test_what_is_certain_is_decoded(wire: str, arguments: Any) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ['{"city": "Par', "Paris", "[1]", "null", "None", '{"city": "Paris"', '{"city": Paris}', "{1}"],
+    [
+        '{"city": "Par',
+        "Paris",
+        "[1]",
+        "null",
+        "None",
+        '{"city": "Paris"',
+        '{"city": Paris}',
+        "{1}",
+        "{'city': 'Par",
+        "{'city': 'Paris',,}",
+        "{'city': ('Paris',)}",
+        "{'city': {1}}",
+        "{1: 'a'}",
+        "{'city': '\\d'}",
+        "{'city': b'Paris'}",
+        "{'a': " + "[" * 3000,
+    ],
 )
 def test_what_is_not_certain_stays_the_text_it_is(wire: str, text: str) -> None:
     """No tool runs with a part of what was meant, or with nothing."""
@@ -82,10 +102,11 @@ def test_nothing_in_any_spelling_is_no_arguments(wire: str, nothing: Any) -> Non
 
 
 def test_an_echo_of_the_name_is_dropped(wire: str) -> None:
-    """Some models write it where there are no arguments; a tool that has it keeps it."""
+    """Some models write it beside the arguments; a tool that has such a parameter keeps it."""
     assert read(wire, "now", {"functionName": "now"}) == {}
     both = {**PARIS, "functionName": "weather"}
-    assert read(wire, "weather", both) == both
+    assert read(wire, "weather", both) == PARIS
+    assert read(wire, "unknown", {**PARIS, "functionName": "unknown"}) == PARIS
     assert read(wire, "echo", {"functionName": "echo"}) == {"functionName": "echo"}
     assert read(wire, "now", {"functionName": "other"}) == {"functionName": "other"}
 

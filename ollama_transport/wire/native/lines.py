@@ -65,10 +65,13 @@ def answer_lines(
 
 def _unended(line: Line) -> Line:
     """Return a ``done`` line that only says that the model was loaded with ``done`` False."""
-    if line.done_reason != "load" or line.text or line.thinking or line.tool_calls:
+    if line.done_reason != "load" or line.text.strip() or line.thinking or line.tool_calls:
         return line
     logger.warning("the server loaded %s and sent no answer yet", line.model)
-    return replace(line, done=False, done_reason=None)
+    if isinstance(line, ChatLine):
+        silent = replace(line.message, content="")
+        return replace(line, message=silent, done=False, done_reason=None)
+    return replace(line, text="", done=False, done_reason=None)
 
 
 def is_done(line: ChatLine | GenerateLine | Progress) -> bool:
