@@ -5,7 +5,7 @@ them in saved configurations.
 """
 
 try:
-    import llama_index.core  # noqa: F401 - its absence is told better here
+    import llama_index.core  # noqa: F401 - so that its absence gets the message below
 except ModuleNotFoundError as error:
     if error.name not in ("llama_index", "llama_index.core"):
         raise
@@ -23,7 +23,7 @@ from llamaindex_ollama_ext.embedding import OllamaEmbedding
 from llamaindex_ollama_ext.llm import Ollama
 from ollama_transport import __version__
 
-# The second names are those of our own early versions.
+# The second names were used by early versions of this package.
 for _name in (Ollama.class_name(), "OllamaExt"):
     RECOGNIZED_LLMS[_name] = Ollama
 for _name in (OllamaEmbedding.class_name(), "OllamaExtEmbedding"):

@@ -1,4 +1,4 @@
-"""Content blocks of LlamaIndex, read: what of them is text, and what is an image or a sound."""
+"""Read the content blocks of LlamaIndex: which are text, and which are images or audio."""
 
 import base64
 import warnings
@@ -34,16 +34,16 @@ Media = Mapping[int, bytes | str]
 
 
 def only_text(message: ChatMessage) -> str | None:
-    """Return the text of a message that is one block of text; None for any other.
+    """Return the text of a message that is a single block of text; None for any other.
 
-    Nearly every message of a history is one, and walking its blocks costs ten times as much.
+    It is a fast path for nearly every message of a history; walking blocks takes ten times longer.
     """
     blocks = message.blocks
     return blocks[0].text if len(blocks) == 1 and type(blocks[0]) is TextBlock else None
 
 
 def media_blocks(messages: Sequence[ChatMessage]) -> list[MediaBlock]:
-    """Return the images and sounds of messages, those inside citations too, in their order."""
+    """Return the images and audio of messages, including those in citations, in order."""
     return [
         block
         for message in messages
@@ -54,9 +54,9 @@ def media_blocks(messages: Sequence[ChatMessage]) -> list[MediaBlock]:
 
 
 def flat(blocks: Sequence[BaseContentBlock]) -> Iterator[BaseContentBlock]:
-    """Yield blocks with those that hold others taken apart, their source named in a text."""
+    """Yield blocks; those that contain others are replaced by a text with the source and parts."""
     for block in blocks:
-        # Models have no field for a source: it stands before what it is the source of.
+        # The wire has no field for a source, so it becomes text before the content.
         if isinstance(block, CitableBlock):
             yield TextBlock(text=f"{block.title} ({block.source}):")
             yield from flat(block.content)
@@ -70,14 +70,14 @@ def flat(blocks: Sequence[BaseContentBlock]) -> Iterator[BaseContentBlock]:
 
 
 def _text_in(block: DocumentBlock) -> str | None:
-    """Return the text of a document that is one, its title before it; None for any other."""
+    """Return the text of a text document, after its title; None for any other document."""
     named = "" if block.title is None else block.title
     told = block.document_mimetype if block.document_mimetype else guess_type(named)[0]
     kind = "" if told is None else told.partition(";")[0]
     if not isinstance(block.data, bytes) or not (kind.startswith("text/") or kind in _TEXTS):
         return None
     try:
-        # LlamaIndex keeps the bytes as base64.
+        # LlamaIndex stores the bytes as base64. utf-8-sig drops a byte order mark.
         text = base64.b64decode(block.data, validate=True).decode("utf-8-sig")
     except ValueError:
         return None
@@ -85,13 +85,13 @@ def _text_in(block: DocumentBlock) -> str | None:
 
 
 def text_of(blocks: Sequence[BaseContentBlock]) -> str:
-    """Return the text of blocks, one line end between two, as ``ChatMessage.content`` has it."""
+    """Return the text of blocks, joined by line ends as in ``ChatMessage.content``."""
     return "\n".join(block.text for block in blocks if isinstance(block, TextBlock))
 
 
 def thinking_of(blocks: Sequence[BaseContentBlock]) -> str:
-    """Return the reasoning of blocks, one line end between two."""
-    # All of them: an answer that thought between two calls has several.
+    """Return the reasoning of blocks, joined by line ends."""
+    # An answer that reasoned between two calls has several such blocks.
     contents = [block.content for block in blocks if isinstance(block, ThinkingBlock)]
     return "\n".join(content for content in contents if content)
 
@@ -100,13 +100,13 @@ def check_blocks(blocks: Sequence[BaseContentBlock], role: str) -> None:
     """Refuse blocks that cannot be sent.
 
     Raises:
-        UnsupportedContentError: naming the block and what to send instead.
+        UnsupportedContentError: for such a block; it says what to send instead.
     """
     for block in blocks:
-        # Not an error: histories written for another provider go on working.
+        # Only a warning: histories written for another provider must keep working.
         if isinstance(block, CachePoint):
             warnings.warn(
-                "a CachePoint is left out: Ollama keeps the common beginning of prompts by itself.",
+                "a CachePoint is ignored: Ollama caches the common beginning of prompts itself.",
                 stacklevel=2,
             )
         elif not isinstance(
@@ -120,13 +120,13 @@ def _refusal(block: BaseContentBlock, role: str) -> str:
     if isinstance(block, DocumentBlock):
         title = f" {block.title!r}" if block.title else ""
         return (
-            f"the {role} message has a DocumentBlock{title}: Ollama takes no files. Read its text "
-            "(SimpleDirectoryReader does) and send that as a TextBlock, or its pages as "
-            "ImageBlocks to a model that sees."
+            f"the {role} message has a DocumentBlock{title}, but Ollama accepts no files. Read its "
+            "text (SimpleDirectoryReader does that) and send it as a TextBlock, or send its pages "
+            "as ImageBlocks to a vision model."
         )
     if isinstance(block, VideoBlock):
         return (
-            f"the {role} message has a VideoBlock: Ollama takes no videos. Send single frames as "
-            "ImageBlocks to a model that sees."
+            f"the {role} message has a VideoBlock, but Ollama accepts no videos. Send single "
+            "frames as ImageBlocks to a vision model."
         )
-    return f"the {role} message has a {name}, which Ollama does not know: send a TextBlock instead."
+    return f"the {role} message has a {name}, which Ollama does not support: send a TextBlock."

@@ -1,8 +1,7 @@
-"""Tell core's callbacks and instrumentation of a streamed chat that is not handed on as one.
+"""Report a chat that is streamed internally to core's callbacks and instrumentation.
 
 Core's own decorator builds an event for each line, which costs more than reading the line. Here
-the events of a line are built only when somebody listens; those of the beginning and the end
-always are.
+the events of a line are built only if somebody listens; those of the start and the end always are.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +25,7 @@ DISPATCHER = get_dispatcher(__name__)
 
 
 def is_heard() -> bool:
-    """Return whether anybody listens to events."""
+    """Return whether any handler listens to events."""
     current: Dispatcher = DISPATCHER
     while True:
         if any(not isinstance(handler, NullEventHandler) for handler in current.event_handlers):
@@ -37,7 +36,7 @@ def is_heard() -> bool:
 
 
 class ChatTelling:
-    """What the events of one chat have in common; `response` is set before its end."""
+    """Reports the events of one chat; set `response` before its end."""
 
     def __init__(self, llm: LLM, messages: Sequence[ChatMessage], call: Mapping[str, Any]) -> None:
         self.response: ChatResponse | None = None
@@ -59,16 +58,16 @@ class ChatTelling:
             self._event_id = self._manager.on_event_start(CBEventType.LLM, payload=payload)
 
     def progress(self, response: ChatResponse) -> None:
-        """Tell of a line; ask `is_heard` first, since nobody else needs the response."""
+        """Report a line; check `is_heard` first, since building the response is expensive."""
         DISPATCHER.event(LLMChatInProgressEvent(messages=list(self._messages), response=response))
 
     def failed(self, error: BaseException) -> None:
-        """Tell of an end before the answer's."""
+        """Report that the chat ended before the answer was complete."""
         self._finish({EventPayload.EXCEPTION: error})
         DISPATCHER.event(ExceptionEvent(exception=error))
 
     def ended(self) -> None:
-        """Tell of the answer's end."""
+        """Report the end of the answer."""
         messages = self._messages
         self._finish({EventPayload.MESSAGES: messages, EventPayload.RESPONSE: self.response})
         DISPATCHER.event(LLMChatEndEvent(messages=list(messages), response=self.response))
@@ -81,12 +80,12 @@ class ChatTelling:
 def told(
     llm: LLM, messages: Sequence[ChatMessage], call: Mapping[str, Any]
 ) -> Iterator[ChatTelling]:
-    """Fire the events of one chat around its stream, whatever becomes of it."""
+    """Fire the events of one chat around its stream, however it ends."""
     telling = ChatTelling(llm, messages, call)
     try:
         yield telling
     except BaseException as error:
-        # Also a stream that is left early: core tells of that as of an error.
+        # Includes GeneratorExit: core also reports a stream that is left early as an error.
         telling.failed(error)
         raise
     telling.ended()

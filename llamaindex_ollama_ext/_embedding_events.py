@@ -1,4 +1,4 @@
-"""Tell core's callbacks and instrumentation of embeddings, with their token counts."""
+"""Report embeddings to core's callbacks and instrumentation, with their token counts."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,19 +19,19 @@ from ollama_transport import Usage
 
 _DISPATCHER = get_dispatcher(__name__)
 
-# Newer versions of core have a place for the server's own count.
+# Newer versions of core have a field for the server's own count.
 _TAKES_TOKENS = "token_count" in EmbeddingEndEvent.model_fields
 
 
 class Report:
-    """What one embedding event will say at its end."""
+    """The results of one embedding event, for its end."""
 
     def __init__(self) -> None:
         self.vectors: Sequence[Embedding] = ()
         self.tokens: int | None = None
 
     def count(self, usage: Usage | None) -> None:
-        """Add the tokens of an answer; unknown ones leave the count as it is."""
+        """Add the tokens of an answer; an unknown count changes nothing."""
         if usage is not None and usage.prompt_tokens is not None:
             self.tokens = usage.prompt_tokens + (self.tokens if self.tokens is not None else 0)
 
@@ -40,7 +40,7 @@ _RUNNING: ContextVar[Report | None] = ContextVar("running embedding event", defa
 
 
 def count_for_event(usage: Usage | None) -> None:
-    """Count an answer for the event under way in this thread or task, if there is one."""
+    """Count an answer for the event that is open in this thread or task, if there is one."""
     report = _RUNNING.get()
     if report is not None:
         report.count(usage)
@@ -50,10 +50,10 @@ def count_for_event(usage: Usage | None) -> None:
 def reported(
     manager: CallbackManager, payload: dict[str, Any], chunks: Sequence[str]
 ) -> Iterator[Report]:
-    """Fire the start and end events around an embedding of some texts.
+    """Fire the start and end events around the embedding of some texts.
 
-    The end events say what the caller put into the report; after an error only the callbacks
-    get one, with the exception in it.
+    The end events contain what the caller put into the report. After an error, only the callbacks
+    get an end event, with the exception.
     """
     report = Report()
     _DISPATCHER.event(EmbeddingStartEvent(model_dict=payload))
@@ -71,14 +71,14 @@ def reported(
 
 
 def end_event(chunks: Sequence[str], report: Report) -> EmbeddingEndEvent:
-    """Return the event of instrumentation, with the token count where core can take it."""
+    """Return the end event of instrumentation, with the token count if core has the field."""
     counts = {"token_count": report.tokens} if _TAKES_TOKENS else {}
     return EmbeddingEndEvent(chunks=list(chunks), embeddings=list(report.vectors), **counts)
 
 
 @contextmanager
 def progress(texts: Sequence[str], *, show: bool) -> Iterator[Callable[[Sequence[str]], None]]:
-    """Show core's bar of texts while they are embedded; call what comes with those done."""
+    """Show core's progress bar; call the yielded function with each finished batch of texts."""
     bar = iter(get_tqdm_iterable(texts, show, "Generating embeddings"))
 
     def done(batch: Sequence[str]) -> None:
@@ -86,5 +86,5 @@ def progress(texts: Sequence[str], *, show: bool) -> Iterator[Callable[[Sequence
             next(bar)
 
     yield done
-    # A bar counts a text as done when it is asked for the next one.
+    # tqdm counts a text as done when the next one is requested, so the last needs one more.
     next(bar, None)

@@ -1,14 +1,14 @@
-"""The one error that the transport does not know: an answer that is not what was asked for."""
+"""The errors that the transport does not have: answers that do not fit the requested class."""
 
 from ollama_transport import OllamaError
 
 
 class StructuredOutputError(OllamaError, ValueError):
-    """The answer is not an object of the class that was asked for.
+    """Raised when the answer is not an object of the requested class.
 
-    ``text`` is all the model wrote and ``thinking`` what it thought before, "" for none;
-    ``done_reason`` is why it ended ("length" when it was cut), None when the server did not say.
-    What pydantic found is the ``__cause__``.
+    ``text`` is everything that the model wrote and ``thinking`` its reasoning, "" for none;
+    ``done_reason`` is why the answer ended ("length" if it was cut), None if the server did not
+    say. The ``__cause__`` is pydantic's error.
     """
 
     def __init__(

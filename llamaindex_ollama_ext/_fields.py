@@ -1,4 +1,4 @@
-"""What can be set on `Ollama`, and how it is checked."""
+"""The fields of `Ollama`, and their checks."""
 
 from typing import Any, Self
 
@@ -20,49 +20,49 @@ from ollama_transport.settings import keep_alive as checked_keep_alive
 from ollama_transport.settings import set_options, without_obsolete
 
 NOT_GIVEN: Any = object()
-"""A default that is told apart from None, which lifts the limit of time."""
+"""A default that differs from None, which means no time limit."""
 
 AnyClient = Client | AsyncClient
 
 SERVER_DECIDES = -1
-"""The context window that sends nothing."""
+"""The value of `context_window` that sends nothing."""
 
 
 class LLMFields(ServerFields, SamplingOptions, FetchFields, SplitFields, SalvageFields):
-    """The fields of `Ollama`: those of llama-index-llms-ollama, and ours."""
+    """The fields of `Ollama`: those of llama-index-llms-ollama, and our additions."""
 
     model: str | None = Field(
         default=None,
         min_length=1,
-        description="The model's name, such as llama3.2 or qwen3:8b. None takes the first of the "
+        description="The model's name, such as llama3.2 or qwen3:8b. None means the first in the "
         "server's list that can chat, looked up at the first call.",
     )
     context_window: int = Field(
         default=SERVER_DECIDES,
-        description="Tokens of prompt and answer, sent as num_ctx; to an OpenAI-compatible server "
-        "it is not sent, and tells LlamaIndex alone. -1 or None sends nothing: the server then "
-        "takes the Modelfile's num_ctx, or its own default.",
+        description="Tokens of prompt and answer, sent as num_ctx; for an OpenAI-compatible server "
+        "it is not sent, and only informs LlamaIndex. -1 or None sends nothing: the server then "
+        "uses the Modelfile's num_ctx, or its own default.",
     )
     fetch_image_urls: bool = Field(
         default=True,
-        description="Whether http(s) addresses of images and sounds in messages are downloaded "
-        "and sent along, as LlamaIndex does. Set False where strangers write the messages.",
+        description="Whether http(s) URLs of images and audio in messages are downloaded and sent "
+        "along, as LlamaIndex does. Set False if untrusted people write the messages.",
     )
     prompt_key: str = Field(default="prompt", description="Not used; kept for old configurations.")
-    json_mode: bool = Field(default=False, description="Have every answer be a JSON object.")
+    json_mode: bool = Field(default=False, description="Make every answer a JSON object.")
     additional_kwargs: dict[str, Any] = Field(
         default_factory=dict,
-        description="Further options, merged over the named ones and sent unchecked; those that "
-        "Ollama no longer has are left out with a DeprecationWarning.",
+        description="Further options, which override the named ones and are sent unchecked; those "
+        "that Ollama no longer has are dropped with a DeprecationWarning.",
     )
     is_function_calling_model: bool = Field(
         default=True,
-        description="False never uses tools; True does, unless the model is known to call none.",
+        description="False never uses tools; True does, unless the model is known to lack them.",
     )
     keep_alive: KeepAlive | None = Field(
         default=None,
-        description='How long the model stays in memory after a call: seconds, or "5m"; -1 for '
-        "ever, 0 not at all. None is the server's default, 5 minutes.",
+        description='How long the model stays in memory after a call: seconds, or "5m"; -1 means '
+        "for ever, 0 unloads at once. None is the server's default, 5 minutes.",
     )
     thinking: Think | None = Field(
         default=None,
@@ -71,18 +71,19 @@ class LLMFields(ServerFields, SamplingOptions, FetchFields, SplitFields, Salvage
     )
     on_context_overflow: OverflowPolicy | None = Field(
         default="warn",
-        description='When a prompt does not fit: "warn" and let the server cut it, "error" raises '
-        'ContextOverflowError, "truncate" and None let it be cut in silence.',
+        description='For a prompt that does not fit: "warn" warns and lets the server cut it, '
+        '"error" raises ContextOverflowError, "truncate" and None cut it silently.',
     )
     truncate: bool | None = Field(
-        default=None, description="Sent as it is; None leaves it to on_context_overflow."
+        default=None, description="Sent unchanged; None means that on_context_overflow decides."
     )
     shift: bool | None = Field(
         default=None,
-        description="Whether the context moves on when it is full; changing it reloads the model.",
+        description="Whether early tokens are dropped when the answer fills the context; changing "
+        "it reloads the model.",
     )
     logprobs: bool | None = Field(
-        default=None, description="Ask for the log probability of each token of the answer."
+        default=None, description="Return the log probability of each token of the answer."
     )
     top_logprobs: int | None = Field(
         default=None,
@@ -91,7 +92,7 @@ class LLMFields(ServerFields, SamplingOptions, FetchFields, SplitFields, Salvage
         description="Alternatives to each token whose log probability is returned, 0 to 20.",
     )
 
-    # Before pydantic's own check, which would not take None for a number.
+    # Before pydantic's own check, which does not accept None as a number.
     @field_validator("context_window", mode="before")
     @classmethod
     def _check_context_window(cls, value: Any) -> Any:
@@ -116,24 +117,24 @@ class LLMFields(ServerFields, SamplingOptions, FetchFields, SplitFields, Salvage
         if self.num_ctx is not None and self.context_window not in (SERVER_DECIDES, self.num_ctx):
             raise ValueError(
                 f"context_window={self.context_window} and num_ctx={self.num_ctx} mean the same: "
-                "give one of them"
+                "give only one of them"
             )
         return self
 
-    # Properties, as there; the methods behind them are `sync_client` and that of the parent.
+    # Properties like those of llama-index-llms-ollama, for programs that use its client.
     @property
     def client(self) -> Client:
-        """Return the blocking client, made on first need."""
+        """Return the blocking client, made when first needed."""
         return self.sync_client()
 
     @property
     def async_client(self) -> AsyncClient:  # type: ignore[override] # a property in the class this replaces
-        """Return the asynchronous client, made on first need."""
+        """Return the asynchronous client, made when first needed."""
         return super().async_client()
 
     @property
     def request_timeout(self) -> float | None:
-        """Return the longest silence of the server that is borne, in seconds; None is any."""
+        """Return the longest silence of the server allowed, in seconds; None means no limit."""
         return self.server_settings().timeouts.read_s
 
     @request_timeout.setter
@@ -141,9 +142,9 @@ class LLMFields(ServerFields, SamplingOptions, FetchFields, SplitFields, Salvage
         self.timeout = seconds
 
     def _options(self, wire: str = "native") -> dict[str, Any]:
-        # The catch-all goes last: there it was the one way to set most options.
+        # additional_kwargs come last: in the peer they are the only way to set most options.
         window = self.context_window
-        # The other wire has no field for it: there it is what LlamaIndex reads, and no more.
+        # /v1 has no field for the context; there the value only informs LlamaIndex.
         sent = window != SERVER_DECIDES and wire == "native"
         context = {"num_ctx": window} if sent else {}
         return {**set_options(self), **context, **self.additional_kwargs}
@@ -167,7 +168,7 @@ class LLMFields(ServerFields, SamplingOptions, FetchFields, SplitFields, Salvage
 
 
 def with_timeout(kwargs: dict[str, Any], seconds: Any) -> dict[str, Any]:
-    """Return constructor arguments with ``request_timeout`` under its own name.
+    """Return constructor arguments with ``request_timeout`` renamed to ``timeout``.
 
     Raises:
         ConfigError: when both names are used.
@@ -175,19 +176,19 @@ def with_timeout(kwargs: dict[str, Any], seconds: Any) -> dict[str, Any]:
     if seconds is NOT_GIVEN:
         return kwargs
     if "timeout" in kwargs:
-        raise ConfigError("request_timeout and timeout mean the same: give one of them.")
+        raise ConfigError("request_timeout and timeout mean the same: give only one of them.")
     return {**kwargs, "timeout": seconds}
 
 
 def check_client(name: str, given: object, kind: type) -> None:
-    """Refuse a client of another package, whose answers nobody here could read.
+    """Refuse a client of another package, whose answers this class could not read.
 
     Raises:
-        ConfigError: saying what to give instead.
+        ConfigError: for such a client; it says what to give instead.
     """
     if given is not None and not isinstance(given, kind):
         raise ConfigError(
-            f"{name} is a {type(given).__module__}.{type(given).__name__}: give an "
-            f"ollama_transport.{kind.__name__}, or instead of a client of your own say base_url, "
-            "headers, timeout, api_key or client_kwargs here."
+            f"{name} must be an ollama_transport.{kind.__name__}, got "
+            f"{type(given).__module__}.{type(given).__name__}: give one, or set base_url, headers, "
+            "timeout, api_key or client_kwargs instead of a client."
         )

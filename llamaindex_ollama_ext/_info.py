@@ -1,4 +1,4 @@
-"""What a server knows of a model, kept, so that `metadata` has to ask nobody."""
+"""Cache what a server knows about a model, so that `metadata` needs no request."""
 
 from collections.abc import MutableMapping
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ from ollama_transport import (
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What ``/api/show`` told of a model (wire reference 9); None is unknown.
+    """Facts from ``/api/show`` about a model (wire reference 9); None is unknown.
 
-    ``context_length`` is what the model was trained for, ``num_ctx`` and ``num_predict`` what its
-    Modelfile asks for, all in tokens.
+    ``context_length`` is what the model was trained for, ``num_ctx`` and ``num_predict`` are set in
+    its Modelfile, all in tokens.
     """
 
     context_length: int | None = None
@@ -30,8 +30,8 @@ class ModelFacts:
 
     @classmethod
     def of(cls, shown: ShowAnswer) -> Self:
-        """Read the facts off the server's answer."""
-        # Other servers may list none, which is not the same as being able to do nothing.
+        """Return the facts in the server's answer."""
+        # Older servers list no capabilities, which does not mean that the model has none.
         known = shown.capabilities
         return cls(
             context_length=shown.context_length,
@@ -42,12 +42,12 @@ class ModelFacts:
 
     @property
     def context_window(self) -> int | None:
-        """Return the tokens that fit when no request asks for a num_ctx; None when unknown."""
+        """Return the tokens that fit if a request does not set num_ctx; None when unknown."""
         return self.context_length if self.num_ctx is None else self.num_ctx
 
     @property
     def lacks_tools(self) -> bool:
-        """Return whether the model is known to call no tools."""
+        """Return whether the model is known not to support tools."""
         return self.capabilities is not None and "tools" not in self.capabilities
 
 
@@ -55,7 +55,7 @@ UNKNOWN = ModelFacts()
 
 
 def _parameter(shown: ShowAnswer, name: str) -> int | None:
-    # Text as in a Modelfile, the names padded with blanks (wire reference 9).
+    # Text as in a Modelfile, with names padded by spaces (wire reference 9).
     for line in (shown.parameters if shown.parameters is not None else "").splitlines():
         found, _, value = line.partition(" ")
         if found == name and value.strip().isdigit():
@@ -64,13 +64,13 @@ def _parameter(shown: ShowAnswer, name: str) -> int | None:
 
 
 def ask(client: Client, model: str) -> ModelFacts:
-    """Return what a server tells of a model.
+    """Return the facts about a model, by one request.
 
-    An OpenAI-compatible one tells the context in its list, if at all: vLLM and llama.cpp do.
+    Of the OpenAI-compatible servers, only vLLM and llama.cpp list the length of the context.
 
     Raises:
         ModelNotFoundError: when Ollama does not have the model.
-        OllamaError: as every call.
+        OllamaError: one of its subclasses, when the request fails.
     """
     if client.config.wire == "native":
         return ModelFacts.of(client.show(model))
@@ -78,21 +78,21 @@ def ask(client: Client, model: str) -> ModelFacts:
 
 
 async def aask(client: AsyncClient, model: str) -> ModelFacts:
-    """Same as `ask`, without blocking the loop."""
+    """Same as `ask`, for asyncio."""
     if client.config.wire == "native":
         return ModelFacts.of(await client.show(model))
     return ModelFacts(context_length=await client.context_length(model))
 
 
 Known = MutableMapping[str, ModelFacts]
-"""The facts by the name of the model; filled in once for each name."""
+"""The facts by model name; filled in once for each name."""
 
 
 def learn(known: Known, client: Client, model: str) -> None:
-    """Ask for the facts of a model that is not among the known ones.
+    """Request the facts about a model unless they are known.
 
-    Never raises: a chat works without them, and what is wrong will be wrong for the chat as well,
-    which says so.
+    It never raises: a chat works without them, and any error will occur in the chat as well, which
+    then reports it.
     """
     if not _begin(known, client, model):
         return
@@ -103,7 +103,7 @@ def learn(known: Known, client: Client, model: str) -> None:
 
 
 async def alearn(known: Known, client: AsyncClient, model: str) -> None:
-    """Do as `learn`."""
+    """Same as `learn`, for asyncio."""
     if not _begin(known, client, model):
         return
     try:
@@ -115,14 +115,14 @@ async def alearn(known: Known, client: AsyncClient, model: str) -> None:
 def _begin(known: Known, client: Client | AsyncClient, model: str) -> bool:
     if model in known:
         return False
-    # Before the answer, so that a hundred first chats at once ask one time.
+    # Entered before the answer arrives, so that a hundred concurrent first chats send one request.
     known[model] = UNKNOWN
-    # Servers of the other wire have no such endpoint.
+    # Servers on /v1 have no such endpoint.
     return client.config.wire == "native"
 
 
 def _give_up(known: Known, model: str, error: OllamaError) -> None:
     if isinstance(error, StatusError | ProtocolError) and not isinstance(error, ModelNotFoundError):
-        return  # it will not tell the next time either
-    # Not reached, or not pulled yet: the next call may find it.
+        return  # keep UNKNOWN: the next request would fail too
+    # Not reached, or not pulled yet: the next call may succeed.
     known.pop(model, None)

@@ -1,7 +1,6 @@
-"""The data of images and sounds: at hand, from a path of the caller's, or from the web.
+"""Load the data of images and audio: from the block, from a caller's path, or from the web.
 
-An address is fetched once in a block's life, since the history of a chat is sent again with every
-turn.
+A URL is fetched once in a block's life, since the history of a chat is sent again with every turn.
 """
 
 import asyncio
@@ -26,15 +25,15 @@ _FETCHED: dict[tuple[int, str], bytes] = {}
 
 
 def load_media(blocks: Sequence[MediaBlock], limits: FetchLimits | None) -> Media:
-    """Return the data of images and sounds, by the ``id`` of their blocks.
+    """Return the data of images and audio, by the ``id`` of their blocks.
 
-    ``limits`` bounds what is fetched from addresses; None fetches nothing.
+    ``limits`` are the limits of downloads; None fetches nothing.
 
     Raises:
-        UnsupportedContentError: for an address that is not or cannot be fetched, a block without
-            data, or a file that cannot be read.
+        UnsupportedContentError: for a URL that is not or cannot be fetched, a block without data,
+            or a file that cannot be read.
     """
-    # Blocks of pydantic cannot be keys, and equal ones need not be the same image for ever.
+    # By id: pydantic's blocks are not hashable, and equal ones may later hold different images.
     found = {id(block): _at_hand(block) for block in blocks}
     missing = _addresses(blocks, found, limits)
     fetched = {} if limits is None else fetch_media(list(missing.values()), limits)
@@ -68,7 +67,7 @@ def _at_hand(block: MediaBlock) -> bytes | str | None:
     if isinstance(data, IOBase):
         return _read_stream(data)
     if data:
-        # LlamaIndex keeps bytes as base64; what was assigned later may be raw.
+        # LlamaIndex's validators turn bytes into base64; data assigned later may still be raw.
         return data.decode() if data.isascii() else data
     url = _url(block)
     if block.path is None and url.startswith("data:"):
@@ -77,7 +76,7 @@ def _at_hand(block: MediaBlock) -> bytes | str | None:
 
 
 def _read_stream(stream: IOBase) -> bytes:
-    # Left as it was: the next turn sends it again, and it is the caller's.
+    # The position is restored: the stream is the caller's, and the next turn reads it again.
     position = stream.tell()
     stream.seek(0)
     data = stream.read()
@@ -94,7 +93,7 @@ def _addresses(
     found: Mapping[int, bytes | str | None],
     limits: FetchLimits | None,
 ) -> dict[int, str]:
-    """Return the addresses to fetch, by the ``id`` of their blocks."""
+    """Return the URLs to fetch, by the ``id`` of their blocks."""
     missing = [block for block in blocks if found[id(block)] is None and block.path is None]
     return {id(block): _checked_url(block, limits) for block in missing}
 
@@ -103,17 +102,16 @@ def _checked_url(block: MediaBlock, limits: FetchLimits | None) -> str:
     url = _url(block)
     if not url:
         raise UnsupportedContentError(
-            f"a message has an {type(block).__name__} with nothing in it: give bytes, path or url."
+            f"a message has an {type(block).__name__} without data: give bytes, path or url."
         )
-    # No file: and the like: a message may come from anywhere, this machine's files do not.
+    # Never file: or the like: untrusted messages must not name files of this machine.
     if not is_address(url):
         raise UnsupportedContentError(
-            f"{url[:80]!r} is not fetched: give an http(s) address or a data URL, or the file as "
-            "`path`."
+            f"{url[:80]!r} is not fetched: give an http(s) URL, a data URI, or the file as `path`."
         )
     if limits is None:
         raise UnsupportedContentError(
-            f"{url[:200]} is an address, and fetch_image_urls is False: pass bytes or base64."
+            f"{url[:200]} is a URL, but fetch_image_urls is False: pass bytes or base64."
         )
     return url
 
@@ -122,18 +120,18 @@ def _read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UnsupportedContentError(f"the file of a message cannot be read: {error}.") from error
+        raise UnsupportedContentError(f"a file in a message cannot be read: {error}.") from error
 
 
 def _kept(
     blocks: Sequence[MediaBlock], missing: Mapping[int, str], fetched: Mapping[str, bytes]
 ) -> dict[int, bytes]:
-    """Return what was fetched by the ``id`` of its block, and keep it as long as the block."""
+    """Return fetched data by the ``id`` of its block, and cache it as long as the block lives."""
     kept = {}
     for block in blocks:
         if id(block) in missing:
             url = missing[id(block)]
             kept[id(block)] = _FETCHED[id(block), url] = fetched[url]
-            # At the end of the process there is nothing left to tidy up.
+            # The finalizer also guards against the reuse of an id. It need not run at exit.
             weakref.finalize(block, _FETCHED.pop, (id(block), url), None).atexit = False
     return kept

@@ -1,4 +1,4 @@
-"""Messages of LlamaIndex as the transport sends them."""
+"""Map LlamaIndex's messages to the transport's."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -30,12 +30,12 @@ _ROLES = {
 
 
 def check_messages(messages: Sequence[object]) -> None:
-    """Refuse no messages, and what is not a message of LlamaIndex.
+    """Check a list of messages.
 
     Raises:
-        ConfigError: naming its place, and what to give.
+        ConfigError: for an empty list, and for anything but a ChatMessage; it names the position.
     """
-    # The server would take that for the wish to load the model (wire reference 3.5).
+    # The server would take an empty list as a request to load the model (wire reference 3.5).
     if not messages:
         raise ConfigError("messages is empty: give at least one.")
     for place, message in enumerate(messages):
@@ -47,9 +47,9 @@ def check_messages(messages: Sequence[object]) -> None:
 
 
 def to_messages(messages: Sequence[ChatMessage], media: Media) -> list[Message]:
-    """Return messages as they are sent: roles mapped, tool results named and in call order.
+    """Return the transport's messages: roles mapped, tool results named and in call order.
 
-    ``media`` holds the data of their images and sounds. Nothing of the arguments is changed.
+    ``media`` holds the data of their images and audio. The given messages are not changed.
 
     Raises:
         UnsupportedContentError: for a block or a role that cannot be sent.
@@ -61,7 +61,7 @@ def _to_message(message: ChatMessage, media: Media) -> Message:
     text = only_text(message)
     if text is not None and not message.additional_kwargs:
         return Message(_ROLES[message.role], text)
-    # Not message.content: that leaves out what stands inside citations.
+    # Not message.content: that omits what is inside citations.
     blocks = list(flat(message.blocks))
     check_blocks(blocks, message.role.value)
     role = _ROLES[message.role]
@@ -78,14 +78,14 @@ def _to_message(message: ChatMessage, media: Media) -> Message:
 
 
 def _text(kwargs: Mapping[str, Any], *names: str) -> str | None:
-    # Other integrations put anything under these names: only text is meant for us.
+    # Other integrations put any value under these names: only text is meant for us.
     values = [kwargs[name] for name in names if isinstance(kwargs.get(name), str)]
     return values[0] if values else None
 
 
 def _tool_calls(blocks: Sequence[BaseContentBlock], kwargs: Mapping[str, Any]) -> list[ToolCall]:
     calls = [_block_call(block) for block in blocks if isinstance(block, ToolCallBlock)]
-    # Older histories have calls there, and other integrations write the same calls in both.
+    # Older histories have their calls here; other integrations write the same calls in both places.
     legacy = kwargs.get("tool_calls")
     for item in legacy if isinstance(legacy, list) else ():
         call = _legacy_call(item)
@@ -104,8 +104,8 @@ def _legacy_call(item: object) -> ToolCall:
     name = _part(function, "name")
     if not isinstance(name, str):
         raise UnsupportedContentError(
-            f"additional_kwargs['tool_calls'] holds {item!r:.120}, which is not a tool call: use "
-            "ToolCallBlock."
+            f"additional_kwargs['tool_calls'] contains {item!r:.120}, which is not a tool call: "
+            "use a ToolCallBlock."
         )
     identity = _part(item, "id")
     return ToolCall(
@@ -120,14 +120,14 @@ def _part(value: object, name: str) -> Any:
 
 
 def _arguments(value: Mapping[str, Any] | str | None) -> Mapping[str, Any] | str:
-    # A call without arguments is "" in streams of other providers.
+    # Streams of other providers have "" for a call without arguments.
     if value is None or value == "":
         return {}
     return value
 
 
 def _same_call(call: ToolCall, other: ToolCall) -> bool:
-    # Two calls may say the same and be two: their ids decide where they have some.
+    # Two equal calls may still be two calls: if both have ids, those decide.
     if call.id is not None and other.id is not None:
         return call.id == other.id
     return call.name == other.name and _parsed(call.arguments) == _parsed(other.arguments)

@@ -1,4 +1,4 @@
-"""Read answers into objects of pydantic classes, whole or as they grow."""
+"""Parse answers into objects of pydantic classes, whole or as they grow."""
 
 import json
 from typing import Any
@@ -18,14 +18,14 @@ _MAX_FAULTS = 5
 
 
 def read_object(response: ChatResponse, output_cls: type[Model]) -> Model:
-    """Return the object that a whole answer holds: in a tool call, or in its text.
+    """Return the object in a whole answer: in a tool call, or in its text.
 
-    A fence around the JSON, thinking before it and words around it are passed over. Where the
-    text is empty, JSON that is all of the reasoning is taken.
+    A code fence around the JSON, reasoning before it and prose around it are skipped. If the text
+    is empty, JSON that makes up all of the reasoning is used.
 
     Raises:
         StructuredRefusalError: for a refusal in place of an answer.
-        StructuredOutputError: when there is none.
+        StructuredOutputError: when there is no such object.
     """
     text, thinking = _text(response), _thinking(response)
     refusal = response.message.additional_kwargs.get("refusal")
@@ -45,7 +45,7 @@ def read_object(response: ChatResponse, output_cls: type[Model]) -> Model:
 
 
 def _finding(error: ValueError, text: str, output_cls: type[BaseModel]) -> ValidationError | None:
-    """Return what pydantic says of an answer; None for no text."""
+    """Return pydantic's error for an answer; None for an answer without text."""
     if isinstance(error, ValidationError) or not text.strip():
         return error if isinstance(error, ValidationError) else None
     try:
@@ -98,12 +98,12 @@ def _message(
         )
     if cause is None and thinking:
         return (
-            f"the model thought ({len(thinking)} characters) and then wrote nothing, so there is "
-            f"no {name}: pass think=False, or try another model."
+            f"the model only reasoned ({len(thinking)} characters) and wrote no {name}: pass "
+            "think=False, or try another model."
         )
     if cause is None:
         return f"the model wrote nothing, so there is no {name}: try another prompt or model."
-    return f"the answer is no {name}: {_faults(cause)}. {_shown(text)}"
+    return f"the answer does not fit {name}: {_faults(cause)}. {_shown(text)}"
 
 
 def _faults(cause: ValidationError) -> str:
@@ -111,7 +111,7 @@ def _faults(cause: ValidationError) -> str:
     places = [(".".join(str(part) for part in fault["loc"]), fault["msg"]) for fault in faults]
     told = [f"{place}: {said}" if place else said for place, said in places[:_MAX_FAULTS]]
     more = len(places) - len(told)
-    return "; ".join([*told, f"and {more} more faults"] if more else told)
+    return "; ".join([*told, f"and {more} more errors"] if more else told)
 
 
 def _shown(text: str) -> str:
@@ -122,10 +122,10 @@ def _shown(text: str) -> str:
 
 
 class Growth:
-    """Follow one streamed answer; made anew for each.
+    """Follows one streamed answer; make one for each answer.
 
-    `push` returns the object so far whenever a line has changed it, else None; `response` is the
-    answer so far, and `finish` returns the complete object, validated as a whole answer is.
+    `push` returns the object so far if a line changed it, else None; `response` is the answer so
+    far, and `finish` returns the complete object, validated like a whole answer.
     """
 
     def __init__(self, output_cls: type[BaseModel]) -> None:
@@ -143,15 +143,15 @@ class Growth:
 
     def response(self) -> ChatResponse:
         """Return the answer so far."""
-        # A stream of no line at all is an error of the transport already.
+        # Never None here: the transport raises for a stream without any line.
         assert self._line is not None
         return self._answer.response(self._line)
 
     def finish(self) -> Any:
-        """Return the whole object.
+        """Return the complete object.
 
         Raises:
-            StructuredOutputError: when there is none.
+            StructuredOutputError: when there is no such object.
         """
         return read_object(self.response(), self._output_cls)
 

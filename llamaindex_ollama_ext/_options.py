@@ -1,6 +1,6 @@
-"""The keyword arguments of `Ollama` and `OllamaEmbedding`, typed: editors and checkers read them.
+"""The keyword arguments of `Ollama` and `OllamaEmbedding`, typed for editors and type checkers.
 
-Each key is a field of the class and is told of there; a test holds the two equal.
+Each key is a field of the class and is described there; a test keeps the two equal.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -65,12 +65,12 @@ class ModelOptions(TypedDict, total=False):
 
     truncate: bool | None
     rate_limiter: Any
-    # What LlamaIndex writes into every dump; read by nobody.
+    # LlamaIndex writes it into every dump and passes it back; it is ignored.
     class_name: str
 
 
 class LLMOptions(ModelOptions, total=False):
-    """What `Ollama` takes beside the arguments that stand in its signature."""
+    """The arguments of `Ollama` beside those in its signature."""
 
     client_kwargs: Mapping[str, Any] | None
     callback_manager: CallbackManager | None
@@ -93,7 +93,7 @@ class LLMOptions(ModelOptions, total=False):
 
 
 class EmbeddingOptions(ModelOptions, total=False):
-    """What `OllamaEmbedding` takes beside the arguments that stand in its signature."""
+    """The arguments of `OllamaEmbedding` beside those in its signature."""
 
     temperature: float | None
     headers: dict[str, str] | None

@@ -1,4 +1,4 @@
-"""Arguments of one call, checked and put over the model's own settings."""
+"""Resolve one call: its arguments, checked, override the model's own settings."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ _AS_GIVEN = ("keep_alive", "logprobs", "model", "on_context_overflow", "shift", 
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What a model sends when a call says nothing else."""
+    """What a model sends if a call does not override it."""
 
     model: str | None
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -59,22 +59,22 @@ class Defaults:
 
 
 def chat_fields(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a ChatRequest, all but its messages.
+    """Return the arguments of a ChatRequest, except its messages.
 
-    None in a call counts as not given; ``format=None`` turns JSON mode off.
+    None counts as not given, except that ``format=None`` turns JSON mode off.
 
     Raises:
-        ConfigError: for an argument nobody knows, with the nearest that is known, and for a value
-            out of range.
+        ConfigError: for an unknown argument (it suggests a similar one), and for a value out of
+            range.
     """
     _check_names("chat", call, _CHAT)
-    # Two names for one thing: LlamaIndex's agents use one, OpenAI's users the other.
+    # parallel_tool_calls is OpenAI's name, allow_parallel_tool_calls that of LlamaIndex's agents.
     given = call.get("tools")
     tools = [] if given is None else [tool_spec(tool) for tool in given]
     choice = tool_choice(call.get("tool_choice"))
     parallel = _first(call.get("parallel_tool_calls"), call.get("allow_parallel_tool_calls"))
-    # Servers of the other wire refuse words about tools where there are none. A call that is
-    # forced without them is a mistake, and told as one.
+    # Servers on /v1 refuse a tool_choice without tools. A forced call without tools is a mistake,
+    # and stays in the request, which reports it.
     idle = not tools and choice in (None, "auto", "none")
     return {
         **_shared(defaults, call),
@@ -86,10 +86,10 @@ def chat_fields(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def completion_fields(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a GenerateRequest, all but its prompt.
+    """Return the arguments of a GenerateRequest, except its prompt.
 
     Raises:
-        ConfigError: as `chat_fields`.
+        ConfigError: under the same conditions as `chat_fields`.
     """
     _check_names("complete", call, _COMPLETE)
     system, images = call.get("system"), call.get("images")
@@ -101,13 +101,13 @@ def completion_fields(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, 
         "suffix": call.get("suffix"),
         "system": call.get("system_prompt") if system is None else system,
         "template": call.get("template"),
-        # Prompts of LlamaIndex are for models that chat; raw=True sends them as they are.
+        # LlamaIndex's prompts are written for chat models; raw=True sends them unchanged.
         "by_chat": True,
     }
 
 
 def image_blocks(images: Iterable[object]) -> list[ImageBlock]:
-    """Return images given to a completion as blocks: those, bytes, or base64 text.
+    """Return the images of a completion, given as blocks, bytes or base64 text, as blocks.
 
     Raises:
         ConfigError: for anything else.
@@ -120,7 +120,7 @@ def _image_block(image: object) -> ImageBlock:
         return image
     if isinstance(image, bytes | str):
         return ImageBlock(image=image.encode() if isinstance(image, str) else image)
-    raise ConfigError(f"{image!r:.80} is not an image: give bytes, base64 text or an ImageBlock.")
+    raise ConfigError(f"an image must be bytes, base64 text or an ImageBlock, got {image!r:.80}.")
 
 
 def _shared(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _shared(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
         **own,
         **given,
         "options": {**defaults.options, **_options(call)},
-        # None is a word here, the only one to leave JSON mode for one call.
+        # None counts as given here: it is the only way to leave JSON mode for one call.
         "format": call.get("format", defaults.format),
         "think": _first(call.get("think"), call.get("thinking"), defaults.think),
         "split_thinking": _first(call.get("split_thinking"), defaults.split_thinking),
@@ -143,13 +143,13 @@ def _shared(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _first(*values: Any) -> Any:
-    # False is an answer: only None asks the next one.
+    # `or` would skip False and 0.
     return next((value for value in values if value is not None), None)
 
 
 def _options(call: Mapping[str, Any]) -> dict[str, Any]:
     named = {name: value for name, value in call.items() if name in OPTION_NAMES}
-    # LlamaIndex's own callers give one text or several.
+    # LlamaIndex's own callers give one stop text or several.
     if isinstance(named.get("stop"), str):
         named["stop"] = [named["stop"]]
     given = call.get("options")

@@ -1,4 +1,4 @@
-"""Objects of a pydantic class that are still being written."""
+"""Build objects of a pydantic class from an incomplete answer."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from ollama_transport.conversation import PartialReader
 
 
 class ObjectReader:
-    """Turn the pieces of one answer into growing objects of a class; made anew for each answer.
+    """Turns the pieces of one answer into growing objects of a class; make one for each answer.
 
-    `push` takes a piece and tells whether the object has changed; `snapshot` returns the object as
-    far as it is written: objects that are not complete yet are of core's FlexibleModel, with None
-    for what is missing, complete ones of their own class.
+    `push` takes a piece and returns whether the object changed; `snapshot` returns the object as
+    far as it has arrived: incomplete objects are instances of core's FlexibleModel, with None for
+    what is missing, complete ones of their own class.
     """
 
     def __init__(self, output_cls: type[BaseModel]) -> None:
@@ -24,11 +24,11 @@ class ObjectReader:
 
     @property
     def is_complete(self) -> bool:
-        """Return whether the last bracket has come."""
+        """Return whether the last bracket has arrived."""
         return self._reader.is_complete
 
     def snapshot(self) -> Any:
-        """Return the object as far as it is written; one of nothing before it begins."""
+        """Return the object as far as it has arrived; an empty one before it begins."""
         value = self._reader.snapshot()
         if issubclass(self._output_cls, RootModel):
             return self._output_cls.model_construct(root=value)

@@ -1,4 +1,4 @@
-"""What the annotations of a pydantic class say about the JSON it is read from."""
+"""Derive the shape of JSON from the annotations of a pydantic class."""
 
 import types
 from collections.abc import Callable, Iterable, Mapping
@@ -17,7 +17,7 @@ _MOST_CLASSES = 256
 
 @dataclass(frozen=True, slots=True)
 class Shape(Target):
-    """Say which class an object has, and what items and values look like; None is unknown."""
+    """The class of an object, and the shapes of items and values; None is unknown."""
 
     model: type[BaseModel] | None = None
     items: "Shape | None" = None
@@ -35,17 +35,17 @@ class Shape(Target):
         return ANYTHING if self.items is None else self.items
 
     def whole(self, value: Any) -> Any:
-        """Return a complete object as one of its class, or as it is where it does not fit."""
+        """Return a complete object as an instance of its class; if invalid, as a partial one."""
         if self.model is None or not isinstance(value, dict):
             return value
         try:
             return self.model.model_validate(value)
         except ValidationError:
-            # The final check of the whole text tells; until then it is shown as it is.
+            # The final validation of the whole text reports the error; until then it is shown.
             return self.partial(value, None)
 
     def partial(self, value: Any, key: str | None) -> Any:  # noqa: ARG002 # all keys look alike
-        """Return an object that is still open as one of core's FlexibleModel."""
+        """Return an object that is still open as an instance of core's FlexibleModel."""
         if self.model is None or not isinstance(value, dict):
             return value
         record = record_of(self.model)
@@ -53,7 +53,7 @@ class Shape(Target):
 
     @property
     def end_shows(self) -> bool:
-        """Mark a complete object as one of its own class."""
+        """Return True for a class: a complete object changes to an instance of it."""
         return self.model is not None
 
 
@@ -61,7 +61,7 @@ ANYTHING = Shape()
 
 
 def root_shape(model: type[BaseModel]) -> Shape:
-    """Return what the whole answer looks like."""
+    """Return the shape of the whole answer."""
     if issubclass(model, RootModel):
         return shape_of(model.model_fields["root"].annotation)
     return Shape(model=model)
@@ -69,10 +69,10 @@ def root_shape(model: type[BaseModel]) -> Shape:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Know the objects of one class while they are written.
+    """How to build incomplete objects of one class.
 
-    ``fields`` gives for a key of the JSON the field's name and the shape of its value;
-    ``partial`` makes an object that is not complete, of values by name: what is missing is None.
+    ``fields`` maps a key of the JSON to the field's name and the shape of its value; ``partial``
+    makes an incomplete object from values by field name, with None for what is missing.
     """
 
     fields: Mapping[str, tuple[str, Shape]]
@@ -80,7 +80,7 @@ class Record:
     partial: Callable[[Mapping[str, Any]], FlexibleModel]
 
     def named(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return values by name instead of by key; those of keys nobody knows stay."""
+        """Return values by field name instead of by key; unknown keys are kept."""
         if not self.has_aliases:
             return values
         fields = self.fields
@@ -89,9 +89,9 @@ class Record:
 
 @lru_cache(maxsize=_MOST_CLASSES)
 def record_of(model: type[BaseModel]) -> Record:
-    """Return what is known of a class; core's way to make its partial class takes a third of a ms.
+    """Return the record of a class, cached, since making core's partial class takes 0.3 ms.
 
-    Classes that a program makes at run time are not kept for ever.
+    The cache is bounded for programs that make classes at run time.
     """
     fields = {
         key: (name, shape_of(field.annotation))
@@ -101,7 +101,7 @@ def record_of(model: type[BaseModel]) -> Record:
     return Record(
         fields,
         any(key != name for key, (name, _) in fields.items()),
-        # Not `model_validate`, whose own checks of its arguments take as long as the validation.
+        # Not `model_validate`: checking its arguments takes as long as the validation itself.
         create_flexible_model(model).__pydantic_validator__.validate_python,
     )
 
@@ -113,7 +113,7 @@ def _keys(name: str, field: FieldInfo) -> list[str]:
 
 
 def shape_of(annotation: Any) -> Shape:
-    """Return what an annotation says; where it leaves a choice of classes it says nothing."""
+    """Return the shape of an annotation; ANYTHING if it allows several classes."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return ANYTHING if issubclass(annotation, RootModel) else Shape(model=annotation)
     origin, arguments = get_origin(annotation), get_args(annotation)

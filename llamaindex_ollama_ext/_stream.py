@@ -1,6 +1,6 @@
-"""Answers of a server as responses of LlamaIndex, which grow while they are streamed.
+"""Map a server's answers to LlamaIndex's responses, which are cumulative in a stream.
 
-A whole answer is a stream of one line: both take the same way. One object for each answer.
+A whole answer is treated as a stream of one line, so both share one mapping.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ from ollama_transport import ChatLine, GenerateLine, ToolCall, ToolCallDelta, Us
 def whole_chat(line: ChatLine) -> ChatResponse:
     """Return the response for a whole answer."""
     response = ChatAnswer().push(line)
-    # Deltas belong to streams.
+    # Only streams have deltas.
     del response.additional_kwargs["thinking_delta"]
     response.delta = None
     return response
@@ -42,13 +42,13 @@ def whole_completion(line: GenerateLine) -> CompletionResponse:
 
 
 class ChatAnswer:
-    """One answer of a chat as it grows.
+    """Accumulates one answer of a chat; make one for each answer.
 
-    Each response holds all so far: the reasoning, one text (it may be empty), and the tool calls,
-    in this order. ``delta`` is the text that its line added, "" for none, and
-    ``additional_kwargs["thinking_delta"]`` the reasoning, None for none. What a server says in
-    place of an answer is in the message's ``additional_kwargs["refusal"]``. ``raw`` is the server's
-    line with ``usage`` added, in OpenAI's names, where the server gave counts.
+    Each response contains everything so far: the reasoning, one text (possibly empty), and the tool
+    calls, in this order. ``delta`` is the text that its line added, "" for none, and
+    ``additional_kwargs["thinking_delta"]`` the reasoning, None for none. A refusal in place of an
+    answer is in the message's ``additional_kwargs["refusal"]``. ``raw`` is the server's line, with
+    ``usage`` added under OpenAI's names if the server sent counts.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class ChatAnswer:
         self._text_response = text_responses()
 
     def push(self, line: ChatLine) -> ChatResponse:
-        """Take a line and return the response up to there."""
+        """Take a line and return the response so far."""
         self.add(line)
         return self.response(line)
 
@@ -74,7 +74,7 @@ class ChatAnswer:
             self._calls.add(line)
 
     def response(self, line: ChatLine) -> ChatResponse:
-        """Return the response up to a line that was taken just now."""
+        """Return the response so far, given the line that was taken last."""
         if self._is_text_alone(line):
             return self._text_response(self._text, line.message.content, raw_of(line))
         return ChatResponse(
@@ -97,19 +97,19 @@ class ChatAnswer:
         blocks: list[ContentBlock] = []
         if self._thinking:
             blocks.append(ThinkingBlock(content=self._thinking))
-        # Always one, though empty: two would be joined by a line end, none would be content None.
+        # Always exactly one: core joins two by a line end, and without one content is None.
         blocks.append(TextBlock(text=self._text))
         return [*blocks, *self._calls.blocks()]
 
 
 class CompletionAnswer:
-    """One completion as it grows; like `ChatAnswer`, with text only."""
+    """Accumulates one completion; like `ChatAnswer`, with text only."""
 
     def __init__(self) -> None:
         self._text = ""
 
     def push(self, line: GenerateLine) -> CompletionResponse:
-        """Take a line and return the response up to there."""
+        """Take a line and return the response so far."""
         self._text += line.text
         return CompletionResponse(
             text=self._text,
@@ -121,7 +121,7 @@ class CompletionAnswer:
 
 
 class _Calls:
-    """The tool calls of an answer, and those still being written."""
+    """The complete tool calls of an answer, and those still being written."""
 
     def __init__(self) -> None:
         self._done: list[ToolCall] = []
@@ -129,14 +129,14 @@ class _Calls:
 
     @property
     def has_any(self) -> bool:
-        """Return whether there is a call, be it still being written."""
+        """Return whether there is a call, complete or not."""
         return bool(self._done or self._open)
 
     def add(self, line: ChatLine) -> None:
-        """Take what a line adds."""
+        """Take the calls and deltas of a line."""
         for delta in line.tool_call_deltas:
             self._grow(delta)
-        # No call is compared with another by what it says: two that say the same are two.
+        # Calls are matched by index only: two equal calls are two calls.
         for call in line.tool_calls:
             if call.index is not None:
                 self._open.pop(call.index, None)
@@ -151,8 +151,8 @@ class _Calls:
         self._open[delta.index] = delta
 
     def blocks(self) -> list[ToolCallBlock]:
-        """Return the calls so far; those still being written have their JSON text so far."""
-        # New blocks each time: a response that somebody kept must not grow.
+        """Return the calls so far; unfinished ones have the JSON text that has arrived."""
+        # New blocks each time: a response that a caller kept must not change later.
         if not self.has_any:
             return []
         done = [
@@ -175,8 +175,8 @@ def _plain(call: ToolCall) -> dict[str, Any] | str:
 
 
 def unique_ids(calls: Sequence[ToolCall]) -> list[str]:
-    """Return an id for each call: its own, or a new one where it has none or shares it."""
-    # The place, not a random number: the same answer read twice has the same ids.
+    """Return an id for each call: its own, or a new one if it has none or shares it."""
+    # By position, not at random: the same answer read twice gets the same ids.
     ids: list[str] = []
     for place, call in enumerate(calls):
         identity = f"call_{place}" if call.id is None else call.id
@@ -185,19 +185,19 @@ def unique_ids(calls: Sequence[ToolCall]) -> list[str]:
 
 
 def raw_of(line: ChatLine | GenerateLine) -> dict[str, Any]:
-    """Return the server's object with ``usage`` as token counters of LlamaIndex read it."""
+    """Return the server's object, with ``usage`` in the form that LlamaIndex's counters read."""
     raw = {**line.raw}
     usage = {} if line.usage is None else usage_of(line.usage)
     if usage:
         return {**raw, "usage": usage}
-    # A null there would send the counters looking elsewhere.
+    # Removed if null: LlamaIndex's counters would fail or look elsewhere.
     raw.pop("usage", None)
     return raw
 
 
 def usage_of(usage: Usage) -> dict[str, Any]:
-    """Return the known counts in OpenAI's names; what is unknown is left out."""
-    # LlamaIndex's counter adds what it finds: a None among them would end the call.
+    """Return the known counts under OpenAI's names; unknown ones are left out."""
+    # LlamaIndex's counter adds the values it finds: None would raise there.
     counts: dict[str, Any] = dict(usage.as_openai())
     if usage.cached_prompt_tokens is not None:
         counts["prompt_tokens_details"] = {"cached_tokens": usage.cached_prompt_tokens}
@@ -207,9 +207,9 @@ def usage_of(usage: Usage) -> dict[str, Any]:
 
 
 def ending_of(line: ChatLine | GenerateLine) -> dict[str, Any]:
-    """Return why and how fast an answer ended; {} before its end.
+    """Return why an answer ended and how long it took; {} before its end.
 
-    ``done_reason`` as the server has it, and ``timings``: seconds, and tokens a second.
+    ``done_reason`` is the server's, ``timings`` are in seconds and tokens per second.
     """
     if not line.done:
         return {}
@@ -217,7 +217,7 @@ def ending_of(line: ChatLine | GenerateLine) -> dict[str, Any]:
 
 
 def timings_of(usage: Usage | None) -> dict[str, float]:
-    """Return the known times of an answer."""
+    """Return the known durations of an answer, in seconds, and its tokens per second."""
     if usage is None:
         return {}
     times = {
@@ -231,14 +231,14 @@ def timings_of(usage: Usage | None) -> dict[str, float]:
 
 
 def logprobs_of(found: Sequence[Mapping[str, Any]] | None) -> list[list[LogProb]] | None:
-    """Return a list for each token: the one that was chosen, then what else was likely."""
+    """Return a list for each token: the chosen one, then its alternatives."""
     if found is None:
         return None
     return [_candidates(token) for token in found]
 
 
 def _candidates(token: Mapping[str, Any]) -> list[LogProb]:
-    # The server lists the chosen token among its alternatives as well, at any place.
+    # The server lists the chosen token among its alternatives too, at any position.
     others = token.get("top_logprobs")
     alternatives = others if isinstance(others, list) else []
     rest = [other for other in alternatives if other.get("token") != token.get("token")]

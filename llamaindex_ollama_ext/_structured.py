@@ -1,4 +1,4 @@
-"""Structured prediction: prompts in, objects of pydantic classes out."""
+"""Structured prediction: from prompts to objects of pydantic classes."""
 
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import aclosing, closing
@@ -29,34 +29,33 @@ _BY_CALL = (PydanticProgramMode.FUNCTION, PydanticProgramMode.OPENAI)
 
 
 class StructuredOutputs(FunctionCallingLLM):
-    """Predict objects of pydantic classes, whole and as they grow.
+    """Methods that predict objects of pydantic classes, whole or as they grow.
 
-    `pydantic_program_mode` says how the model is held to the class:
+    `pydantic_program_mode` selects how the answer is constrained to the class:
 
     - DEFAULT: the server constrains the answer to its JSON schema (``format``, wire reference
-      3.6), of which the model itself sees nothing: `schema_in_prompt` shows it. GUIDANCE and
-      LM_FORMAT_ENFORCER, whose packages do the same to models in one's own process, are taken to
-      mean this.
-    - FUNCTION: the class is a tool that must be called. OPENAI means this.
-    - LLM: the schema stands in the prompt, and nothing holds the model to it.
+      3.6). The model itself does not see the schema, unless `schema_in_prompt` is set. GUIDANCE and
+      LM_FORMAT_ENFORCER, whose packages do the same to local models, mean this too.
+    - FUNCTION: the class is a tool that must be called. OPENAI means this too.
+    - LLM: the schema is part of the prompt, and nothing enforces it.
 
-    ``llm_kwargs`` go to the chat as they are, and over what is made of the class (an own
-    ``format``, say); neither they nor the prompt are changed. The system prompt comes first. Each
-    call is one chat, counted once.
+    ``llm_kwargs`` are passed to the chat, and override what is derived from the class (``format``,
+    for example); neither they nor the prompt are changed. The system prompt comes first. Each call
+    is one chat, counted once.
 
-    Each method raises, beside what a chat raises: StructuredOutputError when the answer is no such
-    object, with the answer's text.
+    Besides the errors of a chat, each method raises StructuredOutputError, with the answer's text,
+    when the answer is not such an object.
     """
 
     schema_in_prompt: bool = Field(
         default=False,
-        description="Where the server constrains the answer, write the schema into the prompt as "
-        "well: so the model reads what its fields mean, and servers that leave `format` out of "
-        "account bring the object too. It costs the tokens of the schema.",
+        description="Where the server constrains the answer, add the schema to the prompt as well, "
+        "so that the model reads the descriptions of its fields, and servers that ignore `format` "
+        "return the object too. It costs the tokens of the schema.",
     )
 
-    # Declared for the type checker alone: what implements an abstract method has a span of its own
-    # in the traces of LlamaIndex.
+    # For the type checker only: LlamaIndex adds a span to its traces for each implementation of an
+    # abstract method, so these must not be abstract.
     if TYPE_CHECKING:
 
         def _chat_request(
@@ -78,7 +77,7 @@ class StructuredOutputs(FunctionCallingLLM):
         llm_kwargs: Mapping[str, Any] | None = None,
         **prompt_args: Any,
     ) -> Model:
-        """Return the object that the model makes of a prompt."""
+        """Return the object that the model predicts for a prompt."""
         _started(output_cls, prompt, prompt_args)
         chat = self._structured_chat(output_cls, prompt, llm_kwargs, prompt_args)
         result = read_object(self.chat(**chat), output_cls)
@@ -92,7 +91,7 @@ class StructuredOutputs(FunctionCallingLLM):
         llm_kwargs: Mapping[str, Any] | None = None,
         **prompt_args: Any,
     ) -> Model:
-        """Return the object that the model makes of a prompt."""
+        """Return the object that the model predicts for a prompt."""
         _started(output_cls, prompt, prompt_args)
         chat = self._structured_chat(output_cls, prompt, llm_kwargs, prompt_args)
         result = read_object(await self.achat(**chat), output_cls)
@@ -106,10 +105,10 @@ class StructuredOutputs(FunctionCallingLLM):
         llm_kwargs: Mapping[str, Any] | None = None,
         **prompt_args: Any,
     ) -> Generator[Model | FlexibleModel, None, None]:
-        """Yield the object as it grows, whenever it has changed; the last one is complete.
+        """Yield the object as it grows, whenever it changes; the last one is complete.
 
-        Until then it is a FlexibleModel: fields not written yet are None, and objects inside it
-        that are complete are of their own classes already. Closing the generator stops the server.
+        Until then it is a FlexibleModel: missing fields are None, and complete objects inside it
+        already have their own classes. Closing the generator stops the server.
         """
         _started(output_cls, prompt, prompt_args)
         call = self._structured_chat(output_cls, prompt, llm_kwargs, prompt_args)
@@ -155,9 +154,9 @@ class StructuredOutputs(FunctionCallingLLM):
         return grow()
 
     def as_structured_llm(self, output_cls: type[BaseModel], **kwargs: Any) -> StructuredLLM:
-        """Return a model whose every answer is an object of a class, in ``raw``.
+        """Return a model whose answers are objects of a class, in ``raw``.
 
-        It fires no LLM events of its own: those of the chat inside it carry the real counts.
+        It fires no LLM events itself: those of the chat inside it have the real counts.
         """
         return CountedStructuredLLM(
             **{"callback_manager": self.callback_manager, **kwargs}, llm=self, output_cls=output_cls
@@ -170,7 +169,7 @@ class StructuredOutputs(FunctionCallingLLM):
         llm_kwargs: Mapping[str, Any] | None,
         prompt_args: Mapping[str, Any],
     ) -> dict[str, Any]:
-        """Return the arguments of the chat that brings the object."""
+        """Return the arguments of the chat that produces the object."""
         given = {} if llm_kwargs is None else dict(llm_kwargs)
         mode = self.pydantic_program_mode
         messages = prompt.format_messages(llm=self, **prompt_args)
@@ -186,8 +185,8 @@ class StructuredOutputs(FunctionCallingLLM):
     ) -> dict[str, Any]:
         if not self.metadata.is_function_calling_model:
             raise ConfigError(
-                f"{self.metadata.model_name} calls no tools: set pydantic_program_mode to DEFAULT, "
-                "which any model can do."
+                f"{self.metadata.model_name} does not support tools: set pydantic_program_mode to "
+                "DEFAULT, which works with any model."
             )
         forced = {"tool_required": True, "allow_parallel_tool_calls": False, **given}
         tool = get_function_tool(output_cls)
@@ -195,14 +194,14 @@ class StructuredOutputs(FunctionCallingLLM):
 
 
 class _PlainParser(PydanticOutputParser[Any]):
-    """Write the schema as it is: core's own doubles its braces, which nobody takes back."""
+    """Writes the schema unchanged: core's own parser doubles its braces, which stay doubled."""
 
     def format(self, query: str) -> str:
         return f"{query}\n\n{self.get_format_string(escape_json=False)}"
 
 
 def with_schema(messages: list[ChatMessage], output_cls: type[BaseModel]) -> list[ChatMessage]:
-    """Return copies of messages that ask for JSON of a class, where core's parsers ask for it."""
+    """Return copies of messages that request JSON of a class, at the place that core uses."""
     copies = [message.model_copy(deep=True) for message in messages]
     return _PlainParser(output_cls).format_messages(copies)
 
@@ -218,7 +217,7 @@ def _started(
 
 
 def _grown(growth: Growth, line: ChatLine, telling: ChatTelling) -> Any:
-    """Return the object so far if a line has changed it, and tell of both."""
+    """Return the object so far if a line changed it, and report both."""
     partial = growth.push(line)
     if telling.is_heard:
         telling.progress(growth.response())
@@ -230,6 +229,6 @@ def _grown(growth: Growth, line: ChatLine, telling: ChatTelling) -> Any:
 def _ended(growth: Growth) -> Any:
     result = growth.finish()
     DISPATCHER.event(LLMStructuredPredictInProgressEvent(output=result))
-    # Before the last yield: who leaves a loop at the whole object must not lose this event.
+    # Fired before the last yield: a caller may stop iterating at the complete object.
     DISPATCHER.event(LLMStructuredPredictEndEvent(output=result))
     return result

@@ -23,11 +23,11 @@ from pydantic import BaseModel
 
 
 class CountedStructuredLLM(StructuredLLM):
-    """Answer with objects of one class, in ``raw``; the text is their JSON.
+    """A model that answers with objects of one class, in ``raw``; the text is their JSON.
 
-    Core's own fires an LLM event around the one of the chat inside it, so that counters see every
-    call twice, the second time as an estimate. This one leaves it to the chat inside, which it
-    gives its own callbacks.
+    Core's own class fires an LLM event around that of the chat inside it, so that counters see
+    every call twice, the second time as an estimate. This class leaves the events to the chat
+    inside, to which it passes its own callbacks.
     """
 
     def _inner(self) -> LLM:
@@ -36,14 +36,14 @@ class CountedStructuredLLM(StructuredLLM):
         return self.llm.model_copy(update={"callback_manager": self.callback_manager})
 
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        """Return the object that the model answers with."""
+        """Return the object in a response."""
         prompt = ChatPromptTemplate(message_templates=list(messages))
         return _response(
             self._inner().structured_predict(self.output_cls, prompt, llm_kwargs=kwargs)
         )
 
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        """Return the object that the model answers with."""
+        """Return the object in a response."""
         prompt = ChatPromptTemplate(message_templates=list(messages))
         inner = self._inner()
         return _response(
@@ -80,7 +80,7 @@ class CountedStructuredLLM(StructuredLLM):
     def complete(
         self,
         prompt: str,
-        formatted: bool = False,  # noqa: ARG002 - part of core's signature; a chat has no use for it
+        formatted: bool = False,  # noqa: ARG002 - part of core's signature; not used by a chat
         **kwargs: Any,
     ) -> CompletionResponse:
         """Return the object as a completion."""

@@ -1,4 +1,4 @@
-"""Responses of plain text, which most of a stream are: copies of one, where that works."""
+"""Make the responses of plain text, the bulk of a stream, as copies of one where that works."""
 
 from collections.abc import Callable
 from functools import cache
@@ -9,11 +9,11 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageR
 from ollama_transport.conversation import Copies, copying_works
 
 Maker = Callable[[str, str, dict[str, Any]], ChatResponse]
-"""Makes a response of the text so far, what its line added, and the line as the server sent it."""
+"""Makes a response from the text so far, the added text, and the server's line."""
 
 
 def constructed(text: str, delta: str, raw: dict[str, Any]) -> ChatResponse:
-    """Return a response as LlamaIndex's constructors make it."""
+    """Return a response made by LlamaIndex's constructors."""
     return ChatResponse(
         message=ChatMessage(
             role=MessageRole.ASSISTANT, blocks=[TextBlock(text=text)], additional_kwargs={}
@@ -27,7 +27,7 @@ def constructed(text: str, delta: str, raw: dict[str, Any]) -> ChatResponse:
 
 @cache
 def text_responses() -> Maker:
-    """Return what makes such responses: by copying, or by LlamaIndex's constructors."""
+    """Return the function that makes them: by copying, or by LlamaIndex's constructors."""
     copied = _copying()
     alike = copying_works(lambda text: _probe(copied, text), lambda text: _probe(constructed, text))
     return copied if alike else constructed

@@ -1,4 +1,4 @@
-"""Tools of LlamaIndex on their way out, and the calls of a model on their way in."""
+"""Convert LlamaIndex's tools for requests, and a model's calls from answers."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ _CHOICES: Mapping[str, ToolChoice] = {
 
 
 def tool_spec(tool: BaseTool | Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a tool as an OpenAI-style function object; mappings are that already.
+    """Return a tool as an OpenAI-style function object; mappings are returned unchanged.
 
     Raises:
         ConfigError: for anything else.
@@ -29,19 +29,20 @@ def tool_spec(tool: BaseTool | Mapping[str, Any]) -> Mapping[str, Any]:
         return tool
     if not isinstance(tool, BaseTool):
         raise ConfigError(
-            f"{tool!r:.80} is not a tool: give a FunctionTool (FunctionTool.from_defaults(fn)), or "
-            "an OpenAI-style function object."
+            f"a tool must be a FunctionTool (FunctionTool.from_defaults(fn)) or an OpenAI-style "
+            f"function object, got {tool!r:.80}."
         )
     spec: dict[str, Any] = tool.metadata.to_openai_tool(skip_length_check=True)
-    # LlamaIndex finds the tool to call by its own name, which OpenAI might not take, Ollama does.
+    # Not to_openai_tool's name: that is cleaned for OpenAI, and LlamaIndex looks the tool up by its
+    # real name, which Ollama accepts.
     return {**spec, "function": {**spec["function"], "name": tool.metadata.get_name()}}
 
 
 def tool_choice(value: object) -> ToolChoice | None:
-    """Return whether tools are called, from any way to say it that LlamaIndex users know.
+    """Return a tool choice in the transport's form; None leaves it to the model.
 
-    "auto", "none", "required" and "any", the name of a tool, ``{"type": …}``, or OpenAI's
-    ``{"type": "function", "function": {"name": …}}``; None leaves it to the model.
+    Accepts "auto", "none", "required" and "any", the name of a tool, ``{"type": …}``, and OpenAI's
+    ``{"type": "function", "function": {"name": …}}``.
 
     Raises:
         ConfigError: for anything else.
@@ -66,22 +67,21 @@ def tool_choice(value: object) -> ToolChoice | None:
 def with_user_message(
     history: Sequence[ChatMessage] | None, user: str | ChatMessage | None
 ) -> list[ChatMessage]:
-    """Return a new list: the history, and the user's message after it when there is one."""
+    """Return a new list: the history, followed by the user's message if there is one."""
     messages = list(history) if history is not None else []
     if isinstance(user, str):
-        # Agents with all in the history give "" here.
+        # Agents that put everything into the history pass "" here.
         user = ChatMessage(role=MessageRole.USER, content=user) if user else None
     return messages if user is None else [*messages, user]
 
 
 def tool_selections(response: ChatResponse, *, error_on_none: bool) -> list[ToolSelection]:
-    """Return the tool calls of an answer, in its order, their arguments as objects.
+    """Return the tool calls of an answer, in order, with their arguments as objects.
 
-    While an answer is streamed, a call that is still being written has the arguments that are
-    known so far.
+    In a stream, an unfinished call has the arguments that have arrived so far.
 
     Raises:
-        ValueError: when there is none and `error_on_none`; the model's words are in it.
+        ValueError: when there is no call and `error_on_none`; it quotes the model's text.
         UnsupportedContentError: when the answer ended inside the arguments of a call.
     """
     blocks = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
@@ -91,7 +91,7 @@ def tool_selections(response: ChatResponse, *, error_on_none: bool) -> list[Tool
             "Expected at least one tool call, but got 0 tool calls."
             + (f" The model answered: {text!r:.500}" if text else "")
         )
-    # Agents ask at every response of a stream, when half a call is no fault yet.
+    # Agents call this for every response of a stream, where an unfinished call is not an error.
     told = response.additional_kwargs
     grows = "thinking_delta" in told and "done_reason" not in told
     ended = not grows and not (
@@ -114,14 +114,14 @@ def _arguments(block: ToolCallBlock, *, ended: bool, is_cut: bool) -> dict[str, 
     if isinstance(block.tool_kwargs, dict):
         return block.tool_kwargs
     found = _parsed(block.tool_kwargs)
-    # Of a call that was cut before its arguments, none came: that is not a call without any.
+    # A call that was cut before its arguments is not a call without arguments.
     if isinstance(found, dict) and (found or not is_cut):
         return found
-    # LlamaIndex would make {} of it, and the tool would run without its arguments.
+    # LlamaIndex would use {}, and the tool would run without its arguments.
     if ended:
         raise UnsupportedContentError(
-            f"the arguments of the call of {block.tool_name!r} are not a JSON object, or cut off: "
-            f"{block.tool_kwargs!r:.500}. Raise num_predict, or ask for less."
+            f"the arguments of the call of {block.tool_name!r} are not a JSON object, or were cut "
+            f"off: {block.tool_kwargs!r:.500}. Raise num_predict, or ask for less."
         )
     return _partial(block.tool_kwargs)
 

@@ -1,4 +1,4 @@
-"""Keep vectors in a key-value store of LlamaIndex."""
+"""Cache vectors in a key-value store of LlamaIndex."""
 
 from collections.abc import Sequence
 
@@ -9,19 +9,19 @@ _COLLECTION = "embeddings"
 
 
 class VectorCache:
-    """Look vectors up in a store and put them there; without a store nothing is ever found."""
+    """Finds vectors in a store and adds them to it; without a store it never finds any."""
 
     def __init__(self, store: BaseKVStore | None) -> None:
         self._store = store
 
     def find(self, keys: Sequence[str]) -> list[Embedding | None]:
-        """Return the vectors of keys, None for those that are not there."""
+        """Return the vectors of keys, None for those that are not stored."""
         if self._store is None:
             return [None] * len(keys)
         return [_stored(self._store.get(key, collection=_COLLECTION)) for key in keys]
 
     async def afind(self, keys: Sequence[str]) -> list[Embedding | None]:
-        """Return the vectors of keys, None for those that are not there."""
+        """Return the vectors of keys, None for those that are not stored."""
         if self._store is None:
             return [None] * len(keys)
         return [_stored(await self._store.aget(key, collection=_COLLECTION)) for key in keys]
@@ -44,11 +44,11 @@ def _stored(entry: dict[str, Embedding] | None) -> Embedding | None:
 
 
 def missing(found: Sequence[Embedding | None]) -> list[int]:
-    """Return the places where no vector was found."""
+    """Return the positions where no vector was found."""
     return [place for place, vector in enumerate(found) if vector is None]
 
 
 def filled(found: Sequence[Embedding | None], fresh: Sequence[Embedding]) -> list[Embedding]:
-    """Return the found vectors with the fresh ones in the gaps, in order."""
+    """Return the found vectors, with the new ones filled into the gaps in order."""
     rest = iter(fresh)
     return [next(rest) if vector is None else vector for vector in found]

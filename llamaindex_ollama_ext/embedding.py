@@ -1,4 +1,4 @@
-"""Embeddings of texts by an Ollama server, for indexes and pipelines of LlamaIndex."""
+"""`OllamaEmbedding`: the embedding model for LlamaIndex's indexes and pipelines."""
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
@@ -40,7 +40,7 @@ Kind = Literal["query", "text"]
 
 
 class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedding):
-    """Embed texts with a model of an Ollama server (wire reference 5.1).
+    """An embedding model of an Ollama server, or of an OpenAI-compatible one (wire reference 5.1).
 
     ```python
     from llamaindex_ollama_ext import OllamaEmbedding
@@ -51,14 +51,14 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
     print(embed_model.usage_total)
     ```
 
-    Vectors have length 1 and come in the order of their texts; their number is checked. One
-    object serves any number of threads, event loops and processes, and holds no state but the
-    running total in `usage_total`. `close`, `aclose` or a ``with`` block closes its connections,
-    and so does dropping it.
+    Vectors have L2 norm 1 and are in the order of their texts; their number is checked. One object
+    serves any number of threads, event loops and processes; its only state is the running total in
+    `usage_total`. `close`, `aclose` or a ``with`` block closes its connections, and so does garbage
+    collection.
 
     Every method that embeds raises: ConfigError, OllamaConnectionError, OllamaTimeoutError,
-    ProtocolError (also for a wrong number of vectors), and StatusError and its kinds:
-    ModelNotFoundError, UnsupportedCapabilityError for a model that cannot embed,
+    ProtocolError (also for a wrong number of vectors), and StatusError and its subclasses, among
+    them ModelNotFoundError, UnsupportedCapabilityError for a model that cannot embed, and
     ContextOverflowError with ``on_context_overflow="error"``.
 
     Raises:
@@ -67,11 +67,11 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
 
     model_name: str | None = Field(  # type: ignore[assignment] # wider than core's, which is never read here
         default=None,
-        description="The model's name at the server. None takes the first of the server's list "
+        description="The model's name at the server. None means the first in the server's list "
         "that can embed, looked up at the first call.",
     )
     ollama_additional_kwargs: dict[str, Any] = Field(
-        default_factory=dict, description="Further options of the model, sent over those set here."
+        default_factory=dict, description="Further options of the model; they override the fields."
     )
     query_instruction: str | None = Field(
         default=None, description="Put before a query, with one space between; both are stripped."
@@ -82,9 +82,8 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
     num_workers: int | None = Field(
         default=None,
         ge=1,
-        description="Most requests that one asynchronous batch has under way, where "
-        f"max_concurrency is not set; None is {REQUESTS_AT_ONCE}. A bound for all calls "
-        "together is max_concurrency.",
+        description="Concurrent requests of one asynchronous batch, if max_concurrency is not set; "
+        f"None means {REQUESTS_AT_ONCE}. max_concurrency limits all calls together.",
     )
 
     _total: UsageTotal = PrivateAttr(default_factory=UsageTotal)
@@ -131,7 +130,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
         pairs = (("query_instruction", "query_prefix"), ("text_instruction", "document_prefix"))
         for instruction, prefix in pairs:
             if getattr(self, instruction) and getattr(self, prefix) is not None:
-                raise ConfigError(f"give {instruction} or {prefix}, not both.")
+                raise ConfigError(f"{instruction} and {prefix} are both set: give only one.")
         return self
 
     def _at_once(self) -> int:
@@ -139,8 +138,8 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
         return next(limit for limit in limits if limit is not None)
 
     def to_payload(self) -> dict[str, Any]:
-        """Return what traces show of the model; nothing of it is secret."""
-        # Nothing of `super()`: LlamaIndex has this hook from 0.14.23 on.
+        """Return what traces show of the model, without secrets."""
+        # No super(): LlamaIndex has this hook only since 0.14.23.
         return {
             "class_name": self.class_name(),
             "model_name": self._name() or self.model_name,
@@ -150,15 +149,15 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
 
     @property
     def usage_total(self) -> Usage:
-        """Return what all calls of this object cost so far; None where the server never said."""
+        """Return the usage of all calls of this object so far; None where it is unknown."""
         return self._total.total
 
     def reset_usage(self) -> Usage:
-        """Return what `usage_total` holds, and begin at nothing again."""
+        """Return `usage_total`, and reset it to nothing."""
         return self._total.reset()
 
     def get_query_embedding(self, query: str) -> Embedding:
-        """Return the vector of a query, from the cache if it is there."""
+        """Return the vector of a query, from the cache if it is stored there."""
         check_text("a query", query)
         with reported(self.callback_manager, self.to_payload(), [query]) as report:
             self.sync_client().resolve_model(self.model_name, "embedding")
@@ -172,7 +171,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
         return found
 
     async def aget_query_embedding(self, query: str) -> Embedding:
-        """Return the vector of a query, from the cache if it is there."""
+        """Return the vector of a query, from the cache if it is stored there."""
         check_text("a query", query)
         with reported(self.callback_manager, self.to_payload(), [query]) as report:
             await self.async_client().resolve_model(self.model_name, "embedding")
@@ -186,13 +185,13 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
         return found
 
     def get_text_embedding(self, text: str) -> Embedding:
-        """Return the vector of a text, from the cache if it is there."""
+        """Return the vector of a text, from the cache if it is stored there."""
         check_text("a document", text)
-        # By the hook for one text, which subclasses may have made their own.
+        # Through the hook for a single text, which subclasses may override.
         return self._text_batch([text], lambda texts: [self._get_text_embedding(texts[0])])[0]
 
     async def aget_text_embedding(self, text: str) -> Embedding:
-        """Return the vector of a text, from the cache if it is there."""
+        """Return the vector of a text, from the cache if it is stored there."""
         check_text("a document", text)
 
         async def embed(texts: list[str]) -> list[Embedding]:
@@ -204,9 +203,9 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
         self,
         texts: list[str],
         show_progress: bool = False,
-        **kwargs: Any,  # noqa: ARG002 - pipelines of core pass on whatever they were run with
+        **kwargs: Any,  # noqa: ARG002 - core's pipelines pass all arguments that they were run with
     ) -> list[Embedding]:
-        """Return the vectors of texts, in their order; `embed_batch_size` of them a request."""
+        """Return the vectors of texts, in their order; `embed_batch_size` texts per request."""
         check_texts(texts)
         vectors: list[Embedding] = []
         with progress(texts, show=show_progress) as done:
@@ -222,11 +221,10 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
         show_progress: bool = False,
         **kwargs: Any,  # noqa: ARG002 - as above
     ) -> list[Embedding]:
-        """Return the vectors of texts, in their order; `embed_batch_size` of them a request.
+        """Return the vectors of texts, in their order; `embed_batch_size` texts per request.
 
-        At most `num_workers` requests are under way at a time, and no others wait for their
-        turn: a query that comes in between is not kept waiting. The first failure is raised at
-        once and stops the others.
+        At most `num_workers` requests run concurrently, and no others are queued, so that a query
+        in between does not have to wait. The first failure is raised at once and stops the others.
         """
         check_texts(texts)
 
@@ -245,22 +243,22 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
         return [vector for part in parts for vector in part]
 
     def get_general_text_embedding(self, texts: str) -> Embedding:
-        """Return the vector of a text as it stands: no instruction, no prefix, no cache."""
+        """Return the vector of an unchanged text: no instruction, no prefix, no cache."""
         return self.get_general_text_embeddings([texts])[0]
 
     async def aget_general_text_embedding(self, prompt: str) -> Embedding:
-        """Return the vector of a text as it stands: no instruction, no prefix, no cache."""
+        """Return the vector of an unchanged text: no instruction, no prefix, no cache."""
         return (await self.aget_general_text_embeddings([prompt]))[0]
 
     def get_general_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        """Return the vectors of texts as they stand, by one request; none for no texts."""
+        """Return the vectors of unchanged texts, by one request; [] for an empty list."""
         check_texts(texts)
         if not texts:
             return []
         return self._counted(self.sync_client().embed(self._request(texts)))
 
     async def aget_general_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        """Return the vectors of texts as they stand, by one request; none for no texts."""
+        """Return the vectors of unchanged texts, by one request; [] for an empty list."""
         check_texts(texts)
         if not texts:
             return []
@@ -338,9 +336,9 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
         return vectors
 
     def _key(self, kind: Kind, text: str) -> str:
-        """Return the place of a vector in the cache: all that makes it what it is."""
+        """Return the cache key of a vector: everything that determines it."""
         formatted = self._format_query(text) if kind == "query" else self._format_text(text)
-        # A text that was cut is another text; num_ctx decides where.
+        # A text that was cut has another vector, so the key includes whether it may be cut.
         whole = self.truncate is False or (
             self.truncate is None and self.on_context_overflow == "error"
         )
@@ -384,7 +382,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
 
 
 def _formatted(text: str, instruction: str | None, prefix: str) -> str:
-    """Return a text as it is sent; with an instruction exactly as the peer formats it."""
+    """Return the text to send; with an instruction formatted exactly as the peer does it."""
     if instruction:
         return f"{instruction.strip()} {text.strip()}".strip()
     return prefix + text if prefix else text.strip()

@@ -55,9 +55,9 @@ from ollama_transport.conversation import FetchLimits
 
 
 class Ollama(LLMFields, StructuredOutputs):
-    """Talk to a model of an Ollama server, or of one that speaks OpenAI's wire.
+    """A chat and completion model of an Ollama server, or of an OpenAI-compatible one.
 
-    Use it wherever llama-index-llms-ollama's class of this name was used. Making one does no I/O.
+    A drop-in for the class of this name in llama-index-llms-ollama. Creating one does no I/O.
 
     ```python
     from llamaindex_ollama_ext import Ollama
@@ -67,22 +67,23 @@ class Ollama(LLMFields, StructuredOutputs):
 
     Each option of `SamplingOptions` can be given here or with a call, as can ``options={…}``,
     ``keep_alive``, ``think``, ``format``, ``truncate``, ``shift``, ``logprobs``, ``top_logprobs``,
-    ``on_context_overflow``, ``model`` and ``extra`` (further fields of the request, sent as they
-    are). An argument nobody knows is a ConfigError that names the nearest.
+    ``on_context_overflow``, ``model`` and ``extra`` (further fields of the request, sent
+    unchanged). An unknown argument is a ConfigError that suggests a similar one.
     ``request_timeout`` is another name for ``timeout``. A ``client`` and an ``async_client`` given
-    here are used instead of own ones; whoever made them closes them.
-    `metadata` asks nobody. What the server knows of the model (the context it was trained for,
-    whether it calls tools) is there after `from_server`, or after the first call.
+    here are used instead of the model's own; their creator closes them.
+
+    `metadata` does no I/O. What the server knows about the model (the context it was trained for,
+    whether it supports tools) is available after `from_server`, or after the first call.
 
     Every call raises: ConfigError, UnsupportedContentError, OllamaConnectionError,
-    OllamaTimeoutError, ProtocolError, StatusError and its kinds (they have ``status_code``),
-    StreamError and its kinds; blocking, awaited, streamed and not, the same ones.
+    OllamaTimeoutError, ProtocolError, StatusError and its subclasses (which have ``status_code``),
+    StreamError and its subclasses; the same for blocking, asynchronous and streamed calls.
     """
 
-    # By the name of the model, which a call or the user may change.
+    # By model name, since a call or the user may choose another model.
     _known: dict[str, ModelFacts] = PrivateAttr(default_factory=dict)
 
-    # Written out, in the order of the class this replaces: some give the first ones by place.
+    # Spelled out in the order of the peer's class: some programs pass the first ones by position.
     def __init__(
         self,
         model: str | None = None,
@@ -122,29 +123,29 @@ class Ollama(LLMFields, StructuredOutputs):
 
     def __getstate__(self) -> dict[Any, Any]:
         state = super().__getstate__()
-        # LlamaIndex drops what does not pickle; without its client the copy would silently talk
-        # to another server.
+        # LlamaIndex drops what cannot be pickled; without its client the copy would silently use
+        # another server.
         private = state["__pydantic_private__"]
         if private is None or "_clients" not in private:
             raise TypeError(
-                f"this {type(self).__name__} has a client with an http_client of yours, which "
-                "cannot be pickled: give base_url, timeout and client_kwargs instead."
+                f"this {type(self).__name__} has a client with your own http_client, which cannot "
+                "be pickled: give base_url, timeout and client_kwargs instead."
             )
         return state
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
         super().__setstate__(state)
-        # LlamaIndex makes the object anew from its fields alone, which these are not.
+        # LlamaIndex recreates the object from its fields, which do not include these.
         private = state["__pydantic_private__"]
         self._clients, self._known = private["_clients"], private["_known"]
 
     @classmethod
     def from_server(cls, model: str, **kwargs: Any) -> Self:
-        """Return a model whose `metadata` is true from the beginning; asks the server once.
+        """Return a model whose `metadata` comes from the server, by one request.
 
         Raises:
             ModelNotFoundError: when the server does not have the model.
-            OllamaError: as every call.
+            OllamaError: one of its subclasses, when the request fails.
         """
         llm = cls(model, **kwargs)
         llm._known[model] = ask(llm.client, model)
@@ -152,19 +153,19 @@ class Ollama(LLMFields, StructuredOutputs):
 
     @classmethod
     async def afrom_server(cls, model: str, **kwargs: Any) -> Self:
-        """Do as `from_server`, without blocking the loop."""
+        """Same as `from_server`, for asyncio."""
         llm = cls(model, **kwargs)
         llm._known[model] = await aask(llm.async_client, model)
         return llm
 
     @classmethod
     def class_name(cls) -> str:
-        """Return the peer's name, by which ``load_llm``, stored indexes and tracers know it."""
+        """Return the peer's name, which ``load_llm``, stored indexes and tracers use."""
         return "Ollama_llm"
 
     @property
     def metadata(self) -> LLMMetadata:
-        """Describe the model from what is known by now; asks nobody and never raises."""
+        """Return what is known about the model so far; does no I/O and never raises."""
         facts = self._facts()
         return LLMMetadata(
             context_window=self.get_context_window(),
@@ -177,11 +178,11 @@ class Ollama(LLMFields, StructuredOutputs):
     def get_context_window(self) -> int:
         """Return the tokens that prompt and answer may have together.
 
-        What this object asks for; else what the model's Modelfile asks for, or it was trained
-        for, as far as known; else LlamaIndex's default. A server with little memory gives less
-        than a model was trained for: set ``context_window`` to be sure.
+        It is the value of this object; else that of the Modelfile, or the length the model was
+        trained for, if known; else LlamaIndex's default. A server with little memory provides less
+        than the model was trained for: set ``context_window`` to be sure.
         """
-        # Options are sent unchecked if the user says so: what is not a number tells nothing here.
+        # additional_kwargs are unchecked, so this may not be a number.
         asked = self._options().get("num_ctx")
         if isinstance(asked, int):
             return asked
@@ -190,7 +191,7 @@ class Ollama(LLMFields, StructuredOutputs):
 
     def _num_output(self, facts: ModelFacts) -> int:
         asked = self._options().get("num_predict", facts.num_predict)
-        # Negative ones ask for any number of tokens, of which no prompt can keep clear.
+        # Negative values mean no limit, so they cannot be reserved in the context.
         return asked if isinstance(asked, int) and asked > 0 else DEFAULT_NUM_OUTPUTS
 
     def _facts(self) -> ModelFacts:
@@ -201,9 +202,9 @@ class Ollama(LLMFields, StructuredOutputs):
         return "unknown" if name is None else name
 
     def to_payload(self) -> dict[str, Any]:
-        """Return what traces show of the model; nothing of it is secret."""
-        # Nothing of `super()`: LlamaIndex has this hook from 0.14.23 on. Its name and not that of
-        # dumps: OpenLLMetry takes it for the provider.
+        """Return what traces show of the model, without secrets."""
+        # No super(): LlamaIndex has this hook only since 0.14.23. Not class_name(): OpenLLMetry
+        # takes this name for the provider.
         return {
             "class_name": "Ollama",
             **self.metadata.model_dump(),
@@ -213,7 +214,7 @@ class Ollama(LLMFields, StructuredOutputs):
         }
 
     def _ready(self, model: str | None) -> Client:
-        # Before the call: a model that calls no tools is then known when the call fails for it.
+        # Before the call, so that a model without tools is known even if the call fails.
         client = self.client
         learn(self._known, client, client.resolve_model(model))
         return client
@@ -239,7 +240,7 @@ class Ollama(LLMFields, StructuredOutputs):
     @llm_chat_callback()
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
         """Yield the model's next message as it grows; closing the generator stops the server."""
-        # Checked here and now: in the generator a mistake would show at the first response only.
+        # Checked here rather than in the generator, where errors would surface at the first line.
         return self._chat_stream(self._chat_request(messages, kwargs))
 
     @llm_chat_callback()
@@ -253,10 +254,10 @@ class Ollama(LLMFields, StructuredOutputs):
     def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
         """Return the completion of a prompt, by ``/api/generate`` (wire reference 4).
 
-        ``formatted`` prompts go without `completion_to_prompt` and `system_prompt`. Beside what
-        every call takes: ``suffix`` (fill the gap before it), ``raw`` (no template),
-        ``template``, ``system``, ``images`` (bytes, base64 text or ImageBlocks) and ``context``
-        (from ``raw["context"]`` of an earlier completion).
+        ``formatted`` prompts are sent without `completion_to_prompt` and `system_prompt`. Besides
+        the arguments of every call, it takes ``suffix`` (fill the gap before it), ``raw`` (no
+        template), ``template``, ``system``, ``images`` (bytes, base64 text or ImageBlocks) and
+        ``context`` (from ``raw["context"]`` of an earlier completion).
         """
         request = self._completion_request(prompt, formatted, kwargs)
         return whole_completion(self._ready(request.model).generate(request))
@@ -289,7 +290,7 @@ class Ollama(LLMFields, StructuredOutputs):
         return self.fetch_limits if self.fetch_image_urls else None
 
     def _chat_request(self, messages: Sequence[ChatMessage], call: dict[str, Any]) -> ChatRequest:
-        # The arguments first: nothing is fetched for a call that cannot be made.
+        # The arguments are checked first, before anything is fetched.
         fields = chat_fields(self._defaults(self.client), call)
         check_messages(messages)
         media = load_media(media_blocks(messages), self._fetches())
@@ -337,13 +338,15 @@ class Ollama(LLMFields, StructuredOutputs):
         self, client: AnyClient, prompt: str, formatted: bool, call: dict[str, Any]
     ) -> dict[str, Any]:
         fields = completion_fields(self._defaults(client), call)
-        # The server takes a null for a wish to load the model, and answers with nothing.
+        # The server takes null as a request to load the model, and returns an empty answer.
         if not isinstance(prompt, str):
-            raise ConfigError(f"the prompt is a text, not {type(prompt).__name__}: {prompt!r:.80}.")
-        # Not raw: prompts of LlamaIndex are formatted as text, not in the model's own template.
+            raise ConfigError(
+                f"the prompt must be a str, got {type(prompt).__name__}: {prompt!r:.80}."
+            )
+        # Not sent raw: LlamaIndex's formatting is plain text, not the model's own template.
         if formatted:
             return {**fields, "prompt": prompt}
-        # The server refuses raw prompts with a system text: they are meant to be complete.
+        # The server refuses raw prompts with a system text (wire reference 4).
         if fields["system"] is None and not fields["raw"]:
             fields["system"] = self.system_prompt
         to_prompt = self.completion_to_prompt
@@ -367,13 +370,13 @@ class Ollama(LLMFields, StructuredOutputs):
         tools: Sequence[BaseTool],
         user_msg: str | ChatMessage | None = None,
         chat_history: list[ChatMessage] | None = None,
-        verbose: bool = False,  # noqa: ARG002 - part of LlamaIndex's signature, for agents alone
+        verbose: bool = False,  # noqa: ARG002 - part of LlamaIndex's signature, for agents only
         allow_parallel_tool_calls: bool = False,
         tool_required: bool = False,
         tool_choice: Any = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        # The more exact of the two wins: programs always require some tool.
+        # tool_choice wins: programs always set tool_required as well.
         if tool_choice is None and tool_required:
             tool_choice = "required"
         return {
@@ -388,12 +391,12 @@ class Ollama(LLMFields, StructuredOutputs):
         self,
         response: ChatResponse,
         error_on_no_tool_call: bool = True,
-        **kwargs: Any,  # noqa: ARG002 - LlamaIndex passes on what its own callers give
+        **kwargs: Any,  # noqa: ARG002 - LlamaIndex passes all arguments of its own callers
     ) -> list[ToolSelection]:
         """Return the tool calls of a response, in the model's order.
 
         Raises:
-            ValueError: when there is none, unless `error_on_no_tool_call` is False.
+            ValueError: when there is no call, unless `error_on_no_tool_call` is False.
             UnsupportedContentError: when the answer ended inside the arguments of a call.
         """
         return tool_selections(response, error_on_none=error_on_no_tool_call)

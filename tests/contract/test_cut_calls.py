@@ -182,7 +182,7 @@ async def test_an_agent_of_llamaindex_does_not_run_it(said: Any, streams: bool) 
     async with Ollama("m", WIRES[wire], **settings) as llm:
         tools = [FunctionTool.from_defaults(write)]
         agent = FunctionAgent(tools=tools, llm=llm, streaming=streams)
-        with pytest.raises(Exception, match="not a JSON object, or cut off") as caught:
+        with pytest.raises(Exception, match="not a JSON object, or were cut off") as caught:
             await agent.run("hi")
     assert isinstance(caught.value, UnsupportedContentError) or "write" in str(caught.value)
 

@@ -273,8 +273,8 @@ def test_a_failed_server_is_told(embedder: Make) -> None:
         ({"prefixes": "none"}, "prefixes"),
         ({"on_context_overflow": "cut"}, "on_context_overflow"),
         ({"ollama_additional_kwargs": {"num_ctxx": 1}}, "did you mean 'num_ctx'"),
-        ({"query_instruction": "a", "query_prefix": "b"}, "not both"),
-        ({"text_instruction": "a", "document_prefix": "b"}, "not both"),
+        ({"query_instruction": "a", "query_prefix": "b"}, "give only one"),
+        ({"text_instruction": "a", "document_prefix": "b"}, "give only one"),
         ({"base_url": "ftp://x"}, "base_url|http"),
     ],
 )

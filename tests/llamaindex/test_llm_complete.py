@@ -74,7 +74,7 @@ def test_what_a_completion_sends(
     [
         ({"sufix": "x"}, "did you mean 'suffix'"),
         ({"tools": []}, "unknown argument of complete 'tools'"),
-        ({"images": [5]}, "not an image"),
+        ({"images": [5]}, "must be bytes, base64 text"),
     ],
 )
 def test_what_a_completion_refuses(

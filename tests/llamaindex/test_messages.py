@@ -161,7 +161,7 @@ def test_image_documents_of_older_histories() -> None:
         ),
         (ImageBlock(url="file:///etc/passwd"), "as `path`"),
         (ImageBlock(url="ftp://x/y.png"), "http"),
-        (ImageBlock(), "nothing in it"),
+        (ImageBlock(), "without data"),
     ],
 )
 def test_what_cannot_be_sent_is_named(block: Any, words: str) -> None:

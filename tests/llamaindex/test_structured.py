@@ -252,14 +252,14 @@ def test_whole_json_at_the_limit_is_no_error(ollama: Make, way: Way) -> None:
 @pytest.mark.parametrize(
     ("message", "match"),
     [
-        ({"content": "", "thinking": "Hm, Canada…"}, "wrote nothing.*think=False"),
+        ({"content": "", "thinking": "Hm, Canada…"}, "only reasoned.*think=False"),
         ({"content": ""}, "wrote nothing"),
-        ({"content": "I do not know."}, "no Country.*I do not know"),
+        ({"content": "I do not know."}, "not fit Country.*I do not know"),
         ({"content": '{"name": "Canada"}'}, "capital: Field required"),
         ({"content": '```json\n{"name": 3}\n```'}, "name: Input should be a valid string"),
-        ({"content": "[]"}, "no Country"),
-        ({"content": "[" * 2000}, r"no Country.*2000 characters"),
-        ({"content": '{"languages": [1, 2, 3, 4, 5, 6]}'}, "and 3 more faults"),
+        ({"content": "[]"}, "not fit Country"),
+        ({"content": "[" * 2000}, r"not fit Country.*2000 characters"),
+        ({"content": '{"languages": [1, 2, 3, 4, 5, 6]}'}, "and 3 more errors"),
     ],
 )
 def test_what_is_no_object_says_why(
