@@ -1,6 +1,6 @@
 """Resolve one call: its arguments, checked, override the model's own settings."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,6 +104,34 @@ def completion_fields(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, 
         # LlamaIndex's prompts are written for chat models; raw=True sends them unchanged.
         "by_chat": True,
     }
+
+
+def with_prompt(
+    fields: Mapping[str, Any],
+    prompt: object,
+    *,
+    formatted: bool,
+    system: str | None,
+    to_prompt: Callable[[str], str] | None,
+) -> dict[str, Any]:
+    """Return the arguments of a GenerateRequest with its prompt.
+
+    ``system`` and ``to_prompt`` are the model's own; a ``formatted`` prompt ignores both.
+
+    Raises:
+        ConfigError: for a prompt that is not a str.
+    """
+    # The server takes null as a request to load the model, and returns an empty answer.
+    if not isinstance(prompt, str):
+        raise ConfigError(f"the prompt must be a str, got {type(prompt).__name__}: {prompt!r:.80}.")
+    # Not sent raw: LlamaIndex's formatting is plain text, not the model's own template.
+    if formatted:
+        return {**fields, "prompt": prompt}
+    whole = {**fields, "prompt": prompt if to_prompt is None else to_prompt(prompt)}
+    # The server refuses raw prompts with a system text (wire reference 4).
+    if whole["system"] is None and not whole["raw"]:
+        whole["system"] = system
+    return whole
 
 
 def image_blocks(images: Iterable[object]) -> list[ImageBlock]:

@@ -33,7 +33,12 @@ from llamaindex_ollama_ext._info import UNKNOWN, ModelFacts, aask, alearn, ask, 
 from llamaindex_ollama_ext._media import aload_media, load_media
 from llamaindex_ollama_ext._messages import check_messages, to_messages
 from llamaindex_ollama_ext._options import LLMOptions, undumped
-from llamaindex_ollama_ext._params import chat_fields, completion_fields, image_blocks
+from llamaindex_ollama_ext._params import (
+    chat_fields,
+    completion_fields,
+    image_blocks,
+    with_prompt,
+)
 from llamaindex_ollama_ext._stream import (
     ChatAnswer,
     CompletionAnswer,
@@ -338,19 +343,8 @@ class Ollama(LLMFields, StructuredOutputs):
         self, client: AnyClient, prompt: str, formatted: bool, call: dict[str, Any]
     ) -> dict[str, Any]:
         fields = completion_fields(self._defaults(client), call)
-        # The server takes null as a request to load the model, and returns an empty answer.
-        if not isinstance(prompt, str):
-            raise ConfigError(
-                f"the prompt must be a str, got {type(prompt).__name__}: {prompt!r:.80}."
-            )
-        # Not sent raw: LlamaIndex's formatting is plain text, not the model's own template.
-        if formatted:
-            return {**fields, "prompt": prompt}
-        # The server refuses raw prompts with a system text (wire reference 4).
-        if fields["system"] is None and not fields["raw"]:
-            fields["system"] = self.system_prompt
-        to_prompt = self.completion_to_prompt
-        return {**fields, "prompt": prompt if to_prompt is None else to_prompt(prompt)}
+        system, to_prompt = self.system_prompt, self.completion_to_prompt
+        return with_prompt(fields, prompt, formatted=formatted, system=system, to_prompt=to_prompt)
 
     def _completion_stream(self, request: GenerateRequest) -> CompletionResponseGen:
         answer = CompletionAnswer()

@@ -55,44 +55,45 @@ class BaseClient(Generic[H]):
     """Holds the settings of a client, builds its requests and reads its answers.
 
     Args:
-        base_url: Where the server is, in any form of OLLAMA_HOST; a suffix of ``/v1`` speaks the
-            OpenAI-compatible wire. None asks OLLAMA_HOST and OLLAMA_PORT at the first call.
+        base_url: The server's address, in any form of OLLAMA_HOST; a suffix of ``/v1`` selects the
+            OpenAI-compatible wire. None reads OLLAMA_HOST and OLLAMA_PORT at the first call.
         host: Another name of `base_url`.
-        api_key: Sent as a Bearer token. None asks OLLAMA_API_KEY. Neither travels over plain http
-            to another machine, unless `allow_insecure_auth` says so.
-        headers: Sent with every request; they win over ours.
+        api_key: Sent as a Bearer token. None reads OLLAMA_API_KEY. Neither is sent over plain http
+            to another machine, unless `allow_insecure_auth` is True.
+        headers: Sent with every request; they override ours.
         timeout: Seconds of silence, ``(connect, read)``, `Timeouts`, or None for no limit.
-        max_retries: How often to try again before the first byte of an answer.
+        max_retries: Number of retries, before the first byte of an answer only.
         retry: The whole retry policy, where `max_retries` is not enough.
-        api: "native", "openai", or "auto" to go by the URL.
-        allow_insecure_auth: Let the key travel in clear.
-        max_answer_bytes: How much of one answer is taken, whole or streamed, in decoded bytes;
-            what is longer is a ProtocolError.
-        transport: An httpx transport to use instead of sockets; whoever made it closes it.
+        api: "native", "openai", or "auto" to choose by the URL.
+        allow_insecure_auth: Allow the key to be sent unencrypted.
+        max_answer_bytes: Limit for one answer, whole or streamed, in decoded bytes; a longer one
+            is a ProtocolError.
+        transport: An httpx transport to use instead of sockets; its creator closes it.
         http_client: An httpx client to use, with its own pool and timeouts; never closed here.
         client_kwargs: Further arguments for the httpx client (verify, cert, proxy, …), which may
-            stand beside the others as well.
-        meters: Who is told of each call that uses tokens: a UsageLedger, a Budget, ….
-        limits: How many requests at once and a minute.
-        pull_missing: Pull a model that the server does not have, once however many calls want it,
-            and go on; what fails then is raised to all of them.
-        on_pull: Told of each step of such a pull, as ``on_pull(progress)``, by the call that pulls.
-        on_token: Told of each piece of text as it comes, as ``on_token(text, is_thinking)``; a
-            whole answer is one piece. What it raises ends the call.
-        count_tokens: Have the tokens counted by the ``/tokenize`` of an OpenAI-compatible server
-            (vLLM, llama.cpp) that tells no usage, by up to two requests after such an answer.
-            False, and without that endpoint, they are estimated.
-        wire_streaming: Whether a whole answer is asked for as a stream, whose lines are joined
+            also be given directly.
+        meters: Observers of each call that uses tokens: a UsageLedger, a Budget, ….
+        limits: Limits of concurrent requests and of requests per minute.
+        pull_missing: Pull a missing model, once for all concurrent calls, and continue; a failure
+            is raised to all of them.
+        on_pull: Called with each step of such a pull, as ``on_pull(progress)``, by the call that
+            pulls.
+        on_token: Called with each piece of text as it arrives, as ``on_token(text, is_thinking)``;
+            a whole answer is one piece. An exception that it raises ends the call.
+        count_tokens: Have the ``/tokenize`` of an OpenAI-compatible server (vLLM, llama.cpp) count
+            the tokens of an answer without usage, by up to two more requests. If False, or without
+            that endpoint, they are estimated.
+        wire_streaming: Whether a whole answer is requested as a stream, whose lines are joined
             here: then the read timeout is the silence between two tokens. None is True on
             Ollama's own wire and False on /v1.
         reasoning_history: Whether the reasoning of earlier answers is sent with a history: "auto"
             as far as the server takes it, "never" or "always".
         telemetry: Whether calls are recorded with OpenTelemetry; None follows `instrument`.
-        memory: What is known of the server, to be shared with another client.
-        settings: All of the above as one checked value, instead of them.
+        memory: What is known about the server, to be shared with another client.
+        settings: All of the above as one checked value, instead of separate arguments.
 
     Raises:
-        ConfigError: for what cannot work, before anything is sent.
+        ConfigError: for settings that cannot work, before anything is sent.
     """
 
     def __init__(
