@@ -51,7 +51,6 @@ from ollama_transport import (
     AsyncClient,
     ChatRequest,
     Client,
-    ConfigError,
     GenerateRequest,
     KeepAlive,
     Think,
