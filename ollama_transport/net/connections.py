@@ -8,11 +8,13 @@ import contextlib
 import ssl
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import httpcore
 import httpx
+from httpx._transports.default import map_httpcore_exceptions
 
+from ollama_transport.net import lane
 from ollama_transport.net.http11 import Exchange, Head
 from ollama_transport.net.standing import BODY_EXTENSION, Standing
 from ollama_transport.net.streams import LoopStream, SocketStream
@@ -145,15 +147,20 @@ class _Content:
                 yield content
         body.end()
 
-    def close(self) -> None:
-        """Return the connection to the pool; close it if the answer is unread: the server stops."""
-        if not self._closed:
-            self._closed = True
-            whole = self._head.body.finished and not self._head.body.has_surplus
-            if whole and self._head.reusable:
-                self._connection.rest()
-            else:
-                self._connection.close()
+    def close(self) -> bool:
+        """Return the connection to the pool; close it if the answer is unread: the server stops.
+
+        Returns whether the pool has a closed connection more.
+        """
+        if self._closed:
+            return False
+        self._closed = True
+        whole = self._head.body.finished and not self._head.body.has_surplus
+        if whole and self._head.reusable:
+            self._connection.rest()
+            return False
+        self._connection.close()
+        return True
 
 
 class ConnectionPool(httpcore.ConnectionPool):
@@ -171,13 +178,31 @@ class ConnectionPool(httpcore.ConnectionPool):
 class Transport(httpx.HTTPTransport):
     """The transport of httpx, over our connections.
 
-    It inherits `handle_request` unchanged: vcrpy, pytest-httpx, respx and tracers patch that method
-    on the parent class, and so see our requests as well.
+    vcrpy, pytest-httpx, respx and tracers patch `handle_request` on the parent class: while one
+    does, every request goes there.
     """
+
+    _pool: ConnectionPool
 
     def __init__(self, tls: ssl.SSLContext, limits: httpx.Limits) -> None:
         super().__init__(tls, limits=limits)
         self._pool = ConnectionPool(tls, limits)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request over a connection that waits for one, or else as httpx does."""
+        pool = self._pool
+        connection = lane.waiting(pool, cast("list[Connection]", pool._connections), request)
+        if connection is None:
+            return super().handle_request(request)
+        try:
+            response = connection.handle_request(cast("httpcore.Request", lane.Asked(request)))
+        except httpcore.ConnectionNotAvailable:  # another thread was quicker
+            return super().handle_request(request)
+        except BaseException:
+            lane.tidy(pool)
+            with map_httpcore_exceptions():
+                raise
+        return lane.response_of(response, pool)
 
 
 class AsyncConnection(Standing[LoopStream], httpcore.AsyncConnectionInterface):
@@ -287,15 +312,20 @@ class _AsyncContent:
                 yield content
         body.end()
 
-    async def aclose(self) -> None:
-        """Return the connection to the pool; close it if the answer is unread: the server stops."""
-        if not self._closed:
-            self._closed = True
-            whole = self._head.body.finished and not self._head.body.has_surplus
-            if whole and self._head.reusable:
-                self._connection.rest()
-            else:
-                await self._connection.aclose()
+    async def aclose(self) -> bool:
+        """Return the connection to the pool; close it if the answer is unread: the server stops.
+
+        Returns whether the pool has a closed connection more.
+        """
+        if self._closed:
+            return False
+        self._closed = True
+        whole = self._head.body.finished and not self._head.body.has_surplus
+        if whole and self._head.reusable:
+            self._connection.rest()
+            return False
+        await self._connection.aclose()
+        return True
 
 
 class AsyncConnectionPool(httpcore.AsyncConnectionPool):
@@ -313,10 +343,29 @@ class AsyncConnectionPool(httpcore.AsyncConnectionPool):
 class AsyncTransport(httpx.AsyncHTTPTransport):
     """The transport of httpx, over our connections.
 
-    It inherits `handle_request` unchanged: vcrpy, pytest-httpx, respx and tracers patch that method
-    on the parent class, and so see our requests as well.
+    vcrpy, pytest-httpx, respx and tracers patch `handle_async_request` on the parent class: while
+    one does, every request goes there.
     """
+
+    _pool: AsyncConnectionPool
 
     def __init__(self, tls: ssl.SSLContext, limits: httpx.Limits) -> None:
         super().__init__(tls, limits=limits)
         self._pool = AsyncConnectionPool(tls, limits)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request over a connection that waits for one, or else as httpx does."""
+        pool = self._pool
+        connection = lane.waiting(pool, cast("list[AsyncConnection]", pool._connections), request)
+        if connection is None:
+            return await super().handle_async_request(request)
+        asked = cast("httpcore.Request", lane.Asked(request))
+        try:
+            response = await connection.handle_async_request(asked)
+        except httpcore.ConnectionNotAvailable:  # another task was quicker
+            return await super().handle_async_request(request)
+        except BaseException:
+            await lane.atidy(pool)
+            with map_httpcore_exceptions():
+                raise
+        return lane.response_of(response, pool)

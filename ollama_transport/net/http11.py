@@ -7,12 +7,14 @@ JSON in it. Heads stay with h11: they have the complicated rules.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from itertools import takewhile
+from functools import cached_property
 from typing import Any, Protocol
 
 import h11
 import httpcore
+
+from ollama_transport.net.chunks import cut_whole_chunks
+from ollama_transport.net.heads import PlainHead, PlainRequest, plain_head, plain_request
 
 MAX_HEAD_BYTES = 100 * 1024
 """Longest head of an answer; the same limit as in httpcore."""
@@ -26,8 +28,6 @@ MAX_EARLY_ANSWERS = 64
 # Stricter than int(), which accepts signs, underscores and blanks as well; proxies read such sizes
 # differently (request smuggling). Extensions follow h11.
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,20})(?:;[^\n]{0,%d})?[ \t]*" % MAX_TRAILER_BYTES)
-_PLAIN_SIZE = re.compile(rb"[0-9A-Fa-f]{1,20}")
-_PLAIN_SIZE_BYTES = 20
 _CRLF = b"\r\n"
 
 
@@ -120,7 +120,7 @@ class Chunked:
         """Take bytes and return the content in them."""
         pieces: list[bytes] = []
         if self._is_between and not self._rest:
-            pieces, data = _cut_whole_chunks(data)
+            pieces, data = cut_whole_chunks(data)
             if not data:
                 return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         try:
@@ -193,29 +193,6 @@ class Chunked:
         return len(data) - (0 if surplus is None else len(surplus))
 
 
-def _cut_whole_chunks(data: bytes) -> tuple[list[bytes], bytes]:
-    """Return the contents of the whole chunks that data begins with, and the rest of it.
-
-    A chunk is a line of a stream (wire reference 1.15), and a read has one or more. The step by
-    step way, for what is cut or unusual, costs ten times as much for each.
-    """
-    # Size, content, size, content, …: a line of JSON holds no line end, and so no chunk does.
-    parts = data.split(_CRLF)
-    end = len(parts) - 1 & ~1
-    sizes, contents = list(map(_plain_size, parts[0:end:2])), parts[1:end:2]
-    if sizes != list(map(len, contents)) or 0 in sizes:
-        good = zip(sizes, contents, strict=True)
-        count = sum(1 for _ in takewhile(lambda pair: pair[0] == len(pair[1]) > 0, good))
-        contents, end = contents[:count], 2 * count
-    return contents, _CRLF.join(parts[end:])
-
-
-@lru_cache(maxsize=1024)  # sizes come again and again, and reading one takes longer than this
-def _plain_size(line: bytes) -> int:
-    """Return the size that a line without extensions says; 0 for any other line."""
-    return int(line, 16) if _PLAIN_SIZE.fullmatch(line) else 0
-
-
 class _Trailers:
     """Checks the fields after the last chunk with h11: they are rare, so the cost is fine."""
 
@@ -268,7 +245,7 @@ class Exchange:
 
     def __init__(self, method: bytes) -> None:
         self._method = method
-        self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+        self._plain: PlainRequest | None = None
         self._received_bytes = 0
         self._early_answers = 0
         self._start = b""
@@ -278,8 +255,19 @@ class Exchange:
         """Return whether no byte of an answer has arrived."""
         return not self._received_bytes
 
+    @cached_property
+    def _h11(self) -> h11.Connection:
+        # Made only for a head that is not of the usual form.
+        connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+        if self._plain is not None:
+            self._plain.tell(connection)
+        return connection
+
     def request(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> bytes:
         """Return the head of the request as bytes."""
+        self._plain = plain_request(self._method, target, headers)
+        if self._plain is not None:
+            return self._plain.head
         try:
             return self._sent(h11.Request(method=self._method, target=target, headers=headers))
         except h11.LocalProtocolError as error:
@@ -287,10 +275,16 @@ class Exchange:
 
     def content(self, data: bytes) -> bytes:
         """Return a piece of the request's body as bytes to send."""
+        if self._plain is not None:
+            self._plain.add(data)
+            return data
         return self._sent(h11.Data(data=data))
 
     def end(self) -> bytes:
         """Return the bytes that end the request's body, usually none."""
+        if self._plain is not None:
+            self._plain.finish()
+            return b""
         return self._sent(h11.EndOfMessage())
 
     def _sent(self, event: h11.Event) -> bytes:
@@ -305,6 +299,9 @@ class Exchange:
         if not data:
             self._check_protocol()
             raise httpcore.RemoteProtocolError("Server disconnected without sending a response.")
+        if self._plain is not None and not self._start and (head := plain_head(data)) is not None:
+            self._received_bytes = len(data)
+            return self._plain_head(head, data, self._plain)
         # Nearly always in one piece; the check of `_received_bytes` below bounds it.
         self._start = self._start + data if self._start else data
         self._received_bytes += len(data)
@@ -321,6 +318,20 @@ class Exchange:
         if self._received_bytes - len(first) > MAX_HEAD_BYTES:
             raise MalformedAnswer(f"malformed head: longer than {MAX_HEAD_BYTES} bytes")
         return self._head(event, first) if isinstance(event, h11.Response) else None
+
+    def _plain_head(self, head: PlainHead, data: bytes, request: PlainRequest) -> Head:
+        if head.end > MAX_HEAD_BYTES:
+            raise MalformedAnswer(f"malformed head: longer than {MAX_HEAD_BYTES} bytes")
+        body, first = body_of(self._method, head.status, head.named), data[head.end :]
+        ends_itself = request.is_complete and not isinstance(body, UntilClosed)
+        return Head(
+            head.status,
+            head.headers,
+            body,
+            first,
+            reusable=ends_itself and not (body.finished and first),
+            extensions={"http_version": b"HTTP/1.1", "reason_phrase": head.reason},
+        )
 
     def _check_protocol(self) -> None:
         """Raise if the bytes so far cannot begin an HTTP head, such as an SSH banner."""

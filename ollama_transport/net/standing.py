@@ -16,6 +16,8 @@ BODY_EXTENSION = "ollama_transport.body"
 ONCE_EXTENSION = "ollama_transport.once"
 """Name of the extension that marks a request as not repeatable."""
 
+_PORTS = {b"http": 80, b"https": 443}
+
 S = TypeVar("S", SocketStream, LoopStream)
 
 
@@ -49,14 +51,25 @@ class Standing(Generic[S]):
         """Return whether it can no longer be used."""
         return self._standing == "closed"
 
+    def waits_for(self, scheme: bytes, host: bytes, port: int | None) -> bool:
+        """Return whether it is idle, connected to that server, and not too old."""
+        origin = self._origin
+        if self._standing != "idle" or origin.host != host or origin.scheme != scheme:
+            return False
+        if origin.port != (_PORTS.get(scheme) if port is None else port):
+            return False
+        # That the server has not closed it is found out when the request is written.
+        return not self._is_too_old()
+
+    def _is_too_old(self) -> bool:
+        kept_s = self._keepalive_s
+        return kept_s is not None and time.monotonic() > self._idle_since + kept_s
+
     def has_expired(self) -> bool:
         """Return whether it has waited too long, or the server has closed it."""
         if self._standing != "idle" or self._stream is None:
             return False
-        too_long = self._keepalive_s is not None and (
-            time.monotonic() > self._idle_since + self._keepalive_s
-        )
-        return too_long or self._stream.is_readable()
+        return self._is_too_old() or self._stream.is_readable()
 
     def info(self) -> str:
         """Return what the pool shows of it."""

@@ -1,0 +1,145 @@
+"""The short way to a kept connection, past the layers of httpx's transport and httpcore's pool.
+
+Between httpx's client and a connection stand a second request object with a second URL, the pool's
+queue, and two passes over all connections, which cost as much as the exchange itself. A call for
+which an idle connection is waiting needs none of them. Every other call goes the way of httpx and
+httpcore, and so does every call while somebody (a tracer, a mock) has replaced their methods.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from types import FunctionType
+from typing import Any, Protocol, TypeVar
+
+import httpcore
+import httpx
+from httpx._transports import default
+from httpx._transports.default import map_httpcore_exceptions
+
+
+class Kept(Protocol):
+    """A connection that may be waiting for a request."""
+
+    def waits_for(self, scheme: bytes, host: bytes, port: int | None) -> bool:
+        """Return whether it is idle, connected to that server, and not too old."""
+
+
+C = TypeVar("C", bound=Kept)
+
+
+class Asked:
+    """A request as our connections read it; it has the names of httpcore's."""
+
+    __slots__ = ("extensions", "headers", "method", "stream", "target", "url")
+
+    def __init__(self, request: httpx.Request) -> None:
+        self.method = request.method.encode("ascii")
+        self.url = self
+        self.target = request.url.raw_path
+        self.headers = request.headers.raw
+        self.stream = request.stream
+        self.extensions = request.extensions
+
+
+def waiting(pool: Any, connections: list[C], request: httpx.Request) -> C | None:
+    """Return a connection that waits for a request; None to go the long way."""
+    # Other bodies can be read once only, and the long way might be tried after this one.
+    if type(request.stream) is not httpx.ByteStream or not _is_untouched():
+        return None
+    if any(queued.is_queued() for queued in pool._requests):
+        return None
+    where = request.url.raw_scheme, request.url.raw_host, request.url.port
+    with pool._optional_thread_lock:
+        return next((found for found in connections if found.waits_for(*where)), None)
+
+
+def response_of(response: httpcore.Response, pool: Any) -> httpx.Response:
+    """Return httpx's response for that of a connection."""
+    kind = _Stream if isinstance(pool, httpcore.ConnectionPool) else _AsyncStream
+    return httpx.Response(
+        status_code=response.status,
+        headers=response.headers,
+        stream=kind(response.stream, pool),
+        extensions=response.extensions,
+    )
+
+
+def tidy(pool: httpcore.ConnectionPool) -> None:
+    """Have the pool drop closed connections, and serve those who wait for one."""
+    with pool._optional_thread_lock:
+        closing = pool._assign_requests_to_connections()
+    pool._close_connections(closing)
+
+
+async def atidy(pool: httpcore.AsyncConnectionPool) -> None:
+    """Same as `tidy`, for asyncio."""
+    with pool._optional_thread_lock:
+        closing = pool._assign_requests_to_connections()
+    await pool._close_connections(closing)
+
+
+class _Stream(httpx.SyncByteStream):
+    """The body of an answer; raises the errors of httpx."""
+
+    def __init__(self, stream: Any, pool: httpcore.ConnectionPool) -> None:
+        self._stream = stream
+        self._pool = pool
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._stream
+        except BaseException:
+            self.close()
+            with map_httpcore_exceptions():
+                raise
+
+    def close(self) -> None:
+        if self._stream.close() or self._pool._requests:
+            tidy(self._pool)
+
+
+class _AsyncStream(httpx.AsyncByteStream):
+    """Same as `_Stream`, for asyncio."""
+
+    def __init__(self, stream: Any, pool: httpcore.AsyncConnectionPool) -> None:
+        self._stream = stream
+        self._pool = pool
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for part in self._stream:
+                yield part
+        except BaseException:
+            await self.aclose()
+            with map_httpcore_exceptions():
+                raise
+
+    async def aclose(self) -> None:
+        if await self._stream.aclose() or self._pool._requests:
+            await atidy(self._pool)
+
+
+def _methods() -> tuple[Any, ...]:
+    return (
+        httpx.HTTPTransport.handle_request,
+        httpx.AsyncHTTPTransport.handle_async_request,
+        httpcore.ConnectionPool.handle_request,
+        httpcore.AsyncConnectionPool.handle_async_request,
+    )
+
+
+def _own_methods() -> tuple[Any, ...] | None:
+    """Return the methods that are passed by; None where somebody replaced one before us."""
+    methods = _methods()
+    files = (default.__file__, httpcore.__path__[0])
+    own = all(
+        type(found) is FunctionType and found.__code__.co_filename.startswith(files)
+        for found in methods
+    )
+    return methods if own else None
+
+
+def _is_untouched() -> bool:
+    return _methods() == _OWN
+
+
+_OWN = _own_methods()
