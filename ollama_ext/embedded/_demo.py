@@ -30,7 +30,7 @@ WHO = (
     "I am the demo model of ollama-ext: I follow rules, there is no neural network behind me. "
     "Give me a context and a question, tools, or a JSON schema."
 )
-_GREETING = re.compile(r"\s*(?:hello|hi|hey|good (?:morning|day|evening))\b", re.IGNORECASE)
+_GREETING = re.compile(r"\s{0,20}(?:hello|hi|hey|good (?:morning|day|evening))\b", re.IGNORECASE)
 _PICTURES = (
     (b"\x89PNG", "PNG"),
     (b"\xff\xd8\xff", "JPEG"),
@@ -40,7 +40,7 @@ _PICTURES = (
 )
 # How LangChain and LlamaIndex begin to speak of the schema they want.
 _FORMAT_INSTRUCTIONS = re.compile(
-    r"\n\s*(?:Here'?s? (?:is )?(?:a|the) (?:output |JSON )?schema|STRICT OUTPUT FORMAT|"
+    r"\n[ \t]{0,20}(?:Here'?s? (?:is )?(?:a|the) (?:output |JSON )?schema|STRICT OUTPUT FORMAT|"
     r"The output should be formatted|\{)"
 )
 _NUMERIC_KEYS = frozenset({"age", "amount", "count", "number", "price", "total", "year"})

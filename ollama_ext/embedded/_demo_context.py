@@ -1,30 +1,33 @@
 """Finding the question and the context in what a framework sends, and answering from it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ollama_ext.embedded._demo_find import between, enclosed, marks
 from ollama_ext.embedded._demo_text import best_sentences, key_words, sentences
 from ollama_ext.embedded._engine import Message
 
 _LABEL = r"(?:Question|Query|User [Qq]uestion|[Hh]uman|[Uu]ser|Input)"
-# The last labelled question of a prompt, up to an answer label or the end.
 _QUESTION = re.compile(
-    rf"(?:^|\n)\s*#*\s*{_LABEL}\s*:\s*(?P<q>.+?)"
-    r"(?=\n\s*(?:Answer|Helpful Answer|Original Answer|New Answer|Response|AI|[Aa]ssistant)\b.*:|"
-    r"\n\s*\n|\Z)",
-    re.DOTALL,
+    rf"^[ \t]{{0,20}}#{{0,6}}[ \t]{{0,20}}{_LABEL}[ \t]{{0,20}}:\s{{0,20}}", re.MULTILINE
+)
+# A question ends at an answer label, at an empty line, or with the text.
+_QUESTION_END = re.compile(
+    r"(?=\n[ \t]{0,20}(?:(?:Helpful |Original |New )?Answer|Response|AI|[Aa]ssistant)\b"
+    r"[^\n]{0,200}:|\n[ \t]{0,200}\n|\Z)"
 )
 # Frameworks fence their context in rules, tags or labels; which one says where it ends.
-_RULES = re.compile(r"\n-{5,}[^\n]*\n(.*?)\n-{5,}", re.DOTALL)
-_TAGGED = re.compile(r"<(context|documents?|sources?)>(.*?)</\1>", re.DOTALL | re.IGNORECASE)
-_LABELLED = re.compile(
-    rf"(?:^|\n)\s*#*\s*(?:New )?(?:Context|Documents|Sources)\b[^\n:]*:\s*"
-    rf"(.*?)(?=\n\s*#*\s*{_LABEL}\s*:|\n\s*Instruction:|\Z)",
-    re.DOTALL | re.IGNORECASE,
+_RULE, _NEXT_RULE = marks(r"^-{5,}+[^\n]*\n", r"\n-{5,}", flags=re.MULTILINE)
+_TAG = re.compile(r"<(context|documents?|sources?)>", re.IGNORECASE)
+_LABELLED, _LABELLED_END = marks(
+    r"^[ \t]{0,20}#{0,6}[ \t]{0,20}(?:New )?(?:Context|Documents|Sources)\b[^\n:]{0,200}:\s{0,20}",
+    rf"(?=\n[ \t]{{0,20}}#{{0,6}}[ \t]{{0,20}}{_LABEL}[ \t]{{0,20}}:|"
+    r"\n[ \t]{0,20}Instruction:|\Z)",
+    flags=re.IGNORECASE | re.MULTILINE,
 )
-_DOCUMENTS = re.compile(
-    r"relevant documents for the context:\s*(.*?)(?=\n\s*Instruction:|\Z)", re.DOTALL
+_DOCUMENTS, _DOCUMENTS_END = marks(
+    r"relevant documents for the context:", r"(?=\n[ \t]{0,20}Instruction:|\Z)"
 )
 # Instructions hold the words of a question too, and would be quoted as its answer.
 _INSTRUCTION = re.compile(
@@ -32,19 +35,15 @@ _INSTRUCTION = re.compile(
     r"Instruction|The following|Only |Keep|Think|Respond|Reply|Be |Based on|We have|The original|"
     r"The assistant|Here (?:are|is)|I will|Context|Refined|Rewrite|\d\. )",
 )
-_REFINE = (
-    re.compile(
-        r"New Context:\s*(?P<c>.*?)\nQuery:\s*(?P<q>.*?)\nOriginal Answer:\s*(?P<a>.*?)\n"
-        r"New Answer:",
-        re.DOTALL,
-    ),
-    re.compile(
-        r"original query is as follows:\s*(?P<q>.*?)\nWe have provided an existing answer:\s*"
-        r"(?P<a>.*?)\nWe have the opportunity.*?\n-{5,}\n(?P<c>.*?)\n-{5,}",
-        re.DOTALL,
-    ),
+_REFINE = marks("New Context:", r"\nQuery:", r"\nOriginal Answer:", r"\nNew Answer:")
+_REFINE_CHAT = marks(
+    r"original query is as follows:",
+    r"\nWe have provided an existing answer:",
+    r"\nWe have the opportunity",
+    r"\n-{5,}\n",
+    r"\n-{5,}",
 )
-_EXISTING = re.compile(r"Existing Answer:\s*(.*?)\n\s*(?:-{5,}|Instruction:)", re.DOTALL)
+_EXISTING = marks("Existing Answer:", r"\n[ \t]{0,20}(?:-{5,}|Instruction:)")
 _ROLES = re.compile(r"^(system|user|human|assistant|ai): ?", re.IGNORECASE | re.MULTILINE)
 _ROLE_NAMES = {"human": "user", "ai": "assistant"}
 NO_ANSWER = "The context does not say."
@@ -89,11 +88,12 @@ def find_question(messages: Sequence[Message]) -> Asked:
     """Take the question and the context out of a conversation."""
     text = last_user(messages)
     # Prompts of a known form first: they hold the question and the context in known places.
-    for pattern in _REFINE:
-        found = pattern.search(text)
-        if found:
-            question, context, existing = (found[name].strip() for name in "qca")
-            return Asked(question, context, given=True, existing=existing)
+    if (found := between(text, _REFINE)) is not None:
+        context, question, existing = found[1]
+        return Asked(question, context, given=True, existing=existing)
+    if (found := between(text, _REFINE_CHAT)) is not None:
+        question, existing, _, context = found[1]
+        return Asked(question, context, given=True, existing=existing)
     question, rest = _labelled_question(text)
     others = [m.content for m in messages if m.role in ("system", "user", "tool")]
     # The message that asks is no source, but an equal one before it may be.
@@ -104,17 +104,17 @@ def find_question(messages: Sequence[Message]) -> Asked:
     # A marked context is all there is to answer from; an unmarked one may be small talk.
     marked = _marked_context([rest, *others])
     if marked:
-        existing = next((e[1].strip() for o in others if (e := _EXISTING.search(o))), "")
+        existing = next((e[1][0] for o in others if (e := between(o, _EXISTING))), "")
         return Asked(question, "\n\n".join(marked), given=True, existing=existing)
     spoken = "\n\n".join(_without_instructions(part) for part in [*others, rest] if part)
     return Asked(question, spoken.strip())
 
 
 def _labelled_question(text: str) -> tuple[str, str]:
-    found = list(_QUESTION.finditer(text))
-    if found:
-        last = found[-1]
-        return last["q"].strip(), text[: last.start()] + "\n" + text[last.end() :]
+    labelled = [one for one in enclosed(_QUESTION, _QUESTION_END, text) if one[1].strip()]
+    if labelled:
+        label, question = labelled[-1]
+        return question.strip(), f"{text[: label.start()]}\n{text[label.end() + len(question) :]}"
     paragraphs = [part.strip() for part in text.split("\n\n") if part.strip()]
     if len(paragraphs) > 1:
         asking = [part for part in paragraphs if part.endswith("?") and len(part) < 400]
@@ -130,13 +130,28 @@ def _labelled_question(text: str) -> tuple[str, str]:
 def _marked_context(texts: Sequence[str]) -> list[str]:
     found: list[str] = []
     for text in texts:
-        parts = [match[1] for match in _RULES.finditer("\n" + text)]
-        parts += [match[2] for match in _TAGGED.finditer(text)]
-        parts += [match[1] for match in _DOCUMENTS.finditer(text)]
+        parts = [inner for _, inner in enclosed(_RULE, _NEXT_RULE, text)]
+        parts += _tagged(text)
+        parts += [inner for _, inner in enclosed(_DOCUMENTS, _DOCUMENTS_END, text)]
         if not parts:
-            parts += [match[1] for match in _LABELLED.finditer(text)]
+            parts += [inner for _, inner in enclosed(_LABELLED, _LABELLED_END, text)]
         found += [part.strip() for part in parts if part.strip()]
     return found
+
+
+def _tagged(text: str) -> Iterator[str]:
+    at = 0
+    unclosed: set[str] = set()
+    while (tag := _TAG.search(text, at)) is not None:
+        at = tag.end()
+        name = tag[1].lower()
+        # A tag that is not closed after this place is not searched again.
+        end = None if name in unclosed else re.compile(f"</{name}>", re.I).search(text, at)
+        if end is None:
+            unclosed.add(name)
+        else:
+            yield text[at : end.start()]
+            at = end.end()
 
 
 def _without_instructions(text: str) -> str:

@@ -4,49 +4,51 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ollama_ext.embedded._demo_context import last_user
+from ollama_ext.embedded._demo_find import between, enclosed, marks, objects_in
 from ollama_ext.embedded._demo_text import best_sentences, key_words, sentences
 from ollama_ext.embedded._engine import Message
 
 # The default prompts of LangChain's and LlamaIndex's parts have fixed sentences, and their parsers
 # take no other form of answer than the one asked for there.
-_CHOICE = re.compile(r"(?:^|\n)\((\d+)\)\s*(.*?)(?=\n\(\d+\)|\n-{5,}|\Z)", re.DOTALL)
-_ABOUT = re.compile(
-    r"(?:relevant to the\s+question|to the question):\s*'(.*?)'\s*(?:\n|\Z)", re.DOTALL
+_CHOICE, _CHOICE_END = marks(
+    r"^\((\d{1,9})\)\s{0,20}", r"(?=\n\(\d{1,9}\)|\n-{5}|\Z)", flags=re.MULTILINE
 )
-_AT_MOST = re.compile(r"no more than (\d+)")
-_DOCUMENT = re.compile(
-    r"(?:^|\n)Document (\d+):\n(.*?)(?=\n+Document \d+:|\nQuestion:|\Z)", re.DOTALL
+_ABOUT, _ABOUT_END = marks(
+    r"(?:relevant to the\s{1,20}question|to the question):\s{0,20}'", r"'[ \t]{0,200}(?:\n|\Z)"
 )
-_PASSAGE = re.compile(r"\[(\d+)\]\s*(.*)", re.DOTALL)
-_TOOLS = re.compile(r"<Tools>\s*```json\s*(\{.*?\})\s*```", re.DOTALL)
-_USER_QUESTION = re.compile(r"<User Question>\s*(.*?)\s*(?:\n\n|<Output>|\Z)", re.DOTALL)
+_AT_MOST = re.compile(r"no more than (\d{1,9})")
+_DOCUMENT, _DOCUMENT_END = marks(
+    r"^Document (\d{1,9}):\n", r"(?=\nDocument \d{1,9}:|\nQuestion:|\Z)", flags=re.MULTILINE
+)
+_PASSAGE = re.compile(r"\[(\d{1,9})\]\s*(.*)", re.DOTALL)
+_SEARCH_QUERY = marks("Search Query:", r"\.?\s{0,20}\nRank the \d{1,9} passages above")
+_TOOLS, _TOOLS_END = marks(r"<Tools>\s{0,20}```json", "```")
+_USER_QUESTION, _USER_QUESTION_END = marks("<User Question>", r"\n\n|<Output>|\Z")
 _CONDENSE = (
-    re.compile(
-        r"Chat History:\s*(?P<h>.*?)\n\s*Follow[- ]?Up (?:Input|question):\s*(?P<q>.*?)\n\s*"
-        r"Standalone question:",
-        re.DOTALL | re.IGNORECASE,
+    marks(
+        "Chat History:",
+        r"\n\s{0,20}Follow[- ]?Up (?:Input|question):",
+        r"\n\s{0,20}Standalone question:",
+        flags=re.IGNORECASE,
     ),
-    re.compile(
-        r"<Chat History>\s*(?P<h>.*?)\n\s*<Follow Up Message>\s*(?P<q>.*?)\n\s*"
-        r"<Standalone question>",
-        re.DOTALL,
-    ),
+    marks("<Chat History>", r"\n\s{0,20}<Follow Up Message>", r"\n\s{0,20}<Standalone question>"),
 )
 _POINTER = re.compile(
     r"\b(?:it|its|they|them|their|this|that|these|those|he|him|his|she|her|there)\b", re.IGNORECASE
 )
-_KEYWORDS = re.compile(r"extract up to (\d+) keywords.*?-{5,}\n(.*?)\n-{5,}", re.DOTALL)
-_QUERIES = re.compile(r"generate (\d+) search queries.*?Query:\s*(.*?)\nQueries:", re.DOTALL | re.I)
-_SUMMARY = re.compile(r"Write a summary of the following\..*?\n\n+(.*?)\n\n+SUMMARY:", re.DOTALL)
-_PASSAGE_FOR = re.compile(
-    r"write a passage to answer the question.*?\n\n+(.*?)\n\n+Passage:", re.DOTALL
-)
-_REPEAT = re.compile(
+_KEYWORDS = marks(r"extract up to (\d{1,9}) keywords", r"-{5}\n", r"\n-{5}")
+# The number is bounded: this many queries are written.
+_QUERIES = marks(r"generate (\d{1,2}) search queries", "Query:", r"\nQueries:", flags=re.IGNORECASE)
+_SUMMARY = marks(r"Write a summary of the following\.", r"\n\n", r"\n\n\n{0,20}SUMMARY:")
+_PASSAGE_FOR = marks("write a passage to answer the question", r"\n\n", r"\n\n\n{0,20}Passage:")
+_REPEAT, _REPEAT_END = marks(
     r"\b(?:say|repeat|echo|write|print|output|(?:respond|reply|answer)(?: only)? with)\b"
-    r"[^\"“`'\n]{0,60}[\"“`'](?P<t>.+?)[\"”`'](?:[.!]|\s|\Z)",
-    re.IGNORECASE | re.DOTALL,
+    r"[^\"“`'\n]{0,60}[\"“`'](?=.)",
+    r"(?<=.)[\"”`'](?:[.!]|\s|\Z)",
+    flags=re.IGNORECASE | re.DOTALL,
 )
 
 
@@ -81,10 +83,11 @@ def _rank(question: str, texts: Mapping[int, str]) -> list[tuple[int, int]]:
 
 
 def _choices(text: str) -> Shaped | None:
-    about = _ABOUT.search(text)
+    about = between(text, (_ABOUT, _ABOUT_END))
     if "Some choices are given below" not in text or about is None:
         return None
-    ranked = _rank(about[1], {int(m[1]): m[2] for m in _CHOICE.finditer(text)})
+    listed = enclosed(_CHOICE, _CHOICE_END, text)
+    ranked = _rank(about[1][0], {int(number[1]): said for number, said in listed})
     if not ranked:
         return None
     limit = _AT_MOST.search(text)
@@ -112,7 +115,8 @@ def _ranked_documents(text: str) -> Shaped | None:
     # Before that stands an example, which must not be ranked.
     body = text.split("Let's try this now:", 1)[-1]
     question = body.rsplit("Question:", 1)[-1].split("\nAnswer:")[0]
-    ranked = _rank(question, {int(m[1]): m[2] for m in _DOCUMENT.finditer(body)})
+    listed = enclosed(_DOCUMENT, _DOCUMENT_END, body)
+    ranked = _rank(question, {int(number[1]): said for number, said in listed})
     if not ranked:
         return None
     relevant = [item for item in ranked if item[1] > 0] or [(ranked[0][0], 1)]
@@ -125,26 +129,27 @@ def _ranked_documents(text: str) -> Shaped | None:
 
 
 def _ranked_passages(messages: Sequence[Message], text: str) -> Shaped | None:
-    asked = re.search(r"Search Query:\s*(.*?)\.?\s*\nRank the \d+ passages above", text, re.DOTALL)
+    asked = between(text, _SEARCH_QUERY)
     if asked is None:
         return None
     found = [m for message in messages if (m := _PASSAGE.match(message.content))]
-    ranked = _rank(asked[1], {int(m[1]): m[2] for m in found})
+    ranked = _rank(asked[1][0], {int(m[1]): m[2] for m in found})
     return Shaped(" > ".join(f"[{number}]" for number, _ in ranked))
 
 
 def _sub_questions(text: str) -> Shaped | None:
-    tools, asked = _TOOLS.findall(text), _USER_QUESTION.findall(text)
-    if not tools or not asked or "<Output>" not in text:
-        return None
+    tools = [inner for _, inner in enclosed(_TOOLS, _TOOLS_END, text)]
+    asked = [inner for _, inner in enclosed(_USER_QUESTION, _USER_QUESTION_END, text)]
     # The first pair is the example.
-    question = asked[-1]
-    named: dict[str, str] = json.loads(tools[-1])
+    named = objects_in(tools[-1]) if tools and asked and "<Output>" in text else []
+    if not named:
+        return None
+    question, about = asked[-1].strip(), {name: str(said) for name, said in named[0].items()}
     wanted = set(key_words(question))
-    related = [n for n, about in named.items() if wanted & set(key_words(f"{n} {about}"))]
+    related = [n for n, said in about.items() if wanted & set(key_words(f"{n} {said}"))]
     items = [
-        {"sub_question": _for_tool(question, named[name]), "tool_name": name}
-        for name in related or named
+        {"sub_question": _for_tool(question, about[name]), "tool_name": name}
+        for name in related or about
     ]
     fenced = "```json\n" + json.dumps({"items": items}, indent=4) + "\n```"
     return Shaped(fenced, {"items": items})
@@ -156,49 +161,49 @@ def _for_tool(question: str, about: str) -> str:
 
 
 def _standalone(text: str) -> Shaped | None:
-    for pattern in _CONDENSE:
-        found = pattern.search(text)
-        if found:
-            question = found["q"].strip()
-            # A question that points nowhere stands alone as it is.
-            if not _POINTER.search(question) and len(key_words(question)) > 1:
-                return Shaped(question)
-            earlier = re.findall(r"(?:user|human):\s*(.*)", found["h"], re.IGNORECASE)
-            return Shaped(f"{question} ({earlier[-1].strip()})" if earlier else question)
-    return None
+    found = between(text, _CONDENSE[0]) or between(text, _CONDENSE[1])
+    if found is None:
+        return None
+    history, question = found[1]
+    # A question that points nowhere stands alone as it is.
+    if not _POINTER.search(question) and len(key_words(question)) > 1:
+        return Shaped(question)
+    earlier = re.findall(r"(?:user|human):\s*(.*)", history, re.IGNORECASE)
+    return Shaped(f"{question} ({earlier[-1].strip()})" if earlier else question)
 
 
 def _keywords(text: str) -> Shaped | None:
-    found = _KEYWORDS.search(text)
+    found = between(text, _KEYWORDS)
     if found is None:
         return None
-    kept = dict.fromkeys(w.lower() for w in re.findall(r"\w+", found[2]) if key_words(w))
-    return Shaped("KEYWORDS: " + ", ".join(list(kept)[: int(found[1])]))
+    kept = dict.fromkeys(w.lower() for w in re.findall(r"\w+", found[1][1]) if key_words(w))
+    return Shaped("KEYWORDS: " + ", ".join(list(kept)[: int(found[0][1])]))
 
 
 def _queries(text: str) -> Shaped | None:
-    found = _QUERIES.search(text)
+    found = between(text, _QUERIES)
     if found is None:
         return None
-    query = found[2].strip()
+    query = found[1][1]
     forms = [query, " ".join(key_words(query)), f"What is known about {query.rstrip('?')}?"]
-    wanted = int(found[1])
+    wanted = int(found[0][1])
     return Shaped("\n".join((forms * (wanted // len(forms) + 1))[:wanted]))
 
 
 def _summary(text: str) -> Shaped | None:
-    found = _SUMMARY.search(text)
-    return Shaped(" ".join(sentences(found[1])[:2])) if found else None
+    found = between(text, _SUMMARY)
+    return Shaped(" ".join(sentences(found[1][1])[:2])) if found else None
 
 
 def _passage(text: str) -> Shaped | None:
-    found = _PASSAGE_FOR.search(text)
-    return Shaped(f"This passage is about: {found[1].strip()}") if found else None
+    found = between(text, _PASSAGE_FOR)
+    return Shaped(f"This passage is about: {found[1][1]}") if found else None
 
 
 def _repeated(text: str) -> Shaped | None:
-    found = _REPEAT.search(text)
-    return Shaped(found["t"]) if found else None
+    # Not `between`: white space inside the quotes is part of the text.
+    found = next(enclosed(_REPEAT, _REPEAT_END, text), None)
+    return Shaped(found[1]) if found else None
 
 
 _RULES: tuple[Callable[[str], Shaped | None], ...] = (
@@ -216,46 +221,33 @@ _RULES: tuple[Callable[[str], Shaped | None], ...] = (
 
 def schema_in_prompt(text: str) -> Mapping[str, object] | None:
     """Return the last JSON schema of an object that a prompt shows, or None."""
-    shown = _schemas(text)
     # LlamaIndex doubles the braces of the schemas it shows.
-    shown = shown or _schemas(text.replace("{{", "{").replace("}}", "}"))
+    shown = _schemas(text) or _schemas(text.replace("{{", "{").replace("}}", "}"))
     # In LangChain's instructions the first one is an example.
     return shown[-1] if shown else None
 
 
-def _schemas(text: str) -> list[Mapping[str, object]]:
-    found: list[Mapping[str, object]] = []
-    reader = json.JSONDecoder()
-    at = 0
-    while (start := text.find("{", at)) >= 0:
-        at = start + 1
-        try:
-            value, end = reader.raw_decode(text, start)
-        except json.JSONDecodeError:
-            continue
-        at = end
-        if isinstance(value, dict) and isinstance(value.get("properties"), dict):
-            found.append(value)
-    return found
+def _schemas(text: str) -> list[dict[str, Any]]:
+    return [found for found in objects_in(text) if isinstance(found.get("properties"), dict)]
+
+
+_EXAMPLE_KEY = re.compile(r"[{,]\s{0,20}[\"'](\w{1,64})[\"']\s{0,20}:")
+_NEXT = r"(?:,\s{0,20}(?:and\s{1,20})?|\s{1,20}and\s{1,20})"
+_NAMED_KEYS = re.compile(
+    r"\b(?:keys?|fields?)\b\s{0,20}(?:named|called|:|of)?\s{0,20}"
+    rf"([\"'`]?\w{{1,64}}[\"'`]?(?:{_NEXT}[\"'`]?\w{{1,64}}[\"'`]?){{0,50}})"
+)
+_KEYS_BEFORE = re.compile(
+    rf"([\"'`]\w{{1,64}}[\"'`](?:{_NEXT}[\"'`]\w{{1,64}}[\"'`]){{0,50}})\s{{1,20}}(?:keys|fields)"
+)
 
 
 def keys_in_prompt(text: str) -> list[str]:
     """Return the JSON keys a prompt asks for by name, in order."""
-    example = re.findall(r"[{,]\s*[\"'](\w+)[\"']\s*:", text)
-    quoted = r"[\"'`]?(\w+)[\"'`]?"
-    listed = re.search(
-        rf"\b(?:keys?|fields?)\b\s*(?:named|called|:|of)?\s*((?:{quoted}(?:,\s*(?:and\s+)?|\s+and\s+)?)+)",
-        text,
-    )
-    before = re.search(
-        r"((?:[\"'`]\w+[\"'`](?:,\s*(?:and\s+)?|\s+and\s+)?)+)\s*(?:keys|fields)", text
-    )
-    if example:
+    if example := _EXAMPLE_KEY.findall(text):
         return list(dict.fromkeys(example))
-    found = before or listed
-    if found is None:
-        return []
-    return [word for word in re.findall(r"\w+", found[1]) if word != "and"]
+    found = _KEYS_BEFORE.search(text) or _NAMED_KEYS.search(text)
+    return [] if found is None else [w for w in re.findall(r"\w+", found[1]) if w != "and"]
 
 
 def about_sentences(question: str, text: str) -> str:

@@ -2,22 +2,22 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ollama_ext.embedded._demo_find import enclosed, marks, objects_in
 from ollama_ext.embedded._demo_text import brief
 from ollama_ext.embedded._demo_tools import Tool, plan_calls
 from ollama_ext.embedded._engine import Message, ToolCall
 
-_LLAMA_TOOL = re.compile(
-    r"> Tool Name: (?P<n>[^\n]+)\nTool Description: (?P<d>.*?)\nTool Args: (?P<a>\{[^\n]*\})",
-    re.DOTALL,
+_LLAMA_TOOL, _LLAMA_TOOL_END = marks(
+    r"> Tool Name: ([^\n]{1,200})\nTool Description: ", r"(?=\n> Tool Name: |\Z)"
 )
-_NAMES = re.compile(r"(?:one of|among)\s*\[?([\w, -]+?)\]?[)\n]")
-_OBSERVATION = re.compile(
-    r"Observation:\s*(.+?)(?=\n\s*(?:Thought|Action|Question|Final Answer)\b|\Z)", re.DOTALL
+_NAMES = re.compile(r"(?:one of|among)\s{0,20}\[?([\w, -]{1,500}?)\]?[)\n]")
+_OBSERVATION, _OBSERVATION_END = marks(
+    "Observation:", r"(?=\n[ \t]{0,20}(?:Thought|Action|Question|Final Answer)\b|\Z)"
 )
-_QUESTION = re.compile(r"Question:\s*(.*?)(?=\n\s*Thought:|\Z)", re.DOTALL)
+_QUESTION, _QUESTION_END = marks("Question:", r"(?=\n[ \t]{0,20}Thought:|\Z)")
 # Tools of LangChain's first agents take one text, and show no schema.
 _TEXT_PARAMETERS: dict[str, object] = {
     "type": "object",
@@ -85,23 +85,21 @@ def _read(messages: Sequence[Message]) -> _Task | None:
         return None
     # LangChain's dialect against LlamaIndex's.
     final = "Final Answer" if "Final Answer" in whole else "Answer"
-    described = [
-        Tool(m["n"].strip(), m["d"].strip(), json.loads(m["a"]))
-        for m in _LLAMA_TOOL.finditer(whole)
-    ]
+    described = list(_described_tools(whole))
     tools = described or _listed_tools(whole)
     if not tools:
         return None
     question, after = _question(messages)
-    observations = [match[1] for match in _OBSERVATION.finditer(after)]
+    observations = [inner for _, inner in enclosed(_OBSERVATION, _OBSERVATION_END, after)]
     return _Task(question, tools, observations, final, structured=bool(described))
 
 
 def _question(messages: Sequence[Message]) -> tuple[str, str]:
     last = messages[-1].content
-    if "Action Input:" in last and _QUESTION.search(last):
-        found = list(_QUESTION.finditer(last))[-1]
-        return found[1].strip(), last[found.end() :]
+    found = list(enclosed(_QUESTION, _QUESTION_END, last)) if "Action Input:" in last else []
+    if found:
+        label, question = found[-1]
+        return question.strip(), last[label.end() + len(question) :]
     asked = [
         index
         for index, message in enumerate(messages)
@@ -112,13 +110,20 @@ def _question(messages: Sequence[Message]) -> tuple[str, str]:
     return messages[at].content, later
 
 
+def _described_tools(text: str) -> Iterator[Tool]:
+    for name, inner in enclosed(_LLAMA_TOOL, _LLAMA_TOOL_END, text):
+        description, _, rest = inner.partition("\nTool Args: ")
+        for parameters in objects_in(rest.partition("\n")[0])[:1]:
+            yield Tool(name[1].strip(), description.strip(), parameters)
+
+
 def _listed_tools(text: str) -> list[Tool]:
     listed = _NAMES.search(text)
     names = [name.strip() for name in listed[1].split(",")] if listed else []
     tools = []
     for name in filter(None, names):
-        pattern = rf"(?:^|\n)[>\-\s]*{re.escape(name)}\b(?:\((.*?)\))?[^\n]*?(?:[:-]\s+)([^\n]+)"
-        about = re.search(pattern, text)
+        pattern = rf"^[>\- ]{{0,9}}{re.escape(name)}\b(?:\(([^\n]*?)\))?[^\n]*?[:-] {{1,9}}([^\n]+)"
+        about = re.search(pattern, text, re.MULTILINE)
         if about:
             tools.append(Tool(name, about[2], _parameters(about[1] or "")))
     return tools
@@ -126,7 +131,7 @@ def _listed_tools(text: str) -> list[Tool]:
 
 def _parameters(signature: str) -> dict[str, object]:
     # LangChain shows a tool by its signature: get_weather(city: str) -> str - Get the weather.
-    names = re.findall(r"(\w+)\s*:\s*(\w+)", signature)
+    names = re.findall(r"\b(\w{1,64})\s{0,9}:\s{0,9}(\w{1,64})", signature)
     if not names:
         return _TEXT_PARAMETERS
     properties = {name: {"type": _TYPES.get(kind, "string")} for name, kind in names}

@@ -30,6 +30,9 @@ _PROSE_LIKE = word_set("answer description explanation reason response summary")
 # Deeper than schemas of people go, and where one that contains itself ends.
 _MAX_DEPTH = 12
 _MAX_TEXT = 240
+_MAX_ITEMS = 1000
+# A schema that contains itself several times has millions of values within that depth.
+_MAX_VALUES = 10_000
 # Deeper than this a choice that may be null is.
 _MAX_CHOICES = 6
 # Well-formed and recognisable as invented: nobody's address, a documented example host.
@@ -71,11 +74,13 @@ class _Filler:
     def __init__(self, root: Schema, values: Values) -> None:
         self._root = root
         self._values = values
+        self._left = _MAX_VALUES
 
     def value(self, schema: Schema, name: str, depth: int) -> object:
         schema = self._resolved(schema)
+        self._left -= 1
         # A schema may contain itself.
-        if depth > _MAX_DEPTH:
+        if depth > _MAX_DEPTH or self._left < 0:
             return None
         if name in self._values.hints:
             return self._values.hints[name]
@@ -177,15 +182,18 @@ class _Filler:
         if kind in ("integer", "number"):
             low, high = bounds(inner, integer=kind == "integer")
             take = partial(self._values.take_number, low, high, integer=kind == "integer")
-            return [one for one in iter(take, None) if fits_number(inner, one)]
+            taken = islice(iter(take, None), _MAX_ITEMS)
+            return [one for one in taken if fits_number(inner, one)]
         if kind != "string":
             return []
         return [one for one in self._texts(name) if fits_text(inner, str(one))]
 
     def _texts(self, name: str) -> list[object]:
-        listed = re.search(rf"\b{re.escape(name)}\s*(?:=|:|are)\s*([^.\n]+)", self._values.text)
+        listed = re.search(
+            rf"\b{re.escape(name)}\s{{0,20}}(?:=|:|are)\s{{0,20}}([^.\n]+)", self._values.text
+        )
         if name and listed:
-            return [part.strip() for part in re.split(r",\s*|\s+and\s+", listed.group(1))]
+            return [part.strip() for part in re.split(r",|\sand\s", listed.group(1))]
         # Quotes are a clearer hint than capitals.
         taken = self._values.quoted or self._values.names
         found: list[object] = list(taken)

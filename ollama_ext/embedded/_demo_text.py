@@ -1,6 +1,7 @@
 """Words and sentences: what the demo models know about text."""
 
 import re
+from collections import Counter
 from functools import lru_cache
 
 # Results of tools up to this many characters are quoted whole.
@@ -9,12 +10,12 @@ _WORD = re.compile(r"\w+", re.UNICODE)
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])[\"')\]]*\s+(?=[\"'(\[]*[^\Wa-z_])")
 # Frameworks write these above each chunk; they are no part of the text.
 _METADATA = re.compile(
-    r"\s*(?:(?:file|page|doc|document|node|ref|creation|last)_\w+|source|sources|url|title)\s*[:=]",
+    r"\s{0,20}(?:(?:file|page|doc|document|node|ref|creation|last)_\w{1,64}|sources?|url|title)"
+    r"\s{0,20}[:=]",
     re.IGNORECASE,
 )
-_RULE = re.compile(r"\s*[-=*_#`]{3,}\s*\Z")
-_HEADING = re.compile(r"\s*#{1,6}\s+(.*)")
-_ITEM = re.compile(r"\s*(?:[-*+•]|\d+[.)])\s+")
+_HEADING = re.compile(r"\s{0,20}#{1,6}\s{1,20}(.*)")
+_ITEM = re.compile(r"\s{0,20}(?:[-*+•]|\d{1,9}[.)])\s{1,20}")
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -80,7 +81,8 @@ def _blocks(text: str) -> list[str]:
     blocks: list[list[str]] = [[]]
     for line in text.replace("\r", "\n").split("\n"):
         bare = line.strip()
-        if not bare or _RULE.match(line) or _METADATA.match(line):
+        is_rule = len(bare) > 2 and not bare.strip("-=*_#`")
+        if not bare or is_rule or _METADATA.match(line):
             blocks.append([])
         elif _HEADING.match(line):
             blocks += [[bare], []]
@@ -107,9 +109,11 @@ def best_sentences(question: str, context: str, *, most: int = 2) -> list[str]:
     candidates = list(dict.fromkeys(titled_sentences(context)))
     stems = [set(key_words(sentence)) for _, sentence in candidates]
     # A word in every sentence distinguishes none of them.
-    rarity = {word: 1 / (1 + sum(word in found for found in stems)) ** 0.5 for word in asked}
+    spread = Counter(word for found in stems for word in asked & found)
+    rarity = {word: 1 / (1 + spread[word]) ** 0.5 for word in asked}
+    titles = {title: asked & set(key_words(title)) for title in {t for t, _ in candidates}}
     scores = [
-        _score(asked, rarity, found, set(key_words(title)), sentence)
+        _score(asked, rarity, found, titles[title], sentence)
         for (title, sentence), found in zip(candidates, stems, strict=True)
     ]
     ranked = sorted(range(len(candidates)), key=lambda i: -scores[i])
@@ -135,7 +139,7 @@ def _score(
     asked: set[str], rarity: dict[str, float], found: set[str], title: set[str], sentence: str
 ) -> float:
     direct = sum(rarity[word] for word in asked & found)
-    titled = sum(rarity[word] for word in (asked & title) - found) / 2
+    titled = sum(rarity[word] for word in title - found) / 2
     if not direct and not titled:
         return 0.0
     # A statement answers; a question that repeats the words does not.

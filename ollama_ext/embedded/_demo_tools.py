@@ -26,12 +26,18 @@ _OPERATIONS = (
     (r"-|−|minus", {"subtract", "difference", "minus", "subtraction"}),
     (r"/|÷|divided by|over", {"divide", "quotient", "division"}),
 )
+_NUMBER = r"-?\d{1,18}+(?:\.\d{1,18}+)?"
 _OPERATIONS_BY_STEM = [
-    (re.compile(rf"(-?\d+(?:\.\d+)?)\s*(?:{sign})\s*(-?\d+(?:\.\d+)?)"), {stem(n) for n in names})
+    (
+        re.compile(rf"(?<![\d.])({_NUMBER})\s{{0,20}}(?:{sign})\s{{0,20}}({_NUMBER})"),
+        {stem(n) for n in names},
+    )
     for sign, names in _OPERATIONS
 ]
 # Commas between arguments, and not those inside of a list or an object.
-_SPLIT = re.compile(r",(?![^(\[{]*[)\]}])")
+_SPLIT = re.compile(r",(?![^(\[{]{0,200}[)\]}])")
+_MOST_CALLS = 32
+"""Calls of one tool for the names in a prompt: each reads the whole prompt again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +170,8 @@ def _written_arguments(inside: str, names: Sequence[str]) -> dict[str, object]:
 def _literal(text: str) -> object:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    # RecursionError for brackets without end, ValueError also for too many digits.
+    except (ValueError, RecursionError):
         return text.strip("'\"")
 
 
@@ -252,7 +259,10 @@ def _repeated(tool: Tool, text: str) -> list[ToolCall]:
     if len(tool.required) == 1 and "name" in kinds.values():
         found = values.quoted or values.names
         if len(found) > 1:
-            return [ToolCall(tool.name, _with(tool, text, tool.required[0], n)) for n in found]
+            return [
+                ToolCall(tool.name, _with(tool, text, tool.required[0], n))
+                for n in found[:_MOST_CALLS]
+            ]
     # Four numbers for a tool of two are two calls.
     groups, rest = divmod(len(values.numbers), len(numeric)) if numeric else (1, 0)
     if groups > 1 and not rest and len(numeric) == len(tool.required):

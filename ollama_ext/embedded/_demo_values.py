@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from ollama_ext.embedded._demo_text import STOP_WORDS, sentences, word_set, words
 
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})?)?\b")
-_EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]*\w")
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]++\.[\w.-]*\w")
 _URL = re.compile(r"https?://[^\s\"'<>)]+")
-_NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?!\w)")
+# Of more digits Python makes no number without a word.
+_NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3}){1,6}|\d{1,18})(?:\.\d{1,18}+)?(?!\w)")
 _QUOTED = re.compile(
-    r'"([^"\n]+)"|“([^”\n]+)”|`([^`\n]+)`|(?<!\w)\'([^\'\n]+)\'(?!\w)|‘([^’\n]+)’|「([^」\n]+)」'
+    r'"([^"\n]+)"|“([^“”\n]+)”|`([^`\n]+)`|(?<!\w)\'([^\'\n]+)\'(?!\w)|‘([^‘’\n]+)’|「([^「」\n]+)」'
 )
 _NAME = re.compile(
     r"[A-Z][\w'’-]*(?:(?:\s+(?:de|of|la|the|van|von|del)\s+|\s+)[A-Z][\w'’-]*)*(?:,\s[A-Z]{2}\b)?"
@@ -67,7 +68,8 @@ def find_keyed(text: str, key: str) -> str | None:
     """Return what a text gives for a key: ``key=value``, ``key: value`` or ``key is value``."""
     spoken = re.escape(key).replace("_", "[ _]")
     value = r"\"([^\"]+)\"|'([^']+)'|([^\s,;.!?)]+(?:\.\d+)?)"
-    pattern = rf"\b{spoken}[\"']?\s*(?:=|:|\bis\b|\bof\b|\bto\b|\bnamed\b|\bcalled\b)\s*(?:{value})"
+    verb = r"(?:=|:|\bis\b|\bof\b|\bto\b|\bnamed\b|\bcalled\b)"
+    pattern = rf"\b{spoken}[\"']?\s{{0,20}}{verb}\s{{0,20}}(?:{value})"
     match = re.search(pattern, text, re.IGNORECASE)
     return next(filter(None, match.groups())) if match else None
 

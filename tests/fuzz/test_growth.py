@@ -18,16 +18,9 @@ MOST_GROWTH = (LINEAR + QUADRATIC) / 2
 NEGLIGIBLE_S = 0.003
 """What costs less over SHORT * FACTOR characters is not quadratic; clocks are coarse below it."""
 
-# The demo's patterns read whole prompts, which the process that runs the demo writes itself.
-PROMPTS_OF_ONES_OWN = "ollama_ext.embedded._demo"
-
-PATTERNS = {
-    place: pattern
-    for place, pattern in patterns_of(
-        "ollama_transport", "ollama_ext", "langchain_ollama_ext", "llamaindex_ollama_ext"
-    ).items()
-    if not place.startswith(PROMPTS_OF_ONES_OWN)
-}
+PATTERNS = patterns_of(
+    "ollama_transport", "ollama_ext", "langchain_ollama_ext", "llamaindex_ollama_ext"
+)
 
 
 def seconds(pattern: re.Pattern[Any], text: Any) -> float:
