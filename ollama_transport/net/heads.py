@@ -18,7 +18,7 @@ _CRLF = b"\r\n"
 _TARGET = re.compile(rb"[!-~]+")
 # Names are letters, digits and hyphens; values are visible ASCII with blanks inside. Possessive, so
 # that no input takes more than one pass.
-_FIELDS = re.compile(rb"(?:[A-Za-z0-9-]++: [!-~][ -~]*+(?<! )\r\n)++")
+_FIELDS = re.compile(rb"(?:(?<![ -~])[A-Za-z0-9-]++: [!-~][ -~]*+(?<! )\r\n)++")
 _STATUS_LINE = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2}) ([!-~][ -~]*)")
 _BEYOND_US = frozenset({b"expect", b"upgrade", b"te", b"trailer"})
 _CODING, _LENGTH = b"transfer-encoding", b"content-length"
