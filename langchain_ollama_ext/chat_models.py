@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from langchain_ollama_ext._binding import ToolBinding
+from langchain_ollama_ext._core_fields import core_fields_described
 from langchain_ollama_ext._errors import langchain_errors
 from langchain_ollama_ext._media import image_addresses
 from langchain_ollama_ext._messages import read_messages
@@ -62,6 +63,7 @@ _IDENTIFYING = (
 )
 
 
+@core_fields_described
 class ChatOllama(SerializedFields, ToolBinding):
     """A chat model of an Ollama server, or of an OpenAI-compatible one.
 

@@ -25,6 +25,7 @@ from langchain_ollama_ext._completions import (
     result_of,
     with_prompt,
 )
+from langchain_ollama_ext._core_fields import core_fields_described
 from langchain_ollama_ext._errors import langchain_errors
 from langchain_ollama_ext._params import SERVER_ARGUMENTS, known_arguments, obeying, settings_with
 from langchain_ollama_ext._serialized import stamp_version
@@ -36,6 +37,7 @@ from ollama_transport.concurrency import map_tasks, map_threads
 _Managers = CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun
 
 
+@core_fields_described
 class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
     """A text completion model of an Ollama server (``/api/generate``, wire reference 4).
 

@@ -9,6 +9,7 @@ from llama_index.core.callbacks.base import CallbackManager
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from llamaindex_ollama_ext._core import rate_limiter_of
+from llamaindex_ollama_ext._core_fields import core_fields_described
 from llamaindex_ollama_ext._embedding_events import count_for_event, progress, reported
 from llamaindex_ollama_ext._options import EmbeddingOptions, undumped
 from llamaindex_ollama_ext._vector_cache import VectorCache, filled, missing
@@ -39,6 +40,7 @@ from ollama_transport.settings import check_options, resolve_prefixes, set_optio
 Kind = Literal["query", "text"]
 
 
+@core_fields_described
 class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedding):
     """An embedding model of an Ollama server, or of an OpenAI-compatible one (wire reference 5.1).
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import aclosing, closing
-from typing import Any, Self, Unpack
+from typing import Any, Unpack
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -18,18 +18,18 @@ from llama_index.core.constants import DEFAULT_CONTEXT_WINDOW, DEFAULT_NUM_OUTPU
 from llama_index.core.llms.callbacks import llm_chat_callback, llm_completion_callback
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.tools.types import BaseTool
-from pydantic import PrivateAttr
 
 from llamaindex_ollama_ext._blocks import media_blocks
+from llamaindex_ollama_ext._core_fields import core_fields_described
 from llamaindex_ollama_ext._fields import (
     NOT_GIVEN,
     SERVER_DECIDES,
     AnyClient,
-    LLMFields,
     check_client,
     with_timeout,
 )
-from llamaindex_ollama_ext._info import UNKNOWN, ModelFacts, aask, alearn, ask, learn
+from llamaindex_ollama_ext._info import ModelFacts
+from llamaindex_ollama_ext._known import KnownModel
 from llamaindex_ollama_ext._media import aload_media, load_media
 from llamaindex_ollama_ext._messages import check_messages, to_messages
 from llamaindex_ollama_ext._options import LLMOptions, undumped
@@ -58,7 +58,8 @@ from ollama_transport import (
 from ollama_transport.conversation import FetchLimits
 
 
-class Ollama(LLMFields, StructuredOutputs):
+@core_fields_described
+class Ollama(KnownModel, StructuredOutputs):
     """A chat and completion model of an Ollama server, or of an OpenAI-compatible one.
 
     A drop-in for the class of this name in llama-index-llms-ollama. Creating one does no I/O.
@@ -83,9 +84,6 @@ class Ollama(LLMFields, StructuredOutputs):
     OllamaTimeoutError, ProtocolError, StatusError and its subclasses (which have ``status_code``),
     StreamError and its subclasses; the same for blocking, asynchronous and streamed calls.
     """
-
-    # By model name, since a call or the user may choose another model.
-    _known: dict[str, ModelFacts] = PrivateAttr(default_factory=dict)
 
     # Spelled out in the order of the peer's class: some programs pass the first ones by position.
     def __init__(
@@ -125,43 +123,6 @@ class Ollama(LLMFields, StructuredOutputs):
         if client is not None or async_client is not None:
             self.use_clients(client, async_client)
 
-    def __getstate__(self) -> dict[Any, Any]:
-        state = super().__getstate__()
-        # LlamaIndex drops what cannot be pickled; without its client the copy would silently use
-        # another server.
-        private = state["__pydantic_private__"]
-        if private is None or "_clients" not in private:
-            raise TypeError(
-                f"this {type(self).__name__} has a client with your own http_client, which cannot "
-                "be pickled: give base_url, timeout and client_kwargs instead."
-            )
-        return state
-
-    def __setstate__(self, state: dict[Any, Any]) -> None:
-        super().__setstate__(state)
-        # LlamaIndex recreates the object from its fields, which do not include these.
-        private = state["__pydantic_private__"]
-        self._clients, self._known = private["_clients"], private["_known"]
-
-    @classmethod
-    def from_server(cls, model: str, **kwargs: Any) -> Self:
-        """Return a model whose `metadata` comes from the server, by one request.
-
-        Raises:
-            ModelNotFoundError: when the server does not have the model.
-            OllamaError: one of its subclasses, when the request fails.
-        """
-        llm = cls(model, **kwargs)
-        llm._known[model] = ask(llm.client, model)
-        return llm
-
-    @classmethod
-    async def afrom_server(cls, model: str, **kwargs: Any) -> Self:
-        """Same as `from_server`, for asyncio."""
-        llm = cls(model, **kwargs)
-        llm._known[model] = await aask(llm.async_client, model)
-        return llm
-
     @classmethod
     def class_name(cls) -> str:
         """Return the peer's name, which ``load_llm``, stored indexes and tracers use."""
@@ -198,13 +159,6 @@ class Ollama(LLMFields, StructuredOutputs):
         # Negative values mean no limit, so they cannot be reserved in the context.
         return asked if isinstance(asked, int) and asked > 0 else DEFAULT_NUM_OUTPUTS
 
-    def _facts(self) -> ModelFacts:
-        return self._known.get(self._name(), UNKNOWN)
-
-    def _name(self) -> str:
-        name = self.model if self.model is not None else self.chosen_model()
-        return "unknown" if name is None else name
-
     def to_payload(self) -> dict[str, Any]:
         """Return what traces show of the model, without secrets."""
         # No super(): LlamaIndex has this hook only since 0.14.23. Not class_name(): OpenLLMetry
@@ -216,17 +170,6 @@ class Ollama(LLMFields, StructuredOutputs):
             "temperature": self.temperature,
             **self._options(),
         }
-
-    def _ready(self, model: str | None) -> Client:
-        # Before the call, so that a model without tools is known even if the call fails.
-        client = self.client
-        learn(self._known, client, client.resolve_model(model))
-        return client
-
-    async def _aready(self, model: str | None) -> AsyncClient:
-        client = self.async_client
-        await alearn(self._known, client, await client.resolve_model(model))
-        return client
 
     @llm_chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
