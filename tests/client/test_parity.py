@@ -10,6 +10,7 @@ from ollama_transport.client import clients as client_module
 from ollama_transport.client import endpoints as endpoints_module
 from ollama_transport.client import keywords as keywords_module
 from ollama_transport.client import keywords_async as keywords_async_module
+from ollama_transport.client import sending as sending_module
 from ollama_transport.client import transfers as transfers_module
 from ollama_transport.net import connections as connections_module
 
@@ -28,6 +29,7 @@ SUBSTITUTIONS = [
     ("AsyncTransfers", "Transfers"),
     ("AsyncKeywords", "Keywords"),
     ("AsyncFiles", "Files"),
+    ("AsyncSender", "Sender"),
     ("httpx.AsyncClient", "httpx.Client"),
     ("class AsyncClient(", "class Client("),
     ("AsyncPieces", "Pieces"),
@@ -54,6 +56,7 @@ SUBSTITUTIONS = [
 ]
 PAIRS = [
     (client_module.AsyncClient, client_module.Client),
+    (sending_module.AsyncSender, sending_module.Sender),
     (endpoints_module.AsyncEndpoints, endpoints_module.Endpoints),
     (keywords_async_module.AsyncKeywords, keywords_module.Keywords),
     (transfers_module.AsyncTransfers, transfers_module.Transfers),
