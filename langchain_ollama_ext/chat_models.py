@@ -68,14 +68,23 @@ class ChatOllama(SerializedFields, ToolBinding):
     """A chat model of an Ollama server, or of an OpenAI-compatible one.
 
     ```python
+    import asyncio
+
     from langchain_ollama_ext import ChatOllama
 
     model = ChatOllama(model="qwen3:8b", temperature=0, num_ctx=8192)
-    answer = model.invoke("Why is the sky blue?")  # or: await model.ainvoke(...)
+    answer = model.invoke("Why is the sky blue?")
     print(answer.content, answer.usage_metadata)
-    print(answer.additional_kwargs.get("reasoning_content"))  # the reasoning
-    for chunk in model.stream("Tell me a story."):  # or: async for ... in model.astream(...)
+    print(model.invoke("Hello", reasoning=True).additional_kwargs["reasoning_content"])
+    for chunk in model.stream("Tell me a story."):  # or: async for … in model.astream(…)
         print(chunk.content, end="")
+    print(asyncio.run(model.ainvoke("Name a river.")).content)
+    ```
+
+    Tools, structured output and images:
+
+    ```python
+    from langchain_core.messages import HumanMessage
 
     def weather(city: str) -> str:
         return f"Rain in {city}."
@@ -83,6 +92,13 @@ class ChatOllama(SerializedFields, ToolBinding):
     print(model.bind_tools([weather]).invoke("Rain in Rome?").tool_calls)
     schema = {"title": "Person", "type": "object", "properties": {"name": {"type": "string"}}}
     print(model.with_structured_output(schema).invoke("Ada is 36."))
+    dot = (
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAA"
+        "AABJRU5ErkJggg=="
+    )
+    image = {"type": "image", "base64": dot, "mime_type": "image/png"}
+    question = HumanMessage(content=[{"type": "text", "text": "What is this?"}, image])
+    print(ChatOllama(model="llava").invoke([question]).content)
     ```
 
     Every option can be given to the constructor, per call (``invoke(…, temperature=0)``), by

@@ -45,11 +45,14 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
     """An embedding model of an Ollama server, or of an OpenAI-compatible one (wire reference 5.1).
 
     ```python
+    import asyncio
+
     from llamaindex_ollama_ext import OllamaEmbedding
 
     embed_model = OllamaEmbedding("nomic-embed-text", prefixes="auto")
-    embed_model.get_query_embedding("How high is it?")  # or: await ....aget_query_embedding(...)
-    embed_model.get_text_embedding_batch(["It is high.", "It is far."], show_progress=True)
+    print(embed_model.get_query_embedding("How high is it?")[:3])
+    print(len(embed_model.get_text_embedding_batch(["It is high.", "It is far."])))
+    print(asyncio.run(embed_model.aget_query_embedding("How far is it?"))[:3])
     print(embed_model.usage_total)
     ```
 

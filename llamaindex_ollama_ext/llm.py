@@ -65,9 +65,52 @@ class Ollama(KnownModel, StructuredOutputs):
     A drop-in for the class of this name in llama-index-llms-ollama. Creating one does no I/O.
 
     ```python
+    import asyncio
+
+    from llama_index.core.llms import ChatMessage
+
     from llamaindex_ollama_ext import Ollama
-    llm = Ollama(model="llama3.2", temperature=0, context_window=8192)
-    print(llm.complete("Why is the sky blue?"))  # also: acomplete, stream_complete, chat, …
+
+    llm = Ollama("llama3.2", temperature=0, context_window=8192)
+    print(llm.complete("Why is the sky blue?"))
+    response = llm.chat([ChatMessage("Hello")])
+    print(response.message.content, response.raw["usage"])
+    for part in llm.stream_chat([ChatMessage("Tell me a story.")]):
+        print(part.delta, end="")
+    print(asyncio.run(llm.acomplete("Name a river.")))  # also: achat, astream_chat, …
+    ```
+
+    Tools and structured output:
+
+    ```python
+    from llama_index.core.tools import FunctionTool
+    from pydantic import BaseModel
+
+    class City(BaseModel):
+        name: str
+
+    def weather(city: str) -> str:
+        return f"Rain in {city}."
+
+    tool = FunctionTool.from_defaults(weather, description="The weather of a city.")
+    response = llm.chat_with_tools([tool], user_msg="What is the weather in Rome?")
+    print(llm.get_tool_calls_from_response(response, error_on_no_tool_call=False))
+    print(llm.as_structured_llm(City).complete("Name a city.").raw)
+    ```
+
+    Images are blocks of a message. Reasoning is a block of the answer:
+
+    ```python
+    from llama_index.core.llms import ImageBlock, TextBlock
+
+    dot = (
+        b"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAA"
+        b"AABJRU5ErkJggg=="
+    )
+    question = ChatMessage(blocks=[TextBlock(text="What is this?"), ImageBlock(image=dot)])
+    print(Ollama("llava").chat([question]).message.content)
+    thoughtful = Ollama("qwen3:8b", thinking=True)
+    print(thoughtful.chat([ChatMessage("Hello")]).message.blocks)
     ```
 
     Each option of `SamplingOptions` can be given here or with a call, as can ``options={…}``,

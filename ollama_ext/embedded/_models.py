@@ -29,6 +29,17 @@ _ABOUT_EMBED = (
 class EmbeddedModel:
     """Declare a model of an embedded server.
 
+    ```python
+    from langchain_ollama_ext import ChatOllama
+    from ollama_ext.embedded import Answer, EmbeddedModel, EmbeddedOllama
+
+    parrot = EmbeddedModel("parrot", engine=lambda prompt: Answer(prompt.messages[-1].content))
+    with EmbeddedOllama(models=[parrot]) as server:
+        model = ChatOllama(model="parrot", base_url=server.url)
+        print(model.invoke("Hello").content)
+        model.close()
+    ```
+
     Args:
         name: Its name; without a tag it is ``name:latest``.
         capabilities: What ``/api/show`` lists and requests are checked against: ``completion``,
@@ -104,9 +115,18 @@ class GgufModel:
     """Declare a model of weights: any GGUF file that llama.cpp runs, for chat or for embedding.
 
     It needs the extra ``local``. The file is read when the server starts, and loaded by the first
-    request, into a process of its own::
+    request, into a process of its own.
 
-        EmbeddedOllama(models=[GgufModel("smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")])
+    ```python
+    from langchain_ollama_ext import ChatOllama
+    from ollama_ext.embedded import EmbeddedOllama, GgufModel
+
+    weights = GgufModel("smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", parameters={"num_ctx": 512})
+    with EmbeddedOllama(models=[weights]) as server:
+        model = ChatOllama(model="smollm2", base_url=server.url, temperature=0, num_predict=8)
+        print(model.invoke("Name a colour.").content)
+        model.close()
+    ```
 
     What it can do is read off the file: its chat template tells of tools and thinking, a kind of
     pooling of embedding.

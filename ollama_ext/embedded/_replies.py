@@ -50,6 +50,25 @@ class Reply:
     `chat`, `thinking`, `embed`, `error` and `cut` say what is answered, and fit the request that
     they answer: its endpoint, its wire, whole or as a stream. The others are bytes as given.
 
+    ```python
+    from langchain_ollama_ext import ChatOllama
+    from ollama_ext.embedded import EmbeddedOllama, Reply
+    from ollama_transport import StreamTruncatedError
+
+    with EmbeddedOllama() as server:
+        model = ChatOllama(model="demo", base_url=server.url, max_retries=1)
+        server.script([Reply.error("too busy", 503), Reply.chat("Fine.", delay_s=0.1)])
+        print(model.invoke("How are you?").content)  # the second reply: the first was retried
+        server.script([Reply.chat(tool_calls=[("weather", {"city": "Rome"})])])
+        print(model.invoke("Rain?").tool_calls)
+        server.script("POST", "/api/chat", Reply.cut(after=2))
+        try:
+            print(model.invoke("Tell me a story.").content)
+        except StreamTruncatedError as error:
+            print(len(error.received), "lines came")
+        model.close()
+    ```
+
     Attributes:
         status: HTTP status code.
         headers: Response headers, beside those that say how the body is sent.

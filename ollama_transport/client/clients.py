@@ -1,4 +1,4 @@
-"""The only module that sends calls: `Client` and `AsyncClient`, two thin shells over one core.
+"""`Client` and `AsyncClient`: two thin shells over one core.
 
 They differ only in async keywords and names; tests/client/test_parity.py keeps them equal.
 """
@@ -25,6 +25,55 @@ R = TypeVar("R")
 
 class Client(Sender, Keywords):
     """A blocking client of one server; `AsyncClient` is the same for asyncio.
+
+    ```python
+    from ollama_transport import Client
+
+    client = Client()  # the server of OLLAMA_HOST; or Client("http://127.0.0.1:11434")
+    question = [{"role": "user", "content": "Why is the sky blue?"}]
+    answer = client.chat(model="llama3.2", messages=question)
+    print(answer.text, answer.usage.total_tokens)
+    for line in client.chat(model="llama3.2", messages=question, stream=True):
+        print(line.text, end="")
+    print(client.generate(model="llama3.2", prompt="Name a river.").text)
+    print(len(client.embed(model="nomic-embed-text", input=["a cat", "a dog"]).vectors))
+    print([model.name for model in client.list().models])
+    ```
+
+    Tools are Python functions or JSON. Reasoning is separate from the text:
+
+    ```python
+    def weather(city: str) -> str:
+        return f"Rain in {city}."
+
+    question = [{"role": "user", "content": "What is the weather in Rome?"}]
+    print(client.chat(model="qwen3:8b", messages=question, tools=[weather]).tool_calls)
+    print(client.chat(model="qwen3:8b", messages=question, think=True).thinking)
+    ```
+
+    ``format`` constrains the answer to a schema. Images are bytes, base64 or paths:
+
+    ```python
+    import base64
+
+    from pydantic import BaseModel
+
+    class City(BaseModel):
+        name: str
+
+    question = [{"role": "user", "content": "Name a city."}]
+    print(client.chat(model="llama3.2", messages=question, format=City).text)
+    dot = base64.b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAA"
+        "AABJRU5ErkJggg=="
+    )
+    question = [{"role": "user", "content": "What is this?", "images": [dot]}]
+    print(client.chat(model="llava", messages=question).text)
+    client.close()
+    ```
+
+    Each method also takes a request object, such as ``client.chat(ChatRequest(…))``; then
+    ``chat_stream`` yields the lines.
 
     Creating one does no I/O: the first call reads the environment and opens connections. Clients
     with equal settings share their connections. Use it from any number of threads, in forked
@@ -108,6 +157,30 @@ class Client(Sender, Keywords):
 
 class AsyncClient(AsyncSender, AsyncKeywords):
     """A client of one server for asyncio; `Client` is the same, blocking.
+
+    ```python
+    import asyncio
+
+    from ollama_transport import AsyncClient
+
+    async def main() -> None:
+        question = [{"role": "user", "content": "Why is the sky blue?"}]
+        async with AsyncClient() as client:
+            answer = await client.chat(model="llama3.2", messages=question)
+            print(answer.text, answer.usage.total_tokens)
+            async for line in await client.chat(model="llama3.2", messages=question, stream=True):
+                print(line.text, end="")
+            vectors = await asyncio.gather(
+                client.embed(model="nomic-embed-text", input=["a cat"]),
+                client.embed(model="nomic-embed-text", input=["a dog"]),
+            )
+            print(len(vectors))
+
+    asyncio.run(main())
+    ```
+
+    Tools, ``format``, ``think`` and images are given as to `Client`. Cancelling a task closes its
+    connection, and the server stops.
 
     Creating one does no I/O: the first call reads the environment and opens connections. Clients
     with equal settings share their connections, with one pool per event loop, which is closed with

@@ -1,26 +1,33 @@
-"""The examples in the docstrings of the public classes run as they stand."""
+"""Docstrings of the public classes: their examples run as they stand, and fields are described."""
 
 import inspect
 import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pages import found_by_environment
+from pydantic import BaseModel
+from weights import MODELS as WEIGHTS
+from weights import needs_engine
 
 from langchain_ollama_ext import ChatOllama, OllamaEmbeddings, OllamaLLM
 from llamaindex_ollama_ext import Ollama, OllamaEmbedding
-from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama
-from ollama_transport import Budget, UsageLedger
+from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama, GgufModel, Reply
+from ollama_transport import AsyncClient, Budget, Client, UsageLedger
 
+MODEL_CLASSES = (ChatOllama, OllamaLLM, OllamaEmbeddings, Ollama, OllamaEmbedding)
 CLASSES = (
-    *(ChatOllama, OllamaLLM, OllamaEmbeddings, Ollama, OllamaEmbedding),
-    *(EmbeddedOllama, UsageLedger, Budget),
+    *(*MODEL_CLASSES, Client, AsyncClient),
+    *(EmbeddedOllama, EmbeddedModel, Reply, UsageLedger, Budget),
 )
 CAPABILITIES = ("completion", "tools", "thinking")
 MODELS = [
     EmbeddedModel("llama3.2", capabilities=CAPABILITIES),
     EmbeddedModel("qwen3:8b", capabilities=CAPABILITIES),
+    EmbeddedModel("llava", capabilities=("completion", "vision")),
     EmbeddedModel("nomic-embed-text", capabilities=("embedding",)),
 ]
 
@@ -32,6 +39,15 @@ def server() -> Iterator[EmbeddedOllama]:
         yield running
 
 
+def run_examples(described: type) -> str:
+    """Run the blocks of a class's docstring one after the other, and return them all."""
+    blocks: list[str] = re.findall(r"```python\n(.*?)```", inspect.getdoc(described) or "", re.S)
+    names: dict[str, Any] = {"__name__": "__example__"}
+    for block in blocks:
+        exec(block, names)
+    return "".join(blocks)
+
+
 @pytest.mark.parametrize("described", CLASSES, ids=lambda one: one.__name__)
 def test_the_example_of_a_class_runs(
     described: type,
@@ -40,10 +56,55 @@ def test_the_example_of_a_class_runs(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Who copies it out of an editor's help gets an answer, and no error."""
-    blocks = re.findall(r"```python\n(.*?)```", inspect.getdoc(described) or "", re.DOTALL)
-    names: dict[str, Any] = {"__name__": "__example__"}
     with found_by_environment(server, monkeypatch):
-        for block in blocks:
-            exec(block, names)
-    assert blocks
+        assert run_examples(described)
     assert capsys.readouterr().out.strip()
+
+
+@needs_engine
+def test_the_example_of_a_model_of_weights_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It runs any GGUF file: here a tiny one under the name that the example has."""
+    shutil.copy(WEIGHTS / "tiny-chat.gguf", tmp_path / "SmolLM2-135M-Instruct.Q4_1.gguf")
+    monkeypatch.chdir(tmp_path)
+    assert run_examples(GgufModel)
+    assert capsys.readouterr().out.strip()
+
+
+SHOWN = {
+    ChatOllama: "invoke stream asyncio bind_tools with_structured_output image reasoning usage",
+    OllamaLLM: "invoke stream asyncio token_usage format=",
+    OllamaEmbeddings: "embed_documents embed_query asyncio usage_total",
+    Ollama: "complete chat stream_chat asyncio chat_with_tools as_structured_llm ImageBlock "
+    "thinking=True usage",
+    OllamaEmbedding: "get_query_embedding get_text_embedding_batch asyncio usage_total",
+    Client: "chat stream=True tools= think=True format= images usage embed",
+    AsyncClient: "await asyncio.run stream=True usage embed",
+}
+
+
+@pytest.mark.parametrize(
+    ("described", "ways"), SHOWN.items(), ids=lambda one: getattr(one, "__name__", "ways")
+)
+def test_each_way_to_use_a_class_is_shown(described: type, ways: str) -> None:
+    """Ask, stream, asyncio, tools, structured output, images, reasoning, usage: what applies."""
+    blocks = re.findall(r"```python\n(.*?)```", inspect.getdoc(described) or "", re.S)
+    assert [way for way in ways.split() if way not in "".join(blocks)] == []
+
+
+@pytest.mark.parametrize("described", MODEL_CLASSES, ids=lambda one: one.__name__)
+def test_each_field_is_described(described: type[BaseModel]) -> None:
+    """Also those that a framework's own class brings, in the class and in its JSON schema."""
+    fields = described.__pydantic_fields__
+    assert [name for name, field in fields.items() if not field.description] == []
+
+
+def test_the_framework_s_own_classes_stay_as_they_are() -> None:
+    """Descriptions of ours are on our classes alone."""
+    (core,) = (base for base in ChatOllama.__mro__ if base.__name__ == "BaseChatModel")
+    fields = core.__pydantic_fields__  # type: ignore[attr-defined]  # a pydantic model
+    assert (
+        fields["rate_limiter"].description
+        != ChatOllama.__pydantic_fields__["rate_limiter"].description
+    )
