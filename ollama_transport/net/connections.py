@@ -194,8 +194,9 @@ class Transport(httpx.HTTPTransport):
         connection = lane.waiting(pool, cast("list[Connection]", pool._connections), request)
         if connection is None:
             return super().handle_request(request)
+        asked = cast("httpcore.Request", lane.Asked(request))
         try:
-            response = connection.handle_request(cast("httpcore.Request", lane.Asked(request)))
+            response = connection.handle_request(asked)
         except httpcore.ConnectionNotAvailable:  # another thread was quicker
             return super().handle_request(request)
         except BaseException:
