@@ -40,6 +40,7 @@ SUBSTITUTIONS = [
     ("aread", "read"),
     ("arelease", "release"),
     ("aclose", "close"),
+    ("atidy", "tidy"),
     ("for_loop", "sync"),
     ("await_start", "wait"),
     ("__aenter__", "__enter__"),
