@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.rule import Rule
@@ -13,76 +13,18 @@ from rich.status import Status
 from rich.text import Text
 
 from ollama_ext.cli._app import INTERRUPTED, Target, command
-from ollama_ext.cli._demo_server import Place, find_places
+from ollama_ext.cli._demo_server import find_models
+from ollama_ext.cli._demo_task import MAX_TOKENS, Answer, Answering, Source, Task
 from ollama_ext.cli._manage import Json
 from ollama_ext.cli._models import complete_model
 from ollama_ext.cli._output import clean, number, out, print_json, waiting
 from ollama_ext.cli._passages import Passage, read_passages, text_files
-from ollama_transport.accounting.ledger import ModelTotals, UsageLedger
-from ollama_transport.accounting.meters import CallRecord
+from ollama_transport.accounting.ledger import ModelTotals
 from ollama_transport.errors import ConfigError
-from ollama_transport.settings.host import TimeoutLike
-from ollama_transport.wire.calls import Call
 
 QUESTION = "When was the lighthouse of Skerry Point built?"
 PASSAGE_CHARACTERS = 400
-INSTRUCTION = "Answer the question from the context alone, in one or two sentences."
-MAX_TOKENS = 256
-"""Limit of an answer: a small model may repeat itself for minutes."""
 SHOWN_CHARACTERS = 60
-
-
-@dataclass(frozen=True)
-class Task:
-    """The task for both frameworks: the same question, passages, models and servers."""
-
-    question: str
-    passages: list[Passage]
-    chat: Place
-    embed: Place
-    timeout: TimeoutLike
-
-
-@dataclass(frozen=True)
-class Source:
-    """A passage used for an answer, with its similarity to the question."""
-
-    source: str
-    text: str
-    score: float
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An answer, its sources (most similar first), and its cost including the embeddings.
-
-    ``cut`` is True if the answer reached `MAX_TOKENS`.
-    """
-
-    text: str
-    sources: list[Source]
-    totals: ModelTotals
-    cut: bool = False
-
-
-class DemoLedger(UsageLedger):
-    """Counts the cost of an answer, and records whether it was cut."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cut = False
-
-    def end(self, call: Call[Any], record: CallRecord, /) -> None:
-        """Add a call to the totals."""
-        super().end(call, record)
-        said = None if record.usage is None else record.usage.completion_tokens
-        self.cut = self.cut or (said is not None and said >= MAX_TOKENS)
-
-
-Show = Callable[[str], None]
-"""Receives the pieces of an answer as they arrive."""
-
-Answering = Callable[[Task, Show], Answer]
 
 
 @command
@@ -119,7 +61,7 @@ def demo(
     """
     passages = load_passages(documents if documents is not None else [])
     with ExitStack() as stack:
-        chat, embed = stack.enter_context(find_places(target, model, embed_model))
+        chat, embed = stack.enter_context(find_models(target, model, embed_model))
         task = Task(question, passages, chat, embed, target.timeouts)
         if not json:
             _print_task(task)

@@ -5,7 +5,15 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.vectorstores import InMemoryVectorStore
 
 from langchain_ollama_ext import ChatOllama, OllamaEmbeddings
-from ollama_ext.cli._demo import INSTRUCTION, MAX_TOKENS, Answer, DemoLedger, Show, Source, Task
+from ollama_ext.cli._demo_task import (
+    INSTRUCTION,
+    MAX_TOKENS,
+    Answer,
+    DemoLedger,
+    Show,
+    Source,
+    Task,
+)
 
 PROMPT = ChatPromptTemplate.from_messages(
     [

@@ -6,7 +6,15 @@ from llama_index.core import ChatPromptTemplate, VectorStoreIndex
 from llama_index.core.schema import TextNode
 
 from llamaindex_ollama_ext import Ollama, OllamaEmbedding
-from ollama_ext.cli._demo import INSTRUCTION, MAX_TOKENS, Answer, DemoLedger, Show, Source, Task
+from ollama_ext.cli._demo_task import (
+    INSTRUCTION,
+    MAX_TOKENS,
+    Answer,
+    DemoLedger,
+    Show,
+    Source,
+    Task,
+)
 
 PROMPT = ChatPromptTemplate.from_messages(
     [

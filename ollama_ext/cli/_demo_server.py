@@ -21,7 +21,7 @@ from ollama_transport.errors import (
 
 
 @dataclass(frozen=True)
-class Place:
+class ServedModel:
     """A model and its server; a ``base_url`` of None means OLLAMA_HOST."""
 
     base_url: str | None
@@ -51,9 +51,9 @@ def local_weights() -> Path | None:
 
 
 @contextmanager
-def find_places(
+def find_models(
     target: Target, model: str | None, embed_model: str | None
-) -> Iterator[tuple[Place, Place]]:
+) -> Iterator[tuple[ServedModel, ServedModel]]:
     """Yield the chat model and the embedding model: on the user's server if possible.
 
     Raises:
@@ -74,11 +74,13 @@ def find_places(
         yield _at(server.url, chat), _at(server.url, embed)
 
 
-def _at(url: str, place: Place) -> Place:
-    return replace(place, base_url=url) if place.embedded else place
+def _at(url: str, model: ServedModel) -> ServedModel:
+    return replace(model, base_url=url) if model.embedded else model
 
 
-def _ask_server(target: Target, model: str | None, embed_model: str | None) -> tuple[Place, Place]:
+def _ask_server(
+    target: Target, model: str | None, embed_model: str | None
+) -> tuple[ServedModel, ServedModel]:
     with target.probe() as client:
         url = client.config.endpoint.url
         try:
@@ -95,21 +97,21 @@ def _ask_server(target: Target, model: str | None, embed_model: str | None) -> t
             return chat, _embedded("embedding")
         err.say(f"{name} answers at {url}.")
         return (
-            _place(client, target, model, "completion"),
-            _place(client, target, embed_model, "embedding"),
+            _model_for(client, target, model, "completion"),
+            _model_for(client, target, embed_model, "embedding"),
         )
 
 
-def _embedded(capability: str) -> Place:
+def _embedded(capability: str) -> ServedModel:
     local = capability == "completion" and local_weights() is not None
-    return Place(None, LOCAL if local else _RULES[capability], embedded=True)
+    return ServedModel(None, LOCAL if local else _RULES[capability], embedded=True)
 
 
-def _place(client: Client, target: Target, wanted: str | None, capability: str) -> Place:
+def _model_for(client: Client, target: Target, wanted: str | None, capability: str) -> ServedModel:
     if wanted is not None:
-        return Place(target.host, _named(client, wanted, capability))
+        return ServedModel(target.host, _named(client, wanted, capability))
     try:
-        return Place(target.host, first_model(client, capability))
+        return ServedModel(target.host, first_model(client, capability))
     except ModelNotFoundError as error:
         place = _embedded(capability)
         who = f"{_LOCAL_TITLE} answers here"
