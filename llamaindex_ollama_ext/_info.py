@@ -4,6 +4,8 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 from typing import Self
 
+from pydantic import BaseModel
+
 from ollama_transport import (
     AsyncClient,
     Client,
@@ -86,6 +88,14 @@ async def aask(client: AsyncClient, model: str) -> ModelFacts:
 
 Known = MutableMapping[str, ModelFacts]
 """The facts by model name; filled in once for each name."""
+
+
+def known_to(llm: BaseModel) -> Known:
+    """Return the facts that a model keeps under ``_known``."""
+    # pydantic's way to a private attribute costs more than what is done with it here.
+    private = llm.__pydantic_private__
+    known: Known = getattr(llm, "_known") if private is None else private["_known"]  # noqa: B009
+    return known
 
 
 def learn(known: Known, client: Client, model: str) -> None:

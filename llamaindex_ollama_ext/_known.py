@@ -5,7 +5,7 @@ from typing import Any, Self
 from pydantic import PrivateAttr
 
 from llamaindex_ollama_ext._fields import LLMFields
-from llamaindex_ollama_ext._info import UNKNOWN, ModelFacts, aask, alearn, ask, learn
+from llamaindex_ollama_ext._info import UNKNOWN, ModelFacts, aask, alearn, ask, known_to, learn
 from ollama_transport import AsyncClient, Client
 
 
@@ -53,7 +53,7 @@ class KnownModel(LLMFields):
         return llm
 
     def _facts(self) -> ModelFacts:
-        return self._known.get(self._name(), UNKNOWN)
+        return known_to(self).get(self._name(), UNKNOWN)
 
     def _name(self) -> str:
         name = self.model if self.model is not None else self.chosen_model()
@@ -62,10 +62,10 @@ class KnownModel(LLMFields):
     def _ready(self, model: str | None) -> Client:
         # Before the call, so that a model without tools is known even if the call fails.
         client = self.client
-        learn(self._known, client, client.resolve_model(model))
+        learn(known_to(self), client, client.resolve_model(model))
         return client
 
     async def _aready(self, model: str | None) -> AsyncClient:
         client = self.async_client
-        await alearn(self._known, client, await client.resolve_model(model))
+        await alearn(known_to(self), client, await client.resolve_model(model))
         return client

@@ -33,6 +33,8 @@ def load_media(blocks: Sequence[MediaBlock], limits: FetchLimits | None) -> Medi
         UnsupportedContentError: for a URL that is not or cannot be fetched, a block without data,
             or a file that cannot be read.
     """
+    if not blocks:
+        return {}
     # By id: pydantic's blocks are not hashable, and equal ones may later hold different images.
     found = {id(block): _at_hand(block) for block in blocks}
     missing = _addresses(blocks, found, limits)
@@ -43,6 +45,8 @@ def load_media(blocks: Sequence[MediaBlock], limits: FetchLimits | None) -> Medi
 
 async def aload_media(blocks: Sequence[MediaBlock], limits: FetchLimits | None) -> Media:
     """Same as `load_media`, without blocking the event loop."""
+    if not blocks:
+        return {}
     found = {id(block): _at_hand(block) for block in blocks}
     missing = _addresses(blocks, found, limits)
     fetched = {} if limits is None else await afetch_media(list(missing.values()), limits)

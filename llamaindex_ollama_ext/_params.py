@@ -38,7 +38,7 @@ _COMPLETE = _SHARED | {"context", "images", "raw", "suffix", "system", "system_p
 _AS_GIVEN = ("keep_alive", "logprobs", "model", "on_context_overflow", "shift", "truncate")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: each call makes one, for a fifth of the cost
 class Defaults:
     """What a model sends if a call does not override it."""
 
@@ -172,7 +172,10 @@ def _shared(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
 
 def _first(*values: Any) -> Any:
     # `or` would skip False and 0.
-    return next((value for value in values if value is not None), None)
+    for value in values:
+        if value is not None:
+            return value
+    return None
 
 
 def _options(call: Mapping[str, Any]) -> dict[str, Any]:

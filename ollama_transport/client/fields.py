@@ -302,11 +302,11 @@ class ServerFields(BaseModel):
 
     def sync_client(self) -> "Client":
         """Return the blocking client, made when first needed."""
-        return self._clients.sync(self._recipe())
+        return self._own_clients().sync(self._recipe())
 
     def async_client(self) -> "AsyncClient":
         """Return the asynchronous client, made when first needed."""
-        return self._clients.asynchronous(self._recipe())
+        return self._own_clients().asynchronous(self._recipe())
 
     def use_clients(
         self, sync: "Client | None" = None, asynchronous: "AsyncClient | None" = None
@@ -335,7 +335,15 @@ class ServerFields(BaseModel):
 
     def _recipe(self) -> Recipe:
         # Cached until a field changes: parsing them costs as much as the rest of a short call.
-        return self._resolved.get(self.__dict__, self._made_recipe)
+        private = self.__pydantic_private__
+        resolved: Resolved = self._resolved if private is None else private["_resolved"]
+        return resolved.get(self.__dict__, self._made_recipe)
+
+    def _own_clients(self) -> Clients:
+        # pydantic's way to a private attribute costs more than what is done with it here.
+        private = self.__pydantic_private__
+        clients: Clients = self._clients if private is None else private["_clients"]
+        return clients
 
     def _made_recipe(self) -> Recipe:
         return Recipe(

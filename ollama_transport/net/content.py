@@ -19,8 +19,7 @@ class _Content:
     """Decodes the content of one answer and counts its bytes."""
 
     def __init__(self, response: httpx.Response, limit: int) -> None:
-        codings = response.headers.get_list("content-encoding", split_commas=True)
-        coded = [name for name in codings if name.strip().lower() != "identity"]
+        coded = _codings(response.headers)
         if len(coded) > 1:
             raise ProtocolError(
                 f"the answer has more than one content encoding ({', '.join(coded)}): make the "
@@ -29,7 +28,6 @@ class _Content:
         # A mock or an event hook may have read the response, and so decoded it, already.
         self.is_plain = not coded or response.is_stream_consumed
         self._response = response
-        self._decoder = response._get_content_decoder()
         self._limit = limit
         self._left = limit
 
@@ -51,12 +49,20 @@ class _Content:
 
     def _step(self, data: bytes | None) -> bytes:
         try:
-            made = self._decoder.flush() if data is None else self._decoder.decode(data)
+            decoder = self._response._get_content_decoder()
+            made = decoder.flush() if data is None else decoder.decode(data)
         except httpx.DecodingError as error:
             # httpx sets it only where it decodes itself; `secrets_of` needs it.
             error.request = self._response.request
             raise
         return self.counted(made)
+
+
+def _codings(headers: httpx.Headers) -> list[str]:
+    if "content-encoding" not in headers:  # mostly, and then this is a fifth of the cost
+        return []
+    names = headers.get_list("content-encoding", split_commas=True)
+    return [name for name in names if name.strip().lower() != "identity"]
 
 
 def iter_content(response: httpx.Response, limit: int) -> Generator[bytes]:

@@ -1,7 +1,8 @@
 """Map the errors of httpx to ours; no httpx error leaves the package."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from types import TracebackType
 from typing import Any, Protocol
 
 import h11
@@ -49,11 +50,41 @@ class Received(Protocol):
         """Return whether nothing is missing."""
 
 
-@contextmanager
-def opening(method: str, url: str) -> Iterator[None]:
+class _Mapping:
+    """Maps the errors of a block; costs next to nothing where there is none.
+
+    A call has four such blocks, and a context manager made of a generator costs ten times as much.
+    """
+
+    def __init__(self, mapper: Callable[..., Any], *told: Any) -> None:
+        self._mapper = mapper
+        self._told = told
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        if error is None:
+            return False
+        try:
+            with _disarming(), self._mapper(*self._told):
+                raise error
+        except BaseException as mapped:
+            if mapped is not error:
+                raise
+            error.__traceback__ = traceback  # without the line above
+            return False
+        return True  # type: ignore[unreachable] # an error after the end of an answer is swallowed
+
+
+def opening(method: str, url: str) -> AbstractContextManager[None]:
     """Map errors before the first byte of the answer; also used around async code."""
-    with _disarming(), _opening(method, url):
-        yield
+    return _Mapping(_opening, method, url)
 
 
 @contextmanager
@@ -88,15 +119,13 @@ def _opening(method: str, url: str) -> Iterator[None]:
         raise OllamaConnectionError(f"{method} {url}: {error}", url=url) from error
 
 
-@contextmanager
-def reading(method: str, url: str, reader: Received | None = None) -> Iterator[None]:
+def reading(method: str, url: str, reader: Received | None = None) -> AbstractContextManager[None]:
     """Map errors while an answer is read; the error holds what had arrived.
 
     A connection that breaks or falls silent after the last line of a stream is not an error: the
     answer is complete.
     """
-    with _disarming(), _reading(method, url, reader):
-        yield
+    return _Mapping(_reading, method, url, reader)
 
 
 @contextmanager

@@ -58,8 +58,10 @@ def send(http: httpx.Client, request: httpx.Request) -> httpx.Response:
 
     A redirect that cannot be followed is returned as it is, with its 3xx status.
     """
-    hops = _Hops(http, request)
     response = direct.send(http, request)
+    if response.next_request is None:
+        return response
+    hops = _Hops(http, request)
     while (hop := hops.after(response)) is not None:
         response.close()
         response = http.send(hop, stream=True, follow_redirects=False, auth=hops.auth(hop))
@@ -68,8 +70,10 @@ def send(http: httpx.Client, request: httpx.Request) -> httpx.Response:
 
 async def asend(http: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
     """Same as `send`, for asyncio."""
-    hops = _Hops(http, request)
     response = await direct.asend(http, request)
+    if response.next_request is None:
+        return response
+    hops = _Hops(http, request)
     while (hop := hops.after(response)) is not None:
         await response.aclose()
         response = await http.send(hop, stream=True, follow_redirects=False, auth=hops.auth(hop))

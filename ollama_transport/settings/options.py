@@ -3,6 +3,7 @@
 import difflib
 import warnings
 from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -107,6 +108,7 @@ class SamplingOptions(BaseModel):
 
 
 _IN_ORDER = tuple(SamplingOptions.model_fields)
+_pick = itemgetter(*_IN_ORDER)
 OPTION_NAMES = frozenset(_IN_ORDER)
 
 OBSOLETE_OPTIONS = frozenset(
@@ -135,8 +137,20 @@ class _Strict(SamplingOptions):
 
 def set_options(model: SamplingOptions) -> dict[str, Any]:
     """Return the options that are set on a model, ready to be sent; {} if none is."""
+    values = _in_order(model)
+    # Mostly none is set, and each call asks several times.
+    if values.count(None) == len(values):
+        return {}
+    return {n: value for n, value in zip(_IN_ORDER, values, strict=True) if value is not None}
+
+
+def _in_order(model: SamplingOptions) -> tuple[Any, ...]:
     fields = model.__dict__
-    return {name: value for name in _IN_ORDER if (value := fields.get(name)) is not None}
+    try:
+        values: tuple[Any, ...] = _pick(fields)
+        return values
+    except KeyError:  # made without pydantic's constructor
+        return tuple(map(fields.get, _IN_ORDER))
 
 
 def check_options(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -49,7 +49,9 @@ class Lack(Protocol):
         """Return the call without this part."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: a short call makes one, and a frozen one of so many fields costs eight times as much.
+# Nobody writes to one; `replace` makes another.
+@dataclass(slots=True)
 class Call(Generic[T]):
     """One request as a value, without any I/O.
 
@@ -81,7 +83,7 @@ class Call(Generic[T]):
     repeatable: bool = True
     may_be_empty: bool = False
     metered: bool = False
-    recover: Callable[[OllamaError], "Call[T] | None"] | None = None
+    recover: "Recover[T] | None" = None
     capability: str | None = None
     pullable: bool = False
     is_numbers: bool = False
@@ -129,6 +131,10 @@ class Call(Generic[T]):
     def stream_body(self) -> dict[str, Any] | None:
         """Return the body that asks for a stream."""
         return None if self.body is None else {**self.body, **self.stream_fields}
+
+
+Recover = Callable[[OllamaError], Call[T] | None]
+"""Returns the call to send instead of one that was refused; None raises the refusal."""
 
 
 class LineReader(Generic[T]):

@@ -39,6 +39,7 @@ SUBSTITUTIONS = [
     ("asend(http", "send(http"),
     ("aread", "read"),
     ("arelease", "release"),
+    ("atidy", "tidy"),
     ("aclose", "close"),
     ("atidy", "tidy"),
     ("for_loop", "sync"),

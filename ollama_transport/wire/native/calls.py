@@ -22,7 +22,7 @@ from ollama_transport.wire.answers import (
 )
 from ollama_transport.wire.arguments import facts_of
 from ollama_transport.wire.body import image_data, without_none
-from ollama_transport.wire.calls import Call, LineReader
+from ollama_transport.wire.calls import Call, LineReader, Recover
 from ollama_transport.wire.forced import call_format, forced_names
 from ollama_transport.wire.joining import joined_chat, joined_text
 from ollama_transport.wire.lacks import reasoning_lacks
@@ -64,11 +64,17 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
     read = partial(ChatLine.from_native, asked=asked) if tools else ChatLine.from_native
     # Without a message the call only loads or unloads the model.
     join = joined_chat if request.messages else None
-    call = answer_lines(
-        "/api/chat", body, read, request.model, shapers, join=join, texts=text_lines
+    return answer_lines(
+        "/api/chat",
+        body,
+        read,
+        request.model,
+        shapers,
+        join=join,
+        texts=text_lines,
+        recover=_recovery(request, chat),
+        lacks=reasoning_lacks(body),
     )
-    call = replace(call, lacks=reasoning_lacks(body)) if request.messages else call
-    return _recovering(call, request, chat)
 
 
 def generate(request: GenerateRequest) -> Call[GenerateLine]:
@@ -92,8 +98,10 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
     # Without a prompt the call only loads or unloads the model (wire reference 4).
     join = joined_text if request.prompt or request.images else None
     read = GenerateLine.from_native
-    call = answer_lines("/api/generate", body, read, request.model, shapers, join=join)
-    return _recovering(call, request, generate)
+    recover = _recovery(request, generate)
+    return answer_lines(
+        "/api/generate", body, read, request.model, shapers, join=join, recover=recover
+    )
 
 
 def embed(request: EmbedRequest) -> Call[Embeddings]:
@@ -117,7 +125,7 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
         answer = Embeddings.from_native(raw)
         return replace(answer, vectors=checked_vectors(answer.vectors, expected))
 
-    call = Call(
+    return Call(
         "POST",
         "/api/embed",
         read,
@@ -127,8 +135,8 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
         is_numbers=True,
         capability="embedding",
         pullable=True,
+        recover=_recovery(request, embed),
     )
-    return _recovering(call, request, embed)
 
 
 def embeddings(
@@ -299,16 +307,15 @@ def _truncate(request: ChatRequest | GenerateRequest | EmbedRequest) -> bool | N
     return request.truncate
 
 
-def _recovering(call: Call[T], request: R, build: Callable[[R], Call[T]]) -> Call[T]:
+def _recovery(request: R, build: Callable[[R], Call[T]]) -> Recover[T] | None:
     # An explicit `truncate` is the caller's decision: nothing else is tried then.
     if request.on_context_overflow != "warn" or request.truncate is not None:
-        return call
+        return None
 
     def cut() -> Call[T]:
         return build(replace(request, on_context_overflow="truncate"))
 
-    recover = recover_by_truncation(cut, lambda: _described(request))
-    return replace(call, recover=recover)
+    return recover_by_truncation(cut, lambda: _described(request))
 
 
 def _described(request: ChatRequest | GenerateRequest | EmbedRequest) -> str:

@@ -7,7 +7,16 @@ from typing import Any, TypeVar
 
 from ollama_transport.wire.answers import ChatLine, GenerateLine, Progress
 from ollama_transport.wire.body import without_none
-from ollama_transport.wire.calls import Call, LineReader, Shaper, shaped, shaping, truncated
+from ollama_transport.wire.calls import (
+    Call,
+    Lack,
+    LineReader,
+    Recover,
+    Shaper,
+    shaped,
+    shaping,
+    truncated,
+)
 from ollama_transport.wire.said import check_said
 
 logger = logging.getLogger("ollama_transport")
@@ -28,10 +37,12 @@ def answer_lines(
     *,
     join: Callable[[Sequence[Line]], Line] | None,
     texts: Callable[[Sequence[bytes]], list[Line]] | None = None,
+    recover: Recover[Line] | None = None,
+    lacks: tuple[Lack, ...] = (),
 ) -> Call[Line]:
     """Return a call that generates text; ``join`` is None where it only loads or unloads.
 
-    ``texts`` is as for `LineReader`.
+    ``texts`` is as for `LineReader`; ``recover`` and ``lacks`` as for `Call`.
     """
     unended: Callable[[Line], Line] | None = None if join is None else _unended
 
@@ -60,6 +71,8 @@ def answer_lines(
         join=join,
         # Unstreamed, the connection is silent until the end, and proxies cut it after a minute.
         streams_whole=join is not None,
+        recover=recover,
+        lacks=lacks,
     )
 
 
