@@ -307,5 +307,6 @@ def _is_wait(value: object) -> bool:
 
 
 TimeoutLike = Timeouts | float | tuple[float | None, float | None] | None
+"""Seconds without data, ``(connect, read)`` in seconds, `Timeouts`, or None for no limit."""
 
 DEFAULT_TIMEOUTS = Timeouts()

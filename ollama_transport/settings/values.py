@@ -10,6 +10,7 @@ from ollama_transport.errors import ConfigError
 from ollama_transport.settings.options import Think
 
 KeepAlive = float | str | timedelta
+"""How long a model stays in memory: seconds, or a text such as "5m"; a negative one for ever."""
 
 SplitThinking = Literal["tags", False] | tuple[str, str]
 """Which tags part thoughts from the text: the usual ones, none, or an opening and a closing one."""
