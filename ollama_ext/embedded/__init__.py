@@ -5,7 +5,7 @@
 ...     base_url = server.url
 
 The models ``demo`` and ``demo-embed`` follow rules; no neural network is involved. With the extra
-``local`` a `GgufModel` is a real one, which llama.cpp runs.
+``local``, a `GgufModel` is a real one, run by llama.cpp.
 """
 
 from typing import TYPE_CHECKING
@@ -51,7 +51,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
-# Hidden from type checkers, which would believe every name to be here.
+# Hidden from type checkers, which would assume that every name exists.
 if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:

@@ -60,7 +60,7 @@ def _routes() -> list[Route]:
     routes = []
     for methods, path, endpoint in _TABLE:
         route = Route(path, endpoint, methods=methods.split())
-        # Starlette adds HEAD to every GET; Ollama has it on three paths alone.
+        # Starlette adds HEAD to every GET; Ollama has it on three paths only.
         route.methods = set(methods.split())
         routes.append(route)
     return routes
@@ -89,7 +89,7 @@ async def _not_found(request: HttpRequest, _error: Exception) -> Response:
         # Go's mux, for any method: a POST becomes a GET on the way (wire reference, rule 1.11).
         return body_response(b"", None, 301, {"location": clean})
     if path.endswith("/") and _has_route(request, path.rstrip("/")):
-        # A 301 lets clients change the method, so it is for GET alone.
+        # A 301 lets clients change the method, so it is for GET only.
         status = 301 if request.method == "GET" else 307
         return body_response(b"", None, status, {"location": path.rstrip("/")})
     return body_response(b"404 page not found", "text/plain", 404)
@@ -127,7 +127,7 @@ async def _broken(request: HttpRequest, error: Exception) -> Response:
 
 
 class Application:
-    """The whole of one server, as uvicorn calls it.
+    """One server as a whole, as called by uvicorn.
 
     Args:
         endpoints: The Starlette application behind.
@@ -160,7 +160,7 @@ class Application:
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, and stop at once when the client leaves."""
+        """Answer one request, and stop as soon as the client disconnects."""
         if scope["type"] != "http":
             raise RuntimeError(f"only HTTP is served here, not {scope['type']}")
         # The body is read whole first: scripts and records need it, and then only the end of the
@@ -198,7 +198,7 @@ class Application:
 
     def _counted(self, request: Request, send: Send) -> Send:
         async def counted(message: Message) -> None:
-            # Recorded before it is written, so that the record has whatever a client has seen.
+            # Recorded before it is written, so that the record has all that the client has seen.
             body = message.get("body", b"")
             self._recorder.sent(request, message.get("status"), body)
             if message["type"] == "http.response.body" and not message.get("more_body", False):
@@ -241,7 +241,7 @@ class Application:
 
 def is_local_host(host: str) -> bool:
     """Return whether a loopback server accepts a Host header (wire reference 1.12)."""
-    # The port does not matter, and a missing Host is let in.
+    # The port does not matter, and a missing Host is accepted.
     name = _hostname(f"//{host}")
     try:
         address = ipaddress.ip_address(name)
@@ -263,7 +263,7 @@ def is_allowed_origin(origin: str | None) -> bool:
 
 
 def _hostname(url: str) -> str:
-    # A lone bracket is not a valid host, and no reason to fail.
+    # A lone bracket is an invalid host; it must not raise an error.
     try:
         found = urlsplit(url).hostname
     except ValueError:

@@ -29,7 +29,7 @@ Fields = dict[str, Any]
 # The server whose behaviour the wire reference describes.
 VERSION = "0.33.0"
 _NOT_FOUND = "model '{}' not found"
-# Clients that write a raw prompt write their model's markers, which rules cannot read.
+# Raw prompts contain the markers of the client's model, which the rules cannot read.
 _MARKER = re.compile(r"<\|im_start\|>\w*\n?|<\|\w+\|>")
 
 
@@ -51,7 +51,7 @@ class Backend:
 
 
 class Vocabulary:
-    """Numbers for tokens, given out as they are met, so that ``context`` can be read back."""
+    """Ids for tokens, assigned on first use, so that ``context`` can be decoded again."""
 
     def __init__(self) -> None:
         self._ids: dict[str, int] = {}
@@ -62,7 +62,7 @@ class Vocabulary:
         return [self._id(token) for token in tokens_of(text)]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Return the text of token ids; ids never given out read as nothing."""
+        """Return the text of token ids; unknown ids are skipped."""
         known = range(len(self._tokens))
         return "".join(self._tokens[i] for i in ids if i in known)
 
@@ -127,7 +127,7 @@ def chat_run(backend: Backend, fields: Fields, asked: str, installed: Installed)
     options = _options(fields, installed)
     window = _window(fields, options, installed)
     if installed.model.weights is not None:
-        # Only the engine can count its tokens, so it is the engine that fits them in.
+        # Only the engine can count its tokens, so the engine makes them fit.
         whole_one = Fitted(messages, 0)
         return _run(backend, fields, asked, installed, options, window, whole_one, None, tools)
     fitted, refusal = _fit(lambda: fit_chat(messages, tools, window), messages, tools)
@@ -178,7 +178,7 @@ def _run(
         wanted, refusal = None, error
     if "vision" not in capabilities and any(message.images for message in fitted.messages):
         refusal = no_multimodal()
-    # Unasked, a model that can think does (wire reference 3.3).
+    # By default, a model that can think does (wire reference 3.3).
     think = "thinking" in capabilities if fields["think"] is None else fields["think"]
     prompt = Prompt(
         messages=fitted.messages,

@@ -1,4 +1,4 @@
-"""Cassettes: recorded requests and answers in one file that vcrpy reads as well.
+"""Cassettes: recorded requests and answers in one file that vcrpy can read too.
 
 The file is JSON, which is YAML too. Beside what vcrpy knows, ``chunks`` tells how many bytes each
 piece of a body had. Secrets are left out: headers that authenticate, cookies, user names and
@@ -16,9 +16,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from ollama_transport.settings.secrets import HIDDEN, hide, is_secret_header
 
-# YAML would read these as line ends, or not at all.
+# YAML reads these as line ends, or rejects them.
 _AWKWARD = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
-# How the body is sent is for whoever plays it to say.
+# The server that replays the answer sets its own framing headers.
 _OWN = frozenset({"connection", "content-encoding", "content-length", "date", "transfer-encoding"})
 
 
@@ -29,10 +29,10 @@ class Interaction:
     Attributes:
         method: Such as ``"POST"``.
         uri: The address that was asked.
-        body: What was sent.
+        body: The body that was sent.
         status: The answer's status.
         headers: Its headers, names in lower case.
-        chunks: Its body, in the pieces that came.
+        chunks: Its body, in the pieces that were received.
     """
 
     method: str
@@ -78,7 +78,7 @@ def scrubbed(found: Interaction, request_headers: Mapping[str, str]) -> Interact
         _hidden(found.body, secrets),
         found.status,
         {n: v for n, v in found.headers.items() if n not in _OWN and not is_secret_header(n)},
-        # A secret that stood across two pieces leaves one.
+        # A secret that spanned two pieces: the pieces are merged.
         chunks if b"".join(chunks) == whole else (whole,),
     )
 

@@ -66,7 +66,7 @@ def _details(installed: Installed) -> Fields:
         "format": "gguf",
         "family": family,
         "families": [family],
-        # Rules have no weights, and the numbers say so.
+        # A rule-based model has no weights.
         "parameter_size": "0" if weights is None else weights.parameter_size,
         "quantization_level": "F32" if weights is None else weights.quantization,
     }
@@ -162,7 +162,7 @@ def _model_info(model: EmbeddedModel, *, verbose: bool) -> Fields:
         f"{family}.context_length": model.context_length,
         f"{family}.embedding_length": model.dimensions,
         "tokenizer.ggml.model": "words",
-        # Long arrays come with verbose alone.
+        # Long arrays are sent only with verbose.
         "tokenizer.ggml.tokens": [] if verbose else None,
     }
 
@@ -212,7 +212,7 @@ async def post_blob(request: Request) -> Response:
     """Answer ``POST /api/blobs/{digest}``: 201 when new, 200 when it was here."""
     blobs = backend_of(request).store.blobs
     digest = _digest(request)
-    # An existing blob is answered without looking at the bytes.
+    # For an existing blob the bytes are not read.
     if digest in blobs:
         return body_response(b"", None)
     body = await request.body()

@@ -63,7 +63,7 @@ async def generate(request: Request) -> Response:
     if not fields["prompt"]:
         return await _load_or_unload(backend, fields, asked, installed, "generate")
     check_capabilities(installed, asked, "generate", fields)
-    # The double renders no Go templates, but tells a broken one.
+    # Go templates are not rendered here, but a broken one is reported.
     if fields["template"].count("{{") != fields["template"].count("}}"):
         raise WireError(500, "template: :1: unclosed action")
     run = completion_run(backend, fields, asked, installed)
@@ -183,7 +183,7 @@ async def collect(stream: AsyncIterator[Delta]) -> Delta:
     """Join a stream to one answer: texts in a row, calls and logprobs collected (3.2).
 
     Raises:
-        WireError: The engine's failure; what it said before is lost.
+        WireError: The engine's failure; its output until then is lost.
     """
     parts = [delta async for delta in stream]
     return Delta(

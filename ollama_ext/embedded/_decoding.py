@@ -1,4 +1,4 @@
-"""Go's encoding/json as a reader: lenient names, strict types, its own words (wire reference 1)."""
+"""Decode like Go's encoding/json: lenient names, strict types, its messages (wire reference 1)."""
 
 import base64
 import binascii
@@ -20,10 +20,10 @@ _KINDS = {
     dict: "object",
 }
 _SPACES = " \t\r\n"
-# Ends at the end as well, and gives nothing back: each character is looked at once.
+# Also matches at the end; possessive, so that each character is read once.
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _NAMED = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\b": r"\b", "\f": r"\f"}
-# What Python says, and how Go says the same.
+# Python's messages, and Go's for the same errors.
 _OUTSIDE = (
     ("Expecting property name", "looking for beginning of object key string"),
     ("Illegal trailing comma before end of object", "looking for beginning of object key string"),
@@ -38,7 +38,7 @@ def parse_json(body: bytes, *, when_empty: str = "missing request body") -> obje
 
     Args:
         body: The request's bytes; broken UTF-8 becomes U+FFFD.
-        when_empty: What is said about a body without a value.
+        when_empty: The error for a body without a value.
 
     Raises:
         WireError: 400, with Go's text for the syntax error.
@@ -83,7 +83,7 @@ def _syntax_text(text: str, error: json.JSONDecodeError) -> str:
 
 
 def _after_element(before: str) -> str:
-    # Brackets inside of texts do not count.
+    # Brackets inside strings do not count.
     bare = _STRING.sub("", before)
     depth = 0
     for char in reversed(bare):
@@ -150,7 +150,7 @@ class Anything:
     """A field of any JSON type, checked later."""
 
     def decode(self, value: object, _path: str, /) -> object:
-        """Return the value as it is."""
+        """Return the value unchanged."""
         return value
 
 

@@ -1,4 +1,4 @@
-"""The demo model: rules instead of weights, honest about it."""
+"""The demo model: it follows rules instead of running weights, and says so."""
 
 import json
 import re
@@ -38,7 +38,7 @@ _PICTURES = (
     (b"RIFF", "WebP"),
     (b"%PDF", "PDF"),
 )
-# How LangChain and LlamaIndex begin to speak of the schema they want.
+# How LangChain and LlamaIndex introduce the schema they want.
 _FORMAT_INSTRUCTIONS = re.compile(
     r"\n[ \t]{0,20}(?:Here'?s? (?:is )?(?:a|the) (?:output |JSON )?schema|STRICT OUTPUT FORMAT|"
     r"The output should be formatted|\{)"
@@ -47,15 +47,15 @@ _NUMERIC_KEYS = frozenset({"age", "amount", "count", "number", "price", "total",
 
 
 def answer(prompt: Prompt) -> Answer:
-    """Answer a prompt by rules: JSON, tool results, tool calls, pictures, fixed forms, quotes."""
+    """Answer a prompt: JSON, tool results, tool calls, pictures, fixed forms, quotes."""
     prompt = replace(prompt, messages=unfolded(prompt.messages))
     text = last_user(prompt.messages)
-    # A format binds the whole answer, tools or not (wire reference 14).
+    # A format applies to the whole answer, with or without tools (wire reference 14).
     if prompt.format is not None:
         content = json.dumps(_formatted(prompt, text), ensure_ascii=False)
         return Answer(content, thinking=_thought(prompt, text, "I fill in the JSON."))
     tools = tools_of(prompt.tools)
-    # After results there is an answer, or an agent would never end.
+    # Results are followed by an answer, or an agent would never end.
     if tools and not _results(prompt.messages):
         calls = plan_calls(text, tools)
         if calls:
@@ -76,7 +76,7 @@ def _said(prompt: Prompt, text: str) -> str:
     results = _results(messages)
     if results:
         return _from_results(text, results)
-    # What stands before and after a gap says too little for rules to fill it.
+    # The text around a gap is too little for rules to fill it.
     if prompt.suffix:
         return "..."
     pictures = next((m.images for m in reversed(messages) if m.role == "user"), ())

@@ -50,7 +50,7 @@ NO_ANSWER = "The context does not say."
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Question:
     """What a conversation asks.
 
     Attributes:
@@ -84,16 +84,16 @@ def last_user(messages: Sequence[Message]) -> str:
     return next((m.content for m in reversed(messages) if m.role == "user"), "")
 
 
-def find_question(messages: Sequence[Message]) -> Asked:
+def find_question(messages: Sequence[Message]) -> Question:
     """Take the question and the context out of a conversation."""
     text = last_user(messages)
     # Prompts of a known form first: they hold the question and the context in known places.
     if (found := between(text, _REFINE)) is not None:
         context, question, existing = found[1]
-        return Asked(question, context, given=True, existing=existing)
+        return Question(question, context, given=True, existing=existing)
     if (found := between(text, _REFINE_CHAT)) is not None:
         question, existing, _, context = found[1]
-        return Asked(question, context, given=True, existing=existing)
+        return Question(question, context, given=True, existing=existing)
     question, rest = _labelled_question(text)
     others = [m.content for m in messages if m.role in ("system", "user", "tool")]
     # The message that asks is no source, but an equal one before it may be.
@@ -105,9 +105,9 @@ def find_question(messages: Sequence[Message]) -> Asked:
     marked = _marked_context([rest, *others])
     if marked:
         existing = next((e[1][0] for o in others if (e := between(o, _EXISTING))), "")
-        return Asked(question, "\n\n".join(marked), given=True, existing=existing)
+        return Question(question, "\n\n".join(marked), given=True, existing=existing)
     spoken = "\n\n".join(_without_instructions(part) for part in [*others, rest] if part)
-    return Asked(question, spoken.strip())
+    return Question(question, spoken.strip())
 
 
 def _labelled_question(text: str) -> tuple[str, str]:
@@ -158,7 +158,7 @@ def _without_instructions(text: str) -> str:
     return "\n".join(s for s in sentences(text) if not _INSTRUCTION.match(s))
 
 
-def quote_answer(asked: Asked) -> str | None:
+def quote_answer(asked: Question) -> str | None:
     """Answer with sentences of the context; None when it has no answer and was not marked."""
     best = best_sentences(asked.question, asked.context)
     if asked.existing:

@@ -20,7 +20,7 @@ def embed_text(text: str, dimensions: int) -> list[float]:
     """
     stems = key_words(text)
     if not stems:
-        # A text of nothing but common words still has a direction of its own.
+        # A text of common words only still needs a direction.
         stems = [word.lower() for word in words(text)] or ["<empty>"]
     vector = [0.0] * dimensions
     for feature, weight in _features(stems):

@@ -22,7 +22,7 @@ _STEP = 1e-6
 
 
 def bounds(schema: Schema, *, integer: bool) -> tuple[float, float]:
-    """Return the least and the largest number that a schema allows."""
+    """Return the smallest and the largest number that a schema allows."""
     low = schema.get("minimum", -math.inf)
     high = schema.get("maximum", math.inf)
     if "exclusiveMinimum" in schema:
@@ -60,13 +60,13 @@ def fitted_text(schema: Schema, text: str) -> str:
     if "pattern" in schema:
         pattern = str(schema["pattern"])
         return text if _matches(pattern, text) else _found(pattern, text)
-    # Bounds win over sense: the schema has to be met.
+    # The schema must be met, even by a value that makes no sense.
     text = text.ljust(int(schema.get("minLength", 0)), ".")
     return text[: int(schema.get("maxLength", len(text)))]
 
 
 def fits_text(schema: Schema, text: str) -> bool:
-    """Return whether a text is what a schema allows; formats are not looked at."""
+    """Return whether a text is what a schema allows; formats are not checked."""
     return fitted_text(schema, text) == text
 
 

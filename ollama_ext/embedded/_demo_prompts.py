@@ -112,7 +112,7 @@ def _choices(text: str) -> Shaped | None:
 def _ranked_documents(text: str) -> Shaped | None:
     if "A list of documents is shown below" not in text:
         return None
-    # Before that stands an example, which must not be ranked.
+    # The example before that must not be ranked.
     body = text.split("Let's try this now:", 1)[-1]
     question = body.rsplit("Question:", 1)[-1].split("\nAnswer:")[0]
     listed = enclosed(_DOCUMENT, _DOCUMENT_END, body)
@@ -165,7 +165,7 @@ def _standalone(text: str) -> Shaped | None:
     if found is None:
         return None
     history, question = found[1]
-    # A question that points nowhere stands alone as it is.
+    # A question without references to earlier turns is already standalone.
     if not _POINTER.search(question) and len(key_words(question)) > 1:
         return Shaped(question)
     earlier = re.findall(r"(?:user|human):\s*(.*)", history, re.IGNORECASE)

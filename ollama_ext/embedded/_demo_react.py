@@ -74,7 +74,7 @@ def _finish(task: _Task, answer: str) -> str:
 
 
 def _from_observations(task: _Task) -> str:
-    # Agents repeat themselves, and so do the tools then.
+    # Agents repeat themselves, and then so do the tools.
     return brief(task.question, " ".join(dict.fromkeys(t.strip() for t in task.observations)))
 
 

@@ -27,13 +27,13 @@ TEXT_LIKE = word_set(
     "content input keywords message prompt q query question request search task text topic"
 )
 _PROSE_LIKE = word_set("answer description explanation reason response summary")
-# Deeper than schemas of people go, and where one that contains itself ends.
+# Deeper than real schemas go; a schema that contains itself ends here.
 _MAX_DEPTH = 12
 _MAX_TEXT = 240
 _MAX_ITEMS = 1000
 # A schema that contains itself several times has millions of values within that depth.
 _MAX_VALUES = 10_000
-# Deeper than this a choice that may be null is.
+# Below this depth, a choice that may be null is null.
 _MAX_CHOICES = 6
 # Well-formed and recognisable as invented: nobody's address, a documented example host.
 _DEFAULT_FORMATS = {
@@ -58,8 +58,8 @@ _CONSTRAINTS = frozenset(
 def fill_schema(schema: Schema, values: Values) -> object:
     """Return a value that fits a JSON schema, taken from a text where it can be.
 
-    It holds more than the grammar of an engine does: bounds of numbers and lists without
-    duplicates too. A pattern that only a real engine could read is not held.
+    It obeys more than an engine's grammar does: bounds of numbers, and lists without duplicates.
+    It ignores patterns that only a real engine can read.
     """
     return _Filler(schema, values).value(schema, "", 0)
 
@@ -136,7 +136,7 @@ class _Filler:
         wanted = [
             name
             for name, inner in properties.items()
-            # Optional fields are filled only when the text speaks of them.
+            # Optional fields are filled only if the text mentions them.
             if name in required or self._offers(name, self._resolved(inner))
         ]
         made = {name: self.value(properties[name], name, depth + 1) for name in wanted}
@@ -163,7 +163,7 @@ class _Filler:
         found = self._several(inner, name)
         if schema.get("uniqueItems"):
             found = [one for at, one in enumerate(found) if one not in found[:at]]
-        # An empty list fits most schemas, and shows nobody that filling works.
+        # An empty list fits most schemas, but would not show that filling works.
         missing = max(least, min(1, most)) - len(found[:most])
         if missing <= 0:
             return found[:most]
@@ -197,13 +197,13 @@ class _Filler:
         # Quotes are a clearer hint than capitals.
         taken = self._values.quoted or self._values.names
         found: list[object] = list(taken)
-        # What a list has taken is gone for the fields after it.
+        # Values used by a list are not available to later fields.
         taken.clear()
         return found
 
     def _number(self, schema: Schema, name: str, *, integer: bool) -> int | float:
         low, high = bounds(schema, integer=integer)
-        # "age is 31" beats the order in which numbers come.
+        # "age is 31" takes precedence over the order of the numbers.
         keyed = find_numbers(self._values.keyed(name) or "") if name else []
         for number in keyed:
             if low <= number <= high and fits_number(schema, number):
@@ -230,7 +230,7 @@ class _Filler:
         form = schema.get("format")
         if form in _DEFAULT_FORMATS:
             return self._formatted(form)
-        # A pattern is looked for in all of the text, which prose is a part of.
+        # A pattern is searched in the whole text, not only in its prose.
         text = self._values.text if "pattern" in schema else self._prose(schema, name)
         return fitted_text(schema, text)
 

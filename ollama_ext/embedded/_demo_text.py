@@ -35,7 +35,7 @@ STOP_WORDS = word_set(
 def stem(word: str) -> str:
     """Return a word without its commonest English endings, lower-cased."""
     word = word.lower()
-    # Crude on purpose: it has to be stable, not right, since both sides go through it.
+    # Crude on purpose: both sides are stemmed, so it has to be stable, not correct.
     for ending, least, put in (("ies", 5, "y"), ("ing", 6, ""), ("ed", 5, ""), ("es", 5, "")):
         if word.endswith(ending) and len(word) >= least:
             return _single(word[: -len(ending)] + put)
@@ -120,7 +120,7 @@ def best_sentences(question: str, context: str, *, most: int = 2) -> list[str]:
     chosen = [i for i in ranked[:1] if scores[i] > 0]
     covered = asked & stems[chosen[0]] if chosen else set()
     for i in ranked[1:]:
-        # A second sentence has to add something that the first does not have.
+        # A second sentence must add something new.
         news = (asked & stems[i]) - covered
         if len(chosen) < most and news and scores[i] >= 0.5 * scores[ranked[0]]:
             chosen.append(i)

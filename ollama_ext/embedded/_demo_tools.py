@@ -34,7 +34,7 @@ _OPERATIONS_BY_STEM = [
     )
     for sign, names in _OPERATIONS
 ]
-# Commas between arguments, and not those inside of a list or an object.
+# Commas between arguments, but not those inside a list or an object.
 _SPLIT = re.compile(r",(?![^(\[{]{0,200}[)\]}])")
 _MOST_CALLS = 32
 """Calls of one tool for the names in a prompt: each reads the whole prompt again."""
@@ -62,7 +62,7 @@ class Tool:
 
     @property
     def required(self) -> list[str]:
-        """The arguments it cannot do without."""
+        """The names of its required arguments."""
         return [name for name in self.parameters.get("required") or [] if name in self.properties]
 
 
@@ -81,8 +81,8 @@ class _Hit:
 
 
 def plan_calls(text: str, tools: Sequence[Tool]) -> list[ToolCall]:
-    """Return the calls a text asks for: several when it names several, none when it names none."""
-    # What is written as code says exactly what it wants.
+    """Return the calls a text asks for: one for each tool or item that it names."""
+    # A request written as code is unambiguous.
     written = [call for tool in tools for call in _written_calls(text, tool)]
     written = written or _arithmetic(text, tools)
     if written:
@@ -103,7 +103,7 @@ def best_call(text: str, tools: Sequence[Tool], called: Sequence[str] = ()) -> T
     """Return the one call that fits best, whether a text asks for it or not.
 
     Args:
-        text: What was said.
+        text: The request.
         tools: At least one tool.
         called: Tools that were called already; others are preferred.
     """
@@ -123,7 +123,7 @@ def arguments_for(tool: Tool, text: str) -> dict[str, object]:
 
 
 def can_fill(tool: Tool, text: str) -> bool:
-    """Return whether a text holds what a tool cannot do without."""
+    """Return whether a text contains every required argument of a tool."""
     values = Values(text)
     kinds = [_needs(name, tool.properties[name]) for name in tool.required]
     enough = len(values.numbers) >= kinds.count("number")

@@ -8,7 +8,7 @@ from ollama_ext.embedded._demo_text import STOP_WORDS, sentences, word_set, word
 _DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}(?::\d{2})?(?:Z|[+-]\d{2}:\d{2})?)?\b")
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]++@[\w-]++\.[\w.-]*\w")
 _URL = re.compile(r"https?://[^\s\"'<>)]+")
-# Of more digits Python makes no number without a word.
+# At most 18 digits: Python refuses to convert very long ones.
 _NUMBER = re.compile(r"(?<![\w.])-?(?:\d{1,3}(?:,\d{3}){1,6}|\d{1,18})(?:\.\d{1,18}+)?(?!\w)")
 _QUOTED = re.compile(
     r'"([^"\n]+)"|“([^“”\n]+)”|`([^`\n]+)`|(?<!\w)\'([^\'\n]+)\'(?!\w)|‘([^‘’\n]+)’|「([^「」\n]+)」'

@@ -36,7 +36,7 @@ def parse_keep_alive(value: object) -> int | None:
 
 
 def _endless_if_negative(nanoseconds: int) -> int:
-    # Any negative duration means for ever, whatever its unit.
+    # Any negative duration means forever, whatever its unit.
     return FOREVER_NS if nanoseconds < 0 else min(nanoseconds, FOREVER_NS)
 
 

@@ -26,14 +26,14 @@ _NOT_FOUND = 'model "{}" not found, try pulling it first'
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Vectors and what they cost.
+    """Vectors and their cost.
 
     Attributes:
-        asked: The model's name as the request wrote it.
+        asked: The model's name as written in the request.
         vectors: One unit vector for each text, in order.
         tokens: Tokens of all texts together.
         load_ns: Nanoseconds the load took.
-        total_ns: Nanoseconds of it all.
+        total_ns: Nanoseconds in total.
     """
 
     asked: str
@@ -95,7 +95,7 @@ async def embed_texts(backend: Backend, fields: Fields, texts: Sequence[str]) ->
         WireError: 404 for an unknown model, 501 for one that cannot embed, 400 for a text that is
             too long while ``truncate`` is off.
     """
-    # Of the three ways to say "not found" this is the one for no name.
+    # Of the three "not found" messages, this one is for a missing name.
     if not fields["model"].strip():
         raise WireError(404, "model '' not found")
     reference, installed = backend.store.resolve(fields["model"], _NOT_FOUND)
@@ -113,7 +113,7 @@ async def embed_texts(backend: Backend, fields: Fields, texts: Sequence[str]) ->
         vectors = []
         for vector in found:
             vectors.append(_sized(vector, fields["dimensions"]))
-            # A big batch must not hold up other requests, nor a client that left.
+            # A big batch must not delay other requests, and must end when its client disconnects.
             await asyncio.sleep(0)
         took = max(time.perf_counter_ns() - began, 1)
         return Embedded(reference.asked, vectors, tokens, held.load_ns, took)

@@ -40,7 +40,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What an engine gets to see, after the server cut the history to the context length.
+    """What an engine receives, after the server has cut the history to the context length.
 
     Attributes:
         messages: The conversation; ``/api/generate`` gives a system and a user message.
@@ -48,11 +48,11 @@ class Prompt:
         format: None, ``"json"`` or a JSON schema.
         think: False, True or a level; already resolved, never None.
         options: The merged options.
-        suffix: What has to follow the text, with ``/api/generate`` and ``insert``.
-        capabilities: What the asked model can do.
+        suffix: The text that must follow the answer, with ``/api/generate`` and ``insert``.
+        capabilities: What the requested model can do.
     """
 
-    # Long histories were cut before: an engine must never see what its context would not hold.
+    # Long histories have been cut by now: an engine never sees more than fits its context.
     messages: Sequence[Message]
     tools: Sequence[Mapping[str, object]] = ()
     format: object = None
@@ -65,13 +65,13 @@ class Prompt:
 # Failing is part of the answer: an exception would be a bug of the engine, not of its model.
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an engine says, and how it fails when it has to.
+    """An engine's answer, or its failure.
 
     Attributes:
         content: The text; an iterable is streamed piece by piece, and may be endless.
         thinking: The reasoning, streamed before the text.
         tool_calls: Calls, placed in the stream as the model's route does.
-        failure: A text makes the engine die with it after everything above was sent.
+        failure: An error message, with which the engine fails after sending everything above.
         failure_status: The HTTP status of that failure when nothing was sent before it.
         ends_early: True ends the stream without ``done:true`` (wire reference 3.2).
     """

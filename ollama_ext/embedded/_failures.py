@@ -1,4 +1,4 @@
-"""What the server says when it refuses: one exception, and its two envelopes."""
+"""The server's refusals: one exception, and its two envelopes."""
 
 import json
 
@@ -34,7 +34,7 @@ class WireError(Exception):
 
     @property
     def content_type(self) -> str:
-        """The content type that goes with it."""
+        """Its content type."""
         return "application/json; charset=utf-8" if self.early else "application/json"
 
 
@@ -54,7 +54,7 @@ def _envelope(path: str, status: int, text: str) -> dict[str, object]:
 
 def engine_text(code: int, message: str, kind: str, **counts: int) -> str:
     """Write an error of the engine as Ollama relays it: JSON nested in a text (7.3)."""
-    # The order of the keys is the engine's; clients show the text as it is.
+    # The order of the keys is the engine's; clients show the text unchanged.
     inner = {"code": code, "message": message, "type": kind, **counts}
     return json.dumps({"error": inner}, separators=(",", ":"))
 

@@ -18,7 +18,7 @@ class Gate(threading.Event):
 
     def set(self) -> None:
         """Open the gate and let every answer held by it go on."""
-        # The list is taken under the lock, so that no waiter can slip in behind.
+        # The list is taken under the lock, so that no waiter is missed.
         with self._guard:
             super().set()
             waiting, self._waiting = self._waiting, []

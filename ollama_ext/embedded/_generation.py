@@ -25,7 +25,7 @@ _FORMAT_EXPECTED = 'expected "json" or a valid JSON Schema object'
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What ``/api/generate`` asks for beside a prompt.
+    """What ``/api/generate`` requests besides a prompt.
 
     Attributes:
         raw: Whether the prompt is the whole prompt.
@@ -41,15 +41,15 @@ class Run:
     """A prompt that passed every check and waits for its model.
 
     Attributes:
-        asked: The model's name as the request wrote it; answers echo it.
+        asked: The model's name as written in the request; answers echo it.
         installed: The model.
         prompt: What the engine gets.
         prompt_tokens: Tokens of the rendered prompt.
-        window: How long the prompt may be; a model of rules is given one that fits already.
+        window: How long the prompt may be; for a rule-based model it already fits.
         keep_ns: keep_alive in nanoseconds; None leaves it.
         top_logprobs: Alternatives for each token; None for no logprobs at all.
         token_delay_s: Pause before each token, in seconds.
-        refusal: What the engine says instead of an answer, once the model is loaded.
+        refusal: The engine's error instead of an answer, once the model is loaded.
         completion: The rest of a ``/api/generate`` request; None for a chat.
     """
 
@@ -100,14 +100,14 @@ async def deltas(run: Run, loader: Loader) -> AsyncGenerator[Delta]:
         WireError: The engine's failure, perhaps after some deltas; 503 for a full queue.
     """
     began = time.perf_counter_ns()
-    # The model is held until the stream is closed, by its end or by the client leaving.
+    # The model is held until the stream ends or the client disconnects.
     threads = max(whole(run.prompt.options, "num_thread", 0), 0)
     async with loader.use(run.installed, run.window.num_ctx, run.keep_ns, threads) as held:
         if run.refusal is not None:
-            # What only the engine finds out comes after the load, with its late content type.
+            # Errors found by the engine come after the load, with its late content type.
             raise run.refusal
         if held.runner is not None:
-            # Imported here: a server of rules never needs it.
+            # Imported here: a server of rule-based models never needs it.
             from ollama_ext.embedded._llama_run import run_weights
 
             async with aclosing(run_weights(run, held.runner, held.load_ns, began)) as said:
@@ -140,7 +140,7 @@ async def deltas(run: Run, loader: Loader) -> AsyncGenerator[Delta]:
 
 
 async def rendered_prompt(run: Run, loader: Loader) -> str:
-    """Return the prompt as the model is shown it.
+    """Return the prompt as the model receives it.
 
     Raises:
         WireError: The engine's failure, of a model of weights.
@@ -201,7 +201,7 @@ class _Pieces:
                 yield Delta(tool_calls=[self.calls[-1]])
 
     async def _next(self) -> bool:
-        # The pause lets the loop notice a client that left, even when it lasts no time.
+        # Even a pause of 0 lets the loop notice that a client has disconnected.
         await asyncio.sleep(self._run.token_delay_s)
         if self.count >= self._limit and not self._endless:
             self.reason = "length"
@@ -235,7 +235,7 @@ def cut_at_stop(text: str, stops: object) -> str:
 
 def _logprob(token: str, rank: int) -> dict[str, object]:
     text = token if rank == 0 else f"{token}{rank}"
-    # Any number will do as long as it is the same each time, and falls with the rank.
+    # Any number is fine if it is the same each time and falls with the rank.
     chance = zlib.crc32(token.encode("utf-8", "replace")) % 1000 / 10000
     return {
         "token": text,

@@ -1,4 +1,4 @@
-"""GGUF files: what their header says of a model, read without an engine."""
+"""GGUF files: the facts about a model in their header, read without an engine."""
 
 import math
 import mmap
@@ -11,7 +11,7 @@ from pathlib import Path
 from ollama_ext.embedded._wire import float32
 
 _MAGIC = b"GGUF"
-# Older ones count in 32 bits, and nobody has them any more.
+# Older versions count in 32 bits and are no longer in use.
 _VERSIONS = (2, 3)
 _FLOAT32, _TEXT, _ARRAY = 6, 8, 9
 _SCALARS = {
@@ -98,7 +98,7 @@ class Gguf:
 
     @property
     def capabilities(self) -> tuple[str, ...]:
-        """What the model can do, as far as Ollama reads it off the file (wire reference 5.3)."""
+        """What the model can do, read from the file as Ollama does (wire reference 5.3)."""
         if f"{self.architecture}.pooling_type" in self.facts:
             return ("embedding",)
         thinks = "<think>" in self.template or "enable_thinking" in self.template
@@ -121,7 +121,7 @@ class Gguf:
 
     @property
     def quantization(self) -> str:
-        """How the weights are written, such as ``Q4_1``."""
+        """The format of the weights, such as ``Q4_1``."""
         kind = self.facts.get("general.file_type")
         return _FILE_TYPES.get(kind, "unknown") if isinstance(kind, int) else "unknown"
 
@@ -207,7 +207,7 @@ class _Reader:
 
     def _array(self, kind: int, count: int) -> object:
         if kind == _TEXT:
-            # One by one, because each tells its own length.
+            # One by one, because each begins with its length.
             texts = (self._text() for _ in range(count))
             # A queue of size 0 reads them without keeping any.
             read = list(texts) if self._arrays else deque(texts, 0)

@@ -1,4 +1,4 @@
-"""What the engine says of a schema that its grammar refuses, in its own words.
+"""The engine's errors for a schema that its grammar refuses, word for word.
 
 It reads as llama.cpp's converter does (grammar_rules has the table and its sources), so that a
 client finds out here what a real Ollama would refuse: the rules themselves could fill in more.
@@ -96,7 +96,7 @@ class _Converter:
         self._seen: set[str] = set()
 
     def errors(self, schema: Any) -> Iterator[str]:
-        """Yield what the converter says of a schema, and of what it looks at inside.
+        """Yield the converter's errors for a schema and for the parts of it that it reads.
 
         Raises:
             _UnreadableError: for what it converts into a grammar that cannot be read.
@@ -188,10 +188,10 @@ def _check_integer(schema: Mapping[str, Any]) -> None:
 
 
 def pattern_errors(pattern: str) -> Iterator[str]:
-    """Yield what the converter says of a pattern.
+    """Yield the converter's errors for a pattern.
 
     Raises:
-        _UnreadableError: for escapes and counts that it hands on and GBNF does not know.
+        _UnreadableError: for escapes and counts that it copies but GBNF does not know.
     """
     if not (pattern.startswith("^") and pattern.endswith("$")):
         yield "Pattern must start with '^' and end with '$'"

@@ -40,7 +40,7 @@ def has_llama() -> bool:
 
 def default_threads() -> int:
     """Return how many threads a model computes with: one for every two processors."""
-    # Threads of llama.cpp wait for each other busily: more than are free make all of them slow.
+    # llama.cpp's threads wait for each other busily: more of them than free processors slow all.
     count = os.cpu_count()
     return max(1, (2 if count is None else count) // 2)
 
@@ -55,7 +55,7 @@ class RunnerSettings:
         parallel: Requests at a time.
         embedding: Whether it embeds; a model does one of the two.
         threads: Threads it computes with.
-        key: What requests to it have to bring.
+        key: The API key that its requests must send.
     """
 
     path: str
@@ -69,7 +69,7 @@ class RunnerSettings:
 class Runner:
     """One model in memory; ``start`` makes one, ``stop`` ends its process.
 
-    Its requests belong to the event loop that started it; ``stop`` may come from any thread.
+    Its requests belong to the event loop that started it; call ``stop`` from any thread.
     """
 
     def __init__(
@@ -77,13 +77,13 @@ class Runner:
     ) -> None:
         self._process = process
         self.settings = settings
-        # No connection is kept: a connection that closes is how llama.cpp hears of a client that
-        # left, and none is open when the process ends.
+        # No connection is kept alive: llama.cpp notices only by its closing that a client has
+        # disconnected, and none may be open when the process ends.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
         self._client = httpx.AsyncClient(
             base_url=url,
             headers={"authorization": f"Bearer {settings.key}"},
-            # How long a model computes is its own business; the client may leave at any time.
+            # No limit on how long a model computes: the client can disconnect at any time.
             timeout=httpx.Timeout(None, connect=_CONNECT_S),
             transport=httpx.AsyncHTTPTransport(verify=False, limits=limits),
         )
@@ -106,7 +106,7 @@ class Runner:
                 reason = "timed out waiting for llama runner to start"
                 raise WireError(500, reason, early=False) from None
             finally:
-                # A client that leaves while a model loads aborts the load (wire reference 7.4).
+                # A client that disconnects while a model loads aborts the load (wire reference 7.4).
                 if not url:
                     _end(process)
             if not url:
@@ -123,7 +123,7 @@ class Runner:
         return self.alive and threads in (0, self.settings.threads)
 
     def stop(self) -> None:
-        """End the process; requests that run break off."""
+        """End the process; running requests are aborted."""
         _end(self._process)
 
     async def ask(self, path: str, body: Mapping[str, object]) -> Any:
@@ -185,7 +185,7 @@ def _spawn(settings: RunnerSettings, said: IO[bytes]) -> subprocess.Popen[bytes]
         start_new_session=True,
     )
     assert process.stdin is not None  # it is piped
-    # A child that has died already says so by what it wrote.
+    # If the child has died already, its stderr says why.
     with contextlib.suppress(BrokenPipeError):
         process.stdin.write(json.dumps(asdict(settings)).encode() + b"\n")
         process.stdin.flush()
@@ -202,7 +202,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _reason(said: IO[bytes]) -> str:
-    # The child writes to the same open file, so the place to read from is set anew.
+    # The child shares the file's position, which is at the end of what it wrote.
     said.seek(0)
     lines = [line for line in said.read().decode("utf-8", "replace").splitlines() if line.strip()]
     last = lines[-1].strip() if lines else "it said nothing"

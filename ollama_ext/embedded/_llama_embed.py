@@ -1,4 +1,4 @@
-"""Vectors of a model of weights (wire reference 5.1)."""
+"""Vectors of a model with weights (wire reference 5.1)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from ollama_ext.embedded._failures import TOO_LONG, WireError
 from ollama_ext.embedded._llama import Runner
 
-# Small enough that a client that left does not keep the model busy for long.
+# Small, so that a client that has disconnected does not keep the model busy for long.
 _BATCH = 32
 
 
@@ -35,7 +35,7 @@ async def embed_weights(
 
 async def _fitting(runner: Runner, text: str, *, truncate: bool) -> str | list[int]:
     limit = runner.settings.num_ctx
-    # A token is a byte at least, and few models put more than two around a text.
+    # A token is at least one byte, and few models add more than two to a text.
     if len(text.encode("utf-8", "replace")) + 2 <= limit:
         return text
     tokens = await runner.tokenize(text)

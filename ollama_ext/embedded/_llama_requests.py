@@ -24,7 +24,7 @@ _SAMPLING: Mapping[str, object] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class LlamaRequest:
     """A request to llama.cpp.
 
     Attributes:
@@ -38,12 +38,12 @@ class Asked:
     text: str | None = None
 
 
-def chat_request(run: Run, messages: Sequence[Message]) -> Asked:
+def chat_request(run: Run, messages: Sequence[Message]) -> LlamaRequest:
     """Return the chat over messages, by the model's own template."""
     prompt = run.prompt
     body: Fields = {
         "messages": [_message(message) for message in messages],
-        # The last event has the counts then.
+        # Makes the last event contain the counts.
         "stream_options": {"include_usage": True},
         **_sampling(run),
     }
@@ -57,12 +57,12 @@ def chat_request(run: Run, messages: Sequence[Message]) -> Asked:
     if "thinking" in prompt.capabilities:
         body["chat_template_kwargs"] = _thinking(prompt.think)
     if run.top_logprobs is not None:
-        # Without any alternative llama.cpp tells no probability at all.
+        # LlamaRequest for no alternatives, llama.cpp sends no probabilities at all.
         body |= {"logprobs": True, "top_logprobs": max(run.top_logprobs, 1)}
-    return Asked("/v1/chat/completions", body)
+    return LlamaRequest("/v1/chat/completions", body)
 
 
-def text_request(run: Run, prompt: str | list[int]) -> Asked:
+def text_request(run: Run, prompt: str | list[int]) -> LlamaRequest:
     """Return the completion of a text or of tokens, without a template."""
     body: Fields = {"prompt": prompt, **_sampling(run)}
     if run.prompt.format is not None:
@@ -71,7 +71,7 @@ def text_request(run: Run, prompt: str | list[int]) -> Asked:
         )
     if run.top_logprobs is not None:
         body["n_probs"] = max(run.top_logprobs, 1)
-    return Asked("/completion", body, prompt if isinstance(prompt, str) else "")
+    return LlamaRequest("/completion", body, prompt if isinstance(prompt, str) else "")
 
 
 def _sampling(run: Run) -> Fields:
@@ -110,7 +110,7 @@ def _message(message: Message) -> Fields:
 
 
 def _without_nothing(value: object) -> object:
-    # What the request did not give is nothing here, and nothing at all to a template.
+    # Templates test whether a key exists, so nulls are left out.
     if isinstance(value, Mapping):
         kept = {name: _without_nothing(item) for name, item in value.items()}
         return {name: item for name, item in kept.items() if item is not None}

@@ -1,4 +1,4 @@
-"""Answers of a model of weights: requests to llama.cpp, and its events as deltas.
+"""Answers of a model with weights: requests to llama.cpp, and its events as deltas.
 
 Such a model takes Ollama's native route (wire reference 3.4): its own chat template writes the
 prompt, llama.cpp reads tool calls and reasoning out of what it says, and the calls come last.
@@ -14,7 +14,7 @@ from typing import Any
 from ollama_ext.embedded._failures import PROMPT_TOO_LONG, WireError
 from ollama_ext.embedded._generation import Delta, End, Run
 from ollama_ext.embedded._llama import Fields, Runner
-from ollama_ext.embedded._llama_requests import Asked, chat_request, text_request
+from ollama_ext.embedded._llama_requests import LlamaRequest, chat_request, text_request
 from ollama_ext.embedded._wire import through_float64
 
 _OVERFLOW = "exceed_context_size_error"
@@ -23,10 +23,10 @@ _REPEATS = 30
 
 
 async def run_weights(run: Run, runner: Runner, load_ns: int, began: int) -> AsyncGenerator[Delta]:
-    """Stream the answer of a model of weights.
+    """Stream the answer of a model with weights.
 
     Args:
-        run: What was asked.
+        run: The request.
         runner: The model in memory.
         load_ns: How long its load took, in nanoseconds.
         began: When the request came, by ``time.perf_counter_ns``.
@@ -34,9 +34,9 @@ async def run_weights(run: Run, runner: Runner, load_ns: int, began: int) -> Asy
     Raises:
         WireError: The engine's refusal or failure, perhaps after some deltas.
     """
-    asked = await _ask(run, runner)
+    request = await _ask(run, runner)
     answer = _Answer(run)
-    async with aclosing(_events(run, runner, asked)) as events:
+    async with aclosing(_events(run, runner, request)) as events:
         async for event in events:
             delta = answer.read(event)
             if delta.content or delta.thinking or delta.logprobs:
@@ -45,7 +45,7 @@ async def run_weights(run: Run, runner: Runner, load_ns: int, began: int) -> Asy
                 return
     if answer.timings is None:
         return
-    context = await _context(run, runner, asked, answer)
+    context = await _context(run, runner, request, answer)
     metrics = _metrics(answer.timings, load_ns, time.perf_counter_ns() - began)
     yield Delta(tool_calls=answer.calls(), end=End(answer.reason, metrics, context))
 
@@ -56,11 +56,11 @@ async def render_weights(run: Run, runner: Runner) -> str:
     Raises:
         WireError: The engine's refusal.
     """
-    asked = await _ask(run, runner)
-    return asked.text if asked.text is not None else await runner.render(asked.body)
+    request = await _ask(run, runner)
+    return request.text if request.text is not None else await runner.render(request.body)
 
 
-async def _ask(run: Run, runner: Runner) -> Asked:
+async def _ask(run: Run, runner: Runner) -> LlamaRequest:
     completion = run.completion
     if completion is None:
         return chat_request(run, run.prompt.messages)
@@ -68,37 +68,37 @@ async def _ask(run: Run, runner: Runner) -> Asked:
         return text_request(run, run.prompt.messages[-1].content)
     if not completion.context:
         return chat_request(run, run.prompt.messages)
-    # The turns before come as tokens, and stand before the rendered turn.
+    # Earlier turns arrive as tokens, and go before the rendered turn.
     before = await runner.detokenize(list(completion.context))
     return text_request(
         run, before + await runner.render(chat_request(run, run.prompt.messages).body)
     )
 
 
-async def _events(run: Run, runner: Runner, asked: Asked) -> AsyncGenerator[Fields]:
+async def _events(run: Run, runner: Runner, request: LlamaRequest) -> AsyncGenerator[Fields]:
     try:
-        async with aclosing(runner.events(asked.path, asked.body)) as events:
+        async with aclosing(runner.events(request.path, request.body)) as events:
             async for event in events:
                 yield event
         return
     except WireError as error:
-        # It is refused before its first token, so nothing of it was seen.
+        # A refusal comes before the first token, so the client has received nothing yet.
         if _OVERFLOW not in error.text or not run.window.truncate:
             raise
         refusal = error
-    shorter = await _shorten(run, runner, asked, refusal)
+    shorter = await _shorten(run, runner, request, refusal)
     async with aclosing(runner.events(shorter.path, shorter.body)) as events:
         async for event in events:
             yield event
 
 
-async def _shorten(run: Run, runner: Runner, asked: Asked, refusal: WireError) -> Asked:
+async def _shorten(run: Run, runner: Runner, request: LlamaRequest, refusal: WireError) -> LlamaRequest:
     if run.completion is None:
         return await _drop_oldest(run, runner, refusal)
     if not run.window.shift:
         raise WireError(400, PROMPT_TOO_LONG, early=False)
-    if asked.text is not None:
-        return text_request(run, _cut(run, await runner.tokenize(asked.text), frame=0))
+    if request.text is not None:
+        return text_request(run, _cut(run, await runner.tokenize(request.text), frame=0))
     *before, last = run.prompt.messages
     tokens = await runner.tokenize(last.content, special=False)
     total: int = json.loads(refusal.text)["error"]["n_prompt_tokens"]
@@ -113,14 +113,14 @@ def _cut(run: Run, tokens: list[int], *, frame: int) -> list[int]:
     return [*tokens[:keep], *tokens[-room:]]
 
 
-async def _drop_oldest(run: Run, runner: Runner, refusal: WireError) -> Asked:
+async def _drop_oldest(run: Run, runner: Runner, refusal: WireError) -> LlamaRequest:
     messages = run.prompt.messages
     # System messages and the last one stay, whatever they cost (wire reference 3.8).
     old = [index for index, message in enumerate(messages[:-1]) if message.role != "system"]
     if not old:
         raise refusal
 
-    def without(count: int) -> Asked:
+    def without(count: int) -> LlamaRequest:
         gone = set(old[:count])
         return chat_request(run, [m for index, m in enumerate(messages) if index not in gone])
 
@@ -133,10 +133,10 @@ async def _drop_oldest(run: Run, runner: Runner, refusal: WireError) -> Asked:
     return without(low)
 
 
-async def _context(run: Run, runner: Runner, asked: Asked, answer: "_Answer") -> list[int] | None:
+async def _context(run: Run, runner: Runner, request: LlamaRequest, answer: "_Answer") -> list[int] | None:
     if run.completion is None or run.completion.raw:
         return None
-    prompt = asked.text if asked.text is not None else await runner.render(asked.body)
+    prompt = request.text if request.text is not None else await runner.render(request.body)
     return await runner.tokenize(prompt + answer.said)
 
 
@@ -144,7 +144,7 @@ def _metrics(timings: Fields, load_ns: int, total_ns: int) -> dict[str, int]:
     return {
         "total_duration": max(total_ns, 1),
         "load_duration": load_ns,
-        # What was cached counts, and takes no time (wire reference 3.2).
+        # Cached tokens are counted, though they take no time (wire reference 3.2).
         "prompt_eval_count": timings["cache_n"] + timings["prompt_n"],
         "prompt_eval_duration": max(int(timings["prompt_ms"] * 10**6), 1),
         "eval_count": timings["predicted_n"],
@@ -153,7 +153,7 @@ def _metrics(timings: Fields, load_ns: int, total_ns: int) -> dict[str, int]:
 
 
 class _Answer:
-    """What the events of one answer add up to."""
+    """Collects the events of one answer."""
 
     def __init__(self, run: Run) -> None:
         self._top = run.top_logprobs

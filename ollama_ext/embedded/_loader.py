@@ -13,9 +13,9 @@ from ollama_ext.embedded._store import Installed, Loaded, expiry
 from ollama_ext.embedded._wire import now_ns
 
 DEFAULT_KEEP_NS = 300 * 10**9
-# Longer than this is for ever, and needs no timer.
+# Anything longer counts as forever, and needs no timer.
 _TIMED_NS = 365 * 24 * 3600 * 10**9
-# The timer's clock is not the one of ``expires_at``: it comes after it for sure.
+# The timer's clock differs from that of ``expires_at``; this margin makes it fire later.
 _LATER_S = 0.05
 
 
@@ -26,7 +26,7 @@ class LoadRules:
     Attributes:
         load_s: Seconds a load takes.
         load_gate: Holds every load until it is set; None for no hold.
-        max_queue: Requests that may wait for a load beside the one that loads.
+        max_queue: Requests that may wait for a load besides the one that loads.
         num_parallel: Requests one model serves at a time; None for any number with models of rules,
             and for one with models of weights, as Ollama has it.
     """
@@ -52,7 +52,7 @@ class Held:
 
     Attributes:
         load_ns: How long its load took, in nanoseconds, waiting included.
-        runner: What runs its weights; None for a model of rules.
+        runner: Runs its weights; None for a rule-based model.
     """
 
     load_ns: int
@@ -60,7 +60,7 @@ class Held:
 
 
 class Loader:
-    """The models in memory; used by the server's own event loop alone, but for ``reset``."""
+    """The models in memory; only ``reset`` may be called outside the server's event loop."""
 
     def __init__(self, rules: LoadRules) -> None:
         self._rules = rules
@@ -68,13 +68,13 @@ class Loader:
         self._slots: dict[str, asyncio.Semaphore] = {}
         self._lock = asyncio.Lock()
         self._pending = 0
-        # How many requests hold a model; one that is held never goes.
+        # How many requests use a model; while there are any, it is never unloaded.
         self._held: Counter[str] = Counter()
         self._idle: dict[str, asyncio.Event] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def reset(self) -> None:
-        """Unload everything; requests that run on weights break off."""
+        """Unload everything; requests that run on weights are aborted."""
         # A new dict: the server's thread may be walking over the old one.
         before, self._loaded = self._loaded, {}
         for loaded in before.values():
@@ -137,13 +137,13 @@ class Loader:
         if loaded is None:
             return
         touched = self._loaded[key] = loaded.touched(keep_ns)
-        # keep_alive 0 with messages: it goes after its answer.
+        # keep_alive 0 with messages: unloaded after the answer.
         if touched.keep_ns == 0:
             self.unload(installed)
         self._set_timer()
 
     def _set_timer(self) -> None:
-        # Weights are given back on time, and not only once somebody looks.
+        # Memory of weights is freed on time, not at the next request.
         if self._timer is not None:
             self._timer.cancel()
         ends = [
@@ -209,7 +209,7 @@ class Loader:
         loaded = self._loaded.get(installed.name.key)
         if loaded is None or loaded.num_ctx != num_ctx:
             return None
-        # The same name may be another model since.
+        # The name may refer to another model by now.
         if loaded.installed.model.weights != installed.model.weights:
             return None
         runner = loaded.runner

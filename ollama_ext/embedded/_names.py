@@ -37,20 +37,20 @@ class ModelName:
 
     @property
     def key(self) -> str:
-        """What models are looked up by: the full name, case ignored."""
+        """The key of look-ups: the full name in lower case."""
         return self.full.lower()
 
     @property
     def valid(self) -> bool:
         """Whether every part is made of allowed characters."""
-        # A namespace may hold no dot, or it could be taken for a host.
+        # A namespace must not contain a dot, or it could be taken for a host.
         parts = _PART.match(self.model) and _PART.match(self.tag)
         return bool(parts and _NAMESPACE.match(self.namespace) and _HOST.match(self.host))
 
 
 def parse_name(text: str) -> ModelName:
     """Split a name into its parts; the result may be invalid."""
-    # The scheme is read and forgotten: there is one registry protocol.
+    # The scheme is dropped: there is only one registry protocol.
     bare = text.split("://", 1)[-1]
     head, slash, last = bare.rpartition("/")
     model, colon, tag = last.partition(":")

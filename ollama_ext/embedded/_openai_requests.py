@@ -84,7 +84,7 @@ def native_chat(fields: Fields) -> Fields:
     Raises:
         WireError: 400, for no messages, an unknown effort, or content of a wrong form.
     """
-    # Said before the model is looked up.
+    # Ollama checks this before it looks up the model.
     if not fields["messages"]:
         raise WireError(400, "[] is too short - 'messages'")
     native = {
@@ -165,7 +165,7 @@ def _think(fields: Fields) -> object:
 
 
 def _messages(given: Sequence[Fields]) -> list[Fields]:
-    # A tool message has the id of its call alone; its name is found by it.
+    # A tool message has only the id of its call, from which its name is found.
     names: dict[str, str] = {}
     found: list[Fields] = []
     for message in given:

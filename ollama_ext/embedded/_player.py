@@ -38,7 +38,7 @@ class Scripts:
         self._repeated: dict[tuple[str, str], Reply] = {}
 
     def add(self, method: str, path: str, replies: tuple[Reply, ...], *, repeat: bool) -> None:
-        """Queue replies behind those that wait already; ``repeat`` keeps playing the last."""
+        """Queue replies after those that are waiting; ``repeat`` keeps playing the last."""
         with self._lock:
             self._queues.setdefault((method, path), deque()).extend(replies)
             if repeat and replies:
@@ -47,7 +47,7 @@ class Scripts:
     def next(self, method: str, path: str) -> Reply | None:
         """Return the reply to play now, or None when the models are to answer."""
         with self._lock:
-            # Queued replies go first, the repeated one only when none is left.
+            # Queued replies first; the repeated one is only for when they are used up.
             keys = [(method, path), *([ANY] if method == "POST" and path in _ASKED else [])]
             for key in keys:
                 if queue := self._queues.get(key):
@@ -84,11 +84,11 @@ async def _hold(reply: Reply, index: int) -> None:
 
 
 async def _send_chunks(reply: Reply, send: Send) -> None:
-    # A body with a length is cut by keeping its last chunk back.
+    # A body with a length is cut by withholding its last chunk.
     chunks = reply.chunks[:-1] if reply.cut and reply.sized else reply.chunks
     for index, chunk in enumerate(chunks):
         if index:
-            # A sleep of nothing still lets the loop see a client that left.
+            # Even a sleep of 0 lets the loop notice that a client has disconnected.
             await asyncio.sleep(reply.chunk_delay_s)
             await _hold(reply, index)
         # A body with a length is whole for its client with the last chunk, so it ends with it.

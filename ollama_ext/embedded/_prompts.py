@@ -10,7 +10,7 @@ from ollama_ext.embedded._wire import dump_json
 
 # A special token, a word with the blank before it, a punctuation mark, or white space.
 _TOKEN = re.compile(r"<\|\w+\|>| ?\w+| ?[^\w\s]|\s")
-# What Ollama reckons a picture at, whatever its size (3.8).
+# Ollama's estimate for a picture of any size (3.8).
 _IMAGE_TOKENS = 768
 
 
@@ -68,7 +68,7 @@ class Fitted:
 def fit_chat(
     messages: Sequence[Message], tools: Sequence[Mapping[str, object]], window: Window
 ) -> Fitted:
-    """Cut a conversation to the context length, oldest messages first, in silence.
+    """Silently cut a conversation to the context length, oldest messages first.
 
     Raises:
         WireError: 400, when it does not fit and must not or cannot be cut.
@@ -87,7 +87,7 @@ def fit_chat(
 
 
 def _drop_oldest(messages: list[Message], excess: int) -> list[Message]:
-    # System messages and the last one stay, whatever they cost.
+    # System messages and the last one always stay.
     kept = []
     for message in messages[:-1]:
         if excess > 0 and message.role != "system":
@@ -104,7 +104,7 @@ def fit_completion(messages: Sequence[Message], window: Window) -> Fitted:
         WireError: 400, when it is too long and truncate or shift is off.
     """
     tokens = count_prompt(messages, ())
-    # One token has to be left for the answer.
+    # Leave one token for the answer.
     if tokens < window.num_ctx:
         return Fitted(tuple(messages), tokens)
     if not window.truncate:

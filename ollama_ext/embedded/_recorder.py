@@ -1,4 +1,4 @@
-"""What a server was asked, and how each answer ended."""
+"""The requests to a server, and how each answer ended."""
 
 import json
 import threading
@@ -33,7 +33,7 @@ class Request:
         self.method = method
         self.path = path
         self.query = query
-        # A copy, which a test may keep when the connection is gone.
+        # A copy, which a test may keep after the connection is closed.
         self.headers = dict(headers)
         self.body = body
         self.outcome: Outcome = "pending"
@@ -64,12 +64,12 @@ class Recorder:
         self._requests: list[Request] = []
 
     def reset(self) -> None:
-        """Forget what came so far."""
+        """Forget the requests so far."""
         with self._changed:
             self._requests = []
 
     def add(self, request: Request) -> None:
-        """Note a request that came in."""
+        """Record a request."""
         with self._changed:
             self._requests.append(request)
             self._changed.notify_all()
@@ -86,7 +86,7 @@ class Recorder:
             self._changed.notify_all()
 
     def finish(self, request: Request, outcome: Outcome) -> None:
-        """Note how a request's answer ended; the first note stands."""
+        """Record how a request's answer ended; only the first call counts."""
         with self._changed:
             if request.outcome == "pending":
                 request.outcome = outcome
@@ -99,6 +99,6 @@ class Recorder:
             return list(self._requests)
 
     def wait(self, ready: Callable[[list[Request]], bool], timeout_s: float) -> bool:
-        """Wait until something holds of the requests; False after ``timeout_s`` seconds."""
+        """Wait until a condition holds for the requests; False after ``timeout_s`` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: ready(self._requests), timeout_s)

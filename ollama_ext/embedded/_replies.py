@@ -105,12 +105,12 @@ class Reply:
     silent: bool = False
     said: Said | None = None
 
-    # Said when the script is written, not when it is played in another thread.
+    # Checked when the script is written, not when it is played in another thread.
     def __post_init__(self) -> None:
         _check_parts(self)
         if self.cut not in (None, "close", "reset"):
             raise ValueError(f'cut={self.cut!r}: choose None, "close" or "reset"')
-        # How many chunks there will be is not known of what fits its request.
+        # The number of chunks is known only once the reply is fitted to a request.
         if self.said is None and not 0 <= self.hold_at <= len(self.chunks):
             raise ValueError(f"hold_at={self.hold_at}: there are {len(self.chunks)} chunks")
         if self.hold_at and self.gate is None:
@@ -237,7 +237,7 @@ class Reply:
 
         ``cut=True`` means ``"close"``; ``headers`` are added to those it has.
         """
-        # Of the two ways to cut a connection the orderly one is what most tests mean.
+        # Most tests want the orderly one of the two ways to cut a connection.
         if changes.get("cut") is True:
             changes = {**changes, "cut": "close"}
         if "headers" in changes:

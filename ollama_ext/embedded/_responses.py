@@ -40,7 +40,7 @@ class StreamResponse(Response):
     Args:
         first: The first chunk; None for a stream without any.
         rest: The chunks after it; closed when the client leaves.
-        content_type: What it is.
+        content_type: Its content type.
     """
 
     def __init__(self, first: bytes | None, rest: AsyncGenerator[bytes], content_type: str) -> None:
@@ -61,7 +61,7 @@ class StreamResponse(Response):
         await send(start)
         if self._first is not None:
             await send({"type": "http.response.body", "body": self._first, "more_body": True})
-        # Closed here and not some time later: until then the model's slot stays taken.
+        # Closed here, not by the garbage collector: until then the model's slot stays taken.
         async with aclosing(self._rest) as rest:
             async for chunk in rest:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})

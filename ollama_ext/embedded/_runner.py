@@ -22,7 +22,7 @@ def main() -> None:
     sys.stdout.write(f"{server.listening_address}\n")
     sys.stdout.flush()
     sys.stdin.read()
-    # At once: nothing is to be saved, and llama.cpp's own end waits for its requests.
+    # At once: there is nothing to save, and a regular exit of llama.cpp waits for its requests.
     os._exit(0)
 
 
@@ -32,7 +32,7 @@ def _parameters(params: Any, settings: Mapping[str, Any]) -> Any:
     params.n_parallel = settings["parallel"]
     # llama.cpp divides it among the slots.
     params.n_ctx = settings["num_ctx"] * settings["parallel"]
-    # A text that is embedded has to be one batch.
+    # A text to embed must fit into one batch.
     if settings["embedding"]:
         params.n_batch = params.n_ubatch = settings["num_ctx"]
     for processors in (params.cpuparams, params.cpuparams_batch):
@@ -44,7 +44,7 @@ def _parameters(params: Any, settings: Mapping[str, Any]) -> Any:
     params.warmup = False
     params.fit_params = False
     params.cache_ram_mib = 0
-    # Errors alone: the parent keeps them to say why a load failed.
+    # Errors only: the parent uses them to say why a load failed.
     params.verbosity = 1
     return params
 

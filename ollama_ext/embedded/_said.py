@@ -1,4 +1,4 @@
-"""What a scripted reply says, before it is known on which endpoint and wire."""
+"""The content of a scripted reply, before its endpoint and wire are known."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -26,7 +26,7 @@ _NANOSECONDS = 1_000_000
 
 
 def fitted(reply: Reply, request: Request) -> Reply:
-    """Return the reply to play to a request; one of bytes stays as it is."""
+    """Return the reply to play to a request; a reply of bytes is returned unchanged."""
     said = reply.said
     if said is None:
         return reply
@@ -39,7 +39,7 @@ def fitted(reply: Reply, request: Request) -> Reply:
     if write is None:
         return _misfit(said, request)
     made = write(said, _body_of(request))
-    # Its own fields (delays, gates, headers) stay as the script has them.
+    # The other fields (delays, gates, headers) stay as scripted.
     fit = replace(
         reply, chunks=made.chunks, sized=made.sized, headers={**made.headers, **reply.headers}
     )

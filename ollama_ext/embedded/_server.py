@@ -116,7 +116,7 @@ class EmbeddedOllama:
         """Return a server that asks another one and writes down what it answers.
 
         What was recorded is played by `replay`, and by vcrpy. Keys, cookies and passwords are left
-        out. The file is written anew with each answer that is complete.
+        out. The file is rewritten after each complete answer.
 
         Args:
             upstream: Its base URL, such as ``"http://127.0.0.1:11434"``; without ``/v1``.
@@ -166,16 +166,16 @@ class EmbeddedOllama:
         """The base URL, such as ``http://127.0.0.1:40123``.
 
         Raises:
-            RuntimeError: When the server does not run.
+            RuntimeError: If the server is not running.
         """
         if self._address is None:
-            raise RuntimeError("the embedded server does not run: use it in a with, or start() it")
+            raise RuntimeError("the embedded server is not running: use it in a with, or start() it")
         host, port = self._address
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @property
     def port(self) -> int:
-        """The port it listens on; raises RuntimeError when it does not run."""
+        """The port it listens on; raises RuntimeError if it is not running."""
         return int(self.url.rpartition(":")[2])
 
     def start(self) -> None:
@@ -195,7 +195,7 @@ class EmbeddedOllama:
         )
         self._thread.start()
         started.wait()
-        # Set too when uvicorn gave up, so that nobody waits for ever.
+        # Also set if uvicorn gave up, so that no caller waits forever.
         if not server.started:
             self.stop()
             raise RuntimeError("the embedded server could not start")
@@ -232,7 +232,7 @@ class EmbeddedOllama:
 
     def _listen(self) -> socket.socket:
         if self._address is not None:
-            raise RuntimeError("the embedded server runs already")
+            raise RuntimeError("the embedded server is already running")
         self._store.begin_with([file.open() for file in self._files])
         self._files = []
         listening = bind(self._host, self._port)
@@ -262,7 +262,7 @@ class EmbeddedOllama:
             ws="none",
             loop="asyncio",
             lifespan="off",
-            # The host program's logging is its own business.
+            # The host program configures its own logging.
             log_config=None,
             access_log=False,
             server_header=False,
@@ -300,7 +300,7 @@ class EmbeddedOllama:
             _check_replies(replies)
             self._scripts.add(*ANY, replies, repeat=repeat)
             return
-        # A script that never plays would look like a client that does not ask.
+        # A script that never plays would look like a client that sends nothing.
         if not method.isalpha() or not str(path).startswith("/") or "?" in path:
             raise ValueError(
                 f"script() got {method!r:.40} and {path!r:.40}: give a method and a path without "

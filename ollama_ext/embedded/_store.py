@@ -64,7 +64,7 @@ class Loaded:
         num_ctx: The context it was loaded with, in tokens.
         keep_ns: How long it stays after its last request, in nanoseconds.
         expires_ns: When it goes, in nanoseconds since 1970.
-        runner: What runs its weights; None for a model of rules.
+        runner: Runs its weights; None for a rule-based model.
     """
 
     installed: Installed
@@ -95,7 +95,7 @@ class ModelStore:
     """
 
     def __init__(self, models: Iterable[EmbeddedModel], pullable: Iterable[EmbeddedModel]) -> None:
-        # Kept for reset(), which has to give back deleted models too.
+        # Kept for reset(), which restores deleted models too.
         self._begin = tuple(models)
         self._pullable = {parse_name(model.name).key: model for model in pullable}
         self._installed: dict[str, Installed] = {}
@@ -135,7 +135,7 @@ class ModelStore:
         return entry
 
     def remove(self, name: ModelName) -> None:
-        """Take a model away; it is not there afterwards, whether it was or not."""
+        """Remove a model if it is there."""
         self._installed.pop(name.key, None)
 
     def find(self, name: ModelName) -> Installed | None:

@@ -1,4 +1,4 @@
-"""What stands in the models' place: a proxy that records, and a player of what it recorded."""
+"""Replacements for the models: a proxy that records, and a player of its recordings."""
 
 import asyncio
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class RecordingTape:
 
     Args:
         upstream: The base URL of that server.
-        path: The file to write, anew with each answer that is complete.
+        path: The file, rewritten after each complete answer.
     """
 
     def __init__(self, upstream: str, path: Path) -> None:
@@ -46,7 +46,7 @@ class RecordingTape:
         async with self._lock:
             self._found.append(scrubbed(found, headers))
             await asyncio.to_thread(write_cassette, self._path, list(self._found))
-        # Only now, so that what a client has seen whole is in the file.
+        # Written before the last piece is sent, so that an answer the client has seen is in the file.
         await _piece(send, b"", more=False)
 
     async def _forward(
@@ -56,7 +56,7 @@ class RecordingTape:
         url = self._upstream + scope["path"] + (f"?{query}" if query else "")
         sent = {name: value for name, value in headers.items() if name not in _HOP}
         sent["accept-encoding"] = "identity"
-        # A client for each request: none outlives its loop, and recording need not be fast.
+        # One client per request: it must not outlive its loop, and recording need not be fast.
         async with (
             httpx.AsyncClient(timeout=None) as client,  # a model may take its time
             client.stream(scope["method"], url, headers=sent, content=body) as response,

@@ -30,7 +30,7 @@ _PROGRESS_STEPS = 4
 
 
 async def pull(request: Request) -> Response:
-    """Answer ``POST /api/pull``; a model nobody offers ends in an error line."""
+    """Answer ``POST /api/pull``; an unknown model ends in an error line."""
     fields = decode_body(PULL, await request.body())
     name = _asked_name(fields)
     return await _play(_pulled(backend_of(request), name), fields)
@@ -58,7 +58,7 @@ def _layer_progress(verb: str, installed: Installed) -> Iterator[Fields]:
     digest, total = installed.layer, installed.size
     line: Fields = {"status": f"{verb} {digest[7:19]}", "digest": digest, "total": total}
     # ``completed`` is left out while it is 0.
-    # As Ollama has it, which sends it once the first byte is here.
+    # Like Ollama, which sends it after the first byte.
     yield line
     for step in range(1, _PROGRESS_STEPS + 1):
         yield line | {"completed": total * step // _PROGRESS_STEPS}
@@ -159,7 +159,7 @@ def _check_weights(fields: Fields) -> None:
         raise WireError(400, "quantization is only supported for F16 and F32 models", early=False)
     for field in ("template", "adapters"):
         if fields[field]:
-            text = f"{field} is not supported: llama.cpp runs the file as it is"
+            text = f"{field} is not supported: llama.cpp runs the file unchanged"
             raise WireError(400, text, early=False)
 
 

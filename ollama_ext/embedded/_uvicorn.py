@@ -46,7 +46,7 @@ class Server(uvicorn.Server):
         """Close every socket at once: streams break off, keep-alive connections end."""
         loop = asyncio.get_running_loop()
         # First nothing new is accepted. Closing the server at once would do that too, but asyncio
-        # forgets a connection that it is just accepting then, and its client waits for ever.
+        # forgets a connection that it is just accepting then, and its client waits forever.
         for listening in sockets or []:
             with contextlib.suppress(NotImplementedError):  # Windows' own event loop
                 loop.remove_reader(listening)

@@ -50,14 +50,14 @@ def server_threads():
 def test_start_and_stop(server_threads):
     """After stop the thread is gone, the port closed, and the URL with it; twice is fine."""
     server = EmbeddedOllama()
-    with pytest.raises(RuntimeError, match="does not run"):
+    with pytest.raises(RuntimeError, match="is not running"):
         _ = server.url
     server.start()
     url = server.url
     assert server.port == int(url.rpartition(":")[2])
     assert httpx.get(url, trust_env=False).text == "Ollama is running"
     assert server_threads()
-    with pytest.raises(RuntimeError, match="runs already"):
+    with pytest.raises(RuntimeError, match="is already running"):
         server.start()
     server.stop()
     server.stop()

@@ -115,7 +115,7 @@ def test_port_that_is_taken():
 
 def test_serving_while_it_runs(server):
     """A running server does not serve a second time, and goes on."""
-    with pytest.raises(RuntimeError, match="runs already"):
+    with pytest.raises(RuntimeError, match="is already running"):
         server.serve_forever()
     assert httpx.get(server.url, trust_env=False).status_code == 200
 
@@ -126,7 +126,7 @@ def test_announcement_that_fails():
     for _ in range(2):
         with pytest.raises(ZeroDivisionError):
             server.serve_forever(lambda url: 1 // 0)
-    with pytest.raises(RuntimeError, match="does not run"):
+    with pytest.raises(RuntimeError, match="is not running"):
         _ = server.url
 
 
