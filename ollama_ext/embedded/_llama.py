@@ -106,7 +106,7 @@ class Runner:
                 reason = "timed out waiting for llama runner to start"
                 raise WireError(500, reason, early=False) from None
             finally:
-                # A client that disconnects while a model loads aborts the load (wire reference 7.4).
+                # A client that leaves while a model loads aborts the load (wire reference 7.4).
                 if not url:
                     _end(process)
             if not url:

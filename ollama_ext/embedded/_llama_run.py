@@ -92,7 +92,9 @@ async def _events(run: Run, runner: Runner, request: LlamaRequest) -> AsyncGener
             yield event
 
 
-async def _shorten(run: Run, runner: Runner, request: LlamaRequest, refusal: WireError) -> LlamaRequest:
+async def _shorten(
+    run: Run, runner: Runner, request: LlamaRequest, refusal: WireError
+) -> LlamaRequest:
     if run.completion is None:
         return await _drop_oldest(run, runner, refusal)
     if not run.window.shift:
@@ -133,7 +135,9 @@ async def _drop_oldest(run: Run, runner: Runner, refusal: WireError) -> LlamaReq
     return without(low)
 
 
-async def _context(run: Run, runner: Runner, request: LlamaRequest, answer: "_Answer") -> list[int] | None:
+async def _context(
+    run: Run, runner: Runner, request: LlamaRequest, answer: "_Answer"
+) -> list[int] | None:
     if run.completion is None or run.completion.raw:
         return None
     prompt = request.text if request.text is not None else await runner.render(request.body)

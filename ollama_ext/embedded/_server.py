@@ -169,7 +169,7 @@ class EmbeddedOllama:
             RuntimeError: If the server is not running.
         """
         if self._address is None:
-            raise RuntimeError("the embedded server is not running: use it in a with, or start() it")
+            raise RuntimeError("the embedded server is not running: use it in a with, or start it")
         host, port = self._address
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

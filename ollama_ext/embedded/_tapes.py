@@ -46,7 +46,7 @@ class RecordingTape:
         async with self._lock:
             self._found.append(scrubbed(found, headers))
             await asyncio.to_thread(write_cassette, self._path, list(self._found))
-        # Written before the last piece is sent, so that an answer the client has seen is in the file.
+        # After the file is written, so that an answer the client has seen is in it.
         await _piece(send, b"", more=False)
 
     async def _forward(
