@@ -242,7 +242,7 @@ class BaseClient(Generic[H]):
         extensions = None if call.repeatable else {ONCE_EXTENSION: True}
         request = build(http, call.method, self.url(call), headers, content, extensions)
         if (telemetry := active(self._told.telemetry)) is not None:
-            telemetry.add_headers(request.headers)
+            telemetry.add_headers(call, request.headers)
         if logger.isEnabledFor(logging.DEBUG):
             told = "" if call.model is None else f", model {call.model}"
             logger.debug("%s %s%s", call.method, self.url(call), told)

@@ -79,10 +79,11 @@ class Telemetry:
             return None
         return CallTrace(self, identity(name, call, endpoint, wire), streams=streams)
 
-    def add_headers(self, headers: MutableMapping[str, str]) -> None:
+    def add_headers(self, call: Call[Any], headers: MutableMapping[str, str]) -> None:
         """Add the headers of the current trace to a request; the caller's own ones stay."""
         following = context.get_value(_TRACE)
-        if isinstance(following, CallTrace):
+        # Pulling a model and counting tokens are requests of their own, not another try.
+        if call.metered and isinstance(following, CallTrace):
             following.requests += 1
         carrier: dict[str, str] = {}
         propagate.inject(carrier)

@@ -49,6 +49,19 @@ def uninstrument() -> None:
     _SWITCH.on = None
 
 
+class Instrumentor:
+    """What ``opentelemetry-instrument`` calls: the entry point of its group."""
+
+    def instrument(self, **given: Any) -> None:
+        """Do as `instrument`, with the providers that are given, or else the global ones."""
+        names = ("tracer_provider", "meter_provider")
+        instrument(**{name: given.get(name) for name in names})
+
+    def uninstrument(self, **_: Any) -> None:
+        """Do as `uninstrument`."""
+        uninstrument()
+
+
 def active(told: bool | None) -> "Telemetry | None":
     """Return what records the calls of a model; None for nothing.
 

@@ -227,6 +227,22 @@ def test_retries_are_parts_of_one_span(
     assert "error.type" not in recorded.facts
 
 
+def test_counting_tokens_is_no_other_try(
+    run: Run, server: EmbeddedOllama, recorded: Recorded
+) -> None:
+    """Requests beside the call's own are not counted as tries."""
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": "Hi"},
+        "finish_reason": "stop",
+    }
+    server.script("POST", "/v1/chat/completions", Reply.json({"choices": [choice]}))
+    server.script("POST", "/tokenize", Reply.json({"count": 3}), repeat=True)
+    run(run.client(server.url + "/v1").chat(chat()))
+    assert "/tokenize" in [request.path for request in server.requests]
+    assert "ollama_ext.request.resend_count" not in recorded.facts
+
+
 def test_a_forbidden_call_has_no_span(run: Run, server: EmbeddedOllama, recorded: Recorded) -> None:
     """What a budget forbids was never sent."""
     client = run.client(server.url, meters=[Budget(max_requests=0)])

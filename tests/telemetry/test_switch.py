@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,19 @@ def test_a_model_keeps_its_switch_in_a_copy(server: EmbeddedOllama) -> None:
     with ChatOllama(model="demo", base_url=server.url) as model, recording_calls() as recorded:
         model.invoke("Hello")
         model.model_copy(update={"telemetry": False}).invoke("Hello")
+    assert len(recorded.spans) == 1
+
+
+def test_a_program_needs_no_line_of_code(run: Run, server: EmbeddedOllama) -> None:
+    """`opentelemetry-instrument` finds the instrumentor by its entry point."""
+    (entry,) = entry_points(group="opentelemetry_instrumentor", name="ollama_ext")
+    instrumentor = entry.load()()
+    with recording_calls() as recorded:
+        uninstrument()
+        instrumentor.instrument(tracer_provider=recorded.tracers, skip_dep_check=True)
+        run(run.client(server.url).chat(HELLO))
+        instrumentor.uninstrument()
+        run(run.client(server.url).chat(HELLO))
     assert len(recorded.spans) == 1
 
 
