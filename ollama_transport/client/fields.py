@@ -24,6 +24,7 @@ from ollama_transport.client.arguments import (
 )
 from ollama_transport.client.pair import Clients, Recipe
 from ollama_transport.client.resolved import DECIDING, Resolved
+from ollama_transport.client.told import OF_CONDUCT, ClientSettings
 from ollama_transport.errors import ConfigError
 from ollama_transport.settings.bounds import MAX_ANSWER_BYTES
 from ollama_transport.settings.client_settings import (
@@ -279,7 +280,7 @@ class ServerFields(BaseModel):
         Raises:
             ConfigError: for settings that cannot work.
         """
-        return self._recipe().settings
+        return self._recipe().settings.server
 
     def _made_settings(self) -> Settings:
         secret = {name: value.get_secret_value() for name, value in self.secret_headers.items()}
@@ -346,20 +347,13 @@ class ServerFields(BaseModel):
         return clients
 
     def _made_recipe(self) -> Recipe:
-        return Recipe(
+        settings = ClientSettings(
             self._made_settings(),
             ClientKwargs(self.client_kwargs, self.sync_client_kwargs, self.async_client_kwargs),
             tuple(meter for meter in (self.ledger, self.budget) if meter is not None),
-            self.max_concurrency,
-            self.requests_per_minute,
-            self.pull_missing,
-            self.on_pull,
-            self.on_token,
-            self.count_tokens,
-            self.wire_streaming,
-            self.reasoning_history,
-            self.telemetry,
+            **{name: getattr(self, name) for name in OF_CONDUCT},
         )
+        return Recipe(settings, self.max_concurrency, self.requests_per_minute)
 
     def close(self) -> None:
         """Close the connections that no other model uses; the next call opens new ones."""

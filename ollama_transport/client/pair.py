@@ -1,17 +1,13 @@
 """The two clients of a model: made when first needed, shared by its copies, closed together."""
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ollama_transport.accounting.limits import Limits
-from ollama_transport.accounting.meters import Meter
 from ollama_transport.client.memory import ServerMemory
 from ollama_transport.client.told import ClientSettings
 from ollama_transport.concurrency.forks import Lock
-from ollama_transport.settings.client_settings import ClientKwargs, Settings
-from ollama_transport.wire.hooks import OnPull, OnToken
-from ollama_transport.wire.lacks import ReasoningHistory
 
 if TYPE_CHECKING:
     from ollama_transport.client.clients import AsyncClient, Client
@@ -23,49 +19,18 @@ T = TypeVar("T")
 class Recipe:
     """How the clients of a model are made; equal recipes give the same clients."""
 
-    settings: Settings
-    kwargs: ClientKwargs
-    meters: tuple[Meter, ...] = ()
+    settings: ClientSettings
     max_concurrency: int | None = None
     requests_per_minute: int | None = None
-    pull_missing: bool = False
-    on_pull: OnPull | None = None
-    on_token: OnToken | None = None
-    count_tokens: bool = True
-    wire_streaming: bool | None = None
-    reasoning_history: ReasoningHistory = "auto"
-    telemetry: bool | None = None
 
     @property
     def key(self) -> Hashable:
         """Return a key that is equal for equal recipes."""
-        told = tuple(id(one) for one in (*self.meters, self.on_pull, self.on_token))
-        limits = (self.max_concurrency, self.requests_per_minute)
-        conduct = (
-            self.pull_missing,
-            self.count_tokens,
-            self.wire_streaming,
-            self.reasoning_history,
-            self.telemetry,
-        )
-        return self.settings, told, limits, conduct
+        return self.settings.key, self.max_concurrency, self.requests_per_minute
 
-    def told(self, limits: Limits, memory: ServerMemory) -> ClientSettings:
-        """Return the settings of the clients."""
-        return ClientSettings(
-            self.settings,
-            self.kwargs,
-            self.meters,
-            limits,
-            self.pull_missing,
-            self.on_pull,
-            self.on_token,
-            self.count_tokens,
-            self.wire_streaming,
-            self.reasoning_history,
-            self.telemetry,
-            memory,
-        )
+    def made(self, limits: Limits, memory: ServerMemory) -> ClientSettings:
+        """Return the settings of the clients, which share their limits and memory."""
+        return replace(self.settings, limits=limits, memory=memory)
 
 
 class Clients:
@@ -94,7 +59,7 @@ class Clients:
             return self._latest[1]
         from ollama_transport.client.clients import Client  # here: it brings httpx, 40 ms of import
 
-        client = self._kept(self._sync, recipe, lambda told: Client(settings=told))
+        client = self._kept(self._sync, recipe, lambda settings: Client(settings=settings))
         self._latest = (recipe, client)
         return client
 
@@ -106,7 +71,7 @@ class Clients:
             return self._latest_async[1]
         from ollama_transport.client.clients import AsyncClient  # see above
 
-        client = self._kept(self._async, recipe, lambda told: AsyncClient(settings=told))
+        client = self._kept(self._async, recipe, lambda settings: AsyncClient(settings=settings))
         self._latest_async = (recipe, client)
         return client
 
@@ -121,7 +86,7 @@ class Clients:
                     key, Limits(recipe.max_concurrency, recipe.requests_per_minute)
                 )
                 memory = self._memories.setdefault(key, ServerMemory())
-                kept[key] = make(recipe.told(limits, memory))
+                kept[key] = make(recipe.made(limits, memory))
             return kept[key]
 
     def memories(self, recipe: Recipe) -> list[ServerMemory]:

@@ -5,6 +5,7 @@ from operator import itemgetter
 from typing import Any
 
 from ollama_transport.client.pair import Recipe
+from ollama_transport.client.told import OF_CONDUCT
 
 DECIDING = (
     "base_url",
@@ -27,13 +28,7 @@ DECIDING = (
     "budget",
     "requests_per_minute",
     "max_concurrency",
-    "pull_missing",
-    "on_pull",
-    "on_token",
-    "count_tokens",
-    "wire_streaming",
-    "reasoning_history",
-    "telemetry",
+    *OF_CONDUCT,
 )
 """The fields of `ServerFields` that make a recipe: all except those of single requests."""
 

@@ -1,6 +1,6 @@
 """The constructor arguments of a client: as keywords, and as one checked value."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -87,7 +87,7 @@ _OF_SERVER = (
     "allow_insecure_auth",
     "max_answer_bytes",
 )
-_OF_CONDUCT = (
+OF_CONDUCT = (
     "pull_missing",
     "on_pull",
     "on_token",
@@ -96,6 +96,7 @@ _OF_CONDUCT = (
     "reasoning_history",
     "telemetry",
 )
+"""The settings of what a client does beside sending calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,19 @@ class ClientSettings:
 
     def __post_init__(self) -> None:
         checked_history(self.reasoning_history)
+
+    @property
+    def key(self) -> Hashable:
+        """Return a key that is equal for equal settings, whatever their limits and memory.
+
+        Meters and functions are compared by identity, so it is valid as long as these settings
+        live.
+        """
+        called = tuple(id(one) for one in (*self.meters, self.on_pull, self.on_token))
+        conduct = (
+            getattr(self, name) for name in OF_CONDUCT if name not in ("on_pull", "on_token")
+        )
+        return self.server, self.kwargs.key, called, tuple(conduct)
 
     def for_pickle(self) -> "ClientSettings":
         """Return the settings without httpx arguments that may be secret."""
@@ -148,7 +162,7 @@ def client_settings(base_url: str | None, options: ClientOptions) -> ClientSetti
         tuple(options.get("meters", ())),
         limits if limits is not None else Limits(),
         memory=memory if memory is not None else ServerMemory(),
-        **_given(options, _OF_CONDUCT),
+        **_given(options, OF_CONDUCT),
     )
 
 

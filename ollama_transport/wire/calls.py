@@ -1,5 +1,6 @@
 """An endpoint as a value: what to send, and how to read what comes back."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -273,41 +274,53 @@ def shaping(reader: Reader[T], shapers: Sequence[Shaper[T]]) -> Reader[T]:
     return _ShapedReader(reader, shapers) if shapers else reader
 
 
-class _ShapedReader(Generic[T]):
-    """Reads a stream and passes each of its lines through shapers, first to last."""
+class ReaderAround(ABC, Generic[T]):
+    """A reader that changes the lines of another one; ``received`` has them unchanged."""
 
-    def __init__(self, reader: Reader[T], shapers: Sequence[Shaper[T]]) -> None:
-        self._reader = reader
-        self._shapers = shapers
+    def __init__(self, reader: Reader[T]) -> None:
+        self._reader: Reader[T] = reader
+
+    @abstractmethod
+    def changed(self, lines: list[T]) -> list[T]:
+        """Return the lines to pass on instead of these."""
 
     def feed(self, data: bytes) -> list[T]:
         """Take bytes of any size and return the lines completed by them."""
-        return self._shaped(self._reader.feed(data))
+        return self.changed(self._reader.feed(data))
 
     def finish(self) -> list[T]:
         """Take the end of the stream; return what it completes."""
-        return self._shaped(self._reader.finish())
-
-    def _shaped(self, lines: list[T]) -> list[T]:
-        # Shaper by shaper, which saves one call per token.
-        for shaper in self._shapers:
-            lines = list(map(shaper.push, lines))
-        return lines
+        return self.changed(self._reader.finish())
 
     @property
     def received(self) -> tuple[Any, ...]:
-        """Return the lines that came so far, as they came."""
+        """Return the lines that came so far, unchanged."""
         return self._reader.received
 
     @property
     def has_surplus(self) -> bool:
-        """Return whether more came than the answer has."""
+        """Return whether bytes followed the end of the answer."""
         return self._reader.has_surplus
 
     @property
     def complete(self) -> bool:
         """Return whether the last line was returned."""
         return self._reader.complete
+
+
+class _ShapedReader(ReaderAround[T]):
+    """Passes each line of a stream through shapers, first to last."""
+
+    def __init__(self, reader: Reader[T], shapers: Sequence[Shaper[T]]) -> None:
+        super().__init__(reader)
+        self._shapers = shapers
+
+    def changed(self, lines: list[T]) -> list[T]:
+        """Return the lines to pass on instead of these."""
+        # Shaper by shaper, which saves one call per token.
+        for shaper in self._shapers:
+            lines = list(map(shaper.push, lines))
+        return lines
 
 
 def shaped(line: T, shapers: Sequence[Shaper[T]]) -> T:

@@ -7,11 +7,11 @@ ignores the other's name, so one request works for both.
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from ollama_transport.errors import ProtocolError, brief
 from ollama_transport.wire.answers import ChatLine, Embeddings, GenerateLine
-from ollama_transport.wire.calls import Call, Reader
+from ollama_transport.wire.calls import Call, Reader, ReaderAround
 from ollama_transport.wire.messages import ToolCall, ToolCallDelta
 from ollama_transport.wire.usage import Usage
 
@@ -93,32 +93,14 @@ def _with_estimate(call: Call[Line], line: Line, lines: Sequence[Any]) -> Line:
     return replace(line, usage=estimated(call, lines))
 
 
-class _EstimatingReader(Generic[Line]):
-    """Reads a stream and adds an estimated usage to its last line if that has none."""
+class _EstimatingReader(ReaderAround[Line]):
+    """Adds an estimated usage to the last line of a stream if that has none."""
 
-    def __init__(self, call: Call[Line], reader: Reader[Line]) -> None:
+    def __init__(self, call: Call[Line], reader: Reader[Any]) -> None:
+        super().__init__(reader)
         self._call: Call[Line] = call
-        self._reader: Reader[Line] = reader
 
-    def feed(self, data: bytes) -> list[Line]:
-        return self._ended(self._reader.feed(data))
-
-    def finish(self) -> list[Line]:
-        return self._ended(self._reader.finish())
-
-    @property
-    def received(self) -> tuple[Any, ...]:
-        return self._reader.received
-
-    @property
-    def has_surplus(self) -> bool:
-        return self._reader.has_surplus
-
-    @property
-    def complete(self) -> bool:
-        return self._reader.complete
-
-    def _ended(self, lines: list[Line]) -> list[Line]:
+    def changed(self, lines: list[Line]) -> list[Line]:
         if lines and getattr(lines[-1], "done", True):
             lines[-1] = _with_estimate(self._call, lines[-1], self.received)
         return lines

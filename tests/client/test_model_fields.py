@@ -17,6 +17,7 @@ from ollama_transport import (
     ConfigError,
     ServerBusyError,
     ServerFields,
+    StatusError,
     UnsupportedOptionError,
     UsageLedger,
 )
@@ -190,3 +191,18 @@ def test_settings_follow_the_fields(change: Any, found: Any) -> None:
     assert model.server_settings() is before
     change(model)
     assert found(model.server_settings())
+
+
+def test_a_call_uses_the_client_kwargs_that_the_model_has_then() -> None:
+    """Arguments for httpx that change after the first call, on the model or a copy, are used."""
+    first, second, third = (Network(status(400, text)) for text in ("first", "second", "third"))
+    model = ChatOllama(model="m", client_kwargs={"transport": first})
+    copy = model.model_copy()
+    copy.client_kwargs = {"transport": third}
+    for network in (first, second):
+        model.client_kwargs["transport"] = network
+        with pytest.raises(StatusError):
+            model.invoke("x")
+    with pytest.raises(StatusError):
+        copy.invoke("x")
+    assert [len(network.requests) for network in (first, second, third)] == [1, 1, 1]
