@@ -1,6 +1,6 @@
 """Ours and the peers, made alike. A peer that is not installed is None, and has no figures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -41,13 +41,15 @@ def openai_pair(url: str, model: str) -> tuple[Any, Any]:
     return ChatOllama(model=model, base_url=url), peer and peer(model=model, base_url=url, **theirs)
 
 
-def llama_index_pair(url: str, model: str) -> tuple[Any, Any]:
-    """Return our LLM and llama-index-llms-ollama's."""
+def llama_index_pair(
+    url: str, model: str, *, ours: Mapping[str, Any] | None = None
+) -> tuple[Any, Any]:
+    """Return our LLM, with further fields of its own, and llama-index-llms-ollama's."""
     from llamaindex_ollama_ext import Ollama
 
     peer = peer_class("llama_index.llms.ollama", "Ollama")
     fields = {"model": model, "base_url": url, "request_timeout": 120.0, "context_window": 8192}
-    return Ollama(**fields), peer and peer(**fields)
+    return Ollama(**fields, **(ours or {})), peer and peer(**fields)
 
 
 def langchain_embeddings_pair(url: str, model: str) -> tuple[Any, Any]:

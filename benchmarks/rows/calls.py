@@ -41,8 +41,8 @@ def llama_index(scale: Scale) -> Sequence[Variant]:
 
 
 def long_llama_index(scale: Scale) -> Sequence[Variant]:
-    """Ask for a long answer, whole, through LlamaIndex."""
-    ours, peer = llama_index_pair(scale.url, f"stream-{LONG}")
+    """Ask for a long answer, whole on the wire as well, through LlamaIndex."""
+    ours, peer = llama_index_pair(scale.url, f"stream-{LONG}", ours={"wire_streaming": False})
     memory = llama_index_memory(LONG)
     times = max(1, scale.calls // 4)
     sync = partial(li_call, units=LONG, times=times)
@@ -60,6 +60,20 @@ def long_langchain(scale: Scale) -> Sequence[Variant]:
     call = partial(lc_call, units=LONG)
     memory = {"memory": call(langchain_memory(LONG))}
     return [Variant("sync", call(ours), case_of(peer, call), memory)]
+
+
+def streamed_llama_index(scale: Scale) -> Sequence[Variant]:
+    """Ask for a long answer through LlamaIndex, which comes as a stream: our default.
+
+    The peer has no such way: what a token costs there is in the row above.
+    """
+    ours, _ = llama_index_pair(scale.url, f"stream-{LONG}")
+    sync, asynchronous = partial(li_call, units=LONG), partial(li_acall, units=LONG)
+    memory = llama_index_memory(LONG)
+    return [
+        Variant("sync", sync(ours), None, {"memory": sync(memory)}),
+        Variant("async", asynchronous(ours), None, {"memory": asynchronous(memory)}),
+    ]
 
 
 def history(scale: Scale) -> Sequence[Variant]:
@@ -112,6 +126,8 @@ ROWS = (
         Goal((2200e3,), "instructions", "≤ 2,200 k"), llama_index),
     Row("li-long", "LlamaIndex chat of 2,000 tokens, asked whole, sync/async", "token",
         Goal((1300,), "instructions", "≤ 1.3 k"), long_llama_index),
+    Row("li-long-streamed", "the same, streamed underneath (our default)", "token",
+        Goal((12e3,), "instructions", "≤ 12 k"), streamed_llama_index),
     Row("lc-long", "LangChain invoke of 2,000 tokens", "token",
         Goal((12e3,), "instructions", "≤ 12 k"), long_langchain),
     Row("history", "history of 200, LangChain/LlamaIndex", "message",

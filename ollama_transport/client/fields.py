@@ -32,6 +32,7 @@ from ollama_transport.settings.client_settings import (
     ClientKwargs,
     Settings,
     make_settings,
+    split_credentials,
 )
 from ollama_transport.settings.host import DEFAULT_TIMEOUTS, Timeouts
 from ollama_transport.settings.retry import (
@@ -52,7 +53,7 @@ _KWARGS = ("client_kwargs", "sync_client_kwargs", "async_client_kwargs")
 REQUESTS_AT_ONCE = 4
 """Concurrent requests of one call, where `max_concurrency` is not set."""
 
-_DECIDING = frozenset(DECIDING)
+_DECIDING_MORE = frozenset(DECIDING) - {"base_url"}
 _OF_OWN_CLIENTS = (
     "ledger",
     "budget",
@@ -251,13 +252,15 @@ class ServerFields(BaseModel):
 
     @model_validator(mode="after")
     def _check_server(self) -> Self:
-        # Defaults need no check: the first call makes the settings.
-        if not self._has_defaults_alone():
+        # Beside defaults only the URL needs a check: the first call makes the settings.
+        if self._has_defaults_alone():
+            split_credentials(self.base_url)
+        else:
             self.server_settings()
         return self
 
     def _has_defaults_alone(self) -> bool:
-        given = _DECIDING & self.__pydantic_fields_set__
+        given = _DECIDING_MORE & self.__pydantic_fields_set__
         fields = type(self).__pydantic_fields__
         return all(self.__dict__[name] is fields[name].default for name in given)
 

@@ -11,6 +11,7 @@ import re
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Literal
 from urllib.parse import unquote
 
@@ -108,6 +109,12 @@ def parse_host(text: str, *, default_port: int | None = None) -> Endpoint:
     Raises:
         ConfigError: for an invalid text; the message lists the accepted forms.
     """
+    # The same text is parsed several times for each model. Not kept if it holds a password.
+    parse = _parsed if "@" in text else _parsed_once
+    return parse(text, default_port)
+
+
+def _parsed(text: str, default_port: int | None) -> Endpoint:
     # Quotes come from .env files; the server removes them as well (wire reference 8.4).
     cleaned = text.strip().strip("\"'").strip()
     scheme, port, rest = _split_scheme(cleaned)
@@ -126,6 +133,9 @@ def parse_host(text: str, *, default_port: int | None = None) -> Endpoint:
         wire=wire,
         is_root=is_root,
     )
+
+
+_parsed_once = lru_cache(maxsize=256)(_parsed)
 
 
 def _split_scheme(text: str) -> tuple[str, int, str]:
