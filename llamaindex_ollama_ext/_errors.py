@@ -6,6 +6,21 @@ from ollama_transport import OllamaError
 class StructuredOutputError(OllamaError, ValueError):
     """Raised when the answer is not an object of the requested class.
 
+    ```python
+    from pydantic import BaseModel
+
+    from llamaindex_ollama_ext import Ollama, StructuredOutputError
+
+    class City(BaseModel):
+        name: str
+
+    llm = Ollama("llama3.2", num_predict=1)  # too few tokens for any object
+    try:
+        print(llm.as_structured_llm(City).complete("Name a city.").raw)
+    except StructuredOutputError as error:
+        print(error.done_reason, error.text)
+    ```
+
     ``text`` is everything that the model wrote and ``thinking`` its reasoning, "" for none;
     ``done_reason`` is why the answer ended ("length" if it was cut), None if the server did not
     say. The ``__cause__`` is pydantic's error.

@@ -9,6 +9,24 @@ class Gate(threading.Event):
     """A ``threading.Event`` that the embedded server can await: give it as ``gate=``, then set it.
 
     Set it from any thread. A gate stays open once it is set, until ``clear()``.
+
+    ```python
+    import threading
+
+    from ollama_ext.embedded import EmbeddedOllama, Gate, Reply
+    from ollama_transport import Client
+
+    gate = Gate()
+    with EmbeddedOllama() as server, Client(server.url) as client:
+        server.script([Reply.chat("At last.", gate=gate)])
+        question = [{"role": "user", "content": "Hello"}]
+        asking = threading.Thread(target=lambda: print(client.chat("demo", question).text))
+        asking.start()
+        server.wait_for_requests(1)
+        print("asked, and not answered yet")
+        gate.set()
+        asking.join()
+    ```
     """
 
     def __init__(self) -> None:

@@ -15,6 +15,14 @@ WINDOW_S = 60.0
 class Limits:
     """Limits the requests of a client: `max_concurrency` in flight, `requests_per_minute` begun.
 
+    ```python
+    from ollama_transport import Client, Limits
+
+    limits = Limits(max_concurrency=2, requests_per_minute=60)  # one for any number of clients
+    with Client(limits=limits) as client:
+        print(client.generate(model="llama3.2", prompt="Hello").text)
+    ```
+
     None means no limit. Use it as a context manager, sync or async, around a request and the
     reading of its answer; call `wait` or `await_start` before each try. Threads and tasks of any
     loop wait in one queue, in order of arrival, and can be cancelled. In no window of 60 seconds do

@@ -39,7 +39,26 @@ class CallRecord:
 
 
 class Meter(Protocol):
-    """Receives every call that generates or embeds: once when it begins, once when it ends."""
+    """Receives every call that generates or embeds: once when it begins, once when it ends.
+
+    ```python
+    from ollama_transport import Client
+
+    class Slowest:
+        seconds = 0.0
+
+        def begin(self, call):
+            pass
+
+        def end(self, call, record):
+            self.seconds = max(self.seconds, record.elapsed_s)
+
+    slowest = Slowest()
+    with Client(meters=[slowest]) as client:
+        client.generate(model="llama3.2", prompt="Hello")
+    print(slowest.seconds)
+    ```
+    """
 
     def begin(self, call: Call[Any], /) -> None:
         """Called before a call is sent; raise to forbid it."""

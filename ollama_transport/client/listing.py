@@ -132,6 +132,12 @@ def get_models(
 ) -> list[str]:
     """Return the names of a server's models, in its order; [] when it has none.
 
+    ```python
+    from ollama_transport import get_models
+
+    print(get_models(capability="embedding"))
+    ```
+
     Ollama lists the newest first. The list is cached for the process and fetched again once it is
     ``cache_s`` seconds old; the caller may change the returned list.
 

@@ -265,6 +265,14 @@ def basic_auth(credentials: str) -> str:
 class Timeouts:
     """The timeouts of a client in seconds; None means no timeout.
 
+    ```python
+    from langchain_ollama_ext import ChatOllama
+    from ollama_transport import Timeouts
+
+    model = ChatOllama(model="llama3.2", timeout=Timeouts(connect_s=2, read_s=600))
+    print(model.invoke("Hello").content)
+    ```
+
     ``connect_s`` limits connecting, ``read_s`` is the longest silence between two pieces of an
     answer (the first comes after the model is loaded), ``write_s`` the same for sending.
     """

@@ -34,6 +34,13 @@ logger = logging.getLogger("ollama_transport")
 class RetryPolicy:
     """How often and for how long to retry; all times in seconds.
 
+    ```python
+    from ollama_transport import Client, RetryPolicy
+
+    with Client(retry=RetryPolicy(max_retries=5, max_wait_s=120)) as client:
+        print(client.version())
+    ```
+
     Connection failures and the statuses 429, 502 to 504 and 520 to 524 are retried, as is a status
     200 whose answer is such an error or holds nothing, and only before the first byte of an answer.
     Waits grow exponentially from ``first_wait_s``, each random below

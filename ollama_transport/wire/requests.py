@@ -104,6 +104,17 @@ class WritingRequest(ModelRequest):
 class ChatRequest(WritingRequest):
     """A request for the next message of a chat (wire reference 3); otherwise as WritingRequest.
 
+    ```python
+    from ollama_transport import ChatRequest, Client, Message
+
+    messages = [Message("system", "Be brief."), Message("user", "Why is the sky blue?")]
+    request = ChatRequest("llama3.2", messages, options={"temperature": 0, "num_predict": 50})
+    with Client() as client:
+        print(client.chat(request).text)
+        for line in client.chat_stream(request):
+            print(line.text, end="")
+    ```
+
     A ``model`` of None means the first in the server's list that can chat. Without messages the
     model is loaded, or unloaded with ``keep_alive=0``. ``tools`` are OpenAI-style function objects.
     Where the server supports neither a forcing ``tool_choice`` nor a ``format`` beside tools, they
@@ -132,6 +143,13 @@ class ChatRequest(WritingRequest):
 class GenerateRequest(WritingRequest):
     """A request to complete a prompt (wire reference 4); otherwise as WritingRequest.
 
+    ```python
+    from ollama_transport import Client, GenerateRequest
+
+    with Client() as client:
+        print(client.generate(GenerateRequest("llama3.2", "Name a river.")).text)
+    ```
+
     A ``model`` of None means the first in the server's list that can complete. ``suffix`` is the
     text after the gap to fill; ``raw`` sends the prompt without a template; ``context`` is that of
     an earlier answer. An empty prompt loads or unloads the model. ``by_chat`` True sends the prompt
@@ -156,6 +174,14 @@ class GenerateRequest(WritingRequest):
 @dataclass(slots=True)
 class EmbedRequest(ModelRequest):
     """A request for the vectors of texts, one for each, in their order (wire reference 5.1).
+
+    ```python
+    from ollama_transport import Client, EmbedRequest
+
+    with Client() as client:
+        answer = client.embed(EmbedRequest("nomic-embed-text", ["a cat", "a dog"]))
+    print(len(answer.vectors), answer.usage.prompt_tokens)
+    ```
 
     Otherwise as ModelRequest; a ``model`` of None means the first in the server's list that can
     embed. ``dimensions`` shortens the vectors and normalises them again; the server ignores it

@@ -13,16 +13,28 @@ from pydantic import BaseModel
 from weights import MODELS as WEIGHTS
 from weights import needs_engine
 
+import langchain_ollama_ext
+import llamaindex_ollama_ext
+import ollama_transport
 from langchain_ollama_ext import ChatOllama, OllamaEmbeddings, OllamaLLM
 from llamaindex_ollama_ext import Ollama, OllamaEmbedding
+from ollama_ext import embedded
 from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama, GgufModel, Reply
 from ollama_transport import AsyncClient, Budget, Client, UsageLedger
 
 MODEL_CLASSES = (ChatOllama, OllamaLLM, OllamaEmbeddings, Ollama, OllamaEmbedding)
-CLASSES = (
-    *(*MODEL_CLASSES, Client, AsyncClient),
-    *(EmbeddedOllama, EmbeddedModel, Reply, UsageLedger, Budget),
-)
+PACKAGES = (langchain_ollama_ext, llamaindex_ollama_ext, ollama_transport, embedded)
+PUBLIC = [getattr(package, name) for package in PACKAGES for name in package.__all__]
+BLOCK = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+def blocks_of(described: object) -> list[str]:
+    """Return the examples in a docstring; [] for none."""
+    found: list[str] = BLOCK.findall(inspect.getdoc(described) or "")
+    return found
+
+
+SHOWING = [one for one in dict.fromkeys(PUBLIC) if blocks_of(one) and one is not GgufModel]
 CAPABILITIES = ("completion", "tools", "thinking")
 MODELS = [
     EmbeddedModel("llama3.2", capabilities=CAPABILITIES),
@@ -39,25 +51,23 @@ def server() -> Iterator[EmbeddedOllama]:
         yield running
 
 
-def run_examples(described: type) -> str:
-    """Run the blocks of a class's docstring one after the other, and return them all."""
-    blocks: list[str] = re.findall(r"```python\n(.*?)```", inspect.getdoc(described) or "", re.S)
+def run_examples(described: object) -> None:
+    """Run the examples of a docstring one after the other."""
     names: dict[str, Any] = {"__name__": "__example__"}
-    for block in blocks:
+    for block in blocks_of(described):
         exec(block, names)
-    return "".join(blocks)
 
 
-@pytest.mark.parametrize("described", CLASSES, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("described", SHOWING, ids=lambda one: one.__name__)
 def test_the_example_of_a_class_runs(
-    described: type,
+    described: object,
     server: EmbeddedOllama,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Who copies it out of an editor's help gets an answer, and no error."""
     with found_by_environment(server, monkeypatch):
-        assert run_examples(described)
+        run_examples(described)
     assert capsys.readouterr().out.strip()
 
 
@@ -68,7 +78,7 @@ def test_the_example_of_a_model_of_weights_runs(
     """It runs any GGUF file: here a tiny one under the name that the example has."""
     shutil.copy(WEIGHTS / "tiny-chat.gguf", tmp_path / "SmolLM2-135M-Instruct.Q4_1.gguf")
     monkeypatch.chdir(tmp_path)
-    assert run_examples(GgufModel)
+    run_examples(GgufModel)
     assert capsys.readouterr().out.strip()
 
 
@@ -81,6 +91,12 @@ SHOWN = {
     OllamaEmbedding: "get_query_embedding get_text_embedding_batch asyncio usage_total",
     Client: "chat stream=True tools= think=True format= images usage embed",
     AsyncClient: "await asyncio.run stream=True usage embed",
+    EmbeddedOllama: "with script requests",
+    EmbeddedModel: "engine=",
+    GgufModel: "GgufModel( parameters= invoke",
+    Reply: "Reply.chat Reply.error Reply.cut tool_calls= delay_s=",
+    Budget: "max_requests max_tokens spent BudgetExceededError",
+    UsageLedger: "Price snapshot total_tokens cost",
 }
 
 
@@ -89,8 +105,8 @@ SHOWN = {
 )
 def test_each_way_to_use_a_class_is_shown(described: type, ways: str) -> None:
     """Ask, stream, asyncio, tools, structured output, images, reasoning, usage: what applies."""
-    blocks = re.findall(r"```python\n(.*?)```", inspect.getdoc(described) or "", re.S)
-    assert [way for way in ways.split() if way not in "".join(blocks)] == []
+    shown = "".join(blocks_of(described))
+    assert [way for way in ways.split() if way not in shown] == []
 
 
 @pytest.mark.parametrize("described", MODEL_CLASSES, ids=lambda one: one.__name__)
