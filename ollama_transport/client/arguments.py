@@ -25,6 +25,7 @@ def check_names(cls: type[BaseModel], data: Mapping[str, Any]) -> None:
             raise unknown_name(f"argument of {cls.__name__}", name, known)
 
 
+# Weak: programs make classes at runtime (pydantic's create_model), and drop them.
 _KNOWN: WeakKeyDictionary[type[BaseModel], frozenset[str]] = WeakKeyDictionary()
 
 
@@ -45,12 +46,14 @@ def validation_error(owner: str, error: ValidationError) -> ConfigError:
 
 def _fault(fault: Mapping[str, Any]) -> str:
     where = ".".join(str(part) for part in fault["loc"])
+    # pydantic adds this prefix to the messages of our own validators.
     said = str(fault["msg"]).removeprefix("Value error, ")
     return f"{where}: {said}" if where else said
 
 
 def part_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return constructor arguments with the secrets of URL and headers in separate fields."""
+    # Before validation: afterwards a repr, a dump or an error message could show them.
     parted = dict(data)
     if isinstance(data.get("base_url"), str):
         parted["base_url"], found = split_credentials(data["base_url"])
@@ -66,6 +69,7 @@ def part_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
         parted["headers"] = {n: v for n, v in given.items() if n not in secret} or None
         parted["secret_headers"] = {**secret, **data.get("secret_headers", {})}
     for name in ("sync_client_kwargs", "async_client_kwargs"):
+        # The peers accept None for these.
         if name in data and data[name] is None:
             parted[name] = {}
     return parted

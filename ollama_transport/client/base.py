@@ -105,6 +105,7 @@ class BaseClient(Generic[H]):
         **options: Unpack[ClientOptions],
     ) -> None:
         if http_client is not None:
+            # Its own timeouts and transport apply; ours would silently have no effect.
             check_alone(options)
         if settings is None:
             settings = client_settings(_base_url(base_url, http_client), options)
@@ -140,6 +141,7 @@ class BaseClient(Generic[H]):
         None where this client's own server is to be asked. What authenticates to that server stays
         behind.
         """
+        # The caller's own httpx client is never bypassed: it may be a proxy or a test double.
         is_there = self.config.endpoint.is_cloud or self.http_client is not None
         if is_there or key_from_env(os.environ) is None:
             return None
@@ -214,6 +216,7 @@ class BaseClient(Generic[H]):
 
     def wants_count(self, call: Call[Any], line: Any) -> bool:
         """Return whether to have the server count the tokens of the answer that this line ends."""
+        # Only /v1 has this mark; Ollama's own wire needs no warning.
         if getattr(line, "done", False) and line.raw.get("system_fingerprint") == OLLAMA_MARK:
             self.memory.notice_ollama(self.config.endpoint.url)
         usage = getattr(line, "usage", None)
@@ -222,6 +225,7 @@ class BaseClient(Generic[H]):
 
     def note_uncounted(self, error: OllamaError) -> None:
         """Remember whether a failure to count tokens means that the server cannot count them."""
+        # These may pass; any other failure means that the endpoint is missing.
         passing = (OllamaConnectionError, OllamaTimeoutError, ServerBusyError, StreamError)
         self.memory.has_counter = isinstance(error, passing)
         logger.debug("the tokens of an answer are estimated: %s", type(error).__name__)
@@ -239,6 +243,8 @@ class BaseClient(Generic[H]):
         if "authorization" in http.headers and not self._settings.authenticates:
             # The caller's own httpx client takes precedence over the environment.
             headers.pop("authorization", None)
+        # Tells the pool not to send it again on a new connection when a kept one turns out to be
+        # dead.
         extensions = None if call.repeatable else {ONCE_EXTENSION: True}
         request = build(http, call.method, self.url(call), headers, content, extensions)
         if (telemetry := active(self._told.telemetry)) is not None:
@@ -259,6 +265,7 @@ class BaseClient(Generic[H]):
             model=call.model,
         )
         if isinstance(error, ModelNotFoundError):
+            # It was removed since it was chosen by default: the next call chooses again.
             self.memory.forget(call.model)
         error.args = (f"{error.args[0]} {advice(response, call.path)}".rstrip(),)
         error.waited_s = waited_s(response)
@@ -267,10 +274,12 @@ class BaseClient(Generic[H]):
     def whole_answer(self, call: Call[T], data: bytes) -> T:
         """Return the typed value of a whole answer's bytes."""
         with reading(call.method, self.url(call)):
+            # As for copy, delete and blobs (wire reference 5.6 and 5.7).
             if call.may_be_empty and not data.strip():
                 return call.read({})
             if not data.strip():
                 raise empty_answer()
+            # Some gateways stream although a whole answer was requested.
             if is_stream(data):
                 return whole_from_stream(call, data)
             raw = parse_numbers(data) if call.is_numbers else parse_object(data)
@@ -290,12 +299,15 @@ class BaseClient(Generic[H]):
 
     def give_up(self, response: httpx.Response) -> None:
         """Mark the connection of an answer that has surplus bytes, so that it is not reused."""
+        # The next answer on this connection would begin with these bytes.
         body = response.extensions.get(BODY_EXTENSION)
         if body is not None:  # None for the caller's own transport
             body.has_surplus = True
 
     def pool(self) -> Pool:
         """Return the pool, shared with clients of equal settings; made when first needed."""
+        # After a fork the pool's sockets are the parent's: two processes would read each other's
+        # answers.
         if self._pool is None or self._pool.is_foreign():
             self._pool = acquire(self._settings, self.config, self._told.kwargs, self)
         return self._pool

@@ -38,6 +38,8 @@ class Begun(Generic[T]):
 
     def wait(self) -> None:
         """Read until part of the answer has arrived, or the stream has ended."""
+        # Servers send lines without text first (a role, keep-alives); a failure after those can
+        # still be retried, since the caller has received nothing.
         for piece in self._pieces:
             self._lines += self.reader.feed(piece)
             if begins(self._lines) or self.reader.has_surplus:

@@ -40,6 +40,7 @@ def listed_context(models: Sequence[ModelSummary], name: str) -> int | None:
     An adapter (LoRA) has that of the model below it, which vLLM names as its parent.
     """
     by_name = {model.name: model for model in models}
+    # Ollama's list has the tag, which callers may leave out.
     model = by_name.get(name, by_name.get(f"{name}:latest"))
     if model is None:
         return None

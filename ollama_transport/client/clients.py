@@ -87,6 +87,7 @@ class Client(Sender, Keywords):
     def send(self, call: Call[T]) -> T:
         """Send a call and return its whole answer."""
         call = self._named(call)
+        # Limits first: waiting for a slot is not part of the call's recorded time.
         with self.limits:
             with self.account(call) as account:
                 answer: T = self._open(call, self._answer)
@@ -109,6 +110,7 @@ class Client(Sender, Keywords):
                     with reading(call.method, self.url(call), reader):
                         for lines in begun:
                             for line in lines:
+                                # The first condition saves a call for every token.
                                 if call.count is not None and self.wants_count(call, line):
                                     line = self._counted(call, line, reader.received)
                                 yield account.noted(line)
@@ -132,6 +134,8 @@ class Client(Sender, Keywords):
         self.close()
 
     def _named(self, call: Call[T]) -> Call[T]:
+        # Outside the limits: the look-up sends calls of its own, which would wait for the slot that
+        # this call would hold.
         if call.model is not None or call.capability is None:
             return call
         return call.with_model(self.resolve_model(None, call.capability))
@@ -148,6 +152,7 @@ class Client(Sender, Keywords):
         return counted
 
     def _count(self, call: Call[int]) -> int:
+        # Not `send`, which would need another slot of the limits and report it to the meters.
         response = self._send_once(call, content_of({} if call.body is None else call.body))
         with closing(response):
             with reading(call.method, self.url(call)):

@@ -5,6 +5,7 @@
 
 from ollama_transport.client.clients import Client
 
+# No I/O at import: the environment is read at the first call.
 _client = Client()
 
 chat = _client.chat

@@ -122,6 +122,8 @@ class Endpoints(Transfers):
         names = [model.name for model in self.list()]
         if self.config.wire == "openai" and (first := likeliest(names, capability)) is not None:
             return first
+        # Asked one by one: the capabilities in /api/tags are computed from less data, and can be
+        # wrong (wire reference 5.3).
         for name in names:
             if can(self.show(name), name, capability):
                 return name
@@ -135,10 +137,13 @@ class Endpoints(Transfers):
         name = model if model is not None else self.memory.default(capability)
         if name is not None:
             return name
+        # Concurrent first calls look it up once.
         with self.memory.lookups.turn(capability) as is_mine:
             if is_mine:
                 found = self.default_model(capability)
                 self.memory.choose(capability, found, self.config.endpoint.url)
+        # Not `found`: another caller may have looked it up, or a refusal may have made it
+        # forgotten.
         return self.resolve_model(None, capability)
 
     def ps(self) -> Listed[RunningModel]:
@@ -153,10 +158,12 @@ class Endpoints(Transfers):
 
     def load(self, model: str, *, keep_alive: KeepAlive | None = None) -> ChatLine:
         """Load a model, and keep it in memory as long as ``keep_alive`` says."""
+        # A chat without messages loads the model (wire reference 3.5).
         return self.send(native.chat(ChatRequest(model, keep_alive=keep_alive)))
 
     def unload(self, model: str) -> ChatLine:
         """Remove a model from memory."""
+        # Without messages, keep_alive 0 unloads at once (wire reference 3.5).
         return self.send(native.chat(ChatRequest(model, keep_alive=0)))
 
     @abstractmethod

@@ -21,6 +21,7 @@ class AsyncFiles(ABC):
     """Reads files in a thread, so that a slow disk does not block the event loop."""
 
     async def _files(self, paths: Sequence[Path]) -> dict[Path, bytes]:
+        # Without files not even a thread is started.
         return await asyncio.to_thread(_read, paths) if paths else {}
 
     async def close(self) -> None:

@@ -139,6 +139,7 @@ def generate_request(
     given = _written("generate", more, GenerateKeywords)
     sizes = {name: given.pop(name) for name in ("width", "height", "steps") if name in given}
     if sizes:
+        # Only image models read these, so GenerateRequest has no fields for them.
         given["extra"] = {**sizes, **given.get("extra", {})}
     images = _listed("images", given.pop("images", None))
     return GenerateRequest(
@@ -179,6 +180,7 @@ def create_request(
     """
     if isinstance(model, CreateRequest):
         return _alone(model, None, more)
+    # A None would override what the Modelfile says.
     given = {n: v for n, v in _checked("create", more, CreateKeywords).items() if v is not None}
     text = given.pop("modelfile", None)
     fields = {} if text is None else read_modelfile(text)
@@ -221,6 +223,7 @@ def message_of(given: MessageLike, files: Files) -> Message:
         **{name: value for name, value in known.items() if value is not None},
         images=[_image(image, files) for image in _listed("images", fields.get("images"))],
         tool_calls=tuple(_call(call) for call in _listed("tool_calls", fields.get("tool_calls"))),
+        # OpenAI's messages have it as `name`.
         tool_name=fields.get("tool_name", fields.get("name")),
         tool_call_id=fields.get("tool_call_id"),
     )
@@ -290,6 +293,7 @@ def _path(picture: object) -> Path | None:
 def _format(given: object) -> Any:
     if isinstance(given, type) and issubclass(given, BaseModel):
         return given.model_json_schema()
+    # Dataclasses and TypedDicts, which have no method for it.
     return TypeAdapter(given).json_schema() if isinstance(given, type) else given
 
 
@@ -325,6 +329,7 @@ def _alone(request: R, second: object, more: Mapping[str, Any]) -> R:
 def _listed(name: str, given: object) -> Sequence[Any]:
     if given is None:
         return ()
+    # A text is a sequence too, and would be sent letter by letter.
     if isinstance(given, str | bytes | Mapping) or not isinstance(given, Sequence):
         raise ConfigError(f"`{name}` must be a list, got {type(given).__name__}.")
     return given

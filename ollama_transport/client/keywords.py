@@ -150,6 +150,7 @@ class Keywords(Files, Endpoints):
         Give an `EmbedRequest`, or its fields as keywords; ``input`` is one text or more.
         """
         request = embed_request(model, input, more)
+        # The server answers a request without texts by loading the model (wire reference 5.1).
         if not request.input:
             return Embeddings([], model="" if request.model is None else request.model)
         return self.send(self.dialect.embed(request))

@@ -74,6 +74,7 @@ class ModelListing:
     def _find(self, key: Hashable, cache_s: float) -> list[str] | None:
         with self._lock:
             kept = self._kept.get(key)
+        # >=, so that cache_s=0 never finds anything.
         if kept is None or self._clock() - kept[0] >= cache_s:
             return None
         return list(kept[1])
@@ -99,6 +100,7 @@ def check_cache(cache_s: float) -> None:
 
 def _key(client: "Client | AsyncClient", capability: str | None) -> Hashable:
     config = client.config
+    # Gateways show different models to different keys, so the headers are part of the key.
     return config.endpoint, config.wire, tuple(sorted(config.headers.items())), capability
 
 

@@ -99,6 +99,8 @@ class Clients:
     def close(self) -> None:
         """Close the clients made here; connections of other loops close when those loops run."""
         clients: list[Client | AsyncClient] = [*self._sync.values(), *self._async.values()]
+        # The pool is released, not closed: an asynchronous client can be closed only on its own
+        # loop.
         for client in clients:
             if (pool := client.leave_pool()) is not None:
                 pool.release(client)

@@ -27,6 +27,7 @@ class AsyncPieces:
         self._path = path
 
     async def __aiter__(self) -> AsyncGenerator[bytes]:
+        # Opening can block too, on a network drive.
         file = await asyncio.to_thread(self._path.open, "rb")
         try:
             while piece := await asyncio.to_thread(file.read, PIECE_BYTES):

@@ -9,6 +9,7 @@ from ollama_transport.wire.native import calls as native
 
 logger = logging.getLogger("ollama_transport")
 
+# For the process, not per client: clients with different settings may share a server.
 _PULLS = Flights()
 
 

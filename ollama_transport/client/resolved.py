@@ -47,6 +47,7 @@ class Resolved:
     def get(self, fields: Mapping[str, Any], make: Callable[[], Recipe]) -> Recipe:
         """Return the recipe of fields; ``make`` is called if they changed since the last call."""
         values = _deciding(fields)
+        # Compared by value, since pydantic does not report changes inside a mapping.
         if self._kept is not None and self._kept[0] == values:
             return self._kept[1]
         recipe = make()

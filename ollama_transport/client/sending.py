@@ -51,6 +51,7 @@ class Sender(BaseClient[httpx.Client]):
             with reading(call.method, self.url(call), begun.reader):
                 for more in begun:
                     lines += more
+                    # The answer is complete, and its connection must not serve another one.
                     if begun.reader.has_surplus:
                         self.give_up(begun.response)
                         break
@@ -65,6 +66,8 @@ class Sender(BaseClient[httpx.Client]):
         try:
             with reading(call.method, self.url(call), reader):
                 begun.wait()
+        # Cancellation and Ctrl-C too: no one else has the response yet, so no one else would close
+        # it.
         except BaseException:
             response.close()
             raise
@@ -73,6 +76,7 @@ class Sender(BaseClient[httpx.Client]):
     def _open(self, call: Call[Any], send: Callable[..., R]) -> R:
         """Send a call, and where the server refuses it, the call to send instead."""
         call = self.fitted(call)
+        # This ends: each part of a call can be left out once, and `recover` is used once.
         while True:
             try:
                 return self._present(call, send)
@@ -83,6 +87,7 @@ class Sender(BaseClient[httpx.Client]):
 
     def _present(self, call: Call[Any], send: Callable[..., R]) -> R:
         """Send a call; if its model is missing and to be pulled, pull it and send again."""
+        # Before the call: if another caller's pull ends while this call fails, that pull counts.
         turn = self.pull_turn(call)
         try:
             return self._try(call, send)
@@ -117,15 +122,18 @@ class Sender(BaseClient[httpx.Client]):
         return tries(first.then(send), call)
 
     def _send_once(self, call: Call[Any], content: bytes | None) -> httpx.Response:
+        # For each try: a server's limit counts requests, not calls.
         self.limits.wait()
         http = self._http()
         with opening(call.method, self.url(call)):
+            # Opened again for each try, since a file that was half read cannot be sent again.
             data = content if call.upload is None else Pieces(call.upload)
             # The request gets no variable: error trackers record those of each frame, with its key.
             response = send(http, self.request(http, call, data))
             if response.is_success:
                 return response
             with closing(response):
+                # Only its start is read: an error page may be endless.
                 failure = read_start(response)
         raise self.refusal(call, response, failure)
 

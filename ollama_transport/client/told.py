@@ -64,6 +64,7 @@ class ClientOptions(TypedDict, total=False):
     verify: Any
 
 
+# What ollama-python passes on to httpx.
 _FOR_HTTPX = (
     "auth",
     "cert",
