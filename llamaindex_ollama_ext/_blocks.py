@@ -23,6 +23,7 @@ from llamaindex_ollama_ext._core import BaseContentBlock
 from ollama_transport import UnsupportedContentError
 
 MediaBlock = ImageBlock | AudioBlock
+# Types outside of text/* whose content is text nevertheless.
 _TEXTS = frozenset(
     {"application/json", "application/xml", "application/yaml", "application/x-yaml"}
 )

@@ -28,6 +28,7 @@ def is_heard() -> bool:
     """Return whether any handler listens to events."""
     current: Dispatcher = DISPATCHER
     while True:
+        # Core gives its root dispatcher one that does nothing.
         if any(not isinstance(handler, NullEventHandler) for handler in current.event_handlers):
             return True
         if not current.propagate:
@@ -43,6 +44,7 @@ class ChatTelling:
         self.is_heard = is_heard()
         self._messages = messages
         self._manager = llm.callback_manager
+        # Not model_dump: events are exported to tracing services, and must show no secrets.
         shown = llm.to_payload()
         with self._manager.as_trace("chat"):
             DISPATCHER.event(

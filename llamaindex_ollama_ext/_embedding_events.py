@@ -58,6 +58,7 @@ def reported(
     report = Report()
     _DISPATCHER.event(EmbeddingStartEvent(model_dict=payload))
     start: dict[str, Any] = {EventPayload.SERIALIZED: payload}
+    # Core's hooks return bare vectors, so the token count takes this way out of them.
     token = _RUNNING.set(report)
     try:
         with manager.event(CBEventType.EMBEDDING, payload=start) as event:

@@ -173,6 +173,7 @@ def with_timeout(kwargs: dict[str, Any], seconds: Any) -> dict[str, Any]:
     Raises:
         ConfigError: when both names are used.
     """
+    # None is a value here: no time limit.
     if seconds is NOT_GIVEN:
         return kwargs
     if "timeout" in kwargs:

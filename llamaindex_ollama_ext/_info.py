@@ -45,6 +45,8 @@ class ModelFacts:
     @property
     def context_window(self) -> int | None:
         """Return the tokens that fit if a request does not set num_ctx; None when unknown."""
+        # The server uses the Modelfile's value, whatever the model was trained for (wire reference
+        # 3.8).
         return self.context_length if self.num_ctx is None else self.num_ctx
 
     @property
@@ -60,6 +62,7 @@ def _parameter(shown: ShowAnswer, name: str) -> int | None:
     # Text as in a Modelfile, with names padded by spaces (wire reference 9).
     for line in (shown.parameters if shown.parameters is not None else "").splitlines():
         found, _, value = line.partition(" ")
+        # Negative values mean no limit, and say nothing about a length.
         if found == name and value.strip().isdigit():
             return int(value)
     return None

@@ -21,6 +21,7 @@ from ollama_transport.conversation import (
     is_address,
 )
 
+# Not on the blocks: LlamaIndex would write the data into every dump of the history.
 _FETCHED: dict[tuple[int, str], bytes] = {}
 
 

@@ -17,6 +17,7 @@ from llamaindex_ollama_ext._core import BaseContentBlock
 from ollama_transport import ConfigError, Message, ToolCall, UnsupportedContentError
 from ollama_transport.conversation import ready_history
 
+# LlamaIndex also has the roles of other providers, whose histories must keep working.
 _ROLES = {
     MessageRole.SYSTEM: "system",
     MessageRole.DEVELOPER: "system",
@@ -72,6 +73,7 @@ def _to_message(message: ChatMessage, media: Media) -> Message:
         thinking=thinking_of(blocks),
         images=[media[id(b)] for b in blocks if isinstance(b, ImageBlock | AudioBlock)],
         tool_calls=tuple(_tool_calls(blocks, kwargs)),
+        # OpenAI's messages have it as `name`.
         tool_name=_text(kwargs, "tool_name", "name") if role == "tool" else None,
         tool_call_id=_text(kwargs, "tool_call_id") if role == "tool" else None,
     )

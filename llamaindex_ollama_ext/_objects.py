@@ -29,6 +29,7 @@ def read_object(response: ChatResponse, output_cls: type[Model]) -> Model:
     """
     text, thinking = _text(response), _thinking(response)
     refusal = response.message.additional_kwargs.get("refusal")
+    # Text that came with a refusal may still be the object.
     if refusal and not text.strip():
         raise StructuredRefusalError(
             f"the model refused to answer: {refusal}",
@@ -107,6 +108,7 @@ def _message(
 
 
 def _faults(cause: ValidationError) -> str:
+    # Without the inputs, which repeat the answer that follows.
     faults = cause.errors(include_url=False, include_input=False)
     places = [(".".join(str(part) for part in fault["loc"]), fault["msg"]) for fault in faults]
     told = [f"{place}: {said}" if place else said for place, said in places[:_MAX_FAULTS]]
@@ -139,6 +141,7 @@ class Growth:
         self._line = line
         self._answer.add(line)
         changed = self._reader.push(_piece(line))
+        # The complete object is left to `finish`, which validates it.
         return self._reader.snapshot() if changed and not self._reader.is_complete else None
 
     def response(self) -> ChatResponse:
@@ -157,6 +160,7 @@ class Growth:
 
 
 def _piece(line: ChatLine) -> str:
+    # A forced call streams the object as its arguments.
     if line.tool_call_deltas:
         return "".join(delta.arguments for delta in line.tool_call_deltas)
     return line.text

@@ -109,12 +109,14 @@ def record_of(model: type[BaseModel]) -> Record:
 def _keys(name: str, field: FieldInfo) -> list[str]:
     alias = field.validation_alias
     aliases = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    # An AliasPath reaches inside a value, and is not a key itself.
     return [name, *(choice for choice in aliases if isinstance(choice, str))]
 
 
 def shape_of(annotation: Any) -> Shape:
     """Return the shape of an annotation; ANYTHING if it allows several classes."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        # The JSON of a RootModel is its bare value, without fields to read by.
         return ANYTHING if issubclass(annotation, RootModel) else Shape(model=annotation)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
@@ -130,4 +132,5 @@ def shape_of(annotation: Any) -> Shape:
 
 
 def _is_record(origin: type, arguments: tuple[Any, ...]) -> bool:
+    # tuple[int, str] has a type for each place, tuple[int, ...] one for all.
     return issubclass(origin, tuple) and arguments[-1] is not Ellipsis

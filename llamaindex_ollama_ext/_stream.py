@@ -90,6 +90,7 @@ class ChatAnswer:
         )
 
     def _is_text_alone(self, line: ChatLine) -> bool:
+        # Nearly every line of a stream is only text, and takes the fast path.
         ends = line.done or line.logprobs is not None
         return not (ends or self._thinking or self._refusal or self._calls.has_any)
 
@@ -143,6 +144,7 @@ class _Calls:
             self._done.append(call)
 
     def _grow(self, delta: ToolCallDelta) -> None:
+        # Only the first delta of a call has its name and id (wire reference 10.1).
         so_far = self._open.get(delta.index)
         if so_far is not None:
             delta = ToolCallDelta(

@@ -115,6 +115,7 @@ class StructuredOutputs(FunctionCallingLLM):
         messages = call.pop("messages")
         growth = Growth(output_cls)
         with told(self, messages, call) as telling:
+            # Core acquires it in the decorator of `stream_chat`, which is not called here.
             if (limiter := rate_limiter_of(self)) is not None:
                 limiter.acquire()
             request = self._chat_request(messages, call)
@@ -134,6 +135,7 @@ class StructuredOutputs(FunctionCallingLLM):
     ) -> AsyncGenerator[Model | FlexibleModel, None]:
         """Return a generator of the object as it grows; see `stream_structured_predict`."""
 
+        # Core's callers await this method, and iterate over what it returns.
         async def grow() -> AsyncGenerator[Model | FlexibleModel, None]:
             _started(output_cls, prompt, prompt_args)
             call = self._structured_chat(output_cls, prompt, llm_kwargs, prompt_args)
@@ -188,6 +190,7 @@ class StructuredOutputs(FunctionCallingLLM):
                 f"{self.metadata.model_name} does not support tools: set pydantic_program_mode to "
                 "DEFAULT, which works with any model."
             )
+        # One call: a second one would be a second object.
         forced = {"tool_required": True, "allow_parallel_tool_calls": False, **given}
         tool = get_function_tool(output_cls)
         return self._prepare_chat_with_tools([tool], chat_history=messages, **forced)

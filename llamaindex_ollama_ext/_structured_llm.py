@@ -33,6 +33,7 @@ class CountedStructuredLLM(StructuredLLM):
     def _inner(self) -> LLM:
         if self.llm.callback_manager is self.callback_manager:
             return self.llm
+        # A copy, since the caller's model keeps its own callbacks.
         return self.llm.model_copy(update={"callback_manager": self.callback_manager})
 
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
@@ -57,6 +58,7 @@ class CountedStructuredLLM(StructuredLLM):
         prompt = ChatPromptTemplate(message_templates=list(messages))
         inner = self._inner()
         partials = inner.stream_structured_predict(self.output_cls, prompt, llm_kwargs=kwargs)
+        # Closed with this generator, so that the server stops when the user does.
         with closing(partials):
             for partial in partials:
                 yield _response(partial)

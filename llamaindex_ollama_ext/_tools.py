@@ -32,6 +32,7 @@ def tool_spec(tool: BaseTool | Mapping[str, Any]) -> Mapping[str, Any]:
             f"a tool must be a FunctionTool (FunctionTool.from_defaults(fn)) or an OpenAI-style "
             f"function object, got {tool!r:.80}."
         )
+    # OpenAI limits descriptions to 1024 characters, Ollama does not.
     spec: dict[str, Any] = tool.metadata.to_openai_tool(skip_length_check=True)
     # Not to_openai_tool's name: that is cleaned for OpenAI, and LlamaIndex looks the tool up by its
     # real name, which Ollama accepts.
@@ -87,6 +88,7 @@ def tool_selections(response: ChatResponse, *, error_on_none: bool) -> list[Tool
     blocks = [block for block in response.message.blocks if isinstance(block, ToolCallBlock)]
     if not blocks and error_on_none:
         text = response.message.content
+        # Core's own class and words, which agents and programs match on.
         raise ValueError(
             "Expected at least one tool call, but got 0 tool calls."
             + (f" The model answered: {text!r:.500}" if text else "")
@@ -100,6 +102,7 @@ def tool_selections(response: ChatResponse, *, error_on_none: bool) -> list[Tool
     is_cut = told.get("done_reason") == "length"
     return [
         ToolSelection(
+            # ToolSelection needs an id, and an agent may call one tool twice.
             tool_id=f"{block.tool_name}-{place}"
             if block.tool_call_id is None
             else block.tool_call_id,

@@ -40,6 +40,7 @@ class VectorCache:
 
 
 def _stored(entry: dict[str, Embedding] | None) -> Embedding | None:
+    # Under any name: core's own classes store a vector under a random one.
     return None if not entry else next(iter(entry.values()))
 
 

@@ -117,6 +117,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
             "client_kwargs": client_kwargs,
             "keep_alive": keep_alive,
         }
+        # None is the peer's way to leave a default; core's fields would refuse it.
         set_ones = {name: value for name, value in given.items() if value is not None}
         super().__init__(**set_ones, **undumped(kwargs))
 
@@ -165,10 +166,12 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
         """Return the vector of a query, from the cache if it is stored there."""
         check_text("a query", query)
         with reported(self.callback_manager, self.to_payload(), [query]) as report:
+            # Before the keys: the cache key and the prefixes depend on the model's name.
             self.sync_client().resolve_model(self.model_name, "embedding")
             key = self._key("query", query)
             found = self._cache().find([key])[0]
             if found is None:
+                # Texts found in the cache cost no request, and need no permit.
                 self._wait_for_rate()
                 found = self._get_query_embedding(query)
                 self._cache().keep([key], [found])
@@ -318,6 +321,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
             fresh: list[Embedding] = []
             if gaps := missing(found):
                 self._wait_for_rate()
+                # Errors name positions among all texts, not among those that were missing.
                 with placing(gaps):
                     fresh = embed([texts[place] for place in gaps])
                 self._cache().keep([keys[place] for place in gaps], fresh)
@@ -381,6 +385,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
         )
 
     def _counted(self, answer: Embeddings) -> list[Embedding]:
+        # Core's events have no count in older versions, so it is also kept here.
         self._total.add(answer.usage)
         count_for_event(answer.usage)
         return answer.vectors

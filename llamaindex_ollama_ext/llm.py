@@ -163,6 +163,7 @@ class Ollama(KnownModel, StructuredOutputs):
         )
         check_client("client", client, Client)
         check_client("async_client", async_client, AsyncClient)
+        # Last: `use_clients` refuses fields that only the clients of a model itself would heed.
         if client is not None or async_client is not None:
             self.use_clients(client, async_client)
 
@@ -332,6 +333,7 @@ class Ollama(KnownModel, StructuredOutputs):
         return with_prompt(fields, prompt, formatted=formatted, system=system, to_prompt=to_prompt)
 
     def _completion_stream(self, request: GenerateRequest) -> CompletionResponseGen:
+        # Generators of their own: the methods above check their arguments when called.
         answer = CompletionAnswer()
         with closing(self._ready(request.model).generate_stream(request)) as lines:
             for line in lines:
