@@ -236,6 +236,8 @@ class ServerFields(BaseModel):
     _clients: Clients = PrivateAttr(default_factory=Clients)
     _resolved: Resolved = PrivateAttr(default_factory=Resolved)
 
+    # Validators are built at the first use: at import they would cost every program that only
+    # imports.
     model_config = ConfigDict(arbitrary_types_allowed=True, defer_build=True)
 
     def __init__(self, **data: Any) -> None:
@@ -243,6 +245,7 @@ class ServerFields(BaseModel):
         try:
             super().__init__(**data)
         except ValidationError as error:
+            # `from None`: pydantic's error contains the inputs, and with them keys.
             raise validation_error(type(self).__name__, error) from None
 
     @model_validator(mode="before")
@@ -321,6 +324,7 @@ class ServerFields(BaseModel):
             ConfigError: for a field of this model that only its own clients would heed.
         """
         for name in _OF_OWN_CLIENTS:
+            # False is a decision for these two, and the default of the others.
             unset = (None,) if name in ("wire_streaming", "telemetry") else (None, False)
             if getattr(self, name) not in unset:
                 raise ConfigError(f"Set {name} on the client you passed, not on the model.")
@@ -384,6 +388,7 @@ class ServerFields(BaseModel):
         # Some fields may be missing: llama-index drops those that cannot be pickled.
         kwargs = {name: fields[name] for name in _KWARGS if name in fields}
         public = {name: public_kwargs(given) for name, given in kwargs.items()}
+        # The mark turns a bare 401 in another process into an error that names the cause.
         lost = bool(self.api_key or self.credentials or self.secret_headers or self.secrets_lost)
         state["__dict__"] = fields | {
             "api_key": None,
