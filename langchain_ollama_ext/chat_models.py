@@ -207,6 +207,7 @@ class ChatOllama(SerializedFields, ToolBinding):
         self.profile = cast("ModelProfile", renewed)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        # An assignment runs no validators here, so the profile would keep the old context.
         super().__setattr__(name, value)
         if name in ("model", "num_ctx"):
             self._renew_profile()
@@ -215,6 +216,7 @@ class ChatOllama(SerializedFields, ToolBinding):
         """Return a copy with some fields changed; a profile that was not provided follows them."""
         copied = super().model_copy(update=update, deep=deep)
         if update is None or "profile" not in update:
+            # pydantic's model_copy runs no validators.
             copied._renew_profile()
         return copied
 

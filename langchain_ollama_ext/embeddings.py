@@ -218,6 +218,7 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
 
     def _ready_client(self) -> Client:
         client = self.sync_client()
+        # Before the prefixes, which depend on the model's name.
         client.resolve_model(self.model, "embedding")
         return client
 

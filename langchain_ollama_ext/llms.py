@@ -98,6 +98,7 @@ class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
         **kwargs: Any,
     ) -> LLMResult:
         """Return the completions of prompts, in their order; as `BaseLLM.generate`."""
+        # Not super(), whose `self` would be this model and not the copy that has the arguments.
         model, arguments = self._for_call(kwargs)
         return BaseLLM.generate(model, prompts, stop, callbacks, **arguments)
 

@@ -73,6 +73,8 @@ class Budget:
         self._lock = Lock()
         self._spent = ModelTotals()
         self._started = 0
+        # By identity, since equal calls are separate; a list, since one call may be sent several
+        # times at once.
         self._held: dict[int, list[WorstCase]] = {}
         self._reserved = (0, 0.0)
 
@@ -140,6 +142,7 @@ class Budget:
         limit = self._limits[name]
         if limit is None:
             return
+        # The first condition is for calls whose worst case is not reserved: they want 0.
         if used >= limit or used + wanted > limit:
             raise BudgetExceededError(
                 f"the budget's {name}={limit:g} does not allow this call: {used:g} are used or "

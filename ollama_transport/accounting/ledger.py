@@ -170,6 +170,8 @@ class UsageLedger:
             ImportError: when pandas is not installed.
         """
         try:
+            # Optional, and by name: an import statement would need pandas' stubs for every type
+            # checker.
             pandas = importlib.import_module("pandas")
         except ImportError as error:
             raise ImportError("to_pandas needs pandas: pip install pandas.") from error
@@ -193,4 +195,5 @@ def _row(totals: ModelTotals) -> dict[str, Any]:
 
 
 def _names(model: str) -> tuple[str, str, str]:
+    # Servers and callers use both forms: Ollama adds the tag where it is missing.
     return model, model.removesuffix(":latest"), f"{model}:latest"

@@ -68,7 +68,7 @@ class Meter(Protocol):
 
 
 class Trace(Meter, Protocol):
-    """A meter that also hears of the lines of an answer, and of the error that ends a call."""
+    """A meter that also receives the lines of an answer, and the error that ends a call."""
 
     def note(self, line: Any, /) -> None:
         """Called with each line of a stream, or with a whole answer, before the caller has it."""
@@ -92,7 +92,7 @@ class Account:
     ) -> None:
         self._meters = meters if call.metered else ()
         if trace is not None:
-            # Last: it hears of no call that another meter forbids.
+            # Last, so that it does not begin a call that another meter forbids.
             self._meters = (*self._meters, trace)
         self._trace = trace
         self._on_token = on_token if call.metered else None
@@ -114,6 +114,7 @@ class Account:
         usage = getattr(line, "usage", None)
         if usage is not None:
             self._usage = usage
+        # Only lines of a chat or completion have `done`; any other answer is complete.
         self._finished = self._finished or getattr(line, "done", True)
         if self._trace is not None:
             self._trace.note(line)
@@ -138,6 +139,7 @@ class Account:
         error: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
+        # Before `end`, which closes the span.
         if self._trace is not None and error is not None:
             self._trace.fail(error)
         if not self._begun and not self._is_logged:
@@ -174,7 +176,7 @@ class Account:
 
 
 def _told(record: CallRecord) -> str:
-    """Return how a call ended, in our words alone."""
+    """Return how a call ended, without any text of the caller, the model or the server."""
     how = "was left" if record.cancelled else "ended"
     how = how if record.error is None else f"failed with {record.error}"
     usage = record.usage

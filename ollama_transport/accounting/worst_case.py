@@ -38,6 +38,7 @@ def worst_case(call: Call[Any], context_length: int | None = None) -> WorstCase:
             "a budget with reserve=True reserves the longest possible prompt: set num_ctx, or "
             "context_length of the budget if the server does not accept num_ctx."
         )
+    # Which of them a body has depends on the wire.
     limits = (body.get("max_completion_tokens"), body.get("max_tokens"), options.get("num_predict"))
     limit = next((value for value in limits if value is not None), None)
     # 0 means no limit for a chat (wire reference 14).

@@ -11,8 +11,8 @@ M = TypeVar("M", bound=type[BaseModel])
 def described(texts: Mapping[str, str]) -> Callable[[M], M]:
     """Return a class decorator that describes inherited fields, by their names.
 
-    A field that has a description keeps it, and a name that the class does not have is passed
-    over: versions of a framework differ. The framework's own class stays as it is.
+    A field that has a description keeps it, and a name that the class does not have is ignored,
+    since versions of a framework differ. The framework's own class is not changed.
     """
 
     def describe(cls: M) -> M:

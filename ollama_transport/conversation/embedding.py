@@ -79,6 +79,7 @@ class Failures:
         try:
             yield
         except OllamaError as error:
+            # By id: errors of several batches may be equal.
             self._batches[id(error)] = batch
             raise
 
@@ -152,6 +153,7 @@ def _search(error: OllamaError, texts: Sequence[str]) -> _Search:
     """
     if error.text_index is not None or not _is_about_texts(error):
         return error.text_index
+    # Positions, not texts, since equal texts may occur several times.
     left = list(range(len(texts)))
     # Nearly always the longest text is the one that does not fit.
     longest = max(left, key=lambda place: len(texts[place].encode(errors="replace")))

@@ -109,6 +109,7 @@ def _in_call_order(
     by_name = _without_id(latest)
     found = [_find(result, by_id, by_name) for result in results]
     if len(results) == len(latest) and not any(_is_linked(result) for result in results):
+        # Without any link between results and calls, their positions are the only hint.
         found = list(latest)
     # Sorted by the position among all calls: templates without ids rely on the order alone.
     named = [_named(result, call) for result, call in zip(results, found, strict=True)]

@@ -29,6 +29,7 @@ MAX_REDIRECTS = 5
 FETCHES_AT_ONCE = 4
 """Concurrent downloads of one conversation."""
 
+# What object stores serve for uploads without a type.
 _UNSTATED = ("", "application/octet-stream", "binary/octet-stream")
 
 
@@ -110,9 +111,12 @@ async def afetch_media(urls: Sequence[str], limits: FetchLimits) -> dict[str, by
 
 
 async def _fetch(http: "httpx.AsyncClient", url: str, limits: FetchLimits) -> bytes:
+    # A private URL in a message is the author's choice (a local image server); a redirect to one
+    # would be the choice of a foreign server.
     may_be_private = await _is_private(url)
     at = url
     for _ in range(MAX_REDIRECTS + 1):
+        # Redirects are followed by hand, so that each target is checked before it is requested.
         async with http.stream("GET", at) as response:
             if not response.has_redirect_location:
                 return await _read(response, url, limits)
@@ -148,7 +152,9 @@ async def _is_private(url: str) -> bool:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return False  # the request itself then fails, and says why
+    # The part after % is an IPv6 zone, which belongs to the interface.
     addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+    # One is enough: the request may use any of them.
     return any(not address.is_global for address in addresses)
 
 
@@ -159,6 +165,7 @@ def is_address(value: str) -> bool:
 
 def shown(url: str) -> str:
     """Return a URL for an error message: without credentials and query, of limited length."""
+    # Cut first, since a URL may be megabytes of data.
     parts = urlsplit(url[:2000])
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:200]
 

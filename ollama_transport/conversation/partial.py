@@ -23,7 +23,7 @@ class NotYetError(Exception):
 
 
 class _NotJsonError(Exception):
-    """Raised for text that is not JSON; whoever parses the whole text later reports the reason."""
+    """Raised for text that is not JSON; the parser of the whole text reports the reason later."""
 
 
 class Target:

@@ -3,7 +3,7 @@
 httpx's client makes five header objects for each request, and passes it through layers for
 authentication, redirects, hooks and cookies, which together cost as much as sending it. A client
 of our own pools mostly has none of them. Its transport is used as ever, where tracers and mocks
-stand; whoever replaces a method of httpx's client, or has a use for one of its layers, gets that.
+stand; if a program replaces a method of httpx's client, or uses one of its layers, that is called.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Python functions as tools: what a signature and a docstring tell of one."""
+"""Python functions as tools, described by their signatures and docstrings."""
 
 import inspect
 import re
@@ -66,6 +66,7 @@ def _arguments(function: Callable[..., Any], name: str, told: Mapping[str, str])
         )
         return model.model_json_schema(by_alias=True)
     except (NameError, TypeError, ValueError, PydanticUserError) as error:
+        # pydantic goes on with advice about its own configuration.
         reason = str(error).splitlines()[0].partition(". ")[0]
         raise ConfigError(
             f"the function {name} cannot be described to a model: {reason}. Annotate its "
@@ -83,7 +84,7 @@ def _field(
 
 
 def _untitled(properties: Mapping[str, Any]) -> dict[str, Any]:
-    # pydantic writes each name once more as a title, which costs tokens and tells nothing.
+    # pydantic repeats each name as a title, which costs tokens and says nothing new.
     return {
         name: {key: value for key, value in schema.items() if key != "title"}
         for name, schema in properties.items()

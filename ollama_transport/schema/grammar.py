@@ -207,6 +207,7 @@ class _Writer:
             raise ConfigError(
                 f"properties of {place(path)} must be an object, got {properties!r:.200}."
             )
+        # The grammar would take a property of such a name for the keyword.
         if properties is not None and _RESERVED_NAMES & set(properties):
             return {**described(layer, ["properties"]), "type": "object"}
         layer = _mapped(layer, path)
@@ -229,6 +230,7 @@ class _Writer:
         further = layer.get("additionalProperties")
         if further in (None, False):
             return layer
+        # Such a name would break the whole grammar; only the enforcement of further keys is lost.
         if any(not _is_fit(name) for name in written):
             return {key: value for key, value in layer.items() if key != "additionalProperties"}
         if isinstance(further, Mapping) and further:

@@ -65,6 +65,7 @@ def hoisted(shapes: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], 
     """
     bare: list[dict[str, Any]] = []
     gathered: dict[str, Any] = {}
+    # Two tools may define the same name differently.
     several = sum(any(key in shape for key in _CONTAINERS) for shape in shapes) > 1
     for at, shape in enumerate(shapes):
         prefix = f"#/$defs/{at}-" if several else "#/$defs/"

@@ -131,6 +131,7 @@ def fit_array(layer: Mapping[str, Any], path: Sequence[str]) -> Fitted:
     if fitted.get("items") is False:
         return {**fitted, "items": dict(ANY), "maxItems": 0}, []
     counts = [key for key in ("minItems", "maxItems") if key in fitted]
+    # The grammar reads the counts only beside items.
     if counts and "items" not in fitted:
         fitted["items"] = dict(ANY)
     return fitted, [key for key in counts if not _countable(fitted[key])]
@@ -145,6 +146,7 @@ def _tuple(fitted: dict[str, Any], ordered: list[Any], least: Any, most: Any) ->
     rest = fitted.pop("items", True)
     missing = int(least) - len(ordered) if _is_number(least) else 0
     if missing > 0 and rest is not False:
+        # A tuple is written out item by item, so it must not grow with any minItems.
         ordered += [rest] * min(missing, MAX_ITEMS)
     if _is_number(most):
         ordered = ordered[: int(most)]

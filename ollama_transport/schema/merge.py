@@ -65,6 +65,7 @@ def _types(one: Any, other: Any) -> Any:
 
 def _values(one: Any, other: Any) -> Any:
     both = [value for value in one if value in other]
+    # As for types: values that exclude each other match nothing, so the nearest are kept.
     return both if both else one
 
 

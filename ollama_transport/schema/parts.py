@@ -146,6 +146,7 @@ def _gather_choice(choices: Sequence[Part], found: Found) -> None:
     found.nullable |= 0 < len(left) < len(choices)
     if len(left) > 1:
         found.choices.append(left)
+    # Where all choices are null, the value is null.
     for choice in left if len(left) == 1 else [] if left else choices[:1]:
         gather(choice, found)
 

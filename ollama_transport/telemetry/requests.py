@@ -1,4 +1,4 @@
-"""What a request says about itself, by the names of the GenAI semantic conventions."""
+"""The attributes of a request, under the names of the GenAI semantic conventions."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
@@ -30,19 +30,20 @@ _NUMBERS = (
 
 
 def operation(call: Call[Any]) -> str | None:
-    """Return the ``gen_ai.operation.name`` of a call; None for one that no model answers."""
+    """Return the ``gen_ai.operation.name`` of a call; None if no model is involved."""
     return _OPERATIONS.get(call.path) if call.metered else None
 
 
 def identity(name: str, call: Call[Any], endpoint: Endpoint, wire: Wire) -> Attributes:
     """Return the attributes of a call that its span and its metrics share.
 
-    On the OpenAI-compatible wire the provider is "openai", whoever serves it: the attribute names
-    the format, and the server's address tells the rest.
+    On the OpenAI-compatible wire the provider is always "openai": the attribute names the format,
+    and the server's address identifies the server.
     """
     shared = {
         "gen_ai.operation.name": name,
         "gen_ai.provider.name": "openai" if wire == "openai" else "ollama",
+        # The conventions want an IPv6 address without the brackets of a URL.
         "server.address": endpoint.host.strip("[]"),
         "server.port": endpoint.port,
     }
@@ -50,9 +51,9 @@ def identity(name: str, call: Call[Any], endpoint: Endpoint, wire: Wire) -> Attr
 
 
 def asked(call: Call[Any], *, streams: bool) -> Attributes:
-    """Return the attributes of what a request asks for: options, form and way of the answer.
+    """Return the attributes of a request's options, format and streaming.
 
-    Options that the request does not set, and a limit of tokens that means none, are left out.
+    Options that the request does not set are left out, and so is a token limit that means no limit.
     """
     body = {} if call.body is None else call.body
     native = body.get("options")

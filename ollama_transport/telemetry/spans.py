@@ -48,6 +48,7 @@ class Telemetry:
         self, tracer_provider: Any, meter_provider: Any, capture_content: bool | None
     ) -> None:
         told = os.environ.get(CONTENT_VARIABLE, "").strip().lower() in _WITH_CONTENT
+        # Off by default, as the conventions ask: messages are private.
         self.captures_content = told if capture_content is None else capture_content
         self.tracer = trace.get_tracer(_SCOPE, __version__, tracer_provider)
         meter = metrics.get_meter(_SCOPE, __version__, meter_provider)
@@ -73,18 +74,19 @@ class Telemetry:
     def trace(
         self, call: Call[Any], endpoint: Endpoint, wire: Wire, *, streams: bool
     ) -> "CallTrace | None":
-        """Return what follows one call; None for a call that is not recorded here."""
+        """Return the trace of one call; None for a call that is not recorded here."""
         name = operation(call)
         if name is None or _is_recorded_elsewhere():
             return None
         return CallTrace(self, identity(name, call, endpoint, wire), streams=streams)
 
     def add_headers(self, call: Call[Any], headers: MutableMapping[str, str]) -> None:
-        """Add the headers of the current trace to a request; the caller's own ones stay."""
+        """Add the headers of the current trace to a request, unless the caller set them."""
         following = context.get_value(_TRACE)
-        # Pulling a model and counting tokens are requests of their own, not another try.
+        # Pulling a model and counting tokens are separate requests, not another try.
         if call.metered and isinstance(following, CallTrace):
             following.requests += 1
+        # Not injected into the headers directly, which would overwrite the caller's.
         carrier: dict[str, str] = {}
         propagate.inject(carrier)
         for name, value in carrier.items():
@@ -101,10 +103,10 @@ def _is_recorded_elsewhere() -> bool:
 
 
 class CallTrace:
-    """Follows one call from its first request to its end; a meter that hears of each line.
+    """Follows one call from its first request to its end; a meter that receives each line.
 
-    The span is the current one while the answer is waited for, and no longer once something has
-    come: a stream hands its lines to its caller, whose own spans must not become children.
+    The span is current only until the first line arrives: then a stream's caller runs, whose own
+    spans must not become its children.
     """
 
     def __init__(self, telemetry: Telemetry, shared: Attributes, *, streams: bool) -> None:
@@ -131,6 +133,7 @@ class CallTrace:
             kind=trace.SpanKind.CLIENT,
             attributes={**self._shared, **asked(call, streams=self._streams)},
         )
+        # Building them costs time, and a span that is not sampled drops them.
         if self._telemetry.captures_content and self._span.is_recording():
             self._span.set_attributes(said_to_model(call))
         within = context.set_value(_TRACE, self, trace.set_span_in_context(self._span))
@@ -149,12 +152,13 @@ class CallTrace:
             self._thoughts.append(getattr(line, "thinking", ""))
 
     def fail(self, error: BaseException) -> None:
-        """Take the error that a call ends with."""
+        """Record the error that ended the call."""
         self._failure = failed(error)
 
     def end(self, _call: Call[Any], record: CallRecord, /) -> None:
         """End the span and count the call."""
         self._leave()
+        # A stream that its caller left is not a failure.
         failure = self._failure if record.error is not None else {}
         response = answered(self._last, self._tool_calls)
         if self._span.is_recording():

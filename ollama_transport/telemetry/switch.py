@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 class _Switch:
-    """What the process was told, and what serves models that were told for themselves."""
+    """The telemetry of the process, and that of models that turn it on themselves."""
 
     def __init__(self) -> None:
         self.on: Telemetry | None = None
@@ -28,8 +28,8 @@ def instrument(
     A call is one client span, from its first request to the end of its answer, and a point of the
     metrics ``gen_ai.client.operation.duration``, ``gen_ai.client.token.usage`` and, for streams,
     ``gen_ai.client.operation.time_to_first_chunk``. The header ``traceparent`` goes out. A second
-    call replaces what the first one said. A model with ``telemetry=False`` stays out of it, and so
-    does a call that another instrumentation records already (see the guide on observability).
+    call replaces the settings of the first. A model with ``telemetry=False`` is not recorded, nor
+    is a call that another instrumentation records already (see the guide on observability).
 
     Args:
         tracer_provider: Makes the spans; None is the global one.
@@ -50,7 +50,7 @@ def uninstrument() -> None:
 
 
 class Instrumentor:
-    """What ``opentelemetry-instrument`` calls: the entry point of its group."""
+    """The entry point that ``opentelemetry-instrument`` calls."""
 
     def instrument(self, **given: Any) -> None:
         """Do as `instrument`, with the providers that are given, or else the global ones."""
@@ -63,7 +63,7 @@ class Instrumentor:
 
 
 def active(told: bool | None) -> "Telemetry | None":
-    """Return what records the calls of a model; None for nothing.
+    """Return the telemetry that records the calls of a model; None if they are not recorded.
 
     ``told`` is the model's own setting; None follows `instrument`.
 
@@ -79,7 +79,7 @@ def active(told: bool | None) -> "Telemetry | None":
 
 def _made(tracer_provider: Any, meter_provider: Any, capture_content: bool | None) -> "Telemetry":
     try:
-        # Here, since no program pays for it that does not ask for it.
+        # Imported here, so that only programs that use it pay for it.
         from ollama_transport.telemetry.spans import Telemetry
     except ImportError as error:
         raise ImportError(
