@@ -182,8 +182,10 @@ class LineReader(Generic[T]):
             self.has_surplus = self.has_surplus or bool(data.strip())
             return []
         self._is_empty = self._is_empty and not data.strip()
-        if self._texts is None or not data or not self._is_between(data):
+        if self._texts is None or len(data) > MAX_LINE_BYTES:
             return self._fed(data)
+        if self._order.is_pending or not self._decoder.is_between_lines:
+            return self._fed_first(data)
         *whole, rest = data.split(b"\n")
         found = self._texts(whole)
         if found:
@@ -191,15 +193,21 @@ class LineReader(Generic[T]):
             self._decoder.note_lines()
         if len(found) == len(whole) and not rest:
             return found
-        return self._fed_after(found, b"\n".join([*whole[len(found) :], rest]))
+        rest = b"\n".join([*whole[len(found) :], rest])
+        return self._after(found, self._fed, rest)
 
-    def _is_between(self, data: bytes) -> bool:
-        is_between = not self._order.is_pending and self._decoder.is_between_lines
-        return is_between and len(data) <= MAX_LINE_BYTES
+    def _fed_first(self, data: bytes) -> list[T]:
+        # Reads end inside a line: what follows it is read on the short way again.
+        end = data.find(b"\n") + 1
+        if not 0 < end < len(data):
+            return self._fed(data)
+        found = self._fed(data[:end])
+        feed = self.feed if self._decoder.is_between_lines else self._fed
+        return self._after(found, feed, data[end:])
 
-    def _fed_after(self, found: list[T], data: bytes) -> list[T]:
+    def _after(self, found: list[T], feed: Callable[[bytes], list[T]], data: bytes) -> list[T]:
         try:
-            return found + self._fed(data)
+            return found + feed(data)
         except OllamaError as error:
             if not found:
                 raise

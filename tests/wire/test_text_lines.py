@@ -115,3 +115,11 @@ def _plainly(line: bytes) -> ChatLine | None:
         return ChatLine.from_native(json.loads(line))
     except (ValueError, RecursionError, AttributeError, OllamaError):
         return None
+
+
+def test_events_in_place_of_lines_are_read_in_one_piece() -> None:
+    """Some gateways send them: thousands in one read are no deeper than one."""
+    data = b"".join(b"data: " + line + b"\n\n" for line in [*[PLAIN] * 3000, LAST])
+    quick, plain = _both([data])
+    assert quick == plain
+    assert len(quick) == 3001 + 3
