@@ -1,8 +1,8 @@
-"""The shortest way through httpx: what its client does for a call that needs nothing of it.
+"""The shortest way through httpx, for calls that need none of its client's layers.
 
 httpx's client makes five header objects for each request, and passes it through layers for
 authentication, redirects, hooks and cookies, which together cost as much as sending it. A client
-of our own pools mostly has none of them. Its transport is used as ever, where tracers and mocks
+of our own pools rarely has any of them. Its transport is used as usual, where tracers and mocks
 stand; if a program replaces a method of httpx's client, or uses one of its layers, that is called.
 """
 
@@ -18,7 +18,7 @@ from httpx import _client
 
 from ollama_transport.net.connections import AsyncTransport, Transport
 
-# httpx tells of each request there.
+# httpx logs each request there.
 _logger = logging.getLogger("httpx")
 
 _Http = httpx.Client | httpx.AsyncClient
@@ -26,12 +26,13 @@ _MOST_TEMPLATES = 64
 
 
 class _Template:
-    """A request without a body as httpx makes it, and what differs from call to call left out."""
+    """A request as httpx makes it, without its body and all else that differs between calls."""
 
     def __init__(self, request: httpx.Request) -> None:
         self._method = request.method
         self._url = request.url
         self._headers = httpx.Headers(request.headers)
+        # The only header that depends on the body.
         self._headers.pop("content-length", None)
         self._extensions = request.extensions
 
@@ -67,6 +68,7 @@ def build(
     key = (method, url, *headers.items())
     template = known.get(key)
     if template is None:
+        # Headers differ from call to call where traces are propagated.
         if len(known) >= _MOST_TEMPLATES:
             known.clear()
         template = known[key] = _Template(
@@ -76,7 +78,7 @@ def build(
 
 
 def is_plain(http: _Http) -> bool:
-    """Return whether a client does nothing that a call would miss."""
+    """Return whether a client has nothing that the short way would skip."""
     return (
         type(http._transport) in (Transport, AsyncTransport)
         and not http._mounts
@@ -96,6 +98,7 @@ def send(http: httpx.Client, request: httpx.Request) -> httpx.Response:
     try:
         response = http._transport.handle_request(request)
     except httpx.RequestError as error:
+        # httpx's client does this, and error messages rely on it.
         error.request = request
         raise
     try:
@@ -130,7 +133,7 @@ def _has_user(request: httpx.Request) -> bool:
 
 
 def _finish(http: _Http, request: httpx.Request, response: httpx.Response, begun: float) -> None:
-    """Do to an answer what httpx's client does; its `elapsed` is the time to the head here."""
+    """Finish an answer as httpx's client does; here, `elapsed` is the time to its head."""
     response.request = request
     response.elapsed = timedelta(seconds=time.perf_counter() - begun)
     response.default_encoding = http._default_encoding
@@ -155,7 +158,7 @@ def _layers(kind: type[_Http]) -> tuple[Any, ...]:
 
 
 def _own_layers(kind: type[_Http]) -> tuple[Any, ...] | None:
-    """Return the methods of httpx's client; None where somebody replaced one before us."""
+    """Return the methods of httpx's client; None if another package has replaced one already."""
     layers = _layers(kind)
     own = all(
         type(f) is FunctionType and f.__code__.co_filename == _client.__file__ for f in layers

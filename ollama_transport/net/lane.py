@@ -3,7 +3,7 @@
 Between httpx's client and a connection stand a second request object with a second URL, the pool's
 queue, and two passes over all connections, which cost as much as the exchange itself. A call for
 which an idle connection is waiting needs none of them. Every other call goes the way of httpx and
-httpcore, and so does every call while somebody (a tracer, a mock) has replaced their methods.
+httpcore, and so does every call while another package (a tracer, a mock) replaces their methods.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -33,6 +33,7 @@ class Asked:
 
     def __init__(self, request: httpx.Request) -> None:
         self.method = request.method.encode("ascii")
+        # httpcore has the target on a URL object; this saves making one.
         self.url = self
         self.target = request.url.raw_path
         self.headers = request.headers.raw
@@ -45,6 +46,7 @@ def waiting(pool: Any, connections: list[C], request: httpx.Request) -> C | None
     # Other bodies can be read once only, and the long way might be tried after this one.
     if type(request.stream) is not httpx.ByteStream or not _is_untouched():
         return None
+    # Requests that already wait for a connection come first.
     if any(queued.is_queued() for queued in pool._requests):
         return None
     where = request.url.raw_scheme, request.url.raw_host, request.url.port
@@ -64,7 +66,7 @@ def response_of(response: httpcore.Response, pool: Any) -> httpx.Response:
 
 
 def tidy(pool: httpcore.ConnectionPool) -> None:
-    """Have the pool drop closed connections, and serve those who wait for one."""
+    """Have the pool drop closed connections, and serve the requests that wait for one."""
     with pool._optional_thread_lock:
         closing = pool._assign_requests_to_connections()
     pool._close_connections(closing)
@@ -93,6 +95,7 @@ class _Stream(httpx.SyncByteStream):
                 raise
 
     def close(self) -> None:
+        # Otherwise the pool has nothing to do, and the pass over its connections is saved.
         if self._stream.close() or self._pool._requests:
             tidy(self._pool)
 
@@ -128,7 +131,7 @@ def _methods() -> tuple[Any, ...]:
 
 
 def _own_methods() -> tuple[Any, ...] | None:
-    """Return the methods that are passed by; None where somebody replaced one before us."""
+    """Return the methods that are skipped; None if another package has replaced one already."""
     methods = _methods()
     files = (default.__file__, httpcore.__path__[0])
     own = all(

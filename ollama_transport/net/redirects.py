@@ -25,6 +25,7 @@ class _Hops:
     def after(self, response: httpx.Response) -> httpx.Request | None:
         """Return the next request; None for a final answer or a redirect that is not followed."""
         response.history = list(self._history)
+        # httpx prepares it even if it does not follow.
         hop = response.next_request
         if hop is None or len(self._history) >= self._limit:
             return None
@@ -49,6 +50,7 @@ class _Hops:
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    # A URL with the default port is the same origin as one without.
     default = {"http": 80, "https": 443}.get(url.scheme)
     return url.scheme, url.host, url.port if url.port is not None else default
 
@@ -56,7 +58,7 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 def send(http: httpx.Client, request: httpx.Request) -> httpx.Response:
     """Send a request, follow its redirects and return the answer, unread.
 
-    A redirect that cannot be followed is returned as it is, with its 3xx status.
+    A redirect that cannot be followed is returned unchanged, with its 3xx status.
     """
     response = direct.send(http, request)
     if response.next_request is None:

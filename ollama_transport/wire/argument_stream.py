@@ -20,6 +20,7 @@ class ArgumentStream:
         self.is_plain = False
         self.ended = False
         self.is_void = False
+        # A comma, or the first bracket: whether it is forwarded depends on what follows.
         self._held = ""
         self._depth = 0
         self._in_string = False
@@ -50,6 +51,7 @@ class ArgumentStream:
         opens = text.lstrip().startswith("{")
         if not self.has_text:
             return opens
+        # A bracket anywhere else begins another object.
         return self._in_string or not opens or self._last in (":", "[", ",")
 
     def _outside(self, text: str, at: int, passed: list[str]) -> int:
@@ -107,6 +109,7 @@ class ArgumentStream:
             return len(text)
         mark = match.group()
         passed.append(text[at : match.start()])
+        # Models write raw line ends into strings, which strict JSON forbids.
         passed.append(mark if mark in '"\\' else json.dumps(mark)[1:-1])
         self._in_string = mark != '"'
         self._escaped = mark == "\\"

@@ -18,7 +18,7 @@ MAX_LAYERS = 8
 """How many layers of JSON nested in JSON strings are parsed."""
 
 MAX_PYTHON = 20_000
-"""How many characters of Python's spelling are parsed, whose parser is slower than JSON's."""
+"""How many characters of a Python literal are parsed; that parser is slower than JSON's."""
 
 CUT_ERROR = "the answer ended inside the arguments"
 UNREADABLE_ERROR = "the arguments are not a JSON object"
@@ -64,6 +64,7 @@ def turn(messages: Sequence[Message]) -> str:
     if not messages:
         return "0"
     last = messages[-1]
+    # surrogatepass: models may write half of a surrogate pair, which UTF-8 cannot encode.
     said = f"{last.role}|{last.content}|{last.tool_call_id}".encode("utf-8", "surrogatepass")
     return f"{len(messages)}|{hashlib.blake2b(said, digest_size=8).hexdigest()}"
 
@@ -76,6 +77,7 @@ def _parameters(schema: object) -> frozenset[str] | None:
     if not isinstance(schema, Mapping) or not isinstance(properties, Mapping):
         return None
     others = ("$ref", "allOf", "anyOf", "oneOf", "patternProperties")
+    # Such a schema may allow parameters that it does not list.
     if not properties and (any(key in schema for key in others) or _is_open(schema)):
         return None
     return frozenset(properties)
@@ -160,11 +162,12 @@ def _tolerant(text: str) -> object:
 
 
 def _python(text: str) -> object:
-    """Return the dict that a text is in Python's own spelling; None when it is none."""
+    """Return the dict that a text spells as a Python literal; None if it does not."""
     # Escapes of Python differ from JSON's, and the parser warns about odd ones.
     if not text.startswith("{") or "'" not in text or "\\" in text or len(text) > MAX_PYTHON:
         return None
     try:
+        # Never eval: it parses literals only, and runs nothing.
         found = ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return None

@@ -7,24 +7,24 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
-# Absent and empty are one to us, but an answer without words has "" for its text.
+# Here absent and empty are the same, but an answer without text has "" there, not None.
 _KEPT = frozenset({"content", "response", "embeddings", "arguments"})
 
 
 class Dumped:
-    """Give the parts of an answer as a dict, as JSON, and as pairs: ``dict(answer)``.
+    """The parts of an answer as a dict, as JSON, and as pairs: ``dict(answer)``.
 
-    The keys are the server's. What the answer does not hold is None, or left out with
+    The keys are the server's. Parts that the answer lacks are None, or left out with
     ``exclude_none``, ``exclude_unset`` or ``exclude_defaults``.
     """
 
     __slots__ = ()
 
     dumped_keys: ClassVar[tuple[str, ...]] = ()
-    """The server's names of what is dumped, each an attribute."""
+    """The server's names of the dumped parts, each of them an attribute."""
 
     own_names: ClassVar[Mapping[str, str]] = {}
-    """Our names of fields where they are not the server's."""
+    """Our names of fields, where they differ from the server's."""
 
     def model_dump(
         self,
@@ -37,7 +37,7 @@ class Dumped:
         exclude_defaults: bool = False,
         exclude_none: bool = False,
     ) -> dict[str, Any]:
-        """Return the parts as dicts, lists, texts and numbers; pictures are base64.
+        """Return the parts as dicts, lists, texts and numbers; images are base64.
 
         ``mode`` and ``by_alias`` change nothing: the keys and values are JSON's in any case.
         """
@@ -76,19 +76,19 @@ class Dumped:
 
     @classmethod
     def model_validate_json(cls, json_data: str | bytes) -> Self:
-        """Return an answer read from JSON; json.JSONDecodeError when it is none."""
+        """Return an answer read from JSON; json.JSONDecodeError if it is not JSON."""
         return cls.from_native(json.loads(json_data))
 
     @classmethod
     def from_native(cls, raw: Mapping[str, Any]) -> Self:
-        """Read what Ollama's own wire says."""
+        """Return the answer for an object of Ollama's own wire."""
         raise NotImplementedError
 
     def __setitem__(self, key: str, value: Any) -> None:
         """Set a part under the server's name for it.
 
         Raises:
-            KeyError: when the answer has no such part, or it does not change.
+            KeyError: when the answer has no such part, or the part is read-only.
         """
         try:
             setattr(self, self.own_names.get(key, key), value)
@@ -104,7 +104,7 @@ class Dumped:
 
 
 def plain(value: Any, *, sparse: bool) -> Any:
-    """Return a part of an answer as JSON has it."""
+    """Return a part of an answer as a value that JSON can express."""
     if hasattr(value, "model_dump"):
         return value.model_dump(exclude_none=sparse)
     if isinstance(value, Mapping):

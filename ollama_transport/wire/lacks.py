@@ -17,6 +17,7 @@ ReasoningHistory = Literal["auto", "never", "always"]
 
 REASONING_FIELDS = frozenset({"reasoning", "reasoning_content", "thinking"})
 
+# Servers refuse unknown fields with different statuses; some fail with 500.
 _REFUSING = frozenset({400, 415, 422, 500, 501})
 
 
@@ -39,6 +40,7 @@ class FieldLack:
 
     def without(self, call: Call[Any]) -> Call[Any]:
         """Return the call without this part."""
+        # So that a second refusal of the same part is raised and not repeated for ever.
         rest = tuple(lack for lack in call.lacks if lack.name != self.name)
         return replace(self.edit(call), lacks=rest)
 

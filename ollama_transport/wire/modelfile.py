@@ -1,4 +1,4 @@
-"""Parse Modelfiles as older programs send them; servers of today take the fields one by one."""
+"""Parse Modelfiles, which older programs send; current servers take the fields one by one."""
 
 import re
 from collections.abc import Iterator
@@ -78,6 +78,7 @@ def _put_source(fields: dict[str, Any], value: str) -> None:
     if found is not None:
         fields.setdefault("files", {})["model.gguf"] = found[1].replace("-", ":")
         return
+    # Anything else is a model's name, which may contain slashes as well.
     if value.startswith((".", "/", "~", "\\")) or value.lower().endswith((".gguf", ".safetensors")):
         raise ConfigError(
             f"FROM {value}: files named by a Modelfile are not read. Use "
@@ -108,6 +109,7 @@ def _put_parameter(parameters: dict[str, Any], value: str) -> None:
 def _number(text: str) -> Any:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
+    # The server checks types: a number as text would be refused (wire reference 6).
     for kind in (int, float):
         try:
             return kind(text)

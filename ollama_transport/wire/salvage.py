@@ -17,6 +17,7 @@ _MARKS = tuple(form.start for form in FORMS)
 _BARE = Form("", "")
 # The start of an object that may be a call: its bracket and first key.
 _HEAD = re.compile(r'(?:```(?:json)?)?\s{0,100}\[?\s{0,100}\{\s{0,100}"(name|function|type|id)"')
+# No text is held back longer than this because it may become such a start.
 _MAX_HEAD = 240
 
 
@@ -152,6 +153,7 @@ def _may_be_bare(text: str) -> bool:
 
 def _held(text: str) -> int:
     """Return how many characters at the end of a text may be the beginning of a mark."""
+    # A stream may be cut in the middle of a mark.
     longest = min(len(text), max(map(len, _MARKS)) - 1)
     for count in range(longest, 0, -1):
         if any(mark.startswith(text[-count:]) for mark in _MARKS):
@@ -269,6 +271,7 @@ def fitting_call(text: str, tools: Tools) -> Written | None:
         return calls[0]
     for found in find_json(text):
         fitting = [name for name, schema in tools.items() if _fits(found.value, schema)]
+        # If the arguments fit several tools, choosing one would be a guess.
         if len(fitting) == 1:
             return fitting[0], found.value
     return None

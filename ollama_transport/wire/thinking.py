@@ -58,6 +58,7 @@ class ThinkSplitter(Generic[Line]):
 
     def push(self, line: Line) -> Line:
         """Return the line with its thoughts separated."""
+        # Nearly all lines of an answer, once its beginning has been read.
         if self._state == "plain":
             return line
         if not (line.text or line.done):
