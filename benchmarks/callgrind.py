@@ -32,7 +32,7 @@ def is_there() -> bool:
 
 
 def run(arguments: list[str]) -> None:
-    """Run this program under valgrind, which counts nothing until it is told to.
+    """Run this program under valgrind, which counts nothing until it is switched on.
 
     Raises:
         subprocess.CalledProcessError: where it fails.

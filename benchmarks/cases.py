@@ -14,7 +14,7 @@ class Case:
     work: Callable[[], Any]
     """Does it once; a coroutine function where ``is_async``. Cases of one variant return equals."""
     units: int = 1
-    """How many tokens, calls or texts one run handles; costs are told for one of them."""
+    """How many tokens, calls or texts one run handles; costs are given per one of them."""
     is_async: bool = False
     after: Callable[[Any], Any] | None = None
     """Clears away what ``work`` returned. Not measured; a coroutine function like ``work``."""

@@ -10,7 +10,7 @@ CORE_FIELDS: Mapping[str, str] = {
     "none, or None for the global one if there is one. Models and options are kept apart.",
     "verbose": "Whether langchain-core prints what is sent and answered; None asks its global "
     "setting.",
-    "callbacks": "Handlers that are told of every call, beside those of the call itself.",
+    "callbacks": "Handlers of the events of every call, besides those of the call itself.",
     "tags": "Tags of every run in traces.",
     "metadata": "Metadata of every run in traces.",
     "custom_get_token_ids": "A function from a text to the ids of its tokens, which counts in "

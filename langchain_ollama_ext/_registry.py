@@ -77,7 +77,7 @@ def _replacement(module: str, name: str, creator: str) -> Callable[[], Callable[
         return undo
 
     def undo() -> None:
-        # A later registration by somebody else stays.
+        # A later registration by another package is kept.
         if table[_PROVIDER] is ours:
             table[_PROVIDER] = before
             _forget(home, creator)

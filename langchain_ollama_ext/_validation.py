@@ -57,7 +57,7 @@ def _on_init(fields: ServerFields) -> Generator[None]:
     try:
         yield
     except OllamaError as error:
-        # The constructor fails, so nobody gets a model that could be closed.
+        # The constructor fails, so the caller has no model to close.
         fields.close()
         twin = langchain_error(error)
         raise _on_init_error(twin).with_traceback(error.__traceback__) from error.__cause__

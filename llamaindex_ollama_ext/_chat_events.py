@@ -1,7 +1,7 @@
 """Report a chat that is streamed internally to core's callbacks and instrumentation.
 
 Core's own decorator builds an event for each line, which costs more than reading the line. Here
-the events of a line are built only if somebody listens; those of the start and the end always are.
+the events of a line are built only if a handler listens; those of the start and the end always are.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -162,7 +162,7 @@ class ErrorResponse:
     text: str = ""
 
     def json(self) -> Any:
-        """Return the body as JSON; json.JSONDecodeError when it is none."""
+        """Return the body as JSON; json.JSONDecodeError if it is not JSON."""
         return json.loads(self.text)
 
 

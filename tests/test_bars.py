@@ -73,6 +73,14 @@ AWKWARD = (
     r"\bof one's own\b",
     r"\b[Ss]o often is\b",
     r"\bproxy before the server\b",
+    r"\b[Ww]hoever\b",
+    r"\b(?:some|no)body\b",
+    r"\banew\b",
+    r"\b(?:is|are|was) told (?!apart)",
+    r"\bhears? (?:of|no)\b",
+    r"\bwithout a word\b",
+    r"\bat the most\b",
+    r"\bwhen it is none\b",
 )
 """Patterns of prose that a reader stumbles over, each with a plain way to say it."""
 

@@ -20,7 +20,7 @@ from ollama_transport.wire.messages import Message
 from ollama_transport.wire.requests import ChatRequest
 from ollama_transport.wire.usage import Usage
 
-HELP = "/clear begins anew, /system TEXT sets the system message, /bye or Ctrl-D ends."
+HELP = "/clear starts over, /system TEXT sets the system message, /bye or Ctrl-D ends."
 PROMPT = ">>> "
 THINK: dict[str, Think] = {
     "on": True,
@@ -176,7 +176,7 @@ def obey(talk: Talk, text: str) -> str:
     name, _, rest = text.partition(" ")
     if name == "/clear":
         talk.history.clear()
-        return "The conversation begins anew."
+        return "The conversation starts over."
     if name == "/system":
         talk.system = rest if rest else None
         return "System message set." if rest else "System message removed."

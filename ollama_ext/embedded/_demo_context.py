@@ -57,7 +57,7 @@ class Question:
         question: The question itself.
         context: The text to answer from; "" when there is none.
         given: Whether the prompt marks its context as such; then there is no other answer.
-        existing: An earlier answer that is to be refined; "" for none.
+        existing: An earlier answer to refine; "" for none.
     """
 
     question: str

@@ -41,7 +41,7 @@ def react_answer(messages: Sequence[Message]) -> str | None:
     """Answer a ReAct prompt with an action or, once it was observed, with the answer.
 
     Returns:
-        None when the conversation is no ReAct prompt, or shows no tools.
+        None when the conversation is not a ReAct prompt, or shows no tools.
     """
     task = _read(messages)
     if task is None:

@@ -35,7 +35,7 @@ _MAX_ITEMS = 1000
 _MAX_VALUES = 10_000
 # Below this depth, a choice that may be null is null.
 _MAX_CHOICES = 6
-# Well-formed and recognisable as invented: nobody's address, a documented example host.
+# Well-formed and recognisable as invented: reserved for examples, such as example.com.
 _DEFAULT_FORMATS = {
     "date": "2024-01-01",
     "date-time": "2024-01-01T00:00:00Z",

@@ -91,7 +91,7 @@ class Loader:
 
     async def running(self) -> list[Loaded]:
         """Return what is in memory, latest expiry first; waits while a model is starting."""
-        # The lock is held while a model loads: that is why ps blocks then (wire reference 5.4).
+        # The lock is held while a model loads, so ps blocks then (wire reference 5.4).
         async with self._lock:
             self._drop_expired()
             return sorted(self._loaded.values(), key=lambda item: -item.expires_ns)

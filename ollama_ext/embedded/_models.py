@@ -128,8 +128,8 @@ class GgufModel:
         model.close()
     ```
 
-    What it can do is read off the file: its chat template tells of tools and thinking, a kind of
-    pooling of embedding.
+    Its capabilities are read from the file: its chat template shows tools and thinking, and a
+    pooling type marks an embedding model.
 
     Args:
         name: Its name; without a tag it is ``name:latest``.

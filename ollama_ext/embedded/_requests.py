@@ -73,7 +73,7 @@ class _TypeName:
         return value if isinstance(value, list) else TEXT.decode(value, path)
 
 
-# What is not here is lost on its way to the model (wire reference 3.4): default, $ref, oneOf, ...
+# All else never reaches the model (wire reference 3.4): default, $ref, oneOf, ...
 PROPERTY = Struct(
     "api.ToolProperty",
     {

@@ -54,7 +54,7 @@ class Limits:
         self.requests_per_minute = requests_per_minute
         self._clock, self._sleep, self._async_sleep = clock, sleep, async_sleep
         self._places = None if max_concurrency is None else Gate(max_concurrency)
-        # Only the first in the queue checks the clock, so that nobody overtakes it while it sleeps.
+        # Only the first in the queue checks the clock, so that none overtakes it while it sleeps.
         self._line = Gate(1)
         # The starts of the last requests, as many as are allowed: the oldest one decides.
         self._begun: deque[float] = deque(maxlen=requests_per_minute)

@@ -138,8 +138,8 @@ class BaseClient(Generic[H]):
     def web_client(self) -> Self | None:
         """Return a client for the web search of ollama.com, where OLLAMA_API_KEY is a key for it.
 
-        None where this client's own server is to be asked. What authenticates to that server stays
-        behind.
+        None if this client's own server searches itself. Credentials of that server are not passed
+        on.
         """
         # The caller's own httpx client is never bypassed: it may be a proxy or a test double.
         is_there = self.config.endpoint.is_cloud or self.http_client is not None

@@ -1,7 +1,7 @@
 """Reset locks in the child of a fork, where the threads that held them no longer exist.
 
 Web servers fork workers while requests are in flight; without a reset, the child would wait
-forever for a lock that nobody can release.
+forever for a lock that no thread can release.
 """
 
 import os

@@ -128,7 +128,7 @@ async def aread_start(response: httpx.Response) -> bytes:
 
 
 def waited_s(response: httpx.Response) -> float | None:
-    """Return how long an answer took that is closed, in seconds; None where nobody measured."""
+    """Return how long a closed answer took, in seconds; None if it was not measured."""
     try:
         return response.elapsed.total_seconds()
     except RuntimeError:  # a transport of the caller's had it read before httpx saw it

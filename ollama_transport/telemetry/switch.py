@@ -68,7 +68,7 @@ def active(told: bool | None) -> "Telemetry | None":
     ``told`` is the model's own setting; None follows `instrument`.
 
     Raises:
-        ImportError: when a model is to be recorded and opentelemetry-api is not installed.
+        ImportError: when the model has telemetry=True and opentelemetry-api is not installed.
     """
     if told is None or _SWITCH.on is not None:
         return None if told is False else _SWITCH.on

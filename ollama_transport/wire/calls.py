@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Reader(Protocol[T]):
-    """Reads one stream: bytes in, typed lines out; made anew for each stream."""
+    """Reads one stream: bytes in, typed lines out; one object for each stream."""
 
     @property
     def has_surplus(self) -> bool:
@@ -50,8 +50,8 @@ class Lack(Protocol):
         """Return the call without this part."""
 
 
-# Not frozen: a short call makes one, and a frozen one of so many fields costs eight times as much.
-# Nobody writes to one; `replace` makes another.
+# Not frozen: each call makes one, and freezing this many fields would cost eight times as much.
+# It is never changed; `replace` makes another.
 @dataclass(slots=True)
 class Call(Generic[T]):
     """One request as a value, without any I/O.
@@ -255,7 +255,7 @@ class LineReader(Generic[T]):
 
     def _take(self, raw: dict[str, Any]) -> T:
         if self._complete:
-            # Only marks the surplus: FailureLast holds it back, and nobody calls it again.
+            # Only marks the surplus: FailureLast holds it back, and is not called again.
             raise ProtocolError("a line came after the last one")
         # After the first line the status is 200 whatever happens (wire reference 7.4).
         if tells_error(raw):

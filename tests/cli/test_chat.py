@@ -316,9 +316,9 @@ def test_commands_of_the_conversation(terminal: Opens, server: EmbeddedOllama) -
     for typed, told in [
         ("/system Be brief.", "System message set."),
         ("/nonsense", "/nonsense is not a command"),
-        ("/help", "/clear begins anew"),
+        ("/help", "/clear starts over"),
         ("hello", "tokens/s"),
-        ("/clear", "The conversation begins anew."),
+        ("/clear", "The conversation starts over."),
         ("again", "tokens/s"),
         ("/system", "System message removed."),
         ("", ""),

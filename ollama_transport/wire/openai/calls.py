@@ -49,7 +49,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
 
     Raises:
         ConfigError: when no model is named, there is no message, or several answers are asked for.
-        UnsupportedOptionError: for what this wire cannot carry, unless it is to be dropped.
+        UnsupportedOptionError: for an option without a field on this wire, unless dropping is on.
         UnsupportedContentError: for an image whose type cannot be told.
     """
     if not request.messages:
@@ -101,7 +101,7 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
 
     Raises:
         ConfigError: when no model is named, or several answers are asked for.
-        UnsupportedOptionError: for what this wire cannot carry, unless it is to be dropped.
+        UnsupportedOptionError: for an option without a field on this wire, unless dropping is on.
     """
     if request.by_chat and _may_chat(request):
         return _by_chat(request)
@@ -175,7 +175,7 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
 
     Raises:
         ConfigError: when no model is named.
-        UnsupportedOptionError: for what this wire cannot carry, unless it is to be dropped.
+        UnsupportedOptionError: for an option without a field on this wire, unless dropping is on.
     """
     refuse({**_native_only(request), **request.options}, request.unsupported_options)
     body = {
@@ -285,7 +285,7 @@ def _old_logprobs(request: GenerateRequest) -> int | None:
 
 def _stream_fields(extra: Mapping[str, Any]) -> dict[str, Any]:
     """Return what asks for a stream; ``stream_options: None`` in extra leaves the usage out."""
-    # The usage of a stream is told on request only (wire reference 10.1).
+    # A stream has its usage on request only (wire reference 10.1).
     given = extra.get("stream_options", {})
     if given is None:
         return {"stream": True}
