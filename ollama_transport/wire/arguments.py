@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ollama_transport.settings.values import MAPPINGS
 from ollama_transport.wire.argument_stream import ArgumentStream
 from ollama_transport.wire.messages import Message, ToolCall, json_text
 
@@ -52,7 +53,7 @@ def facts_of(tools: Sequence[Mapping[str, Any]], messages: Sequence[Message]) ->
     named = {
         str(function.get("name")): _parameters(function.get("parameters"))
         for function in functions
-        if isinstance(function, Mapping)
+        if isinstance(function, MAPPINGS)
     }
     return RequestFacts(
         {name: found for name, found in named.items() if found is not None}, turn(messages)
@@ -73,8 +74,8 @@ def _parameters(schema: object) -> frozenset[str] | None:
     """Return the names of a tool's parameters; None where the schema does not list them."""
     if schema is None:
         return frozenset()
-    properties = schema.get("properties", {}) if isinstance(schema, Mapping) else None
-    if not isinstance(schema, Mapping) or not isinstance(properties, Mapping):
+    properties = schema.get("properties", {}) if isinstance(schema, MAPPINGS) else None
+    if not isinstance(schema, MAPPINGS) or not isinstance(properties, MAPPINGS):
         return None
     others = ("$ref", "allOf", "anyOf", "oneOf", "patternProperties")
     # Such a schema may allow parameters that it does not list.

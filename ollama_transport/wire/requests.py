@@ -7,6 +7,7 @@ from typing import Any, Literal, cast, get_args
 from ollama_transport.errors import ConfigError
 from ollama_transport.settings.options import Think
 from ollama_transport.settings.values import (
+    MAPPINGS,
     KeepAlive,
     SplitThinking,
     check_format,
@@ -135,7 +136,7 @@ class ChatRequest(WritingRequest):
     def __post_init__(self) -> None:
         WritingRequest.__post_init__(self)
         check_items("messages", self.messages, Message, "Message(role, content)")
-        check_items("tools", self.tools, Mapping, "{'type': 'function', 'function': {…}}")
+        check_items("tools", self.tools, MAPPINGS, "{'type': 'function', 'function': {…}}")
         _check_choice(self.tool_choice)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ollama_transport.schema.grammar_tools import tool_name
+from ollama_transport.settings.values import MAPPINGS
 from ollama_transport.wire.answers import ChatLine
 from ollama_transport.wire.call_text import FORMS, Form, Tools, Written, bare_calls, calls_in
 from ollama_transport.wire.json_text import find_json
@@ -34,7 +35,7 @@ def tool_schemas(tools: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, A
     found = {}
     for tool in tools:
         parameters = tool["function"].get("parameters")
-        found[tool_name(tool)] = parameters if isinstance(parameters, Mapping) else {}
+        found[tool_name(tool)] = parameters if isinstance(parameters, MAPPINGS) else {}
     return found
 
 
@@ -286,6 +287,8 @@ def _fits(value: object, schema: Mapping[str, Any]) -> bool:
 
 def forced_tools(request: ChatRequest) -> dict[str, Mapping[str, Any]]:
     """Return the tools of which one must be called; {} if the model may choose."""
+    if request.tool_choice is None or request.tool_choice in ("auto", "none"):
+        return {}
     tools = tool_schemas(request.tools)
     if isinstance(request.tool_choice, NamedTool):
         name = request.tool_choice.name
