@@ -8,13 +8,13 @@ from typing import Any
 from langchain_core.outputs import Generation, GenerationChunk, LLMResult
 from pydantic import Field
 
-from langchain_ollama_ext._fields import OTHER_NAMES, with_logprobs
+from langchain_ollama_ext._fields import OTHER_NAMES
 from langchain_ollama_ext._obsolete import PEER_OBSOLETE
 from langchain_ollama_ext._params import (
     SERVER_ARGUMENTS,
     Picker,
     known_arguments,
-    merged_options,
+    shared_fields,
 )
 from langchain_ollama_ext._serialized import SerializedFields
 from langchain_ollama_ext._stream import PROVIDER, usage_metadata
@@ -97,7 +97,6 @@ def resolve_completion(
     # Arguments override fields.
     pick = Picker(model, given)
     return GenerateRequest(
-        model=pick("model"),
         suffix=given.get("suffix"),
         system=pick("system"),
         template=pick("template"),
@@ -105,16 +104,7 @@ def resolve_completion(
         raw=pick("raw"),
         images=given.get("images", ()),
         format=read_format(pick("format")),
-        options=merged_options(model, stop, given),
-        think=pick("reasoning"),
-        split_thinking=pick("split_thinking"),
-        keep_alive=pick("keep_alive"),
-        truncate=pick("truncate"),
-        on_context_overflow=pick("on_context_overflow"),
-        shift=pick("shift"),
-        logprobs=with_logprobs(pick("logprobs"), pick("top_logprobs")),
-        top_logprobs=pick("top_logprobs"),
-        **model.request_fields(),
+        **shared_fields(model, stop, given, pick),
     )
 
 

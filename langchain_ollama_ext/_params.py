@@ -60,6 +60,15 @@ _REQUEST_ARGUMENTS = frozenset(
         "truncate",
     }
 )
+_PICKED = (
+    "keep_alive",
+    "model",
+    "on_context_overflow",
+    "shift",
+    "split_thinking",
+    "top_logprobs",
+    "truncate",
+)
 # Core reads these before it calls us (stream, streaming, the formats for tracing), and `strict`
 # arrives with tools whose schemas already reflect it.
 _READ_ELSEWHERE = frozenset(
@@ -107,25 +116,28 @@ def resolve_call(
     """
     given = known_arguments(arguments)
     pick = Picker(model, given)
-    fields = dict(
-        model=pick("model"),
-        tools=read_tools(given.get("tools", ())),
-        tool_choice=read_tool_choice(given.get("tool_choice")),
-        parallel_tool_calls=given.get("parallel_tool_calls"),
-        format=_format(model, given),
-        options=merged_options(model, stop, given),
-        think=pick("reasoning"),
-        split_thinking=pick("split_thinking"),
-        salvage_tool_calls=pick("salvage_tool_calls"),
-        keep_alive=pick("keep_alive"),
-        truncate=pick("truncate"),
-        on_context_overflow=pick("on_context_overflow"),
-        shift=pick("shift"),
-        logprobs=with_logprobs(pick("logprobs"), pick("top_logprobs")),
-        top_logprobs=pick("top_logprobs"),
-        **model.request_fields(),
-    )
+    fields = {
+        **shared_fields(model, stop, given, pick),
+        "tools": read_tools(given.get("tools", ())),
+        "tool_choice": read_tool_choice(given.get("tool_choice")),
+        "parallel_tool_calls": given.get("parallel_tool_calls"),
+        "format": _format(model, given),
+        "salvage_tool_calls": pick("salvage_tool_calls"),
+    }
     return ChatCall(fields, {name: given[name] for name in SERVER_ARGUMENTS & given.keys()})
+
+
+def shared_fields(
+    model: ModelFields, stop: Sequence[str] | None, given: Mapping[str, Any], pick: "Picker"
+) -> dict[str, Any]:
+    """Return the fields that requests of a chat and of a completion share."""
+    return {
+        "options": merged_options(model, stop, given),
+        "think": pick("reasoning"),
+        "logprobs": with_logprobs(pick("logprobs"), pick("top_logprobs")),
+        **{name: pick(name) for name in _PICKED},
+        **model.request_fields(),
+    }
 
 
 def known_arguments(

@@ -5,15 +5,7 @@ from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.vectorstores import InMemoryVectorStore
 
 from langchain_ollama_ext import ChatOllama, OllamaEmbeddings
-from ollama_ext.cli._demo_task import (
-    INSTRUCTION,
-    MAX_TOKENS,
-    Answer,
-    DemoLedger,
-    Show,
-    Source,
-    Task,
-)
+from ollama_ext.cli._demo_task import INSTRUCTION, Answer, DemoLedger, Show, Source, Task
 
 PROMPT = ChatPromptTemplate.from_messages(
     [
@@ -26,18 +18,12 @@ PROMPT = ChatPromptTemplate.from_messages(
 def answer(task: Task, show: Show) -> Answer:
     """Answer with LangChain; ``show`` receives the pieces as they arrive."""
     ledger = DemoLedger()
-    chat, embed = task.chat, task.embed
+    embed = task.embed
     with (
         OllamaEmbeddings(
             model=embed.model, base_url=embed.base_url, timeout=task.timeout, ledger=ledger
         ) as embeddings,
-        ChatOllama(
-            model=chat.model,
-            base_url=chat.base_url,
-            timeout=task.timeout,
-            ledger=ledger,
-            num_predict=MAX_TOKENS,
-        ) as model,
+        ChatOllama(**task.chat_arguments(ledger)) as model,
     ):
         store = InMemoryVectorStore(embeddings)
         store.add_documents(_documents(task))

@@ -6,15 +6,7 @@ from llama_index.core import ChatPromptTemplate, VectorStoreIndex
 from llama_index.core.schema import TextNode
 
 from llamaindex_ollama_ext import Ollama, OllamaEmbedding
-from ollama_ext.cli._demo_task import (
-    INSTRUCTION,
-    MAX_TOKENS,
-    Answer,
-    DemoLedger,
-    Show,
-    Source,
-    Task,
-)
+from ollama_ext.cli._demo_task import INSTRUCTION, Answer, DemoLedger, Show, Source, Task
 
 PROMPT = ChatPromptTemplate.from_messages(
     [
@@ -27,18 +19,12 @@ PROMPT = ChatPromptTemplate.from_messages(
 def answer(task: Task, show: Show) -> Answer:
     """Answer with a LlamaIndex query engine; ``show`` receives the pieces as they arrive."""
     ledger = DemoLedger()
-    chat, embed = task.chat, task.embed
+    embed = task.embed
     with (
         OllamaEmbedding(
             model_name=embed.model, base_url=embed.base_url, timeout=task.timeout, ledger=ledger
         ) as embedding,
-        Ollama(
-            model=chat.model,
-            base_url=chat.base_url,
-            timeout=task.timeout,
-            ledger=ledger,
-            num_predict=MAX_TOKENS,
-        ) as llm,
+        Ollama(**task.chat_arguments(ledger)) as llm,
     ):
         index = VectorStoreIndex(_nodes(task), embed_model=embedding)
         engine = index.as_query_engine(

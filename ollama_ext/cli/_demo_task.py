@@ -26,6 +26,11 @@ class Task:
     embed: ServedModel
     timeout: TimeoutLike
 
+    def chat_arguments(self, ledger: UsageLedger) -> dict[str, Any]:
+        """Return the arguments of the model that answers, in either framework."""
+        given = {"timeout": self.timeout, "ledger": ledger, "num_predict": MAX_TOKENS}
+        return {"model": self.chat.model, "base_url": self.chat.base_url, **given}
+
 
 @dataclass(frozen=True)
 class Source:
