@@ -11,9 +11,21 @@ else:
     # Before 0.14.15 the blocks derive directly from BaseModel.
     BaseContentBlock = getattr(types, "BaseContentBlock", BaseModel)
 
-__all__ = ["BaseContentBlock", "rate_limiter_of"]
+__all__ = ["BaseContentBlock", "await_for_rate", "wait_for_rate"]
 
 
-def rate_limiter_of(model: object) -> Any:
-    """Return the rate limiter of a model; None if it has none, or core has no such field."""
+def wait_for_rate(model: object) -> None:
+    """Wait until the rate limiter of a model allows a request, if it has one."""
+    if (limiter := _rate_limiter(model)) is not None:
+        limiter.acquire()
+
+
+async def await_for_rate(model: object) -> None:
+    """Same as `wait_for_rate`, for asyncio."""
+    if (limiter := _rate_limiter(model)) is not None:
+        await limiter.async_acquire()
+
+
+def _rate_limiter(model: object) -> Any:
+    # Older versions of core have no such field.
     return getattr(model, "rate_limiter", None)

@@ -20,7 +20,7 @@ from llama_index.core.types import Model, PydanticProgramMode
 from pydantic import BaseModel, Field
 
 from llamaindex_ollama_ext._chat_events import DISPATCHER, ChatTelling, told
-from llamaindex_ollama_ext._core import rate_limiter_of
+from llamaindex_ollama_ext._core import await_for_rate, wait_for_rate
 from llamaindex_ollama_ext._objects import Growth, read_object
 from llamaindex_ollama_ext._structured_llm import CountedStructuredLLM
 from ollama_transport import AsyncClient, ChatLine, ChatRequest, Client, ConfigError
@@ -116,8 +116,7 @@ class StructuredOutputs(FunctionCallingLLM):
         growth = Growth(output_cls)
         with told(self, messages, call) as telling:
             # Core acquires it in the decorator of `stream_chat`, which is not called here.
-            if (limiter := rate_limiter_of(self)) is not None:
-                limiter.acquire()
+            wait_for_rate(self)
             request = self._chat_request(messages, call)
             with closing(self._ready(request.model).chat_stream(request)) as lines:
                 for line in lines:
@@ -142,8 +141,7 @@ class StructuredOutputs(FunctionCallingLLM):
             messages = call.pop("messages")
             growth = Growth(output_cls)
             with told(self, messages, call) as telling:
-                if (limiter := rate_limiter_of(self)) is not None:
-                    await limiter.async_acquire()
+                await await_for_rate(self)
                 request = await self._achat_request(messages, call)
                 client = await self._aready(request.model)
                 async with aclosing(client.chat_stream(request)) as lines:

@@ -8,7 +8,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.callbacks.base import CallbackManager
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from llamaindex_ollama_ext._core import rate_limiter_of
+from llamaindex_ollama_ext._core import await_for_rate, wait_for_rate
 from llamaindex_ollama_ext._core_fields import core_fields_described
 from llamaindex_ollama_ext._embedding_events import count_for_event, progress, reported
 from llamaindex_ollama_ext._options import EmbeddingOptions, undumped
@@ -172,7 +172,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
             found = self._cache().find([key])[0]
             if found is None:
                 # Texts found in the cache cost no request, and need no permit.
-                self._wait_for_rate()
+                wait_for_rate(self)
                 found = self._get_query_embedding(query)
                 self._cache().keep([key], [found])
             report.vectors = [found]
@@ -186,7 +186,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
             key = self._key("query", query)
             found = (await self._cache().afind([key]))[0]
             if found is None:
-                await self._await_for_rate()
+                await await_for_rate(self)
                 found = await self._aget_query_embedding(query)
                 await self._cache().akeep([key], [found])
             report.vectors = [found]
@@ -320,7 +320,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
             found = self._cache().find(keys)
             fresh: list[Embedding] = []
             if gaps := missing(found):
-                self._wait_for_rate()
+                wait_for_rate(self)
                 # Errors name positions among all texts, not among those that were missing.
                 with placing(gaps):
                     fresh = embed([texts[place] for place in gaps])
@@ -337,7 +337,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
             found = await self._cache().afind(keys)
             fresh: list[Embedding] = []
             if gaps := missing(found):
-                await self._await_for_rate()
+                await await_for_rate(self)
                 with placing(gaps):
                     fresh = await embed([texts[place] for place in gaps])
                 await self._cache().akeep([keys[place] for place in gaps], fresh)
@@ -363,14 +363,6 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
 
     def _cache(self) -> VectorCache:
         return VectorCache(self.embeddings_cache)
-
-    def _wait_for_rate(self) -> None:
-        if (limiter := rate_limiter_of(self)) is not None:
-            limiter.acquire()
-
-    async def _await_for_rate(self) -> None:
-        if (limiter := rate_limiter_of(self)) is not None:
-            await limiter.async_acquire()
 
     def _request(self, texts: Sequence[str]) -> EmbedRequest:
         return EmbedRequest(

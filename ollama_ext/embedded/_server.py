@@ -4,10 +4,10 @@ import contextlib
 import ipaddress
 import socket
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, overload
+from typing import Any, Self
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -22,9 +22,7 @@ from ollama_ext.embedded._models import (
     conformance_models,
     demo_models,
 )
-from ollama_ext.embedded._player import ANY, Scripts
-from ollama_ext.embedded._recorder import DEFAULT_WAIT_S, Recorder, Request
-from ollama_ext.embedded._replies import Reply
+from ollama_ext.embedded._scripted import Scripted
 from ollama_ext.embedded._store import ModelStore
 from ollama_ext.embedded._tapes import PlayingTape, RecordingTape
 from ollama_ext.embedded._uvicorn import Server, bind, run
@@ -33,7 +31,7 @@ MAX_BODY_BYTES = 2 * 1024**3
 """Bytes of one request that are held in memory, by default."""
 
 
-class EmbeddedOllama:
+class EmbeddedOllama(Scripted):
     """An Ollama double for tests and demos: the same wire, models of rules or of weights, scripts.
 
     Use it as a context manager, or call ``start`` and ``stop``. Nothing is opened before that.
@@ -66,7 +64,7 @@ class EmbeddedOllama:
         token_delay_s: Pause before each token of an answer, in seconds.
 
     Raises:
-        TypeError: For models that are no `EmbeddedModel` and no `GgufModel`.
+        TypeError: For models that are neither `EmbeddedModel` nor `GgufModel`.
         ValueError: for a number out of its range.
     """
 
@@ -87,6 +85,7 @@ class EmbeddedOllama:
         num_parallel: int | None = None,
         token_delay_s: float = 0.0,
     ) -> None:
+        super().__init__()
         if not 0 <= port <= 65535 or token_delay_s < 0:
             raise ValueError("port is 0 to 65535, and token_delay_s is not negative")
         sets = (demo_models() if demo else (), conformance_models() if fixtures else ())
@@ -98,9 +97,6 @@ class EmbeddedOllama:
         # Their files are read at the start, not here.
         self._files = [model for model in given if isinstance(model, GgufModel)]
         self._rules = LoadRules(load_s, load_gate, max_queue, num_parallel)
-        # These outlive a stop, so that a test can read them after its with.
-        self._recorder = Recorder()
-        self._scripts = Scripts()
         self._host, self._port = host, port
         self._api_key = api_key
         self._max_body_bytes = max_body_bytes
@@ -273,78 +269,6 @@ class EmbeddedOllama:
         server = Server(config, started)
         return server
 
-    @overload
-    def script(self, method: Sequence[Reply], /, *, repeat: bool = False) -> None: ...
-    @overload
-    def script(self, method: str, path: str, *replies: Reply, repeat: bool = False) -> None: ...
-    def script(
-        self, method: str | Sequence[Reply], path: str = "", *replies: Reply, repeat: bool = False
-    ) -> None:
-        """Play replies for the next requests to a path, in order, before the models answer again.
-
-        ``script([Reply.chat("Fine."), …])``, a list alone, answers whatever the models are asked
-        next, on every endpoint of both wires that chats, completes or embeds.
-
-        Args:
-            method: Such as ``"POST"``, or the list of replies.
-            path: Such as ``"/api/chat"``, exactly, and without a query.
-            replies: What to play, one a request; they queue behind earlier ones.
-            repeat: True goes on playing the last reply for every later request.
-
-        Raises:
-            TypeError: For something else than replies.
-            ValueError: When there is no reply, or no request could ever match.
-        """
-        if not isinstance(method, str):
-            replies = tuple(method)
-            _check_replies(replies)
-            self._scripts.add(*ANY, replies, repeat=repeat)
-            return
-        # A script that never plays would look like a client that sends nothing.
-        if not method.isalpha() or not str(path).startswith("/") or "?" in path:
-            raise ValueError(
-                f"script() got {method!r:.40} and {path!r:.40}: give a method and a path without "
-                'a query, as in script("POST", "/api/chat", Reply.json(...))'
-            )
-        _check_replies(replies)
-        self._scripts.add(method.upper(), path, replies, repeat=repeat)
-
-    @property
-    def requests(self) -> list[Request]:
-        """The requests that came so far, oldest first."""
-        return self._recorder.requests
-
-    @property
-    def disconnects(self) -> list[Request]:
-        """The requests whose client left before the end of the answer."""
-        # A cut or a failure is the server's own doing.
-        return [request for request in self.requests if request.outcome == "client_left"]
-
-    def wait_for_requests(self, count: int, timeout_s: float = DEFAULT_WAIT_S) -> bool:
-        """Wait until this many requests came; False after ``timeout_s`` seconds.
-
-        This and the other ``wait_for_…`` block: in a coroutine use ``asyncio.to_thread``.
-        """
-        return self._recorder.wait(lambda found: len(found) >= count, timeout_s)
-
-    def wait_for_chunks(self, count: int, timeout_s: float = DEFAULT_WAIT_S) -> bool:
-        """Wait until this many chunks of the last request's answer were sent."""
-        return self._recorder.wait(
-            lambda found: bool(found) and found[-1].chunks_sent >= count, timeout_s
-        )
-
-    def wait_for_disconnects(self, count: int = 1, timeout_s: float = DEFAULT_WAIT_S) -> bool:
-        """Wait until this many clients left before the end; False after ``timeout_s`` seconds."""
-        return self._recorder.wait(
-            lambda found: sum(r.outcome == "client_left" for r in found) >= count, timeout_s
-        )
-
-    def wait_until_idle(self, timeout_s: float = DEFAULT_WAIT_S) -> bool:
-        """Wait until no answer is running any more; False after ``timeout_s`` seconds."""
-        return self._recorder.wait(
-            lambda found: all(r.outcome != "pending" for r in found), timeout_s
-        )
-
     def reset(self) -> None:
         """Forget scripts and requests, unload all, and go back to the models it began with."""
         self._scripts.reset()
@@ -390,10 +314,3 @@ def serve(
     # uvicorn raises the Ctrl-C again once it has stopped.
     with contextlib.suppress(KeyboardInterrupt):
         server.serve_forever(announce)
-
-
-def _check_replies(replies: Sequence[Reply]) -> None:
-    if not replies:
-        raise ValueError("script() needs at least one Reply")
-    if not all(isinstance(reply, Reply) for reply in replies):
-        raise TypeError("script() plays Reply objects: make them with Reply.chat(...) and so on")
