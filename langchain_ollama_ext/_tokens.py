@@ -38,6 +38,7 @@ def approximate_text(text: str) -> int:
 
 def approximate_messages(messages: Sequence[Any], tools: Sequence[Any] | None) -> int:
     """Return an estimate of how many tokens messages and the schemas of tools have."""
+    # Imported here: it is slow to import, and few programs count tokens.
     from langchain_core.messages.utils import count_tokens_approximately
 
     return count_tokens_approximately(messages, tools=list(tools) if tools else None)

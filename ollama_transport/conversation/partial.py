@@ -133,6 +133,7 @@ class PartialReader:
 
     def _lead(self, text: str, at: int) -> int:
         start = text[at:].lstrip()
+        # The tag may be split between two pieces.
         if _THINK.startswith(start) or not start:
             return _MORE
         self._state = self._thinking if start.startswith(_THINK) else self._search

@@ -73,6 +73,7 @@ class Sized:
 
     def feed(self, data: bytes) -> bytes:
         """Take bytes and return the content in them."""
+        # A second answer that was never requested: response smuggling, or a broken server.
         self.has_surplus = len(data) > self._missing
         content = data[: self._missing]
         self._missing -= len(content)
@@ -160,6 +161,7 @@ class Chunked:
     # Each step returns where the next one begins; its own start means that it needs more bytes.
 
     def _size_line(self, data: bytes, at: int) -> int:
+        # Bounded: a server must not make a client buffer an endless line.
         end = data.find(_CRLF, at, at + MAX_TRAILER_BYTES + 2)
         if end < 0 and len(data) - at < MAX_TRAILER_BYTES + 2:
             return at
@@ -176,6 +178,7 @@ class Chunked:
             self._is_between = True
             self._step = self._size_line
             return at + 2
+        # The line end may be split between two reads.
         if data[at:] == b"\r":
             return at
         raise MalformedAnswer(f"no line end after a chunk: {data[at : at + 80]!r}")
@@ -377,6 +380,7 @@ def body_of(method: bytes, status: int, headers: dict[bytes, bytes]) -> Body:
     """
     if b"content-length" in headers and b"transfer-encoding" in headers:
         raise MalformedAnswer("malformed head: both Content-Length and Transfer-Encoding")
+    # They have no body, whatever their headers announce.
     if method == b"HEAD" or status in (204, 304):
         return Sized(0)
     if b"transfer-encoding" in headers:

@@ -225,6 +225,7 @@ class _Reader:
             code = int(digits, 16)
         except ValueError:
             raise UnfitPatternError("an escape without its digits") from None
+        # No character has a larger code, so the class is empty.
         return ((code, code),) if code <= _TOP else ()
 
     def _class(self) -> Ranges:
@@ -304,9 +305,11 @@ def _whole(node: Node) -> Node:
     before: list[Node] = [anything]
     after: list[Node] = [anything]
     while nodes and nodes[0] == Edge(start=True):
+        # Anchored: nothing may come before. Repeated anchors count once.
         before = [nodes.pop(0)][:0]
     while nodes and nodes[-1] == Edge(start=False):
         after = [nodes.pop()][:0]
+    # The branches may have anchors of their own.
     if before and after and len(nodes) == 1 and isinstance(nodes[0], Choice):
         return _whole(nodes[0])
     return Sequence((*before, *nodes, *after))
@@ -330,6 +333,7 @@ def count_sum(node: Node) -> int:
     if isinstance(node, Chars | Edge):
         return 0
     if isinstance(node, Repeat):
+        # The engine writes a node out as often as it is counted, so the counts add up.
         return (node.low if node.high is None else node.high) + count_sum(node.node)
     return sum(count_sum(one) for one in node.nodes)
 

@@ -64,7 +64,7 @@ class ByKey:
     def get(self, key: str, default: Any = None) -> Any:
         """Return a part by the server's name for it, or a default where there is no such part.
 
-        A list of none, as of tool calls, is no part.
+        An empty list, such as one of tool calls, counts as missing.
         """
         try:
             value = self[key]
@@ -98,7 +98,7 @@ def _ns(seconds: float | None) -> int | None:
 
 
 class Metrics(Dumped, ByKey):
-    """The metrics under the server's names; they come with the last line, None before."""
+    """The metrics under the server's names; None before the last line."""
 
     __slots__ = ()
 
@@ -123,7 +123,7 @@ class Metrics(Dumped, ByKey):
 
     @property
     def total_duration(self: _Measured) -> int | None:
-        """Return how long all took, in nanoseconds; None where that is not known."""
+        """Return the total duration, in nanoseconds; None where that is not known."""
         return _metric(self, "total_duration", lambda usage: _ns(usage.total_duration_s))
 
     @property
@@ -171,7 +171,7 @@ class CompletionKeys(Metrics):
 
     @property
     def image(self: _Texted) -> str | None:
-        """Return the picture of a model that makes pictures, as base64; None for none."""
+        """Return the image that an image model made, as base64; None without one."""
         value = self.raw.get("image")
         return value if isinstance(value, str) else None
 
@@ -204,7 +204,7 @@ class CallKeys(Dumped, ByKey):
 
     @property
     def function(self: _Call) -> _Call:
-        """Return what holds ``name`` and ``arguments``: the call itself."""
+        """Return the call itself, which has ``name`` and ``arguments``."""
         return self
 
 

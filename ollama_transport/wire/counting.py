@@ -19,6 +19,7 @@ CHARACTERS_PER_TOKEN = 4
 
 Line = TypeVar("Line", ChatLine, GenerateLine, Embeddings)
 
+# The fields of every wire and endpoint that reach the model.
 _ASKED = ("messages", "prompt", "suffix", "system", "input", "tools")
 # A message holds its reasoning under two names (`wire.openai.messages`): count it once.
 _NOT_READ = frozenset({"role", "type", "id", "tool_call_id", "reasoning_content"})
@@ -26,6 +27,7 @@ _NOT_READ = frozenset({"role", "type", "id", "tool_call_id", "reasoning_content"
 
 def about_tokens(text: str) -> int:
     """Return an estimate of how many tokens a text has."""
+    # Rounded up, so that a short text is not 0 tokens.
     return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 

@@ -1,4 +1,4 @@
-"""Lines of plain text, which most lines of a stream are, read on the shortest way."""
+"""Read lines of plain text, the bulk of a stream, in the fastest way."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -33,7 +33,7 @@ def text_lines(lines: Sequence[bytes]) -> list[ChatLine]:
             break
         if type(model) is not str or type(created_at) is not str or type(thinking) is not str:
             break
-        # By place, as in `from_native`. All else is as in a line that says nothing of it.
+        # Positional, as in `from_native`. All other fields have their defaults.
         message = Message(role, content, thinking)
         found.append(ChatLine(message, model, created_at, False, None, None, None, (), raw))
     return found

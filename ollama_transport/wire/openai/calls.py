@@ -1,7 +1,7 @@
 """The OpenAI-compatible wire: the endpoints of ``/v1`` as Calls (wire reference 10).
 
-Spoken by vLLM, llama.cpp's llama-server, llama-cpp-python, LM Studio, OpenLLM, LocalAI and by
-Ollama itself beside its own wire.
+Used by vLLM, llama.cpp's llama-server, llama-cpp-python, LM Studio, OpenLLM, LocalAI, and by
+Ollama itself besides its own wire.
 """
 
 from collections.abc import Callable, Mapping
@@ -48,9 +48,9 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
     """Return the call of ``/v1/chat/completions``.
 
     Raises:
-        ConfigError: when no model is named, there is no message, or several answers are asked for.
+        ConfigError: for a blank model name, no messages, or a request for several answers.
         UnsupportedOptionError: for an option without a field on this wire, unless dropping is on.
-        UnsupportedContentError: for an image whose type cannot be told.
+        UnsupportedContentError: for an image of unknown type.
     """
     if not request.messages:
         raise ConfigError(
@@ -95,12 +95,12 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
 def generate(request: GenerateRequest) -> Call[GenerateLine]:
     """Return the call of ``/v1/completions``; ``raw`` is not sent.
 
-    Whether a template is put around the prompt is the server's affair: vLLM and llama.cpp put
-    none, Ollama its model's. Without a num_predict there is no limit, as on Ollama's own wire,
-    while servers of this one would stop at 16 tokens.
+    The server decides whether a template is applied: vLLM and llama.cpp apply none, Ollama that of
+    the model. Without num_predict there is no limit, as on Ollama's own wire; by default, servers
+    of this wire stop after 16 tokens.
 
     Raises:
-        ConfigError: when no model is named, or several answers are asked for.
+        ConfigError: for a blank model name, or a request for several answers.
         UnsupportedOptionError: for an option without a field on this wire, unless dropping is on.
     """
     if request.by_chat and _may_chat(request):
@@ -140,14 +140,16 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
 
 
 def _may_chat(request: GenerateRequest) -> bool:
+    # A chat has no field for these.
     alone = (request.suffix, request.template, request.context)
     return not request.raw and all(value is None for value in alone)
 
 
 def _by_chat(request: GenerateRequest) -> Call[GenerateLine]:
-    """Return the call that has a chat complete a prompt: its server applies the template."""
+    """Return a chat call that completes a prompt, so that the server applies the template."""
     system = [Message("system", request.system)] if request.system else []
     prompt = Message("user", request.prompt, images=request.images)
+    # Both kinds of request inherit these fields.
     shared = {field.name: getattr(request, field.name) for field in fields(WritingRequest)}
     asked = chat(ChatRequest(request.model, [*system, prompt], **shared))
     call = Call(
@@ -171,7 +173,7 @@ def _by_chat(request: GenerateRequest) -> Call[GenerateLine]:
 def embed(request: EmbedRequest) -> Call[Embeddings]:
     """Return the call of ``/v1/embeddings``; its answer is checked to hold a vector for each text.
 
-    Base64 is asked for, being a third of the bytes; a server that sends numbers is understood.
+    It requests base64, which is a third of the bytes; numbers are accepted as well.
 
     Raises:
         ConfigError: when no model is named.
@@ -206,10 +208,10 @@ def models() -> Call[ModelList]:
 
 
 def _native_only(request: ChatRequest | GenerateRequest | EmbedRequest) -> dict[str, Any]:
-    """Return what no server of this wire reads.
+    """Return the options that no server of this wire reads.
 
-    Of the overflow policies that is cutting in silence: these servers refuse a prompt that does
-    not fit, which is a ContextOverflowError (Ollama's ``/v1`` cuts it and does not tell).
+    One of them is the policy to cut prompts silently: these servers refuse a prompt that does not
+    fit, which raises ContextOverflowError (Ollama's ``/v1`` always cuts it silently).
     """
     cuts = request.on_context_overflow == "truncate"
     return {
@@ -223,7 +225,7 @@ def _native_only(request: ChatRequest | GenerateRequest | EmbedRequest) -> dict[
 def _tool_choice(request: ChatRequest) -> str | dict[str, Any] | None:
     choice = request.tool_choice
     if choice == "required" and len(request.tools) == 1:
-        # The same thing said in the form that llama-cpp-python knows, which fails at "required".
+        # The same in a form that llama-cpp-python knows; it fails at "required".
         choice = NamedTool(tool_name(request.tools[0]))
     if isinstance(choice, NamedTool):
         return {"type": "function", "function": {"name": choice.name}}
@@ -231,19 +233,19 @@ def _tool_choice(request: ChatRequest) -> str | dict[str, Any] | None:
 
 
 def _spoken_otherwise(request: ChatRequest) -> Callable[[OllamaError], Call[ChatLine] | None]:
-    """Return how to ask a server that refuses the present form of the API for an older one."""
+    """Return a function that returns the call in older forms of the API, after a refusal."""
 
     def recover(error: OllamaError) -> Call[ChatLine] | None:
         text = error.error if isinstance(error, StatusError) else ""
         if "response_format" in text and isinstance(request.format, Mapping):
-            # llama-cpp-python knows `json_object` alone, with the schema beside it.
+            # llama-cpp-python only knows `json_object`, with the schema beside it.
             older = {"type": "json_object", "schema": _safe_format(request.format)}
             return chat(
                 replace(request, format=None, extra={**request.extra, "response_format": older})
             )
         named = _tool_choice(request)
         if "tool_choice" in text and isinstance(named, Mapping):
-            # LM Studio takes no named choice: one tool alone, required, is the same.
+            # LM Studio accepts no tool's name: a single tool, required, has the same effect.
             only = [tool for tool in request.tools if tool_name(tool) == named["function"]["name"]]
             required = {**request.extra, "tool_choice": "required"}
             return replace(chat(replace(request, tools=only, extra=required)), recover=None)
@@ -258,33 +260,34 @@ def _response_format(given: str | Mapping[str, Any] | None) -> dict[str, Any] | 
     if isinstance(given, str):
         return {"type": "json_object"}
     said = given.get("strict")
-    # OpenAI refuses "strict" with a schema that is not; others pass over the word.
+    # OpenAI refuses "strict" with a schema that is not strict; other servers ignore it.
     strict = said if isinstance(said, bool) else True if is_strict(given) else None
     described = {"name": _schema_name(given), "schema": _safe_format(given), "strict": strict}
     return {"type": "json_schema", "json_schema": without_none(described)}
 
 
 def _safe_format(given: Mapping[str, Any]) -> dict[str, Any]:
-    # What the grammar of llama.cpp only drops stays: other engines hold it.
+    # Keywords that llama.cpp's grammar drops are kept: other engines enforce them.
     return grammar_safe(given, keep_ignored=True)
 
 
 def _schema_name(schema: Mapping[str, Any]) -> str:
-    """Return a name of the letters that servers allow; they ask for one and do nothing with it."""
+    """Return a name in the characters that servers allow; they require one but do not use it."""
     title = str(schema.get("title", ""))
     name = "".join(letter if letter in _NAME_CHARACTERS else "_" for letter in title)
     return name[:_NAME_LENGTH] if name.strip("_") else "answer"
 
 
 def _old_logprobs(request: GenerateRequest) -> int | None:
-    """Return ``logprobs`` of a completion: a number, of which llama.cpp reads 0 as none at all."""
+    """Return ``logprobs`` of a completion, a number; llama.cpp treats 0 as not requested."""
     if not request.logprobs:
         return None
+    # The number is that of the alternatives, and turns the log probabilities on.
     return 1 if request.top_logprobs is None else max(1, request.top_logprobs)
 
 
 def _stream_fields(extra: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what asks for a stream; ``stream_options: None`` in extra leaves the usage out."""
+    """Return the fields that request a stream; ``stream_options: None`` in extra omits usage."""
     # A stream has its usage on request only (wire reference 10.1).
     given = extra.get("stream_options", {})
     if given is None:
@@ -302,15 +305,15 @@ def _json_lacks(request: ChatRequest) -> tuple[FieldLack, ...]:
 
 def _with_extra(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     if extra.get("n") not in (None, 1):
-        raise ConfigError(f"n={extra['n']!r}: one answer is read; ask several times instead.")
-    # A whole answer with stream_options is refused by vLLM: they belong to the stream alone.
+        raise ConfigError(f"n={extra['n']!r}: only one answer is read; send several requests.")
+    # vLLM refuses stream_options without a stream.
     return {**body, **{name: value for name, value in extra.items() if name != "stream_options"}}
 
 
 def _asked(model: str | None) -> str | None:
-    """Return the model to ask; None is chosen by the client."""
+    """Return the model's name, checked; None lets the client choose."""
     if model is None or (isinstance(model, str) and model.strip()):
         return model
     raise ConfigError(
-        f"no model is named by {model!r}: set `model` to one that `Client.list()` returns."
+        f"the model's name is {model!r}: set `model` to one that `Client.list()` returns."
     )

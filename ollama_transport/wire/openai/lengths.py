@@ -1,4 +1,4 @@
-"""How many tokens fit, as the lists of OpenAI-compatible servers tell it."""
+"""Read the context length of models from the lists of OpenAI-compatible servers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ _META_NAMES = ("n_ctx", "n_ctx_train")  # llama.cpp
 
 
 def listed_length(raw: Mapping[str, Any]) -> int | None:
-    """Return the context of an entry of ``/v1/models``, in tokens; None where it says nothing.
+    """Return the context of an entry of ``/v1/models``, in tokens; None if it has none.
 
     What a model was started with, or else what it was trained for.
     """
