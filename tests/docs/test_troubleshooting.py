@@ -8,9 +8,11 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/guides/troubleshooting.md").read_text()
+OURS = PAGE.partition("## In the server's own words")[0]
 PACKAGES = ("ollama_transport", "langchain_ollama_ext", "llamaindex_ollama_ext", "ollama_ext")
-# Tables of messages: the last one is of symptoms that come without one.
-ROWS = re.findall(r"^\| (`.*?) \|", PAGE.partition("## No message")[0], re.MULTILINE)
+# Tables of our messages: the next ones are of a server's words (test_server_texts) and of symptoms
+# that come without a message.
+ROWS = re.findall(r"^\| (`.*?) \|", OURS, re.MULTILINE)
 FRAGMENTS = sorted({fragment for row in ROWS for fragment in re.findall(r"`([^`]+)`", row)})
 
 
