@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from ollama_transport.conversation import PLAIN, NotYetError, Target
 
+# Bounded for programs that make classes at run time.
 _MOST_CLASSES = 256
 # Settings of a class that do not change how a list is validated.
 _HARMLESS = frozenset({"extra", "frozen", "populate_by_name", "title", "json_schema_extra"})
@@ -107,6 +108,7 @@ class _Record(Target):
         except ValueError as error:
             raise NotYetError from error
         name = self.fields[key][0]
+        # Not by assignment, which would validate all items again.
         made.__dict__[name] = [*items[: len(items) - len(last)], *made.__dict__[name]]
         return made
 
@@ -133,11 +135,13 @@ def _target_of(cls: type[BaseModel], known: dict[type[BaseModel], Target]) -> Ta
     found.required = tuple(
         frozenset(keys[name]) for name, info in cls.model_fields.items() if info.is_required()
     )
+    # Forbidden keys are kept too, so that the final validation reports them.
     found.keeps_others = cls.model_config.get("extra") in ("allow", "forbid")
     return found
 
 
 def _has_rules(cls: type[BaseModel]) -> bool:
+    # Validators may look at any part of a value, so such a class is validated as a whole.
     rules = cls.__pydantic_decorators__
     return bool(
         rules.validators

@@ -153,6 +153,7 @@ class Answer:
         return [] if made is None else self._new(made)
 
     def _new(self, made: Any) -> list[Any]:
+        # The end of an answer often shows nothing new, and readers want only changes.
         if self._last is not _NOTHING and self._last == made:
             return []
         self._last = made
@@ -227,6 +228,7 @@ def _reasoning(message: BaseMessage) -> str:
     if isinstance(told, str):
         return told
     parts = message.content if isinstance(message.content, list) else []
+    # With output_version="v1", core moves the reasoning into the content.
     found = [p for p in parts if isinstance(p, dict) and p.get("type") == "reasoning"]
     return "".join(str(part.get("reasoning", "")) for part in found)
 

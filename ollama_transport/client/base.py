@@ -131,6 +131,7 @@ class BaseClient(Generic[H]):
     @property
     def config(self) -> Config:
         """Return where requests go; the environment is read once, at the first use."""
+        # Not at creation: programs make models before they load their environment (dotenv).
         if self._config is None:
             self._config = self._settings.config(os.environ)
         return self._config

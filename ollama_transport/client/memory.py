@@ -37,6 +37,7 @@ class ServerMemory:
     def refuse(self, names: frozenset[str], url: str) -> None:
         """Remember and log what the server refuses."""
         with self._lock:
+            # A new set, since calls read it without the lock.
             self.refused = self.refused | names
         logger.info("%s refuses %s: it is left out from now on", url, ", ".join(sorted(names)))
 
