@@ -120,7 +120,7 @@ def test_json_among_the_thoughts_is_taken_where_the_text_is_empty(asks: Asks, te
 )
 def test_a_draft_among_the_thoughts_is_no_answer(asks: Asks, text: str) -> None:
     """The advice is what helps: an answer that ended by itself needs no longer limit."""
-    with pytest.raises(ValueError, match="wrote nothing") as caught:
+    with pytest.raises(ValueError, match="only reasoned") as caught:
         asks({"content": "", "thinking": text})
     assert "num_predict" not in str(caught.value)
 
