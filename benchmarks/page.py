@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmarks.cases import Row
-from benchmarks.not_yet import NOT_YET
+from benchmarks.left import LEFT
 from benchmarks.results import Results, is_reached, measure_of
 from benchmarks.table import table
 
@@ -19,8 +19,11 @@ TEXT = """# Performance
 
 Written by `python -m benchmarks`; CONTRIBUTING.md tells how to run it. Each row does the same work
 with ours, with the peer, and with what cannot be beaten: the framework fed from memory, or httpx
-with nothing above it. The server is a process of its own with answers made beforehand, so that
-only the client is measured. Ratios are medians over interleaved rounds of one run; figures of
+with nothing above it. Instructions, by callgrind, are the figures to go by: they hardly depend on
+what else the machine does. Times are CPU, or wall where the unit says nothing of CPU; they were
+taken on a machine with other work, as medians of the ratios of interleaved rounds, so a difference
+of a tenth says nothing. The server is a process of its own with answers made beforehand, so that
+only the client is measured. Figures of
 different runs, or machines, are not compared. Where a row has several values they are in the order
 of its name. "first token" is what each adds to raw httpx.
 
@@ -40,6 +43,13 @@ Counted by callgrind; they hardly depend on what else the machine does.
 
 {}
 
+"""
+
+
+MISSED = """
+## Goals that are not reached
+
+Each with what is left by the profile, in thousands of instructions a unit where no other is named.
 """
 
 
@@ -68,8 +78,8 @@ def _missed(rows: Sequence[Row], results: Results, counted: bool) -> str:
     for row in rows:
         variants, measure = results.get(row.key, []), measure_of(row, counted)
         if variants and is_reached(row, variants, measure) is False:
-            missed.append(f"- {row.title}: {row.goal.text}. {NOT_YET.get(row.key, '')}".rstrip())
-    return "\n".join(["\n## Goals that are not reached\n", *missed, ""]) if missed else ""
+            missed.append(f"- {row.title}: {row.goal.text}. {LEFT.get(row.key, '')}".rstrip())
+    return "\n".join([MISSED, *missed, ""]) if missed else ""
 
 
 def machine() -> str:

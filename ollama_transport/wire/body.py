@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ollama_transport.errors import ConfigError, UnsupportedContentError
+from ollama_transport.schema.remembered import FlattenedTool
 
 _DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
@@ -59,12 +60,31 @@ def without_none(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def encode_body(body: Mapping[str, Any]) -> bytes:
-    """Return a body as JSON bytes.
-
-    Base64 bypasses the JSON encoder, which would scan megabytes again, on the event loop.
+    """Return a body as JSON bytes; that of tools is written once, however often they are sent.
 
     Raises:
         ConfigError: for a value that JSON cannot represent, such as NaN or a custom object.
+    """
+    tools = body.get("tools")
+    if not isinstance(tools, list) or not all(type(tool) is FlattenedTool for tool in tools):
+        return _encoded(body)
+    names = list(body)
+    at = names.index("tools")
+    before, after = (_encoded({n: body[n] for n in part}) for part in (names[:at], names[at + 1 :]))
+    whole = b'"tools":[' + b",".join(map(_tool_text, tools)) + b"]"
+    return b"{" + b",".join(part for part in (before[1:-1], whole, after[1:-1]) if part) + b"}"
+
+
+def _tool_text(tool: FlattenedTool) -> bytes:
+    if tool.text is None:
+        tool.text = _encoded(tool)
+    return tool.text
+
+
+def _encoded(body: Mapping[str, Any]) -> bytes:
+    """Return an object as JSON bytes.
+
+    Base64 bypasses the JSON encoder, which would scan megabytes again, on the event loop.
     """
     pieces: list[bytes] = []
     mark = ""

@@ -10,6 +10,7 @@ from faked import Network
 from running import Run
 
 from ollama_transport import ChatRequest, ConfigError, Message, UnsupportedContentError
+from ollama_transport.schema.remembered import flattened_tool
 from ollama_transport.wire.body import Base64, encode_body, image_data
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4
@@ -136,3 +137,25 @@ def test_no_text_is_taken_for_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
     body = {"text": marks[0], "image": Base64(b"eA=="), "same": Base64(b"eA==")}
     assert json.loads(encode_body(body)) == {"text": marks[0], "image": "eA==", "same": "eA=="}
     assert len(set(marks)) == 2
+
+
+@pytest.mark.parametrize("place", ["first", "middle", "last", "alone"])
+def test_tools_that_were_sent_before_are_written_the_same(place: str) -> None:
+    """Their JSON is made once, and stands where the encoder would have put it."""
+    parameters = {"type": "object", "properties": {"café": {"type": "string"}}}
+    given = [
+        {"type": "function", "function": {"name": name, "parameters": parameters}}
+        for name in ("one", "two")
+    ]
+    tools = [flattened_tool(tool) for tool in given]
+    others = {"model": "m", "images": [image_data(b"picture")]}
+    bodies = {
+        "first": {"tools": tools, **others},
+        "middle": {"model": "m", "tools": tools, "stream": True},
+        "last": {**others, "tools": tools},
+        "alone": {"tools": tools},
+    }
+    body = bodies[place]
+    plain = encode_body({**body, "tools": [dict(tool) for tool in tools]})
+    assert [encode_body(body), encode_body(body)] == [plain, plain]
+    assert encode_body({**body, "tools": []}).count(b'"tools":[]') == 1

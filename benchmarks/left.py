@@ -1,0 +1,43 @@
+"""What is left of the cost where a goal is not reached, from profiles of the rows.
+
+Thousands of instructions a unit, by callgrind around single calls of the parts. Who reaches a goal
+takes its entry out.
+"""
+
+LEFT: dict[str, str] = {
+    "lc-stream": "langchain-core takes 39 (30 with chunks made beforehand; the rest is Python's "
+    "garbage collector walking the chunks that core keeps to merge them), the two pydantic objects "
+    "of a chunk 23 although no constructor runs, orjson 6, our two objects of a line 6, checking "
+    "that a line is nothing but text 7, the socket, chunked coding and five generators 11.",
+    "li-stream": "LlamaIndex takes 58 (an event for each response), the three pydantic objects of "
+    "a response 29 although no constructor runs, orjson 6, our two objects of a line 6, checks 7, "
+    "text, socket and generators 15.",
+    "lc-stream-waking": "each wake-up is a system call and, awaited, a turn of the event loop; "
+    "bare httpx pays more for it than all of ours (see the floor).",
+    "v1-stream": "events are read key by key, since choices and deltas of many servers differ: "
+    "only plain lines of Ollama's own wire have a short way yet.",
+    "lc-call": "awaited: langchain-core takes 1,035, and asyncio's write, wake-up and timers what "
+    "is more than in the blocking call.",
+    "li-long-streamed": "the goal needs lines that are never made into objects. Today orjson takes "
+    "6, our two objects of a line 6, checks 7, joining 4, socket and chunked coding 3, the garbage "
+    "collector most of the rest, since all lines are kept until the answer is complete. Streaming "
+    "stays the default: it makes the timeout the silence between two tokens.",
+    "lc-long": "as in the row above.",
+    "history": "missed by less than the spread of two runs.",
+    "calls-at-once": "httpcore's pool walks all its connections for each call that finds none "
+    "waiting; bare httpx, the floor, costs three times as much. By CPU the goal is reached.",
+    "lc-embed": "Ollama's wire has vectors as decimal numbers only, which orjson reads in 361; "
+    "that each is a number, finite and a float takes 170, and the peer does not check. By CPU ours is "
+    "at 0.67 and 0.95 of the peer.",
+    "li-embed": "as in the row above.",
+    "embed-arrays": "not offered: vectors are lists of floats.",
+    "tools": "looking each of 20 schemas up by its content takes 1,370 (who changes one in place "
+    "is not sent the old one), the call and langchain-core the rest.",
+    "construct": "ChatOllama: langchain-core resolves the annotations of its model profile for "
+    "each model (400). Ollama: the settings of its clients are checked and the client made, which "
+    "the row looks at.",
+    "import": "the adapters' fields are pydantic classes, built when they are imported; a time, "
+    "and noisy.",
+    "first-token": "a time of a few hundred microseconds beside that of the server's pause: noisy "
+    "on a machine with other work. By instructions ours adds less than nothing to bare httpx.",
+}
