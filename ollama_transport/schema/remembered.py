@@ -14,7 +14,7 @@ _FORMAT = 2
 
 
 class FlattenedTool(dict[str, Any]):
-    """A flattened tool, shared between calls; ``text`` is its JSON once somebody has made it.
+    """A flattened tool, shared between calls; ``text`` is its JSON, None until the first call.
 
     Writing the JSON of 20 tools costs more than all the rest of a short call.
     """
