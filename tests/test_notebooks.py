@@ -72,7 +72,7 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_there_are_notebooks() -> None:
     """These notebooks are run here, no more and no fewer."""
     names = [path.stem for path in NOTEBOOKS]
-    assert names == ["01_quickstart", "02_langchain", "03_llamaindex"]
+    assert names == ["01_quickstart", "02_langchain", "03_llamaindex", "05_speed"]
 
 
 @every_notebook
