@@ -97,7 +97,7 @@ def test_the_legacy_embedding_counts(run: Run, ledger: UsageLedger, server: Embe
     assert counted(ledger).requests == 1
 
 
-def test_what_uses_no_tokens_is_no_call(
+def test_requests_without_tokens_are_not_counted_as_calls(
     run: Run, ledger: UsageLedger, server: EmbeddedOllama
 ) -> None:
     """Lists, descriptions, loading and unloading do not count."""
@@ -303,7 +303,7 @@ def test_pandas_gets_a_row_for_each_model(
     assert given["rows"]["a"]["total_tokens"] == 3
 
 
-def test_without_pandas_it_says_what_to_install(
+def test_missing_pandas_names_what_to_install(
     ledger: UsageLedger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A missing package is named."""

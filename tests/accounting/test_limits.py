@@ -91,7 +91,7 @@ def test_threads_and_tasks_share_the_places() -> None:
     assert pairs.most == 2
 
 
-async def test_who_comes_first_is_served_first() -> None:
+async def test_callers_are_served_in_order() -> None:
     """Places are given in the order of asking."""
     limits, order = Limits(1), list[int]()
 

@@ -119,7 +119,7 @@ def test_a_prompt_without_a_bound_is_refused(run: Run) -> None:
     assert network.requests == []
 
 
-def test_the_context_of_an_openai_server_is_told_to_the_budget(run: Run) -> None:
+def test_the_budget_knows_the_context_of_an_openai_server(run: Run) -> None:
     """There num_ctx cannot be sent; each of the answers that the best is taken of is held."""
     budget = Budget(max_tokens=100, reserve=True, context_length=80)
     network = Network("openai/length-whole")

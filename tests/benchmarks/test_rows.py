@@ -79,7 +79,7 @@ def test_unequal_work_is_refused() -> None:
         measure(cases, 1, runner)
 
 
-def test_costs_are_told_for_one_unit() -> None:
+def test_costs_are_shown_for_one_unit() -> None:
     """Rounds are interleaved, and each run's cost is divided by what it handled."""
     done: list[str] = []
     cases = {

@@ -112,9 +112,7 @@ def test_missing_packages_are_named(tmp_path: Path) -> None:
         (["models", "--host", "there:99999"], "99999"),
     ],
 )
-def test_wrong_usage_is_two_and_says_what_is_wrong(
-    ext: Ext, arguments: list[str], hint: str
-) -> None:
+def test_wrong_usage_exits_with_two_and_a_reason(ext: Ext, arguments: list[str], hint: str) -> None:
     """A mistake in the call exits with 2: a hint on stderr, no output, no traceback."""
     found = ext(*arguments)
     assert (found.code, found.out) == (2, "")
@@ -233,7 +231,7 @@ def test_host_before_and_after_the_command(ext: Ext, server: EmbeddedOllama) -> 
     assert ext("--host", server.url, "models", "--host", "ftp://there").code == 2
 
 
-def test_reader_that_leaves_is_no_error(server: EmbeddedOllama) -> None:
+def test_a_reader_that_leaves_causes_no_error(server: EmbeddedOllama) -> None:
     """`ollama-ext models | head -1` says nothing of a broken pipe."""
     reading, writing = os.pipe()
     os.close(reading)

@@ -362,7 +362,9 @@ def test_terminal_gets_no_markup_no_control_and_no_wrapping(
     assert "\x1b]0;" not in screen.raw
 
 
-def test_unknown_model_is_told_before_the_prompt(terminal: Opens, server: EmbeddedOllama) -> None:
+def test_an_unknown_model_is_reported_before_the_prompt(
+    terminal: Opens, server: EmbeddedOllama
+) -> None:
     """A model that is not there ends the conversation before it begins."""
     screen = terminal("chat", "nope", host=server.url)
     assert screen.end() == 4

@@ -214,7 +214,7 @@ def test_demo_over_own_documents(ext: Ext, server: EmbeddedOllama, tmp_path: Pat
         ("empty.md", b" \n", "there is no text in"),
     ],
 )
-def test_demo_over_files_that_are_no_text(
+def test_demo_over_binary_files(
     ext: Ext, server: EmbeddedOllama, tmp_path: Path, name: str, data: bytes | None, hint: str
 ) -> None:
     """Files without text exit with 2 before a server is asked."""

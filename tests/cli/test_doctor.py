@@ -49,7 +49,7 @@ def test_doctor_asks_one_request_each_way(ext: Ext, server: EmbeddedOllama) -> N
         ({"OLLAMA_HOST": "there"}, ["--host", CLOSED], "http://127.0.0.1:1, by --host"),
     ],
 )
-def test_doctor_tells_the_host_and_why(
+def test_doctor_shows_the_host_and_its_source(
     ext: Ext,
     monkeypatch: pytest.MonkeyPatch,
     variables: dict[str, str],
@@ -89,7 +89,7 @@ def test_doctor_with_a_wrong_key(ext: Ext, monkeypatch: pytest.MonkeyPatch) -> N
     assert "wrong" not in str(findings)
 
 
-def test_doctor_tells_that_a_key_stays_here(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_shows_that_a_key_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key that would travel in clear is told as not sent, before the server is asked."""
     monkeypatch.setenv("OLLAMA_API_KEY", "secret")
     findings = examine(Target("http://192.0.2.1"), os.environ)
@@ -138,7 +138,7 @@ def test_doctor_finds_each_failure(
     assert "out of luck" in findings[name]["text"]
 
 
-def test_doctor_tells_what_runs_where(ext: Ext, server: EmbeddedOllama) -> None:
+def test_doctor_shows_what_runs_where(ext: Ext, server: EmbeddedOllama) -> None:
     """Models in memory are told with where they run."""
     model = {"name": "m", "size": 4, "size_vram": 1, "context_length": 64}
     server.script("GET", "/api/ps", Reply.json({"models": [model]}))
@@ -146,7 +146,7 @@ def test_doctor_tells_what_runs_where(ext: Ext, server: EmbeddedOllama) -> None:
     assert findings["in memory"]["text"] == "m on 25% GPU, context 64"
 
 
-def test_doctor_tells_what_to_install(
+def test_doctor_names_what_to_install(
     ext: Ext, server: EmbeddedOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A framework that is missing is told with the command that installs it."""

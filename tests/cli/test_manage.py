@@ -37,7 +37,7 @@ def test_models_as_json_is_what_the_server_said(ext: Ext, server: EmbeddedOllama
     assert json.loads(found.out) == recorded.objects[0]["models"]
 
 
-def test_no_models_is_told(ext: Ext) -> None:
+def test_a_server_without_models_is_reported(ext: Ext) -> None:
     """An empty list says how to get a model, and is an empty array for a program."""
     with EmbeddedOllama(demo=False) as server:
         assert "ollama-ext pull" in ext("models", host=server.url).out

@@ -195,7 +195,7 @@ def test_interrupted_transfer_leaves_a_clear_state(
     assert server.wait_for_disconnects(1)
 
 
-def test_interrupted_create_says_that_nothing_is_made(
+def test_an_interrupted_create_reports_that_nothing_was_made(
     terminal: Opens, server: EmbeddedOllama
 ) -> None:
     """Ctrl-C in a create exits with 130 and says that there is no model."""

@@ -96,7 +96,7 @@ def test_embed_gives_a_vector_for_each_text(run: Run) -> None:
     assert body(network) == {"model": "m", "input": ["a", "b", "c"]}
 
 
-def test_embedding_no_text_asks_nobody(run: Run) -> None:
+def test_embedding_no_text_sends_no_request(run: Run) -> None:
     """No text has no vectors, and no request is sent."""
     network = Network("embed/three")
     answer = run(run.client(transport=network).embed(EmbedRequest("m", [])))

@@ -89,7 +89,7 @@ def test_a_list_belongs_to_its_caller(picker: Picker, server: EmbeddedOllama) ->
     assert len(picker(server.url)) == 2
 
 
-def test_servers_are_told_apart(picker: Picker, server: EmbeddedOllama) -> None:
+def test_servers_are_distinguished(picker: Picker, server: EmbeddedOllama) -> None:
     """Each address has a list, and so has each key."""
     with EmbeddedOllama([EmbeddedModel("other:1b")], demo=False, api_key="key") as other:
         picker(server.url)
@@ -98,7 +98,7 @@ def test_servers_are_told_apart(picker: Picker, server: EmbeddedOllama) -> None:
             picker(other.url, api_key="wrong")
 
 
-def test_the_environment_says_where(
+def test_the_environment_names_the_server(
     picker: Picker, server: EmbeddedOllama, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a URL it is OLLAMA_HOST, and OLLAMA_PORT where that names no port."""

@@ -145,7 +145,7 @@ def test_the_wait_between_tries_is_bounded(make: Make) -> None:
 
 
 @pytest.mark.parametrize("make", TALKERS)
-def test_on_token_is_told_of_the_text(make: Make, server: EmbeddedOllama) -> None:
+def test_on_token_gets_the_text(make: Make, server: EmbeddedOllama) -> None:
     """One function serves for a log of everything that is written."""
     heard: list[str] = []
     ask(make, base_url=server.url, on_token=lambda text, _: heard.append(text))

@@ -12,9 +12,7 @@ ASKED = ChatRequest("tiny-chat", [Message("user", "hi")])
 
 
 @pytest.mark.parametrize("streams", [False, True])
-def test_it_is_told_once_with_the_way_out(
-    run: Run, caplog: pytest.LogCaptureFixture, streams: bool
-) -> None:
+def test_the_hint_is_logged_once(run: Run, caplog: pytest.LogCaptureFixture, streams: bool) -> None:
     """The recordings of a real Ollama's ``/v1`` carry its mark."""
     name = "openai/hello-stream" if streams else "openai/hello-whole"
     client = run.client("http://h:11434/v1", transport=Network(name, name))
@@ -25,7 +23,7 @@ def test_it_is_told_once_with_the_way_out(
     assert "leave /v1 out of base_url" in told
 
 
-def test_nothing_is_told_on_its_own_wire(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_native_wire_logs_no_hint(run: Run, caplog: pytest.LogCaptureFixture) -> None:
     client = run.client("http://h:11434", transport=Network("chat/tiny-chat/hello-stream"))
     with caplog.at_level(logging.WARNING, "ollama_transport"):
         run(client.chat(ASKED))

@@ -88,7 +88,7 @@ def test_copying_a_missing_model_pulls_nothing(run: Run, server: EmbeddedOllama)
     assert pulls(server) == 0
 
 
-def test_progress_is_told(run: Run, server: EmbeddedOllama) -> None:
+def test_progress_is_reported(run: Run, server: EmbeddedOllama) -> None:
     """The steps come typed, with bytes, up to success."""
     steps: list[Progress] = []
     client = run.client(server.url, pull_missing=True, on_pull=steps.append)
@@ -128,7 +128,7 @@ def test_a_limit_of_one_at_a_time_does_not_block_the_pull(run: Run, server: Embe
     assert run(client.chat(HELLO)).done
 
 
-async def test_who_waits_for_a_pull_does_not_block_the_loop(server: EmbeddedOllama) -> None:
+async def test_waiting_for_a_pull_does_not_block_the_loop(server: EmbeddedOllama) -> None:
     """Other tasks run while a model is pulled."""
     gate = Gate()
     server.script("POST", "/api/pull", Reply.lines([{"status": "success"}], gate=gate))

@@ -58,7 +58,7 @@ def test_json_that_fits_the_final_schema_ends_the_agent(run: Run, wire: str, tex
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_prose_in_place_of_the_final_schema_is_told_of(run: Run, wire: str) -> None:
+def test_prose_in_place_of_the_final_schema_warns(run: Run, wire: str) -> None:
     """Langchain ends such an agent in silence: the warning names the cause."""
     with pytest.warns(ToolChoiceIgnoredWarning, match="Weather.*structured response"):
         found = asked(run, wire, "It is sunny in Rome.")

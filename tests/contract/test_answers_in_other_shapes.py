@@ -162,7 +162,7 @@ def test_before_the_first_word_it_is_tried_again(
 
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("name", ERRORS)
-def test_without_another_try_it_is_told(run: Run, ask: Ask, name: str, streams: bool) -> None:
+def test_without_a_retry_the_error_is_raised(run: Run, ask: Ask, name: str, streams: bool) -> None:
     """The class is the one that the same words have with a failing status."""
     url, data, kind = ERRORS[name]
     found = ask(run, Network(httpx.Response(200, content=data)), settings(url), streams)

@@ -140,7 +140,7 @@ def test_a_query_that_is_not_text_is_refused(
     assert server.requests == []
 
 
-def test_no_texts_are_no_request(embeds: Embeds, server: Picky) -> None:
+def test_an_empty_list_sends_no_request(embeds: Embeds, server: Picky) -> None:
     assert embeds([]) == []
     assert server.requests == []
 

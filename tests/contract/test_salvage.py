@@ -114,7 +114,7 @@ _TEXTS = {
 
 
 @pytest.mark.parametrize("name", _TEXTS)
-def test_what_is_no_call_stays_text(chats: Chats, name: str) -> None:
+def test_text_without_a_call_stays_text(chats: Chats, name: str) -> None:
     """Nothing is lost and nothing is run that was not plainly meant."""
     pieces = [{"content": piece} for piece in pieces_of(_TEXTS[name], 1)]
     found = chats.chat(*pieces, call={"tools": TOOLS}, salvage_tool_calls=True)
@@ -140,7 +140,7 @@ def test_without_the_option_a_warning_names_it_once(chats: Chats, form: str) -> 
 
 
 @pytest.mark.parametrize("name", _TEXTS)
-def test_no_warning_for_what_is_no_call(chats: Chats, name: str) -> None:
+def test_text_without_a_call_gives_no_warning(chats: Chats, name: str) -> None:
     """Warnings are errors in this test."""
     assert chats.chat({"content": _TEXTS[name]}, call={"tools": TOOLS}).text == _TEXTS[name]
 
@@ -173,7 +173,7 @@ def test_a_refusal_in_place_of_a_call_is_told_by_itself(chats: Chats) -> None:
 
 
 @pytest.mark.parametrize("text", ["It rains in Rome.", '{"town": "Rome"}', '{"city": "Rome'])
-def test_words_in_place_of_a_call_are_told_of(chats: Chats, text: str) -> None:
+def test_text_in_place_of_a_forced_call_warns(chats: Chats, text: str) -> None:
     """The warning names the cause; the text is there."""
     pieces = [{"content": piece} for piece in pieces_of(text, 3)]
     with pytest.warns(ToolChoiceIgnoredWarning, match="weather or add.*tool_choice"):

@@ -126,7 +126,7 @@ def test_a_draft_among_the_thoughts_is_no_answer(asks: Asks, text: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::ollama_transport.OnlyThoughtsWarning")  # beside the error
-def test_thoughts_up_to_the_limit_are_told_with_the_limit(asks: Asks) -> None:
+def test_an_answer_of_thoughts_alone_names_the_limit(asks: Asks) -> None:
     """An answer that was cut among its thoughts needs a longer limit."""
     with pytest.raises(ValueError, match="num_predict"):
         asks({"content": "", "thinking": "Hm. "}, reason="length")

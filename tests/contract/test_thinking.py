@@ -74,7 +74,7 @@ def test_asking_for_reasoning_splits_the_usual_tags(chats: Chats) -> None:
 
 
 @pytest.mark.parametrize("asked", [{}, {"split_thinking": False, "reasoning": True}])
-def test_the_text_stays_as_it_is_where_nobody_asks(chats: Chats, asked: dict[str, Any]) -> None:
+def test_the_text_is_unchanged_by_default(chats: Chats, asked: dict[str, Any]) -> None:
     """Without the option, and without reasoning, tags are text."""
     found = chats.chat({"content": "<think>a</think>"}, {"content": "b"}, **asked)
     assert (found.text, found.thinking) == ("<think>a</think>b", "")
@@ -118,7 +118,7 @@ def test_thoughts_of_the_server_and_of_the_text_are_one(chats: Chats) -> None:
 
 
 @pytest.mark.parametrize("value", ["think", True, ("a",), ("a", ""), (1, 2)])
-def test_what_are_no_tags_is_refused(chats: Chats, value: Any) -> None:
+def test_invalid_tags_are_refused(chats: Chats, value: Any) -> None:
     """When the model is made, and per call."""
     with pytest.raises(ConfigError, match="split_thinking"):
         chats.chat({"content": "x"}, split_thinking=value)

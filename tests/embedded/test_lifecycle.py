@@ -105,7 +105,7 @@ def test_stops_while_clients_hold_on(server_threads):
     assert not server_threads()
 
 
-def test_nobody_waits_for_a_server_that_stopped():
+def test_no_call_waits_for_a_stopped_server():
     """Clients that connect while the server stops are hung up on, not left waiting."""
     late = []
 

@@ -176,7 +176,7 @@ def test_names_of_other_machines(host, status):
 
 
 @pytest.mark.parametrize("headers", [{"host": "["}, {"origin": "http://["}])
-def test_headers_that_are_no_names(http, headers):
+def test_invalid_header_names(http, headers):
     """A Host or Origin that cannot be read is refused like a foreign one."""
     assert http.get("/api/tags", headers=headers).status_code == 403
 

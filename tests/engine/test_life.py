@@ -188,7 +188,7 @@ def test_weights_that_cannot_be_loaded(tmp_path: Path) -> None:
         ("old.gguf", b"GGUF\1" + bytes(40), ValueError, "version 1"),
     ],
 )
-def test_files_that_are_no_models(
+def test_files_that_are_not_models(
     tmp_path: Path, name: str, data: bytes | None, error: type[Exception], match: str
 ) -> None:
     """A start with a file that is no model fails at once and says which file it is."""
@@ -253,7 +253,7 @@ def test_serve_with_a_file() -> None:
 
 
 @pytest.mark.parametrize("pair", ["tiny", "tiny=", "tiny=/nowhere.gguf", "a b=/dev/null"])
-def test_serve_names_what_is_no_file(pair: str) -> None:
+def test_serve_names_an_invalid_gguf_argument(pair: str) -> None:
     """A --gguf without a name, a path or a model behind it exits with 2 and is named."""
     done = subprocess.run(
         [sys.executable, "-m", "ollama_ext.cli", "serve", "--port", "0", "--gguf", pair],

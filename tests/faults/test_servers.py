@@ -35,7 +35,7 @@ def all_say(results: list[Result], *parts: str) -> None:
 
 
 @ways
-def test_nobody_listens(way: Way) -> None:
+def test_a_port_without_a_listener(way: Way) -> None:
     """A refused connection names the address and says what to do, each time."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"

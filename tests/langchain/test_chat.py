@@ -230,7 +230,7 @@ def test_cached_prompt_tokens_are_told(run: Run) -> None:
     assert usage["input_token_details"] == {"cache_read": 20}
 
 
-def test_nothing_that_the_server_said_is_lost(run: Run) -> None:
+def test_no_part_of_the_server_s_answer_is_lost(run: Run) -> None:
     """Keys that nobody knows today, and a remote model's, are in response_metadata."""
     model, _ = model_on(whole(remote_model="big", remote_host="https://h", novel={"a": 1}))
     told = call(run, model, "invoke", "x").response_metadata

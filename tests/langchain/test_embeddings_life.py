@@ -175,7 +175,7 @@ def test_wrong_arguments_are_refused_at_once(given: dict[str, Any], hint: str) -
     ("texts", "hint"),
     [("one", "list of texts"), (["a", 1], r"texts\[1\]"), ([None], r"texts\[0\]")],
 )
-def test_what_is_no_text_is_refused(run: Run, texts: Any, hint: str) -> None:
+def test_values_other_than_text_are_refused(run: Run, texts: Any, hint: str) -> None:
     """A single text, which would go letter by letter, and other values are errors."""
     embeddings, network = _played("embed/one")
     with pytest.raises(ConfigError, match=hint):

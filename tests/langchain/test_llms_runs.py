@@ -82,7 +82,7 @@ def test_one_failure_of_a_batch_leaves_the_others(server: EmbeddedOllama, run: R
     assert isinstance(found[1], core.ModelAPIError)
 
 
-def test_invoke_tells_no_tokens_unless_streaming_is_asked_for(
+def test_invoke_reports_tokens_only_when_streaming(
     server: EmbeddedOllama, llm: OllamaLLM, run: Run
 ) -> None:
     """Tokens are joined below the framework: callbacks see them where streaming is on (c16)."""

@@ -280,7 +280,7 @@ def test_reasoning_travels_back_once(message: AIMessage) -> None:
     assert _sent(message) == [{"role": "assistant", "content": "x", "thinking": "hm"}]
 
 
-def test_what_a_provider_did_by_itself_is_told_as_text() -> None:
+def test_a_provider_s_own_actions_become_text() -> None:
     """A web search of another provider is no call of ours; the model still learns of it."""
     block = {"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "q"}}
     assert "web_search" in _sent(AIMessage([block, {"type": "text", "text": "x"}]))[0]["content"]

@@ -190,7 +190,7 @@ def test_stream_gives_the_whole_answer_where_streaming_is_off(run: Run, how: Any
 
 
 @pytest.mark.parametrize("name", ["stream", "streaming"])
-def test_streaming_can_be_said_per_call(run: Run, name: str) -> None:
+def test_streaming_can_be_set_per_call(run: Run, name: str) -> None:
     """Per call, stream and streaming decide over invoke and stream alike."""
     model, network = model_on(streamed({"content": "ok"}))
     assert call(run, model, "invoke", "x", **{name: True}).content == "ok"

@@ -91,7 +91,7 @@ def test_classes_name_the_field_too(run: Run, schema: Any, words: str) -> None:
         call(run, model.with_structured_output(schema), "invoke", "Hi")
 
 
-def test_include_raw_tells_the_field_instead_of_raising(run: Run) -> None:
+def test_include_raw_names_the_field_instead_of_raising(run: Run) -> None:
     """The message stays, the error says what is wrong with it."""
     model, _ = chat(said(json.dumps(FAULTS["code"])))
     found = call(run, model.with_structured_output(SCHEMA, include_raw=True), "invoke", "Hi")

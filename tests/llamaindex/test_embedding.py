@@ -199,7 +199,7 @@ def test_texts_go_in_batches_and_come_back_in_order(embedder: Make) -> None:
     assert sorted(len(batch) for batch in network.inputs) == [5, 10, 10]
 
 
-def test_no_texts_ask_nobody(embedder: Make) -> None:
+def test_no_texts_send_no_request(embedder: Make) -> None:
     """An empty list gives an empty list without a request."""
     network = Vectors()
     embed = embedder(network)

@@ -241,7 +241,7 @@ def test_the_rate_limiter_is_asked_once_a_request(embedder: Any, network: Vector
     assert limiter.acquired == len(network.inputs) == 4
 
 
-def test_each_batch_is_told_once(embedder: Any, events: Events) -> None:
+def test_each_batch_is_reported_once(embedder: Any, events: Events) -> None:
     """One start and one end event a batch, to callbacks and to instrumentation, texts in order."""
     debug = LlamaDebugHandler(print_trace_on_end=False)
     embed = embedder(callback_manager=CallbackManager([debug]), embed_batch_size=2)
@@ -310,7 +310,7 @@ class Twice(OllamaEmbedding):
         return [await self.aget_general_text_embedding(text) for text in texts]
 
 
-def test_tokens_of_all_requests_are_told_and_no_others(
+def test_exactly_the_tokens_of_all_requests_are_reported(
     run: Run, network: Vectors, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An event counts every request made for it, and none that comes after it."""

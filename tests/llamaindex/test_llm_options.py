@@ -140,7 +140,7 @@ def test_no_tools_when_none_are_wanted(ollama: Make, way: Way) -> None:
     assert "tools" not in asked(ollama, way, {}, {"tools": [TOOL], "tool_choice": "none"})
 
 
-def test_what_is_no_message_is_named(ollama: Make, way: Way) -> None:
+def test_an_invalid_message_is_named(ollama: Make, way: Way) -> None:
     """Messages of other packages are an error that says what to give, and nothing is sent."""
     network = Played()
     wrong = {"role": "user", "content": "hi"}

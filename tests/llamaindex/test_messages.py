@@ -238,7 +238,7 @@ def test_calls_of_older_histories(blocks: Any, legacy: Any, names: list[str]) ->
     assert [call["function"]["name"] for call in wire["tool_calls"]] == names
 
 
-def test_what_is_no_call_is_named() -> None:
+def test_an_invalid_call_is_named() -> None:
     """D14: an unknown shape under additional_kwargs is an error, not a broken request."""
     with pytest.raises(UnsupportedContentError, match="not a tool call"):
         sent(ChatMessage("x", role="assistant", additional_kwargs={"tool_calls": ["f"]}))

@@ -134,7 +134,7 @@ def _chatted() -> Response:
     return Response(200, json={"choices": [{"message": message, "finish_reason": "stop"}]})
 
 
-def test_the_context_window_of_the_other_wire_is_told_and_not_sent(run: Run) -> None:
+def test_the_context_window_is_reported_and_not_sent_on_v1(run: Run) -> None:
     """LlamaIndex reads the size; the server, which has no word for it, is sent none."""
     llm, network = _openai(_chatted(), context_window=4096, count_tokens=False)
     assert llm.metadata.context_window == 4096

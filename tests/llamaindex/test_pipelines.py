@@ -60,7 +60,7 @@ async def test_a_pipeline_runs_asynchronously(server: EmbeddedOllama) -> None:
     assert [node.embedding for node in nodes] == [node.embedding for node in again]
 
 
-def test_the_second_run_asks_nobody(server: EmbeddedOllama) -> None:
+def test_the_second_run_sends_no_request(server: EmbeddedOllama) -> None:
     """A pipeline that has seen its documents takes their vectors from its cache."""
     flow = pipeline(embedding_at(server.url))
     first = flow.run(documents=documents())

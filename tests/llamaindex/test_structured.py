@@ -237,14 +237,14 @@ def test_a_recorded_answer_cut_off(ollama: Make, way: Way) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::ollama_transport.OnlyThoughtsWarning")  # beside the error
-def test_thinking_up_to_the_limit_is_told(ollama: Make, way: Way) -> None:
+def test_thinking_up_to_the_limit_warns(ollama: Make, way: Way) -> None:
     """A model that spent all its tokens on thinking says how much it thought."""
     message = {"content": "", "thinking": "Hm. " * 10}
     with pytest.raises(StructuredOutputError, match="40 characters of thinking"):
         predict(way, ollama(Played(replied(way, message, done_reason="length"))))
 
 
-def test_whole_json_at_the_limit_is_no_error(ollama: Make, way: Way) -> None:
+def test_whole_json_at_the_limit_is_accepted(ollama: Make, way: Way) -> None:
     """An object that is complete is returned, whatever ended the answer."""
     assert predict(way, ollama(Played(said(way, JSON, done_reason="length"))))[-1] == CANADA
 
@@ -262,7 +262,7 @@ def test_whole_json_at_the_limit_is_no_error(ollama: Make, way: Way) -> None:
         ({"content": '{"languages": [1, 2, 3, 4, 5, 6]}'}, "and 3 more errors"),
     ],
 )
-def test_what_is_no_object_says_why(
+def test_an_answer_without_an_object_names_the_reason(
     ollama: Make, way: Way, message: dict[str, str], match: str
 ) -> None:
     """D8: the error says what is missing and shows the text; pydantic's finding is its cause."""

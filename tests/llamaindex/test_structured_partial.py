@@ -190,7 +190,7 @@ def test_thinking_is_never_shown() -> None:
         '{"a":: 1, "b" 2}',
     ],
 )
-def test_what_is_no_json_is_no_crash(text: str) -> None:
+def test_invalid_json_does_not_crash(text: str) -> None:
     """Broken text shows nothing more; who reads the whole of it tells what is wrong."""
     for size in (1, 100):
         for shown in snapshots(Tree, text, size):
@@ -212,13 +212,13 @@ def test_a_field_is_known_by_alias_and_by_name(key: str) -> None:
     assert shown.size is None
 
 
-def test_what_does_not_fit_is_shown_as_it_is() -> None:
+def test_values_that_do_not_fit_are_shown_unchanged() -> None:
     """An item that breaks its class's rules is shown; the end decides."""
     shown = snapshots(Menu, '{"items": [{"name": 5, "more": [1]}]', 100)[-1]
     assert (shown.dishes[0].name, shown.dishes[0].more) == (5, [1])
 
 
-def test_keys_nobody_knows_are_kept() -> None:
+def test_unknown_keys_are_kept() -> None:
     """A key that the class does not have can be read as well."""
     assert snapshots(Tree, '{"name": "a", "extra": {"b": [1, 2.5, true]}, ', 100)[-1].extra == {
         "b": [1, 2.5, True]

@@ -104,7 +104,7 @@ def test_one_count_missing(ollama: Make, way: Way, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_call_is_told_of_once(ollama: Make, way: Way, heard: Heard, kind: str) -> None:
+def test_each_call_is_recorded_once(ollama: Make, way: Way, heard: Heard, kind: str) -> None:
     """D12: one start and one end, for a completion as for a chat, and no other call inside."""
     network = replying(kind, way, prompt_eval_count=7, eval_count=3)
     call(way, kind, ollama(network))

@@ -71,7 +71,7 @@ def test_an_address_that_says_nothing_does_not_hold_up_the_next(
     gc.collect()
 
 
-def test_the_first_error_is_told_when_no_address_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_error_is_raised_when_no_address_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """All addresses refuse: so does the dialing."""
     resolve_to(monkeypatch, closed_port(), closed_port())
     with pytest.raises(ConnectionRefusedError):

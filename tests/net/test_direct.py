@@ -76,7 +76,7 @@ def test_both_ways_send_the_same_bytes(
     assert heard(run, listener, answer(SAID), answer(SAID), **settings) == short
 
 
-def test_who_replaces_a_method_of_httpx_sees_every_request(
+def test_a_replaced_httpx_method_sees_every_request(
     run: Run, listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tracers and mocks that stand in httpx's client miss nothing."""

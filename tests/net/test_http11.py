@@ -118,7 +118,7 @@ def test_a_chunk_that_comes_alone_is_handed_on_as_it_is() -> None:
     ],
 )
 @pytest.mark.parametrize("step", [1, 1000_000])
-def test_what_are_no_chunks_is_an_error(data: bytes, step: int) -> None:
+def test_invalid_chunks_are_an_error(data: bytes, step: int) -> None:
     """Sizes are hexadecimal digits and nothing else, and each chunk ends where it says."""
     with pytest.raises(httpcore.RemoteProtocolError):
         feed(Chunked(), data + chunked([b"more"] * 3), step)
@@ -167,7 +167,7 @@ def test_what_came_before_a_broken_chunk_is_handed_on(step: int) -> None:
     assert body.has_surplus
 
 
-def test_the_rest_of_a_size_is_no_size() -> None:
+def test_content_that_looks_like_a_chunk_stays_content() -> None:
     """Content that looks like a whole chunk, cut before it and inside its size, is content."""
     body = Chunked()
     assert body.feed(b"1") == b""

@@ -82,7 +82,7 @@ def test_one_byte_of_an_answer_is_enough_not_to_ask_again(
         assert isinstance(run.thrown(client.version), OllamaConnectionError)
 
 
-def test_silence_is_no_race(run: Run, listener: Listener) -> None:
+def test_silence_is_a_timeout_without_a_retry(run: Run, listener: Listener) -> None:
     """A used connection on which nothing comes in time is a timeout; nothing goes out twice."""
     gone = threading.Event()
 

@@ -97,7 +97,7 @@ async def test_a_running_loop_closes_what_nobody_wants(
         assert await asyncio.to_thread(left.wait, 10)
 
 
-def test_the_next_call_of_any_model_closes_what_nobody_wants(
+def test_the_next_call_of_any_model_closes_unused_connections(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Threads have no clock that runs by itself: the next use of another client looks."""

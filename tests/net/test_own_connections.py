@@ -111,7 +111,7 @@ def test_a_connection_that_the_server_closed_while_it_rested_is_not_used(
         assert run(client.version()) == "1"
 
 
-def test_words_that_nobody_asked_for_end_a_connection(run: Run, listener: Listener) -> None:
+def test_unrequested_bytes_end_a_connection(run: Run, listener: Listener) -> None:
     """What a server says while a connection rests (408, say) is no answer to the next request."""
     rests = threading.Event()
 
@@ -260,7 +260,7 @@ def test_vcrpy_records_and_plays(run: Run, tmp_path: Path) -> None:
     assert [line.raw for line in again] == [line.raw for line in live]
 
 
-def test_whoever_patches_httpx_sees_requests(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_patched_httpx_transports_see_requests(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """pytest-httpx, respx and tracers put a method of their own into httpx's transports."""
     seen: list[str] = []
 

@@ -97,7 +97,7 @@ def test_an_unusual_or_unfinished_head_is_left_to_h11(head: bytes) -> None:
     assert plain_head(head) is None
 
 
-def test_who_replaces_httpxs_transport_sees_calls_on_kept_connections(
+def test_a_replaced_httpx_transport_sees_calls_on_kept_connections(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A tracer that comes later sees the next call, although a connection is waiting for it."""

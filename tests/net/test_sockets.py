@@ -120,7 +120,7 @@ def test_a_slow_first_byte_is_waited_for(run: Run, server: EmbeddedOllama) -> No
 
 
 @pytest.mark.parametrize("sent", [0, 3])
-def test_silence_beyond_the_timeout_is_told_and_not_repeated(
+def test_silence_beyond_the_timeout_fails_without_a_retry(
     run: Run, server: EmbeddedOllama, sent: int
 ) -> None:
     """A stall before or inside an answer is a read timeout; nothing is sent a second time."""
@@ -155,7 +155,7 @@ def test_a_server_that_hangs_up_for_good_is_told(run: Run, server: EmbeddedOllam
     assert len(server.requests) == 2
 
 
-def test_nobody_there_is_a_connection_error(run: Run) -> None:
+def test_no_server_is_a_connection_error(run: Run) -> None:
     """A port that nobody listens on is told with its URL."""
     with EmbeddedOllama(demo=False) as gone:
         url = gone.url

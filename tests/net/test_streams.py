@@ -230,7 +230,7 @@ def _until(run: Run, holds: Any) -> None:
     raise AssertionError("it never came to hold")
 
 
-def test_nobody_there_is_an_error(run: Run) -> None:
+def test_no_server_is_an_error(run: Run) -> None:
     """A port that nobody listens on, and a name that nobody has."""
     with Listener() as gone:
         port = gone.port

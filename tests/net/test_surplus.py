@@ -95,7 +95,7 @@ def test_blank_lines_after_the_last_one_are_nothing(run: Run) -> None:
         assert run(client.version()) == "2"
 
 
-def test_silence_after_the_last_line_is_no_error(run: Run) -> None:
+def test_silence_after_the_last_line_is_ignored(run: Run) -> None:
     """The answer is whole, though the server never ends its body; the connection is given up."""
     sent = CHUNKED + b"".join(chunk(data) for data in HELLO.chunks)
     with Listener() as listener, Serving(partial(serve, sent), listener):

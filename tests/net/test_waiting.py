@@ -45,7 +45,7 @@ async def _through(gate: Gate) -> None:
         pass
 
 
-async def test_who_went_beside_leaves_no_place_for_others() -> None:
+async def test_leaving_an_overfull_gate_admits_nobody() -> None:
     """While more are inside than allowed, who leaves lets nobody in."""
     gate = Gate(1)
     await gate.__aenter__()

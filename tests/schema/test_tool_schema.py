@@ -287,7 +287,7 @@ def test_choices_among_the_arguments() -> None:
     assert "required" not in parameters
 
 
-def test_the_docstring_is_not_said_twice() -> None:
+def test_the_docstring_is_not_repeated() -> None:
     """The description of the arguments goes into the tool's, unless it is that one."""
     schema = {"type": "object", "description": "Find it", "additionalProperties": False}
     twice = {"function": {"name": "f", "description": "Find it", "parameters": schema}}
@@ -298,7 +298,7 @@ def test_the_docstring_is_not_said_twice() -> None:
     assert checked(none)["description"] == "Find it. No other properties."
 
 
-def test_neither_strict_nor_a_class_name_is_told() -> None:
+def test_strict_and_class_names_are_left_out() -> None:
     """The server has no strict mode; the arguments' class is none of the model's business."""
     function = flatten_tool(as_tool(Cat.model_json_schema(), name="feed"))["function"]
     assert set(function) == {"name", "parameters"}
@@ -325,7 +325,7 @@ def test_neither_strict_nor_a_class_name_is_told() -> None:
         (as_tool({"properties": {"a": {"anyOf": {"type": "string"}}}}), "anyOf"),
     ],
 )
-def test_what_is_no_tool_is_refused(tool: dict[str, Any], message: str) -> None:
+def test_invalid_tools_are_refused(tool: dict[str, Any], message: str) -> None:
     """What cannot be a tool is an error that says what to give, before anything is sent."""
     with pytest.raises(ConfigError, match=message):
         flatten_tool(tool)

@@ -128,7 +128,7 @@ def test_auto_on_an_unknown_model_is_told_once(caplog: pytest.LogCaptureFixture)
     assert [record.levelname for record in told] == ["INFO"]
 
 
-def test_nothing_is_told_when_nothing_is_missing(caplog: pytest.LogCaptureFixture) -> None:
+def test_both_prefixes_given_means_no_warning(caplog: pytest.LogCaptureFixture) -> None:
     """A user who gives both prefixes is not bothered about an unknown model."""
     with caplog.at_level(logging.INFO, logger="ollama_transport"):
         resolve_prefixes("quiet-model", query_prefix="q", document_prefix="d", prefixes="auto")

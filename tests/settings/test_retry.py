@@ -90,7 +90,7 @@ def test_what_may_pass_is_tried_again(run: Run, failure: Exception | int, stream
 
 
 @pytest.mark.parametrize(("failure", "cls"), FINAL, ids=repr)
-def test_what_will_not_pass_is_told_at_once(
+def test_read_timeouts_and_refusals_are_not_retried(
     run: Run, failure: Exception | int, cls: type[Exception]
 ) -> None:
     """A read timeout (a model is loading) and a refusal are not repeated."""

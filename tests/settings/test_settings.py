@@ -278,7 +278,7 @@ def test_a_wire_that_does_not_exist_is_an_error(run: Run, api: Any) -> None:
         ("http://h", "openai", "openai"),
     ],
 )
-def test_the_wire_goes_by_the_url_unless_told(run: Run, url: str, api: Any, wire: str) -> None:
+def test_the_url_chooses_the_wire_by_default(run: Run, url: str, api: Any, wire: str) -> None:
     """`api` decides; "auto" goes by the suffix of the URL."""
     assert run.client(url, api=api).config.wire == wire
 

@@ -54,9 +54,7 @@ def ask(run: Run, server: EmbeddedOllama, suffix: str = "") -> Any:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_what_is_said_is_recorded_where_asked_for(
-    run: Run, server: EmbeddedOllama, suffix: str
-) -> None:
+def test_requested_content_is_recorded(run: Run, server: EmbeddedOllama, suffix: str) -> None:
     """Messages, answer and tools are JSON in the form of the conventions, on either wire."""
     with recording_calls(capture_content=True) as recorded:
         ask(run, server, suffix)

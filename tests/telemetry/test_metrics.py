@@ -83,7 +83,7 @@ def test_a_failure_is_counted_by_its_class(
     assert points[DURATION][0].attributes["error.type"] == "ModelNotFoundError"
 
 
-def test_estimated_tokens_are_no_metric(
+def test_estimated_tokens_are_not_recorded(
     run: Run, server: EmbeddedOllama, recorded: Recorded
 ) -> None:
     """The conventions forbid counts that no server told."""

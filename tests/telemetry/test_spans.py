@@ -227,7 +227,7 @@ def test_retries_are_parts_of_one_span(
     assert "error.type" not in recorded.facts
 
 
-def test_counting_tokens_is_no_other_try(
+def test_counting_tokens_is_not_a_retry(
     run: Run, server: EmbeddedOllama, recorded: Recorded
 ) -> None:
     """Requests beside the call's own are not counted as tries."""
@@ -282,7 +282,7 @@ def test_a_trace_of_the_callers_own_stays(
     assert server.requests[-1].headers["traceparent"] == "mine"
 
 
-def test_spans_of_who_reads_a_stream_are_no_children(
+def test_spans_of_a_stream_s_reader_are_not_its_children(
     run: Run, server: EmbeddedOllama, recorded: Recorded
 ) -> None:
     """Between two lines the caller is in its own context, and in it again afterwards."""

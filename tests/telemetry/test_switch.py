@@ -60,7 +60,7 @@ def test_one_client_may_be_recorded_alone(
     assert recorded.spans == []  # its providers are shut down
 
 
-def test_the_global_providers_serve_who_asks_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_global_providers_are_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are made once for the process."""
     monkeypatch.setattr(switch._SWITCH, "fallback", None)
     made = active(True)

@@ -47,7 +47,7 @@ def test_an_image_has_many_forms_and_is_sent_in_one(run: Run, image: bytes | str
         "AAA A===",
     ],
 )
-def test_what_is_no_base64_is_refused(text: str) -> None:
+def test_invalid_base64_is_refused(text: str) -> None:
     """Paths and addresses are never opened, and damaged base64 is told before it is sent."""
     with pytest.raises(UnsupportedContentError, match="not base64"):
         image_data(text)

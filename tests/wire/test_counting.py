@@ -73,7 +73,7 @@ def test_the_models_own_counter_is_asked(run: Run, ask: Any, counts: Any) -> Non
     assert body(network, 1)["model"] == "m"
 
 
-def test_what_the_server_tells_is_not_counted(run: Run) -> None:
+def test_usage_from_the_server_is_not_counted_again(run: Run) -> None:
     """No further request is made."""
     network = Network(whole(usage=TOLD))
     assert run(run.client(URL, transport=network).chat(HELLO)).usage == Usage(3, 2)
@@ -136,7 +136,7 @@ def test_a_model_class_can_turn_it_off() -> None:
     assert len(network.requests) == 1
 
 
-def test_counting_is_no_call(run: Run) -> None:
+def test_counting_is_not_a_call(run: Run) -> None:
     """The ledger counts one call, with the tokens that were counted."""
     ledger = UsageLedger()
     network = Network(whole(), vllm(6), vllm(2))

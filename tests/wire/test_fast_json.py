@@ -59,7 +59,7 @@ def test_whole_numbers_are_floats() -> None:
         ("[" * 100_000, "not JSON"),
     ],
 )
-def test_what_is_no_vector_is_refused(vectors: str, said: str) -> None:
+def test_invalid_vectors_are_refused(vectors: str, said: str) -> None:
     """Each is a ProtocolError that tells what is wrong, by either parser."""
     with pytest.raises(ProtocolError) as caught:
         embedded(vectors)

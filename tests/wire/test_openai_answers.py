@@ -103,7 +103,7 @@ def test_a_completion_streams_what_it_answers_whole(cut: str) -> None:
     assert all(line.usage is None for line in lines[:-1])
 
 
-def test_zeros_are_no_usage() -> None:
+def test_zero_counts_are_not_usage() -> None:
     """A stream that was cut short of its last event has told no usage, but zeros."""
     data = recording("openai/completions-stream").chunks
     events = b"".join(data).split(b"\n\n")
@@ -162,7 +162,7 @@ def test_vectors_are_in_the_order_of_their_texts(entries: Any, vectors: Any) -> 
     ],
 )
 @pytest.mark.parametrize("numpy", ["there", "missing"])
-def test_vectors_that_cannot_be_told_apart_are_not_returned(
+def test_ambiguous_vectors_are_not_returned(
     data: Any, numpy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Too few, twice the same place, or no vector at all: each is a ProtocolError."""
@@ -191,9 +191,7 @@ def test_recorded_models_are_listed(recording: Callable[[str], Recording]) -> No
         ({"id": "m", "meta": None}, None),
     ],
 )
-def test_the_context_of_a_model_is_read_where_a_server_tells_it(
-    entry: Any, length: int | None
-) -> None:
+def test_the_context_of_a_model_is_read_from_the_server(entry: Any, length: int | None) -> None:
     """Both vLLM and llama.cpp tell it, each in its own place."""
     [model] = openai.models().read({"data": [entry]}).models
     assert (model.details.context_length if model.details else None) == length

@@ -280,7 +280,7 @@ def test_extra_fields_are_sent_at_the_top_and_win() -> None:
         lambda: openai.embed(EmbedRequest("", ["a"])),
     ],
 )
-def test_what_cannot_work_is_told_before_it_is_sent(ask: Callable[[], object]) -> None:
+def test_impossible_requests_fail_before_they_are_sent(ask: Callable[[], object]) -> None:
     """Several answers, no message and no model are errors of the caller."""
     with pytest.raises(ConfigError):
         ask()

@@ -206,7 +206,7 @@ def test_an_error_in_a_stream_is_an_error(
         event({"tool_calls": [{"function": "a"}]}),
     ],
 )
-def test_what_is_no_event_of_this_wire_is_told(data: bytes) -> None:
+def test_an_unknown_event_is_an_error(data: bytes) -> None:
     """Another shape is a ProtocolError, not a line and not a crash."""
     _, error = failed(CHAT, data)
     assert isinstance(error, ProtocolError)

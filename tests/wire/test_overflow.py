@@ -41,7 +41,7 @@ def told(run: Run, server: EmbeddedOllama, path: str, *calls: Any) -> list[str]:
     return [str(warning.message) for warning in seen]
 
 
-def test_each_text_that_is_cut_is_told(run: Run, server: EmbeddedOllama) -> None:
+def test_each_cut_text_warns(run: Run, server: EmbeddedOllama) -> None:
     """Python shows equal warnings of one place once: no two texts are told in equal words."""
     client = run.client(server.url)
     batches = [["x" * length, "secret", ""] for length in (5000, 6000)]

@@ -32,7 +32,7 @@ def test_a_proxys_503_is_told_as_a_proxys() -> None:
     assert error.body == NGINX.decode()
 
 
-def test_the_servers_own_503_is_told_as_its_queue() -> None:
+def test_the_server_s_own_503_names_its_queue() -> None:
     """Ollama answers in JSON when its queue is full (wire reference 7.2)."""
     assert "OLLAMA_MAX_QUEUE" in str(refused(503, b'{"error": "server busy"}'))
 

@@ -63,7 +63,7 @@ def test_an_embedding_of_wrong_parts_cannot_be_asked_for(fields: dict[str, Any])
         EmbedRequest("m", **fields)
 
 
-def test_none_is_no_options() -> None:
+def test_none_means_no_options() -> None:
     """None counts as nothing given, as in the peers."""
     request = GenerateRequest("m", "Hi", options=None, extra=None)  # type: ignore[arg-type]  # on purpose
     assert native.generate(request).whole_body() == {"model": "m", "prompt": "Hi", "stream": False}

@@ -51,7 +51,7 @@ def test_a_missing_count_is_unknown(
 
 
 @pytest.mark.parametrize("raw", [{}, {"model": "m", "done": True}, {"eval_count": None}])
-def test_no_metrics_at_all_are_no_usage(raw: dict[str, object]) -> None:
+def test_missing_metrics_give_no_usage(raw: dict[str, object]) -> None:
     """An answer without any metric has no usage."""
     assert Usage.from_native(raw) is None
     assert Usage.from_openai(raw) is None
