@@ -1,6 +1,5 @@
 """The guides keep their word: each block of Python runs, in its order, on the embedded server."""
 
-import asyncio
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,22 +28,11 @@ def server() -> Iterator[EmbeddedOllama]:
         yield running
 
 
-@pytest.fixture
-def _loop() -> Iterator[None]:
-    """A loop that is closed at the end, for what of LlamaIndex asks for the current one."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    asyncio.set_event_loop(None)
-    loop.close()
-
-
 # Core loads langchain-community where it is installed, and that warns of its own end.
 @pytest.mark.filterwarnings("ignore:`langchain-community` is being sunset:DeprecationWarning")
 # LlamaIndex's workflows look at each attribute of an agent, deprecated ones of pydantic included.
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20")
 @pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince211")
-@pytest.mark.usefixtures("_loop")
 # A guide shows what a small num_predict does.
 @pytest.mark.filterwarnings("ignore::ollama_transport.OnlyThoughtsWarning")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
