@@ -60,7 +60,7 @@ def test_everything_public_is_described(package: ModuleType) -> None:
             assert value.__doc__, name
 
 
-def test_what_is_not_there_is_an_attribute_error(package: ModuleType) -> None:
+def test_a_missing_name_is_an_attribute_error(package: ModuleType) -> None:
     """A misspelt name fails as it does in any module."""
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         package.nonsense  # noqa: B018 - the look-up is what is tested

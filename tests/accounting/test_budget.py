@@ -77,7 +77,7 @@ def test_failed_calls_are_requests_and_tries_are_not(run: Run) -> None:
     assert isinstance(run.thrown(client.chat, HELLO), BudgetExceededError)
 
 
-def test_what_is_forbidden_is_in_no_ledger(run: Run) -> None:
+def test_forbidden_calls_are_in_no_ledger(run: Run) -> None:
     """A ledger beside the budget counts the calls that were sent, in either order."""
     for first in (True, False):
         ledger, budget = UsageLedger(), Budget(max_requests=1)

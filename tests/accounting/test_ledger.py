@@ -166,7 +166,9 @@ def test_a_stream_that_is_left_after_its_end_is_complete(run: Run, ledger: Usage
     assert (counted(ledger).cancelled, counted(ledger).estimated) == (0, 0)
 
 
-async def test_a_cancelled_task_is_no_failure(ledger: UsageLedger, server: EmbeddedOllama) -> None:
+async def test_a_cancelled_task_is_not_a_failure(
+    ledger: UsageLedger, server: EmbeddedOllama
+) -> None:
     """A task that is cancelled while it waits counts once, as cancelled."""
     server.script("POST", "/api/chat", Reply.json({}, gate=Gate()))
     async with AsyncClient(server.url, meters=[ledger]) as client:
@@ -257,7 +259,7 @@ def test_a_price_is_found_with_and_without_latest(priced: str, asked: str) -> No
     assert counted(ledger).cost == pytest.approx(6.0)
 
 
-def test_speed_goes_by_the_generation_where_it_is_told(ledger: UsageLedger) -> None:
+def test_speed_is_computed_from_the_reported_generation_time(ledger: UsageLedger) -> None:
     """Tokens a second are of the generation; a call that tells none counts with its whole time."""
     add(ledger, record("told", Usage(10, 30, completion_duration_s=0.5)))
     add(ledger, record("untold", Usage(10, 30)))

@@ -72,7 +72,7 @@ def test_a_meter_that_fails_at_the_end_hides_nothing_from_the_others(run: Run) -
 
 
 @pytest.mark.parametrize("suffix", ["", "/v1"])
-def test_on_token_hears_a_stream_piece_by_piece(
+def test_on_token_gets_a_stream_piece_by_piece(
     run: Run, server: EmbeddedOllama, suffix: str
 ) -> None:
     """Text and thoughts come as they are written, told apart."""
@@ -88,7 +88,7 @@ def test_on_token_hears_a_stream_piece_by_piece(
         assert told == "".join(getattr(line, said) for line in lines) != ""
 
 
-def test_on_token_hears_a_whole_answer_at_once(run: Run, server: EmbeddedOllama) -> None:
+def test_on_token_gets_a_whole_answer_at_once(run: Run, server: EmbeddedOllama) -> None:
     """A whole answer is one piece; the thoughts come first. Vectors are no text."""
     heard: list[tuple[str, bool]] = []
     client = run.client(server.url, on_token=lambda *piece: heard.append(piece))
@@ -99,7 +99,7 @@ def test_on_token_hears_a_whole_answer_at_once(run: Run, server: EmbeddedOllama)
     assert len(heard) == 3
 
 
-def test_what_on_token_raises_ends_the_call(run: Run, server: EmbeddedOllama) -> None:
+def test_an_error_of_on_token_ends_the_call(run: Run, server: EmbeddedOllama) -> None:
     """The caller gets the exception, and the server is left."""
 
     def fail(_: str, __: bool) -> None:

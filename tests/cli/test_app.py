@@ -178,7 +178,7 @@ def test_unknown_model_is_four(ext: Ext, server: EmbeddedOllama, arguments: list
     assert "ollama pull nope" in found.err
 
 
-def test_a_missing_server_is_told_in_the_words_of_a_command(ext: Ext) -> None:
+def test_a_missing_server_is_reported_in_terms_of_the_command(ext: Ext) -> None:
     """The way out is an option or a variable, and not an argument of the library."""
     found = ext("models", host=CLOSED)
     assert found.code == 3

@@ -97,7 +97,7 @@ def test_options_reach_the_server(ext: Ext, server: EmbeddedOllama) -> None:
     assert body["messages"][0] == {"role": "system", "content": "Be brief."}
 
 
-def test_what_is_not_given_is_not_sent(ext: Ext, server: EmbeddedOllama) -> None:
+def test_options_that_are_not_given_are_not_sent(ext: Ext, server: EmbeddedOllama) -> None:
     """Without options the server's and the model's own hold."""
     ext("chat", "demo", host=server.url, stdin="hello")
     assert not {"options", "think"} & server.requests[-1].json.keys()

@@ -99,7 +99,7 @@ def test_an_answer_is_changed_in_place(run: Run) -> None:
         answer["nonsense"] = 1
 
 
-def test_a_list_without_entries_is_no_part(run: Run) -> None:
+def test_an_empty_list_is_not_a_part(run: Run) -> None:
     """`message.get("tool_calls")` is None without calls, and a default is given instead."""
     quiet = {**CHAT, "message": {"role": "assistant", "content": "Hi"}}
     message = _chat(run, quiet).message

@@ -167,7 +167,7 @@ def test_published_prefixes_go_by_the_model_that_is_taken() -> None:
         assert texts == ["search_query: a", "search_document: a"] * 2
 
 
-def test_a_blank_name_is_no_wish_for_a_default(run: Run, server: EmbeddedOllama) -> None:
+def test_a_blank_name_does_not_choose_the_default(run: Run, server: EmbeddedOllama) -> None:
     """An empty variable is a mistake, which is said."""
     client = run.client(server.url)
     with pytest.raises(ConfigError, match="names no model"):

@@ -307,7 +307,7 @@ def test_a_file_is_sent_in_pieces(run: Run, tmp_path: Path) -> None:
     assert [size for size in sizes if size] == [1024 * 1024] * 3 + [5]
 
 
-def test_an_upload_that_cannot_be_is_told(run: Run, tmp_path: Path) -> None:
+def test_an_impossible_upload_is_refused(run: Run, tmp_path: Path) -> None:
     """A file that is not there, a server that refuses: both come out as what they are."""
     with pytest.raises(FileNotFoundError):
         run(run.client(transport=Network("version")).upload(tmp_path / "nothing"))

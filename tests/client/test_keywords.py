@@ -358,7 +358,7 @@ def test_a_misspelt_keyword_is_named(run: Run) -> None:
 
 
 @pytest.mark.parametrize("given", [[1], "Hi", [{"content": "Hi"}], {"role": "user"}])
-def test_what_is_not_a_list_of_messages_is_refused(run: Run, given: Any) -> None:
+def test_anything_but_a_list_of_messages_is_refused(run: Run, given: Any) -> None:
     """The error shows how a message is written."""
     with pytest.raises(ConfigError, match=r"role|list"):
         run(run.client(transport=Network("chat/tiny-chat/hello-whole")).chat("m", given))

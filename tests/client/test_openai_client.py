@@ -205,7 +205,7 @@ def test_the_envelopes_of_other_servers_are_read(
         ),
     ],
 )
-def test_a_prompt_that_does_not_fit_is_told_with_its_counts(
+def test_a_prompt_that_does_not_fit_is_reported_with_its_counts(
     run: Run, status: int, text: str, counts: tuple[int | None, int]
 ) -> None:
     """Each server has its own words for it."""
@@ -297,7 +297,7 @@ def test_a_stream_that_breaks_off_keeps_what_came(
         (b'error: {"message": "boom"}\n\ndata: [DONE]\n\n', "boom"),
     ],
 )
-def test_a_failure_inside_a_stream_is_told(
+def test_a_failure_inside_a_stream_is_reported(
     run: Run, server: EmbeddedOllama, url: str, last: bytes, words: str
 ) -> None:
     """What was said before the failure reaches the caller, and then the failure does."""

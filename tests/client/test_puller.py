@@ -157,7 +157,7 @@ async def test_a_cancelled_pull_is_taken_over(server: EmbeddedOllama) -> None:
     assert pulls(server) == 2
 
 
-async def test_a_cancelled_waiter_stops_nobody(server: EmbeddedOllama) -> None:
+async def test_a_cancelled_waiter_stops_no_other(server: EmbeddedOllama) -> None:
     """Who gives up waiting leaves the pull and the others alone."""
     gate = Gate()
     steps = ({"status": "pulling manifest"}, {"error": UNKNOWN})

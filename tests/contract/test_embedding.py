@@ -123,7 +123,7 @@ def test_another_failure_is_not_searched_for(
         (["a", 3], r"texts\[1\] must be text, got int"),
     ],
 )
-def test_what_is_not_a_list_of_texts_is_refused(
+def test_anything_but_a_list_of_texts_is_refused(
     embeds: Embeds, server: Picky, given: Any, words: str
 ) -> None:
     with pytest.raises(ConfigError, match=words):

@@ -75,7 +75,7 @@ def test_a_retry_is_a_line_at_info(
     assert ASKED not in log.text
 
 
-def test_a_failure_and_an_early_end_are_told(
+def test_a_failure_and_an_early_end_are_reported(
     run: Run, server: EmbeddedOllama, log: pytest.LogCaptureFixture
 ) -> None:
     """A log shows what became of each call."""

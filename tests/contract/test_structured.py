@@ -118,7 +118,7 @@ def test_json_among_the_thoughts_is_taken_where_the_text_is_empty(asks: Asks, te
 @pytest.mark.parametrize(
     "text", [JSON[:-3], f"Maybe {JSON} or so?", '{"name": "no menu"}', f"Draft: {JSON}"]
 )
-def test_a_draft_among_the_thoughts_is_no_answer(asks: Asks, text: str) -> None:
+def test_a_draft_in_the_reasoning_is_not_the_answer(asks: Asks, text: str) -> None:
     """The advice is what helps: an answer that ended by itself needs no longer limit."""
     with pytest.raises(ValueError, match="only reasoned") as caught:
         asks({"content": "", "thinking": text})
@@ -132,7 +132,7 @@ def test_an_answer_of_thoughts_alone_names_the_limit(asks: Asks) -> None:
         asks({"content": "", "thinking": "Hm. "}, reason="length")
 
 
-def test_a_part_of_an_answer_that_was_cut_is_no_answer(asks: Asks) -> None:
+def test_a_part_of_a_cut_answer_is_not_the_answer(asks: Asks) -> None:
     """The first inner object is complete; it is not what was asked for."""
     text = '{"title": "a", "dishes": [{"name": "b", "tags": []}, {"na'
     with pytest.raises(ValueError, match="num_predict"):

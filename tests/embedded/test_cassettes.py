@@ -100,7 +100,7 @@ def test_cassettes_of_vcrpy_are_played(tmp_path: Path) -> None:
         assert answer.json()["message"]["content"] == "Fine."
 
 
-def test_a_server_that_is_not_there_is_told(run: Run, tmp_path: Path) -> None:
+def test_a_missing_server_is_reported(run: Run, tmp_path: Path) -> None:
     """The proxy answers 502 with the reason, and writes nothing."""
     path = tmp_path / "none.yaml"
     with EmbeddedOllama.record("http://127.0.0.1:1", path) as proxy:
@@ -110,7 +110,7 @@ def test_a_server_that_is_not_there_is_told(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["[]", '{"interactions": [{}]}', '{"version": 1}'])
-def test_what_is_not_a_cassette_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_file_other_than_a_cassette_is_refused(tmp_path: Path, text: str) -> None:
     """Where the server is made, not at its first request."""
     path = tmp_path / "odd.yaml"
     path.write_text(text)

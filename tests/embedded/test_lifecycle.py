@@ -195,7 +195,7 @@ def test_twenty_clients_at_once():
         assert len(server.requests) == 20
 
 
-def test_a_big_batch_holds_nobody_up(monkeypatch):
+def test_a_big_batch_delays_no_other_call(monkeypatch):
     """Between two texts of a batch other requests are answered."""
     embedding, answered = threading.Event(), threading.Event()
 

@@ -200,7 +200,7 @@ def test_files_that_are_not_models(
 
 
 @given(st.integers(4, 3000), st.binary(min_size=1, max_size=8))
-def test_a_broken_header_is_told_as_such(at: int, damage: bytes) -> None:
+def test_a_broken_header_is_reported(at: int, damage: bytes) -> None:
     """Whatever a header says, reading it ends in a model or in ValueError."""
     with tempfile.NamedTemporaryFile(suffix=".gguf") as file:
         file.write(GGUF[:at] + damage + GGUF[at + len(damage) :])

@@ -184,7 +184,7 @@ def test_an_answer_follows_its_schema(http: httpx.Client) -> None:
     )
 
 
-def test_what_the_engine_cannot_do_is_refused(http: httpx.Client) -> None:
+def test_requests_that_the_engine_cannot_serve_are_refused(http: httpx.Client) -> None:
     """Refusals have Ollama's statuses and words."""
     schema = {"type": "object", "properties": {"a": {"type": "foo"}}}
     told = json.loads(refused(http, "/api/chat", 400, messages=HI, format=schema))["error"]

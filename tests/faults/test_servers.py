@@ -44,7 +44,7 @@ def test_a_port_without_a_listener(way: Way) -> None:
 
 
 @ways
-def test_a_name_that_nobody_knows(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_name(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failed look-up is a server that was not reached."""
 
     def unknown(*_: object, **__: object) -> None:
@@ -144,7 +144,7 @@ def certificates() -> tuple[ssl.SSLContext, ssl.SSLContext]:
 
 
 @ways
-def test_a_certificate_that_nobody_trusts(
+def test_an_untrusted_certificate(
     way: Way, certificates: tuple[ssl.SSLContext, ssl.SSLContext]
 ) -> None:
     """It is refused, and the message says how to trust it; then the answer comes."""

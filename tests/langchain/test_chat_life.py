@@ -46,7 +46,7 @@ def test_a_constructor_does_no_io(monkeypatch: pytest.MonkeyPatch) -> None:
     ChatOllama(model="m", base_url="http://nowhere.invalid")
 
 
-def test_a_missing_model_is_told_by_the_first_call(run: Run, server: EmbeddedOllama) -> None:
+def test_a_missing_model_is_reported_by_the_first_call(run: Run, server: EmbeddedOllama) -> None:
     """A constructor asks nobody; the first call tells."""
     model = ChatOllama(model="nope", base_url=server.url)
     with pytest.raises(ModelNotFoundError, match="ollama pull nope"):

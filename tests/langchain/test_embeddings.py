@@ -234,7 +234,7 @@ def test_truncate_leaves_it_to_the_server(server: EmbeddedOllama, run: Run) -> N
     assert "truncate" not in _bodies(server)[0]
 
 
-def test_a_single_long_query_is_no_list(run: Run) -> None:
+def test_a_single_long_query_is_not_a_list(run: Run) -> None:
     """A refused query raises the server's words, without a place in any list."""
     embeddings, _ = _played("embed/long-refused", on_context_overflow="error")
     with pytest.raises(ContextOverflowError, match=r"^POST .*the input length exceeds"):

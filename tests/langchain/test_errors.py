@@ -162,7 +162,7 @@ def test_a_model_that_cannot_think_names_the_setting(run: Run) -> None:
 
 
 @pytest.mark.parametrize("ask", _ASKS)
-def test_a_missing_server_is_told_once(run: Run, ask: str) -> None:
+def test_a_missing_server_is_reported_once(run: Run, ask: str) -> None:
     """The traceback is one, it tells the reason of the network, and ends with what to do."""
     model, _ = model_on(httpx.ConnectError("refused by nobody"), max_retries=0)
     with pytest.raises(ours.OllamaConnectionError) as caught:

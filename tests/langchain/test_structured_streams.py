@@ -106,7 +106,7 @@ def test_a_cut_answer_is_an_error_with_its_text(run: Run, form: str, streaming: 
 
 
 @pytest.mark.parametrize("streaming", [True, False], ids=["stream", "invoke"])
-def test_a_cut_answer_with_raw_is_told_apart(run: Run, streaming: bool) -> None:
+def test_a_cut_answer_with_raw_is_distinguished(run: Run, streaming: bool) -> None:
     """include_raw raises nothing: the error and the message are there, an object is not (c21)."""
     model, _ = chat(cut_stream(8), streaming=True)
     structured = model.with_structured_output(JSON_SCHEMA, include_raw=True)
@@ -136,7 +136,7 @@ def test_a_cut_answer_with_raw_is_told_apart(run: Run, streaming: bool) -> None:
         ("<think>and so on", {}, "not JSON"),
     ],
 )
-def test_an_answer_that_is_no_object_says_why(
+def test_an_answer_other_than_an_object_names_the_reason(
     run: Run, content: str, how: dict[str, str], hint: str
 ) -> None:
     """Each kind of failure tells what happened and what to do (c21: "Invalid json output: ")."""

@@ -314,7 +314,7 @@ def test_a_cut_forced_call_is_invalid() -> None:
     assert answer.response_metadata["done_reason"] == "length"
 
 
-def test_a_forced_answer_that_is_no_call_stays_text(run: Run) -> None:
+def test_a_forced_answer_without_a_call_stays_text(run: Run) -> None:
     """A server that ignores format answers in prose, and nothing of it is lost."""
     lines = [{"model": "m", "created_at": "t", "message": {"content": part}} for part in "no!"]
     stream = raw_stream([*lines, {"model": "m", "message": {}, "done": True}])

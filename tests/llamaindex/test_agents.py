@@ -104,7 +104,7 @@ async def test_the_first_tool_can_be_forced(server: EmbeddedOllama, llm: Ollama)
     assert "format" not in bodies[-1]
 
 
-async def test_a_failing_tool_is_told_to_the_model(server: EmbeddedOllama, llm: Ollama) -> None:
+async def test_a_failing_tool_is_reported_to_the_model(server: EmbeddedOllama, llm: Ollama) -> None:
     """An exception of a tool goes back as its result, and the agent goes on."""
 
     def get_stock(name: str) -> str:

@@ -248,14 +248,14 @@ def test_a_missing_model_says_how_to_get_it(embedder: Make) -> None:
         embedder(Network("embed/missing-model")).get_query_embedding("x")
 
 
-def test_a_model_that_cannot_embed_is_told(embedder: Make) -> None:
+def test_a_model_that_cannot_embed_is_reported(embedder: Make) -> None:
     """The server's refusal arrives as an error with its status, not as a broken vector."""
     with pytest.raises(StatusError) as caught:
         embedder(Network("embed/chat-model")).get_text_embedding("x")
     assert caught.value.status_code == 501
 
 
-def test_a_failed_server_is_told(embedder: Make) -> None:
+def test_a_failed_server_is_reported(embedder: Make) -> None:
     """A failure of the engine is a ServerError in both ways of calling."""
     with pytest.raises(ServerError, match="boom"):
         embedder(Network(httpx.Response(500, json={"error": "boom"}))).get_text_embedding("x")
@@ -328,7 +328,7 @@ def test_load_embed_model_finds_it() -> None:
     assert loaded.to_dict() == model.to_dict()
 
 
-def test_what_the_peer_saved_loads() -> None:
+def test_configurations_of_the_peer_load() -> None:
     """The name is the peer's, by which stored configurations know it; our old one is read too."""
     assert OllamaEmbedding.class_name() == "OllamaEmbedding"
     for name in ("OllamaEmbedding", "OllamaExtEmbedding"):

@@ -72,7 +72,7 @@ def embedder(run: Run, network: Vectors) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("method", ["get_query_embedding", "get_text_embedding"])
-def test_a_cached_vector_asks_nobody(embedder: Any, network: Vectors, method: str) -> None:
+def test_a_cached_vector_sends_no_request(embedder: Any, network: Vectors, method: str) -> None:
     """The second call for a text gives the same vector without a request."""
     embed = embedder(embeddings_cache=SimpleKVStore())
     assert getattr(embed, method)("hello") == getattr(embed, method)("hello")

@@ -85,7 +85,7 @@ def test_what_was_fetched_goes_with_the_message(server: EmbeddedOllama) -> None:
         (Reply.raw(chunks=[b"x" * 11] * 2), "larger than fetch_max_bytes=20"),
     ],
 )
-def test_what_cannot_be_fetched_is_named(
+def test_an_address_that_cannot_be_fetched_is_named(
     server: EmbeddedOllama, way: Way, reply: Reply, words: str
 ) -> None:
     """D14: an image that does not come is an error that names the address; nothing is sent."""

@@ -116,7 +116,7 @@ def test_lost_secrets_are_missed(server: EmbeddedOllama) -> None:
         twin.chat([ChatMessage("hello")])
 
 
-def test_what_was_saved_by_the_peer_loads() -> None:
+def test_a_model_saved_by_the_peer_loads() -> None:
     """The fields of llama-index-llms-ollama, saved by it, make the same model here."""
     saved = {
         "callback_manager": None,

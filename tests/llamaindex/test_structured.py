@@ -40,7 +40,7 @@ def test_a_recorded_answer_becomes_its_object(ollama: Make, way: Way, model: str
 
 
 @pytest.mark.parametrize("mode", list(PydanticProgramMode))
-def test_every_mode_brings_the_object(
+def test_every_mode_returns_the_object(
     server: EmbeddedOllama, way: Way, mode: PydanticProgramMode
 ) -> None:
     """D8: whatever the mode, the last object is a whole one of the class."""
@@ -200,7 +200,7 @@ def test_a_real_call_is_read(ollama: Make, way: Way) -> None:
     assert predict(way, ollama(network, pydantic_program_mode="function"))[-1] == CANADA
 
 
-def test_a_model_without_tools_is_told_early(ollama: Make, way: Way) -> None:
+def test_a_model_without_tools_is_reported_early(ollama: Make, way: Way) -> None:
     """FUNCTION mode on a model that calls no tools says which mode works."""
     llm = ollama(
         Played(said(way, JSON)), pydantic_program_mode="function", is_function_calling_model=False
@@ -209,7 +209,7 @@ def test_a_model_without_tools_is_told_early(ollama: Make, way: Way) -> None:
         predict(way, llm)
 
 
-def test_a_model_found_to_have_no_tools_is_told(ollama: Make, way: Way) -> None:
+def test_a_refusal_of_tools_arrives(ollama: Make, way: Way) -> None:
     """What only the server knows arrives as its own refusal."""
     llm = ollama(Played("errors/no-tools"), pydantic_program_mode="function")
     with pytest.raises(UnsupportedCapabilityError):

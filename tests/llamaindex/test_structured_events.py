@@ -85,7 +85,7 @@ def test_usage_is_counted_once(ollama: Make, way: Way, mode: str) -> None:
     assert (count.prompt_token_count, count.completion_token_count) == (7, 3)
 
 
-def test_a_failure_is_told_to_the_callbacks(ollama: Make, way: Way) -> None:
+def test_a_failure_is_reported_to_the_callbacks(ollama: Make, way: Way) -> None:
     """A chat that fails ends its event, so that counters and tracers do not wait for it."""
     counter = TokenCountingHandler(tokenizer=str.split)
     llm = ollama(Played("errors/missing-model"), callback_manager=CallbackManager([counter]))

@@ -190,7 +190,7 @@ def test_a_prompt_by_name_or_place(ollama: Make, run: Run) -> None:
         run(method())
 
 
-def test_an_error_is_told_of(ollama: Make, way: Way) -> None:
+def test_an_error_is_reported(ollama: Make, way: Way) -> None:
     """A call that fails ends for the counters too, and raises."""
     counter = TokenCountingHandler()
     llm = ollama(Played("errors/missing-model"), callback_manager=CallbackManager([counter]))

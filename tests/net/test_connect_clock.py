@@ -13,7 +13,7 @@ from ollama_transport.net.streams import free_time
 REQUEST = ChatRequest(model="m", messages=[Message("user", "hi")])
 
 
-async def test_a_busy_loop_is_no_slow_server() -> None:
+async def test_a_busy_loop_is_not_a_timeout() -> None:
     """Work that holds the loop longer than the connect timeout lets the call go on."""
     with RawServer(otherwise) as server:
         async with AsyncClient(server.url, timeout=(1.5, 20), max_retries=0) as client:

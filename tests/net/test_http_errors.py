@@ -172,7 +172,7 @@ def test_a_server_that_is_not_there_says_how_to_start_it(run: Run) -> None:
 
 
 @pytest.mark.parametrize("rest", [b"", HELLO.chunks[1]], ids=["last", "followed"])
-def test_a_foreign_line_in_a_stream_is_no_cut(run: Run, rest: bytes) -> None:
+def test_a_foreign_line_in_a_stream_is_not_a_cut(run: Run, rest: bytes) -> None:
     """A line that is no JSON is told as that, after the good lines that came in the same piece."""
     data = HELLO.chunks[0] + b"oops\n" + rest
     for pieces in ([data], [data[i : i + 1] for i in range(len(data))]):

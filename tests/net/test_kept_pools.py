@@ -83,7 +83,7 @@ def serve_until_left(left: threading.Event, listener: Listener) -> None:
     left.set()
 
 
-async def test_a_running_loop_closes_what_nobody_wants(
+async def test_a_running_loop_closes_unused_connections(
     listener: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the grace period the server sees the connection end, though nothing else is called."""

@@ -54,7 +54,7 @@ HEADS = {
 
 
 @pytest.mark.parametrize("name", HEADS)
-def test_a_malformed_head_is_told_and_not_asked_for_again(
+def test_a_malformed_head_is_reported_and_not_retried(
     run: Run, kwargs: dict[str, bool], name: str
 ) -> None:
     """The request went out once, and the error says that the answer is not HTTP."""

@@ -146,7 +146,7 @@ def test_a_connection_lost_before_the_answer_is_tried_again(
     assert server.requests[0].body == server.requests[1].body
 
 
-def test_a_server_that_hangs_up_for_good_is_told(run: Run, server: EmbeddedOllama) -> None:
+def test_a_server_that_always_hangs_up_is_reported(run: Run, server: EmbeddedOllama) -> None:
     """After the last try the error says that the request may have arrived."""
     server.script(*CHAT, Reply.hang_up(), repeat=True)
     error = run.thrown(run.client(server.url, max_retries=1, retry=NEW).chat, REQUEST)
@@ -266,7 +266,7 @@ def test_a_deadline_around_a_call_leaves_nothing_open(server: EmbeddedOllama) ->
 
 
 @pytest.mark.parametrize("cut", ["close", "reset"])
-def test_a_connection_that_breaks_after_the_last_line_is_no_error(
+def test_a_connection_that_breaks_after_the_last_line_is_ignored(
     run: Run, server: EmbeddedOllama, cut: str
 ) -> None:
     """Nothing is missing from an answer whose last line came, however the connection ends."""

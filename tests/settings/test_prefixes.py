@@ -119,7 +119,7 @@ def test_given_prefixes_win(given: dict[str, str], expected: tuple[str, str]) ->
     assert resolve_prefixes("nomic-embed-text", **given) == expected  # type: ignore[arg-type]  # a table
 
 
-def test_auto_on_an_unknown_model_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_auto_on_an_unknown_model_warns_once(caplog: pytest.LogCaptureFixture) -> None:
     """Under "auto" an unknown model gets no prefixes, and one line in the log says so."""
     with caplog.at_level(logging.INFO, logger="ollama_transport"):
         for _ in range(3):

@@ -78,7 +78,7 @@ def answer(failure: Exception | int) -> Exception | httpx.Response:
 
 @pytest.mark.parametrize("stream", [False, True], ids=["send", "stream"])
 @pytest.mark.parametrize("failure", REPEATED, ids=repr)
-def test_what_may_pass_is_tried_again(run: Run, failure: Exception | int, stream: bool) -> None:
+def test_transient_failures_are_retried(run: Run, failure: Exception | int, stream: bool) -> None:
     """Failed connections and busy servers are asked again, with the same request."""
     good = "chat/tiny-chat/hello-stream" if stream else HELLO
     network = Network(answer(failure), answer(failure), good)
@@ -195,7 +195,7 @@ CALLS = [
 
 @pytest.mark.parametrize("failure", [httpx.ReadError("reset"), 502, 504], ids=repr)
 @pytest.mark.parametrize(("name", "arguments"), CALLS)
-def test_what_must_not_happen_twice_is_not_sent_twice(
+def test_calls_that_change_something_are_not_retried(
     run: Run, name: str, arguments: tuple[Any, ...], failure: Exception | int
 ) -> None:
     """A call that changes something is not repeated when it may have arrived."""

@@ -88,7 +88,7 @@ def test_what_is_not_certain_stays_the_text_it_is(wire: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [[1], 7, True])
-def test_a_value_that_is_no_object_becomes_its_text(wire: str, value: Any) -> None:
+def test_a_value_other_than_an_object_becomes_its_text(wire: str, value: Any) -> None:
     """The call is kept, and what stood there."""
     assert read(wire, "weather", value) in ("[1]", "7", "true")
 

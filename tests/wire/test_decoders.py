@@ -108,7 +108,7 @@ def test_a_bad_line_is_an_error_that_shows_its_start(make: Make, line: bytes, me
 
 @pytest.mark.parametrize("line", [b' {"a": 1} ', b'{"a": 1}\t', b'\t{"a": 1}'])
 @both
-def test_blanks_around_an_object_are_no_part_of_it(make: Make, line: bytes) -> None:
+def test_blanks_around_an_object_are_ignored(make: Make, line: bytes) -> None:
     """JSON allows blanks before and after."""
     framed = b"data: " + line + b"\n\n" if make is SSEDecoder else line + b"\n"
     assert make().feed(framed) == [{"a": 1}]

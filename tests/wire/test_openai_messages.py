@@ -111,7 +111,7 @@ def test_calls_without_ids_get_some_that_their_results_name() -> None:
     assert answered == [second, "mine", first, later]
 
 
-def test_arguments_that_are_no_json_go_back_as_they_came() -> None:
+def test_arguments_that_are_not_json_go_back_unchanged() -> None:
     """Text that a model wrote in place of an object is kept in the history."""
     [message] = written(Message("assistant", tool_calls=(ToolCall("a", '{"x": ', id="1"),)))
     assert message["tool_calls"][0]["function"] == {"name": "a", "arguments": '{"x": '}

@@ -222,7 +222,7 @@ def test_bytes_that_are_no_event_take_nothing_from_those_before() -> None:
 @pytest.mark.parametrize(
     "choices", [[], None, {"a": 1}, [{"message": "x", "finish_reason": "stop"}]]
 )
-def test_a_whole_answer_of_another_shape_is_told(choices: Any) -> None:
+def test_a_whole_answer_of_another_shape_is_reported(choices: Any) -> None:
     """The same holds for whole answers."""
     with pytest.raises(ProtocolError):
         CHAT.read({"choices": choices})

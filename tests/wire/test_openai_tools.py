@@ -170,7 +170,7 @@ def test_calls_are_put_together_however_they_are_cut(name: str, wrapped: bool) -
 
 
 @pytest.mark.parametrize("text", ['{"x": ', "[1]", "null", "Paris", '"[]"', '{"x": 1} and so on'])
-def test_arguments_that_are_no_object_stay_text(text: str) -> None:
+def test_arguments_other_than_an_object_stay_text(text: str) -> None:
     """What a model wrote wrong reaches the caller as it is, on both ways."""
     lines = stream(CHAT, calls(piece(text, "a", "1", 0)))
     message = {"content": None, "tool_calls": [piece(text, "a", "1")]}

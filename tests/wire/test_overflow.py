@@ -59,7 +59,7 @@ def test_each_cut_text_warns(run: Run, server: EmbeddedOllama) -> None:
     assert "secret" not in first
 
 
-def test_a_prompt_that_is_cut_is_told_with_its_length(run: Run, server: EmbeddedOllama) -> None:
+def test_a_cut_prompt_is_reported_with_its_length(run: Run, server: EmbeddedOllama) -> None:
     """Chats and completions name the model and how long the prompt is."""
     client = run.client(server.url)
     chat = ChatRequest(

@@ -20,7 +20,7 @@ def refused(status: int, body: bytes) -> StatusError:
     return status_error(method="GET", url="http://h/api/tags", status=status, headers={}, body=body)
 
 
-def test_a_proxys_503_is_told_as_a_proxys() -> None:
+def test_a_503_of_a_proxy_names_the_proxy() -> None:
     """Its page is a line of text, and the server's queue has nothing to do with it."""
     error = refused(503, NGINX)
     assert type(error) is ServerBusyError

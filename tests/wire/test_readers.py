@@ -44,7 +44,7 @@ def test_a_failure_takes_nothing_from_the_lines_of_its_piece(
 
 
 @pytest.mark.parametrize("seconds", [1755000000123, 1e300, -1e300, True])
-def test_a_time_that_no_calendar_has_is_no_time(seconds: float) -> None:
+def test_an_impossible_date_is_not_a_time(seconds: float) -> None:
     """An answer is not lost for its date: milliseconds and nonsense leave it out."""
     raw = {
         "created": seconds,

@@ -256,14 +256,14 @@ def test_the_table_of_errors_names_recordings_that_exist() -> None:
     assert ERRORS.keys() <= set(all_names())
 
 
-def test_a_recording_that_nobody_knows_would_fail() -> None:
+def test_an_unknown_recording_fails() -> None:
     """A new recording is walked by itself: refusals must be in the table, paths be known."""
     refusals = {name for name in all_names() if recording(name).status >= 300}
     assert refusals <= ERRORS.keys()
     assert len(NATIVE) + len(OPENAI) == len(all_names()) >= 174
 
 
-def test_what_came_before_an_error_is_kept() -> None:
+def test_lines_before_an_error_are_kept() -> None:
     """A stream that fails or is cut holds what it received, as typed lines."""
     for name in ("chat/tiny-chat/closed-early", "pull/unreachable-stream"):
         found = recording(name)
