@@ -13,6 +13,7 @@
     ServerBusyError                                                 ModelRateLimitError, again
     ServerError, StreamFailedError, StreamTruncatedError            ModelAPIError, again
     BudgetExceededError                                             ModelError
+    ToolCallMissingError                                            ModelError
 
 "again" means ``is_retryable``, which retry middlewares check; summarisation recovers from core's
 ContextOverflowError. Before langchain-core 1.6 the family is a stand-in (``_core_errors``). Code
@@ -107,6 +108,10 @@ class LangChainBudgetExceededError(ours.BudgetExceededError, core.ModelError):
     """Raised when a budget forbids a call; nothing was sent."""
 
 
+class LangChainToolCallMissingError(ours.ToolCallMissingError, core.ModelError):
+    """Raised when an answer lacks the forced call; the next answer would lack it as well."""
+
+
 # Retry middlewares repeat whatever is not a ModelError, so even a wrong argument has to be one.
 # A table rather than a rule, so that a new error of the transport fails a test until it has a twin.
 TWINS: dict[type[ours.OllamaError], type[ours.OllamaError]] = {
@@ -127,6 +132,7 @@ TWINS: dict[type[ours.OllamaError], type[ours.OllamaError]] = {
     ours.StreamFailedError: LangChainStreamFailedError,
     ours.StreamTruncatedError: LangChainStreamTruncatedError,
     ours.BudgetExceededError: LangChainBudgetExceededError,
+    ours.ToolCallMissingError: LangChainToolCallMissingError,
 }
 
 

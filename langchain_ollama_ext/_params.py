@@ -46,6 +46,7 @@ _REQUEST_ARGUMENTS = frozenset(
         "logprobs",
         "model",
         "on_context_overflow",
+        "on_missing_call",
         "options",
         "parallel_tool_calls",
         "reasoning",
@@ -121,6 +122,7 @@ def resolve_call(
         "tools": read_tools(given.get("tools", ())),
         "tool_choice": read_tool_choice(given.get("tool_choice")),
         "parallel_tool_calls": given.get("parallel_tool_calls"),
+        "on_missing_call": given.get("on_missing_call", "error"),
         "format": _format(model, given),
         "salvage_tool_calls": pick("salvage_tool_calls"),
     }

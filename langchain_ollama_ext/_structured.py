@@ -60,6 +60,7 @@ def structured_output(
             another shape, with its ``llm_output`` and ``done_reason``; also at the end of a stream.
             It names the fields that do not fit the given schema, dicts included: some schemas are
             only partly enforced by a grammar.
+        StructuredCallMissingError: one of them, where the call of "function_calling" is missing.
     """
     shape = _checked_shape(schema, method, strict)
     bound = {**kwargs, "ls_structured_output_format": _traced(schema, shape, method)}
@@ -103,6 +104,8 @@ def _forced(
     # With other tools, the answer may be a call of one of those.
     choice = "any" if others else shape.name
     arguments = {**bound, **_strictness(strict)}
+    # The parser tells of a missing call itself, since "raw" and "parsing_error" need the answer.
+    arguments = {"on_missing_call": "pass", **arguments}
     return model.bind_tools([shape.as_tool(), *others], tool_choice=choice, **arguments)
 
 

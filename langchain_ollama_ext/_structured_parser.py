@@ -13,6 +13,7 @@ from pydantic import InstanceOf
 
 from langchain_ollama_ext._core_errors import ModelRefusalError
 from langchain_ollama_ext._schemas import Shape
+from ollama_transport import ToolCallMissingError
 from ollama_transport.conversation import (
     FoundJson,
     NoJsonError,
@@ -62,6 +63,23 @@ class StructuredRefusalError(StructuredOutputError, ModelRefusalError):
         StructuredOutputError.__init__(self, message, done_reason=done_reason)
         self.refusal = refusal
         self.raw_message = None
+
+
+class StructuredCallMissingError(StructuredOutputError, ToolCallMissingError):
+    """Raised when an answer lacks the call that "function_calling" forces.
+
+    A ToolCallMissingError as well: ``text`` and ``thinking`` are what the model wrote instead.
+    """
+
+    def __init__(
+        self, message: str, *, tool: str, text: str, thinking: str, done_reason: str | None
+    ) -> None:
+        StructuredOutputError.__init__(self, message, llm_output=text, done_reason=done_reason)
+        self.tools = (tool,)
+        self.text = text
+        self.thinking = thinking
+        self.usage = None
+        self.raw = {}
 
 
 @dataclass(slots=True)
@@ -196,7 +214,15 @@ class Answer:
         return "".join(self._thoughts)
 
     def _failure(self, message: str) -> StructuredOutputError:
-        written = self._json() if self._called and self._calls else self._text()
+        if self._called and not self._calls:
+            return StructuredCallMissingError(
+                message,
+                tool=self._shape.name,
+                text=self._text(),
+                thinking=self._thinking(),
+                done_reason=self._done_reason,
+            )
+        written = self._json() if self._called else self._text()
         return StructuredOutputError(message, llm_output=written, done_reason=self._done_reason)
 
     def _unreadable(self, text: str) -> str:

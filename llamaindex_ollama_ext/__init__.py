@@ -18,7 +18,11 @@ except ModuleNotFoundError as error:
 from llama_index.core.embeddings.loading import RECOGNIZED_EMBEDDINGS
 from llama_index.core.llms.loading import RECOGNIZED_LLMS
 
-from llamaindex_ollama_ext._errors import StructuredOutputError, StructuredRefusalError
+from llamaindex_ollama_ext._errors import (
+    StructuredCallMissingError,
+    StructuredOutputError,
+    StructuredRefusalError,
+)
 from llamaindex_ollama_ext.embedding import OllamaEmbedding
 from llamaindex_ollama_ext.llm import Ollama
 from ollama_transport import __version__
@@ -32,6 +36,7 @@ for _name in (OllamaEmbedding.class_name(), "OllamaExtEmbedding"):
 __all__ = [
     "Ollama",
     "OllamaEmbedding",
+    "StructuredCallMissingError",
     "StructuredOutputError",
     "StructuredRefusalError",
     "__version__",

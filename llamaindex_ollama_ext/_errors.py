@@ -1,6 +1,6 @@
 """The errors that the transport does not have: answers that do not fit the requested class."""
 
-from ollama_transport import OllamaError
+from ollama_transport import OllamaError, ToolCallMissingError
 
 
 class StructuredOutputError(OllamaError, ValueError):
@@ -41,3 +41,26 @@ class StructuredRefusalError(StructuredOutputError):
     def __init__(self, message: str, *, refusal: str = "", done_reason: str | None = None) -> None:
         super().__init__(message, done_reason=done_reason)
         self.refusal = refusal
+
+
+class StructuredCallMissingError(StructuredOutputError, ToolCallMissingError):
+    """Raised when an answer lacks the call of the class, which PydanticProgramMode.FUNCTION forces.
+
+    A ToolCallMissingError as well: ``tools`` holds the name of the class.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        text: str = "",
+        thinking: str = "",
+        done_reason: str | None = None,
+        tools: tuple[str, ...] = (),
+    ) -> None:
+        StructuredOutputError.__init__(
+            self, message, text=text, thinking=thinking, done_reason=done_reason
+        )
+        self.tools = tools
+        self.usage = None
+        self.raw = {}

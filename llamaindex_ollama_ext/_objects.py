@@ -7,7 +7,11 @@ from llama_index.core.base.llms.types import ChatResponse, ThinkingBlock, ToolCa
 from llama_index.core.types import Model
 from pydantic import BaseModel, ValidationError
 
-from llamaindex_ollama_ext._errors import StructuredOutputError, StructuredRefusalError
+from llamaindex_ollama_ext._errors import (
+    StructuredCallMissingError,
+    StructuredOutputError,
+    StructuredRefusalError,
+)
 from llamaindex_ollama_ext._partial import ObjectReader
 from llamaindex_ollama_ext._stream import ChatAnswer
 from ollama_transport import ChatLine
@@ -17,14 +21,17 @@ _MAX_SHOWN = 500
 _MAX_FAULTS = 5
 
 
-def read_object(response: ChatResponse, output_cls: type[Model]) -> Model:
+def read_object(response: ChatResponse, output_cls: type[Model], *, forced: bool = False) -> Model:
     """Return the object in a whole answer: in a tool call, or in its text.
+
+    ``forced`` is True where the answer had to be a call.
 
     A code fence around the JSON, reasoning before it and prose around it are skipped. If the text
     is empty, JSON that makes up all of the reasoning is used.
 
     Raises:
         StructuredRefusalError: for a refusal in place of an answer.
+        StructuredCallMissingError: when the forced call is missing, and the text has no object.
         StructuredOutputError: when there is no such object.
     """
     text, thinking = _text(response), _thinking(response)
@@ -42,7 +49,7 @@ def read_object(response: ChatResponse, output_cls: type[Model]) -> Model:
         )
     except ValueError as error:
         cause = _finding(error, text, output_cls)
-    raise _failure(response, text, output_cls, cause) from cause
+    raise _failure(response, text, output_cls, cause, forced=forced) from cause
 
 
 def _finding(error: ValueError, text: str, output_cls: type[BaseModel]) -> ValidationError | None:
@@ -76,10 +83,24 @@ def _last_call(response: ChatResponse) -> ToolCallBlock | None:
 
 
 def _failure(
-    response: ChatResponse, text: str, output_cls: type[BaseModel], cause: ValidationError | None
+    response: ChatResponse,
+    text: str,
+    output_cls: type[BaseModel],
+    cause: ValidationError | None,
+    *,
+    forced: bool,
 ) -> StructuredOutputError:
     reason = response.additional_kwargs.get("done_reason")
     thinking = _thinking(response)
+    if forced and _last_call(response) is None:
+        return StructuredCallMissingError(
+            f"the model did not call {output_cls.__name__}, as tool_choice required: "
+            + _message(text, thinking, reason, output_cls.__name__, cause),
+            text=text,
+            thinking=thinking,
+            done_reason=reason,
+            tools=(output_cls.__name__,),
+        )
     return StructuredOutputError(
         _message(text, thinking, reason, output_cls.__name__, cause),
         text=text,
@@ -130,8 +151,9 @@ class Growth:
     far, and `finish` returns the complete object, validated like a whole answer.
     """
 
-    def __init__(self, output_cls: type[BaseModel]) -> None:
+    def __init__(self, output_cls: type[BaseModel], *, forced: bool = False) -> None:
         self._output_cls = output_cls
+        self._forced = forced
         self._reader = ObjectReader(output_cls)
         self._answer = ChatAnswer()
         self._line: ChatLine | None = None
@@ -156,7 +178,7 @@ class Growth:
         Raises:
             StructuredOutputError: when there is no such object.
         """
-        return read_object(self.response(), self._output_cls)
+        return read_object(self.response(), self._output_cls, forced=self._forced)
 
 
 def _piece(line: ChatLine) -> str:

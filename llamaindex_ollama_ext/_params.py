@@ -29,6 +29,7 @@ _SHARED = frozenset(
 )
 _CHAT = _SHARED | {
     "allow_parallel_tool_calls",
+    "on_missing_call",
     "parallel_tool_calls",
     "salvage_tool_calls",
     "tool_choice",
@@ -81,6 +82,7 @@ def chat_fields(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
         "tools": tools,
         "tool_choice": None if idle else choice,
         "parallel_tool_calls": parallel if tools else None,
+        "on_missing_call": _first(call.get("on_missing_call"), "error"),
         "salvage_tool_calls": _first(call.get("salvage_tool_calls"), defaults.salvage_tool_calls),
     }
 

@@ -80,7 +80,7 @@ class StructuredOutputs(FunctionCallingLLM):
         """Return the object that the model predicts for a prompt."""
         _started(output_cls, prompt, prompt_args)
         chat = self._structured_chat(output_cls, prompt, llm_kwargs, prompt_args)
-        result = read_object(self.chat(**chat), output_cls)
+        result = read_object(self.chat(**chat), output_cls, forced=self._calls_class())
         DISPATCHER.event(LLMStructuredPredictEndEvent(output=result))
         return result
 
@@ -94,7 +94,7 @@ class StructuredOutputs(FunctionCallingLLM):
         """Return the object that the model predicts for a prompt."""
         _started(output_cls, prompt, prompt_args)
         chat = self._structured_chat(output_cls, prompt, llm_kwargs, prompt_args)
-        result = read_object(await self.achat(**chat), output_cls)
+        result = read_object(await self.achat(**chat), output_cls, forced=self._calls_class())
         DISPATCHER.event(LLMStructuredPredictEndEvent(output=result))
         return result
 
@@ -113,7 +113,7 @@ class StructuredOutputs(FunctionCallingLLM):
         _started(output_cls, prompt, prompt_args)
         call = self._structured_chat(output_cls, prompt, llm_kwargs, prompt_args)
         messages = call.pop("messages")
-        growth = Growth(output_cls)
+        growth = Growth(output_cls, forced=self._calls_class())
         with told(self, messages, call) as telling:
             # Core acquires it in the decorator of `stream_chat`, which is not called here.
             wait_for_rate(self)
@@ -139,7 +139,7 @@ class StructuredOutputs(FunctionCallingLLM):
             _started(output_cls, prompt, prompt_args)
             call = self._structured_chat(output_cls, prompt, llm_kwargs, prompt_args)
             messages = call.pop("messages")
-            growth = Growth(output_cls)
+            growth = Growth(output_cls, forced=self._calls_class())
             with told(self, messages, call) as telling:
                 await await_for_rate(self)
                 request = await self._achat_request(messages, call)
@@ -173,12 +173,15 @@ class StructuredOutputs(FunctionCallingLLM):
         given = {} if llm_kwargs is None else dict(llm_kwargs)
         mode = self.pydantic_program_mode
         messages = prompt.format_messages(llm=self, **prompt_args)
-        if mode in _BY_CALL:
+        if self._calls_class():
             return self._forced_call(output_cls, self._extend_messages(messages), given)
         if mode == PydanticProgramMode.LLM or self.schema_in_prompt:
             messages = with_schema(messages, output_cls)
         held = {} if mode == PydanticProgramMode.LLM else {"format": output_cls.model_json_schema()}
         return {"messages": self._extend_messages(messages), **held, **given}
+
+    def _calls_class(self) -> bool:
+        return self.pydantic_program_mode in _BY_CALL
 
     def _forced_call(
         self, output_cls: type[BaseModel], messages: list[ChatMessage], given: Mapping[str, Any]
@@ -188,8 +191,10 @@ class StructuredOutputs(FunctionCallingLLM):
                 f"{self.metadata.model_name} does not support tools: set pydantic_program_mode to "
                 "DEFAULT, which works with any model."
             )
-        # One call: a second one would be a second object.
-        forced = {"tool_required": True, "allow_parallel_tool_calls": False, **given}
+        # One call: a second one would be a second object. Whether it is missing is decided when the
+        # object is read, which may be in the text.
+        forced: dict[str, Any] = {"tool_required": True, "allow_parallel_tool_calls": False}
+        forced |= {"on_missing_call": "pass", **given}
         tool = get_function_tool(output_cls)
         return self._prepare_chat_with_tools([tool], chat_history=messages, **forced)
 

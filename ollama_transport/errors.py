@@ -5,6 +5,7 @@
         UnsupportedOptionError             this server cannot carry that option
       UnsupportedContentError (ValueError) a role or a part of a message that cannot be sent
       BudgetExceededError                  a limit of the caller's own: .limit, .spent
+      ToolCallMissingError (ValueError)    a forced call is not in the answer: .text .thinking
       TransportError                       no complete answer came; .url
         OllamaConnectionError (ConnectionError)   not reached: start it, check the host
         OllamaTimeoutError (TimeoutError)         it was too slow: .phase, .timeout_s, .received
@@ -90,6 +91,36 @@ class BudgetExceededError(OllamaError):
         super().__init__(message)
         self.limit = limit
         self.spent = spent
+
+
+# A ValueError as well: LlamaIndex raises that where a required call is missing.
+class ToolCallMissingError(OllamaError, ValueError):
+    """Raised when an answer lacks the tool call that was forced by ``tool_choice``.
+
+    ``tools`` are the names of the tools of which one had to be called. ``text`` is what the model
+    wrote instead and ``thinking`` what it thought, "" for none; ``done_reason`` is why the answer
+    ended ("length" when it was cut) and ``usage`` its tokens, None where the server did not say;
+    ``raw`` is the last object of the answer as the server sent it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        tools: tuple[str, ...] = (),
+        text: str = "",
+        thinking: str = "",
+        done_reason: str | None = None,
+        usage: Any = None,
+        raw: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.tools = tools
+        self.text = text
+        self.thinking = thinking
+        self.done_reason = done_reason
+        self.usage = usage
+        self.raw = {} if raw is None else raw
 
 
 class TransportError(OllamaError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-from ollama_transport.errors import StreamError
+from ollama_transport.errors import StreamError, ToolCallMissingError
 from ollama_transport.wire.calls import Call
 from ollama_transport.wire.counting import about_tokens, prompt_text
 from ollama_transport.wire.hooks import OnToken
@@ -169,6 +169,8 @@ class Account:
 
     def _guess(self, error: BaseException | None) -> Usage | None:
         """Return an estimate for an answer without its end: about one token per line."""
+        if isinstance(error, ToolCallMissingError) and isinstance(error.usage, Usage):
+            return error.usage  # the answer is whole
         lines = len(error.received) if isinstance(error, StreamError) else self._lines
         if not lines or error is None:
             return None

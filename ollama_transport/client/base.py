@@ -11,6 +11,7 @@ import httpx
 from ollama_transport.accounting.meters import Account
 from ollama_transport.client.puller import pull_call, pull_turn
 from ollama_transport.client.told import ClientOptions, ClientSettings, check_alone, client_settings
+from ollama_transport.client.wires import WireChoice
 from ollama_transport.concurrency.flights import Turn
 from ollama_transport.errors import (
     ConfigError,
@@ -33,6 +34,7 @@ from ollama_transport.settings.host import CLOUD_URL, Timeouts, key_from_env
 from ollama_transport.settings.retry import RetryPolicy
 from ollama_transport.telemetry import active
 from ollama_transport.wire.answers import Progress
+from ollama_transport.wire.behind_v1 import bears_mark
 from ollama_transport.wire.calls import Call, Reader
 from ollama_transport.wire.decoders import parse_object
 from ollama_transport.wire.error_map import answer_failure, status_error, tells_error
@@ -47,11 +49,7 @@ T = TypeVar("T")
 H = TypeVar("H", httpx.Client, httpx.AsyncClient)
 
 
-OLLAMA_MARK = "fp_ollama"
-"""The ``system_fingerprint`` of Ollama's own ``/v1`` (wire reference 15)."""
-
-
-class BaseClient(Generic[H]):
+class BaseClient(WireChoice, Generic[H]):
     """Holds the settings of a client, builds its requests and reads its answers.
 
     Args:
@@ -134,6 +132,8 @@ class BaseClient(Generic[H]):
         # Not at creation: programs make models before they load their environment (dotenv).
         if self._config is None:
             self._config = self._settings.config(os.environ)
+        if self.memory.is_ollama and self._config.wire == "openai" and self._settings.api == "auto":
+            self._config = self._config.native()
         return self._config
 
     def web_client(self) -> Self | None:
@@ -218,7 +218,8 @@ class BaseClient(Generic[H]):
     def wants_count(self, call: Call[Any], line: Any) -> bool:
         """Return whether to have the server count the tokens of the answer that this line ends."""
         # Only /v1 has this mark; Ollama's own wire needs no warning.
-        if getattr(line, "done", False) and line.raw.get("system_fingerprint") == OLLAMA_MARK:
+        stays = self.config.wire == "openai" and not self.may_be_ollama
+        if stays and getattr(line, "done", False) and bears_mark(line):
             self.memory.notice_ollama(self.config.endpoint.url)
         usage = getattr(line, "usage", None)
         missing = call.count is not None and usage is not None and usage.estimated

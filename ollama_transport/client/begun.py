@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 import httpx
 
 from ollama_transport.wire.body import encode_body
-from ollama_transport.wire.calls import Reader
+from ollama_transport.wire.calls import Call, Reader
 from ollama_transport.wire.said import says_something
 
 T = TypeVar("T")
@@ -23,14 +23,19 @@ def begins(lines: Sequence[Any]) -> bool:
 
 
 class Begun(Generic[T]):
-    """A stream's response, its reader, and the lines that have already arrived.
+    """A stream's call, its response, its reader, and the lines that have already arrived.
 
     Iterate it for the lines of each piece; the end of the stream is the reader's `finish`.
     """
 
     def __init__(
-        self, response: httpx.Response, reader: Reader[T], pieces: Generator[bytes]
+        self,
+        call: Call[T],
+        response: httpx.Response,
+        reader: Reader[T],
+        pieces: Generator[bytes],
     ) -> None:
+        self.call = call
         self.response = response
         self.reader = reader
         self._pieces = pieces
@@ -56,8 +61,13 @@ class AsyncBegun(Generic[T]):
     """Same as `Begun`, for asyncio."""
 
     def __init__(
-        self, response: httpx.Response, reader: Reader[T], pieces: AsyncGenerator[bytes]
+        self,
+        call: Call[T],
+        response: httpx.Response,
+        reader: Reader[T],
+        pieces: AsyncGenerator[bytes],
     ) -> None:
+        self.call = call
         self.response = response
         self.reader = reader
         self._pieces = pieces

@@ -107,7 +107,7 @@ class Client(Sender, Keywords):
                 begun = self._open(call, self._begin)
                 reader = begun.reader
                 with closing(begun.response):
-                    with reading(call.method, self.url(call), reader):
+                    with reading(call.method, self.url(begun.call), reader):
                         for lines in begun:
                             for line in lines:
                                 # The first condition saves a call for every token.
@@ -133,25 +133,18 @@ class Client(Sender, Keywords):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _named(self, call: Call[T]) -> Call[T]:
-        # Outside the limits: the look-up sends calls of its own, which would wait for the slot that
-        # this call would hold.
-        if call.model is not None or call.capability is None:
-            return call
-        return call.with_model(self.resolve_model(None, call.capability))
-
     def _counted(self, call: Call[T], line: T, lines: Sequence[Any]) -> T:
         """Return the last line of an answer with the server's count of its tokens."""
         counting = call.counting(lines)
         try:
-            counts = [self._count(request) for request in counting.requests]
+            counts = [self._ask(request) for request in counting.requests]
         except OllamaError as error:
             self.note_uncounted(error)
             return line
         counted: T = counting.put(line, counts)
         return counted
 
-    def _count(self, call: Call[int]) -> int:
+    def _ask(self, call: Call[T]) -> T:
         # Not `send`, which would need another slot of the limits and report it to the meters.
         response = self._send_once(call, content_of({} if call.body is None else call.body))
         with closing(response):
@@ -219,7 +212,7 @@ class AsyncClient(AsyncSender, AsyncKeywords):
                 begun = await self._open(call, self._begin)
                 reader = begun.reader
                 async with aclosing(begun.response):
-                    with reading(call.method, self.url(call), reader):
+                    with reading(call.method, self.url(begun.call), reader):
                         async for lines in begun:
                             for line in lines:
                                 if call.count is not None and self.wants_count(call, line):
@@ -244,23 +237,18 @@ class AsyncClient(AsyncSender, AsyncKeywords):
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    async def _named(self, call: Call[T]) -> Call[T]:
-        if call.model is not None or call.capability is None:
-            return call
-        return call.with_model(await self.resolve_model(None, call.capability))
-
     async def _counted(self, call: Call[T], line: T, lines: Sequence[Any]) -> T:
         """Return the last line of an answer with the server's count of its tokens."""
         counting = call.counting(lines)
         try:
-            counts = [await self._count(request) for request in counting.requests]
+            counts = [await self._ask(request) for request in counting.requests]
         except OllamaError as error:
             self.note_uncounted(error)
             return line
         counted: T = counting.put(line, counts)
         return counted
 
-    async def _count(self, call: Call[int]) -> int:
+    async def _ask(self, call: Call[T]) -> T:
         response = await self._send_once(call, content_of({} if call.body is None else call.body))
         async with aclosing(response):
             with reading(call.method, self.url(call)):

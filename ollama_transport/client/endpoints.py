@@ -3,14 +3,13 @@
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import aclosing, closing
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from ollama_transport.client.choices import can, likeliest, listed_context
 from ollama_transport.client.given import OptionsLike, options_of
-from ollama_transport.client.memory import ServerMemory
 from ollama_transport.client.transfers import AsyncTransfers, Transfers
+from ollama_transport.client.wires import AsyncWires, Wires
 from ollama_transport.errors import ModelNotFoundError
-from ollama_transport.settings.client_settings import Config
 from ollama_transport.settings.values import KeepAlive
 from ollama_transport.wire.answers import (
     ChatLine,
@@ -21,11 +20,13 @@ from ollama_transport.wire.answers import (
     ShowAnswer,
 )
 from ollama_transport.wire.by_key import Listed
-from ollama_transport.wire.dialect import Dialect, dialect_of
+from ollama_transport.wire.calls import Call
 from ollama_transport.wire.native import calls as native
 from ollama_transport.wire.native import web
 from ollama_transport.wire.requests import ChatRequest, GenerateRequest
 from ollama_transport.wire.web_answers import FetchAnswer, SearchAnswer
+
+T = TypeVar("T")
 
 
 def no_model(capability: str, url: str) -> ModelNotFoundError:
@@ -40,28 +41,16 @@ def no_model(capability: str, url: str) -> ModelNotFoundError:
     )
 
 
-class Endpoints(Transfers):
+class Endpoints(Wires, Transfers):
     """Methods for every endpoint of a server, blocking."""
-
-    memory: ServerMemory
-
-    @property
-    @abstractmethod
-    def config(self) -> Config:
-        """Return the server's address, wire and headers."""
-
-    @property
-    def dialect(self) -> Dialect:
-        """Return the wire of chat, completion and embedding."""
-        return dialect_of(self.config)
 
     def chat_stream(self, request: ChatRequest) -> Generator[ChatLine]:
         """Yield the next message of a chat, piece by piece; the last line has ``done``."""
-        return self.stream(self.dialect.chat(request))
+        return self._streamed(lambda dialect: dialect.chat(request))
 
     def generate_stream(self, request: GenerateRequest) -> Generator[GenerateLine]:
         """Yield the completion of a prompt, piece by piece; the last line has ``done``."""
-        return self.stream(self.dialect.generate(request))
+        return self._streamed(lambda dialect: dialect.generate(request))
 
     def embeddings(
         self,
@@ -77,7 +66,7 @@ class Endpoints(Transfers):
 
     def list(self) -> Listed[ModelSummary]:
         """Return the models that the server has; Ollama lists the newest first."""
-        answer = self.send(self.dialect.models())
+        answer = self.send(self.made(lambda dialect: dialect.models()))
         return Listed(answer.models)
 
     def show(
@@ -146,6 +135,11 @@ class Endpoints(Transfers):
         # forgotten.
         return self.resolve_model(None, capability)
 
+    def _named(self, call: Call[T]) -> Call[T]:
+        if call.model is not None or call.capability is None:
+            return call
+        return call.with_model(self.resolve_model(None, call.capability))
+
     def ps(self) -> Listed[RunningModel]:
         """Return the models in memory; waits while one is being loaded."""
         answer = self.send(native.ps())
@@ -193,28 +187,16 @@ class Endpoints(Transfers):
         """Close the connections."""
 
 
-class AsyncEndpoints(AsyncTransfers):
+class AsyncEndpoints(AsyncWires, AsyncTransfers):
     """Methods for every endpoint of a server, for asyncio."""
-
-    memory: ServerMemory
-
-    @property
-    @abstractmethod
-    def config(self) -> Config:
-        """Return the server's address, wire and headers."""
-
-    @property
-    def dialect(self) -> Dialect:
-        """Return the wire of chat, completion and embedding."""
-        return dialect_of(self.config)
 
     def chat_stream(self, request: ChatRequest) -> AsyncGenerator[ChatLine]:
         """Yield the next message of a chat, piece by piece; the last line has ``done``."""
-        return self.stream(self.dialect.chat(request))
+        return self._streamed(lambda dialect: dialect.chat(request))
 
     def generate_stream(self, request: GenerateRequest) -> AsyncGenerator[GenerateLine]:
         """Yield the completion of a prompt, piece by piece; the last line has ``done``."""
-        return self.stream(self.dialect.generate(request))
+        return self._streamed(lambda dialect: dialect.generate(request))
 
     async def embeddings(
         self,
@@ -230,7 +212,7 @@ class AsyncEndpoints(AsyncTransfers):
 
     async def list(self) -> Listed[ModelSummary]:
         """Return the models that the server has; Ollama lists the newest first."""
-        answer = await self.send(self.dialect.models())
+        answer = await self.send(await self.made(lambda dialect: dialect.models()))
         return Listed(answer.models)
 
     async def show(
@@ -293,6 +275,11 @@ class AsyncEndpoints(AsyncTransfers):
                 found = await self.default_model(capability)
                 self.memory.choose(capability, found, self.config.endpoint.url)
         return await self.resolve_model(None, capability)
+
+    async def _named(self, call: Call[T]) -> Call[T]:
+        if call.model is not None or call.capability is None:
+            return call
+        return call.with_model(await self.resolve_model(None, call.capability))
 
     async def ps(self) -> Listed[RunningModel]:
         """Return the models in memory; waits while one is being loaded."""

@@ -85,7 +85,7 @@ class Keywords(Files, Endpoints):
         request = chat_request(model, messages, more, files)
         if stream:
             return self.chat_stream(request)
-        return self.send(self.dialect.chat(request))
+        return self.send(self.made(lambda dialect: dialect.chat(request)))
 
     @overload
     def generate(self, model: GenerateRequest, /) -> GenerateLine: ...
@@ -137,7 +137,7 @@ class Keywords(Files, Endpoints):
         request = generate_request(model, prompt, suffix, more, files)
         if stream:
             return self.generate_stream(request)
-        return self.send(self.dialect.generate(request))
+        return self.send(self.made(lambda dialect: dialect.generate(request)))
 
     def embed(
         self,
@@ -153,7 +153,7 @@ class Keywords(Files, Endpoints):
         # The server answers a request without texts by loading the model (wire reference 5.1).
         if not request.input:
             return Embeddings([], model="" if request.model is None else request.model)
-        return self.send(self.dialect.embed(request))
+        return self.send(self.made(lambda dialect: dialect.embed(request)))
 
     @overload
     def pull(

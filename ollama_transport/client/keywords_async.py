@@ -85,7 +85,7 @@ class AsyncKeywords(AsyncFiles, AsyncEndpoints):
         request = chat_request(model, messages, more, files)
         if stream:
             return self.chat_stream(request)
-        return await self.send(self.dialect.chat(request))
+        return await self.send(await self.made(lambda dialect: dialect.chat(request)))
 
     @overload
     async def generate(self, model: GenerateRequest, /) -> GenerateLine: ...
@@ -137,7 +137,7 @@ class AsyncKeywords(AsyncFiles, AsyncEndpoints):
         request = generate_request(model, prompt, suffix, more, files)
         if stream:
             return self.generate_stream(request)
-        return await self.send(self.dialect.generate(request))
+        return await self.send(await self.made(lambda dialect: dialect.generate(request)))
 
     async def embed(
         self,
@@ -152,7 +152,7 @@ class AsyncKeywords(AsyncFiles, AsyncEndpoints):
         request = embed_request(model, input, more)
         if not request.input:
             return Embeddings([], model="" if request.model is None else request.model)
-        return await self.send(self.dialect.embed(request))
+        return await self.send(await self.made(lambda dialect: dialect.embed(request)))
 
     @overload
     async def pull(

@@ -20,7 +20,11 @@ class ServerMemory:
         """False once the server turned out to have no endpoint that counts tokens."""
         self.refused: frozenset[str] = frozenset()
         """The parts of calls that the server refused, by the names of `wire.lacks`."""
-        self._is_ollama = False
+        self.is_ollama: bool | None = None
+        """Whether the server behind ``/v1`` is an Ollama whose own wire can be reached."""
+        self.is_marked = False
+        """Whether an answer of its ``/v1`` bore Ollama's mark."""
+        self._told_ollama = False
         self._lock = Lock()
         self._defaults: dict[str, str] = {}
 
@@ -44,13 +48,22 @@ class ServerMemory:
     def notice_ollama(self, url: str) -> None:
         """Warn once that an Ollama answers at ``/v1``, and what its own wire does better."""
         with self._lock:
-            told, self._is_ollama = self._is_ollama, True
+            told, self._told_ollama = self._told_ollama, True
         if not told:
             # Observed on a real server (wire reference 15).
             logger.warning(
                 "%s is an Ollama, whose /v1 ignores tool_choice and silently cuts long prompts: "
                 "leave /v1 out of base_url, or set api='native', to use its own wire.",
                 url,
+            )
+
+    def note_wire(self, url: str, *, is_ollama: bool) -> None:
+        """Remember whether Ollama's own wire is used behind ``/v1``, and say so where it is."""
+        with self._lock:
+            known, self.is_ollama = self.is_ollama, is_ollama
+        if is_ollama and not known:
+            logger.info(
+                "%s is an Ollama: its own wire is used instead of /v1, unless api='openai'.", url
             )
 
     def forget(self, model: str | None) -> None:

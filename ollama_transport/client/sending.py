@@ -13,6 +13,7 @@ import tenacity
 from ollama_transport.client.base import BaseClient
 from ollama_transport.client.begun import AsyncBegun, Begun, content_of
 from ollama_transport.client.pieces import AsyncPieces, Pieces
+from ollama_transport.client.wires import PROBE, AsyncWires, Wires
 from ollama_transport.errors import ModelNotFoundError, OllamaError
 from ollama_transport.net.content import (
     aiter_content,
@@ -31,7 +32,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-class Sender(BaseClient[httpx.Client]):
+class Sender(BaseClient[httpx.Client], Wires):
     """Sends calls, blocking: the part of `Client` below `send` and `stream`."""
 
     def _answer(self, call: Call[T]) -> T:
@@ -62,7 +63,7 @@ class Sender(BaseClient[httpx.Client]):
         """Send a call once and return its stream, as soon as part of the answer has arrived."""
         reader = self.new_reader(call)
         response = self._send_once(call, content_of(call.stream_body()))
-        begun = Begun(response, reader, iter_content(response, self.max_answer_bytes))
+        begun = Begun(call, response, reader, iter_content(response, self.max_answer_bytes))
         try:
             with reading(call.method, self.url(call), reader):
                 begun.wait()
@@ -79,11 +80,15 @@ class Sender(BaseClient[httpx.Client]):
         # This ends: each part of a call can be left out once, and `recover` is used once.
         while True:
             try:
-                return self._present(call, send)
+                answer = self._present(call, send)
             except OllamaError as error:
-                if (instead := self.instead(call, error)) is None:
+                instead = self.instead(call, error) or self._natively(call, error)
+                if instead is None:
                     raise
-            call = instead
+            else:
+                if call.natively is None or (instead := self._natively(call, answer)) is None:
+                    return answer
+            call = self.fitted(instead)
 
     def _present(self, call: Call[Any], send: Callable[..., R]) -> R:
         """Send a call; if its model is missing and to be pulled, pull it and send again."""
@@ -123,7 +128,8 @@ class Sender(BaseClient[httpx.Client]):
 
     def _send_once(self, call: Call[Any], content: bytes | None) -> httpx.Response:
         # For each try: a server's limit counts requests, not calls.
-        self.limits.wait()
+        if call is not PROBE:
+            self.limits.wait()
         http = self._http()
         with opening(call.method, self.url(call)):
             # Opened again for each try, since a file that was half read cannot be sent again.
@@ -143,7 +149,7 @@ class Sender(BaseClient[httpx.Client]):
         return self.pool().sync()
 
 
-class AsyncSender(BaseClient[httpx.AsyncClient]):
+class AsyncSender(BaseClient[httpx.AsyncClient], AsyncWires):
     """Same as `Sender`, for asyncio."""
 
     async def _answer(self, call: Call[T]) -> T:
@@ -173,7 +179,7 @@ class AsyncSender(BaseClient[httpx.AsyncClient]):
         """Send a call once and return its stream, as soon as part of the answer has arrived."""
         reader = self.new_reader(call)
         response = await self._send_once(call, content_of(call.stream_body()))
-        begun = AsyncBegun(response, reader, aiter_content(response, self.max_answer_bytes))
+        begun = AsyncBegun(call, response, reader, aiter_content(response, self.max_answer_bytes))
         try:
             with reading(call.method, self.url(call), reader):
                 await begun.wait()
@@ -187,11 +193,15 @@ class AsyncSender(BaseClient[httpx.AsyncClient]):
         call = self.fitted(call)
         while True:
             try:
-                return await self._present(call, send)
+                answer = await self._present(call, send)
             except OllamaError as error:
-                if (instead := self.instead(call, error)) is None:
+                instead = self.instead(call, error) or await self._natively(call, error)
+                if instead is None:
                     raise
-            call = instead
+            else:
+                if call.natively is None or (instead := await self._natively(call, answer)) is None:
+                    return answer
+            call = self.fitted(instead)
 
     async def _present(self, call: Call[Any], send: Callable[..., Awaitable[R]]) -> R:
         """Send a call; if its model is missing and to be pulled, pull it and send again."""
@@ -229,7 +239,8 @@ class AsyncSender(BaseClient[httpx.AsyncClient]):
         return await tries(first.then_async(send), call)
 
     async def _send_once(self, call: Call[Any], content: bytes | None) -> httpx.Response:
-        await self.limits.await_start()
+        if call is not PROBE:
+            await self.limits.await_start()
         http = await self._http()
         with opening(call.method, self.url(call)):
             data = content if call.upload is None else AsyncPieces(call.upload)

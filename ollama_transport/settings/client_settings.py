@@ -51,6 +51,10 @@ class Config:
     headers: Mapping[str, str] = field(repr=False)
     wire: Wire
 
+    def native(self) -> "Config":
+        """Return the same on Ollama's own wire."""
+        return replace(self, wire="native")
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:

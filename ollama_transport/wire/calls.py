@@ -69,7 +69,8 @@ class Call(Generic[T]):
     none of which needs more than the precision of a float. ``join`` merges the lines of a stream
     into one answer; None where they cannot be merged. ``streams_whole`` is True where a whole
     answer is requested as a stream unless the caller says otherwise. ``lacks`` are the parts that
-    the server may refuse and that can be left out.
+    the server may refuse and that can be left out. ``natively`` makes the same call on Ollama's own
+    wire, for a server that may turn out to be one; None where it is none or the wire was named.
     """
 
     method: str
@@ -92,6 +93,7 @@ class Call(Generic[T]):
     join: Callable[[Sequence[T]], T] | None = None
     streams_whole: bool = False
     lacks: tuple[Lack, ...] = ()
+    natively: Callable[[], "Call[T]"] | None = None
 
     def with_model(self, model: str) -> "Call[T]":
         """Return the same call for a model, for calls that name none."""
@@ -271,7 +273,7 @@ class LineReader(Generic[T]):
 
 
 class Shaper(Protocol[T]):
-    """Transforms the lines of one answer."""
+    """Transforms the lines of one answer; ``fault``, if it has one, is what is wrong with it."""
 
     def push(self, line: T) -> T:
         """Return the transformed line."""
@@ -297,7 +299,11 @@ class ReaderAround(ABC, Generic[T]):
         return self.changed(self._reader.feed(data))
 
     def finish(self) -> list[T]:
-        """Take the end of the stream; return what it completes."""
+        """Take the end of the stream; return what it completes.
+
+        Raises:
+            OllamaError: for a fault of the whole answer.
+        """
         return self.changed(self._reader.finish())
 
     @property
@@ -330,12 +336,34 @@ class _ShapedReader(ReaderAround[T]):
             lines = list(map(shaper.push, lines))
         return lines
 
+    def finish(self) -> list[T]:
+        """Take the end of the stream; return what it completes.
+
+        Raises:
+            OllamaError: for the fault that a shaper found in the whole answer.
+        """
+        lines = super().finish()
+        _check_faults(self._shapers)
+        return lines
+
 
 def shaped(line: T, shapers: Sequence[Shaper[T]]) -> T:
-    """Return a line transformed by every shaper in turn."""
+    """Return a whole answer transformed by every shaper in turn.
+
+    Raises:
+        OllamaError: the fault that a shaper found in it.
+    """
     for shaper in shapers:
         line = shaper.push(line)
+    _check_faults(shapers)
     return line
+
+
+def _check_faults(shapers: Sequence[Shaper[Any]]) -> None:
+    for shaper in shapers:
+        fault: OllamaError | None = getattr(shaper, "fault", None)
+        if fault is not None:
+            raise fault
 
 
 def truncated(

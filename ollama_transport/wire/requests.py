@@ -32,6 +32,8 @@ ToolChoice = Literal["auto", "none", "required"] | NamedTool
 """Whether tools are called: as the model decides, never, at least one, or the named one."""
 
 
+MissingCall = Literal["error", "warn", "pass"]
+"""What an answer without a forced call is: an error, an answer with a warning, or an answer."""
 OverflowPolicy = Literal["warn", "error", "truncate"]
 """When a prompt does not fit: warn and let the server cut it, raise, or cut in silence."""
 
@@ -120,7 +122,9 @@ class ChatRequest(WritingRequest):
     model is loaded, or unloaded with ``keep_alive=0``. ``tools`` are OpenAI-style function objects.
     Where the server supports neither a forcing ``tool_choice`` nor a ``format`` beside tools, they
     are emulated by constrained output; ``parallel_tool_calls=False`` keeps the first call.
-    ``salvage_tool_calls`` parses calls that a server leaves in the text.
+    ``salvage_tool_calls`` parses calls that a server leaves in the text. ``on_missing_call`` says
+    what an answer without a forced call is: an "error", an answer with a warning ("warn"), or an
+    answer ("pass").
 
     Raises:
         ConfigError: for a value that no server would accept.
@@ -132,12 +136,14 @@ class ChatRequest(WritingRequest):
     tool_choice: ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     salvage_tool_calls: bool = False
+    on_missing_call: MissingCall = "error"
 
     def __post_init__(self) -> None:
         WritingRequest.__post_init__(self)
         check_items("messages", self.messages, Message, "Message(role, content)")
         check_items("tools", self.tools, MAPPINGS, "{'type': 'function', 'function': {…}}")
         _check_choice(self.tool_choice)
+        _check_missing(self.on_missing_call)
 
 
 @dataclass(slots=True)
@@ -225,6 +231,11 @@ def _check_choice(value: object) -> None:
     raise ConfigError(
         f'tool_choice={value!r}: give "auto", "none", "required", or NamedTool(name) for one tool.'
     )
+
+
+def _check_missing(value: object) -> None:
+    if value not in get_args(MissingCall):
+        raise ConfigError(f'on_missing_call={value!r}: give "error", "warn" or "pass".')
 
 
 def _check_unsupported(value: object) -> None:

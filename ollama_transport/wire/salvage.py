@@ -10,9 +10,7 @@ from ollama_transport.schema.grammar_tools import tool_name
 from ollama_transport.settings.values import MAPPINGS
 from ollama_transport.wire.answers import ChatLine
 from ollama_transport.wire.call_text import FORMS, Form, Tools, Written, bare_calls, calls_in
-from ollama_transport.wire.json_text import find_json
 from ollama_transport.wire.messages import ToolCall, made_id
-from ollama_transport.wire.requests import ChatRequest, NamedTool
 
 _MARKS = tuple(form.start for form in FORMS)
 _BARE = Form("", "")
@@ -24,10 +22,6 @@ _MAX_HEAD = 240
 
 class UnreadToolCallWarning(UserWarning):
     """Warns that an answer contains a tool call as text, which is not parsed."""
-
-
-class ToolChoiceIgnoredWarning(UserWarning):
-    """Warns that the model wrote text although it had to call a tool."""
 
 
 def tool_schemas(tools: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
@@ -200,97 +194,3 @@ class CallWatcher:
 
 _WARNED: set[str | None] = set()
 """The models that were warned about: agents repeat their requests."""
-
-
-class ForcedCallFinder:
-    """Finds the forced call in the text of an answer without calls; make one for each answer.
-
-    If a server ignores ``tool_choice``, the model may answer with the tool's arguments as JSON, or
-    with prose. JSON that fits becomes the call; text is held back from its first bracket on. Prose
-    causes a warning that names the cause.
-    """
-
-    def __init__(self, tools: Tools) -> None:
-        self._tools = tools
-        self._held = ""
-        self._has_calls = False
-        self._length = 0
-
-    def push(self, line: ChatLine) -> ChatLine:
-        """Return the line; the last one has the call."""
-        self._has_calls |= bool(line.tool_calls or line.tool_call_deltas)
-        self._length += len(line.text)
-        if self._has_calls:
-            return self._with_text(line, self._flush() + line.text)
-        text = line.text
-        if not self._held:
-            at = min((at for mark in "{`" if (at := text.find(mark)) >= 0), default=len(text))
-            text, self._held = text[:at], text[at:]
-        else:
-            text, self._held = "", self._held + text
-        line = self._with_text(line, text)
-        return self._finish(line) if line.done else line
-
-    def _finish(self, line: ChatLine) -> ChatLine:
-        call = fitting_call(self._held, self._tools) if self._held else None
-        if call is None:
-            self._warn(line)
-            return self._with_text(line, line.text + self._flush())
-        name, arguments = call
-        made = ToolCall(name, arguments, id=made_id(f"{line.created_at}|forced", 0, name))
-        return replace(line, message=replace(line.message, tool_calls=(made,)))
-
-    def _flush(self) -> str:
-        text, self._held = self._held, ""
-        return text
-
-    def _with_text(self, line: ChatLine, text: str) -> ChatLine:
-        if text == line.text:
-            return line
-        return replace(line, message=replace(line.message, content=text))
-
-    def _warn(self, line: ChatLine) -> None:
-        # An empty answer, or a refusal, needs no further explanation.
-        if not self._length:
-            return
-        warnings.warn(
-            f"tool_choice required a call of {' or '.join(self._tools)}, but the model wrote "
-            f"{self._length} characters of text instead (done_reason {line.done_reason!r}): this "
-            "server ignores tool_choice for this model. An agent that waits for the call ends "
-            "without it, and without its structured response: constrain the text instead "
-            '(LangChain: ProviderStrategy or method="json_schema"; LlamaIndex: '
-            "PydanticProgramMode.DEFAULT), or use a model that calls tools.",
-            ToolChoiceIgnoredWarning,
-            stacklevel=2,
-        )
-
-
-def fitting_call(text: str, tools: Tools) -> Written | None:
-    """Return the call in a text: a call as JSON, or arguments that fit exactly one tool."""
-    calls = bare_calls(text, tools)
-    if calls:
-        return calls[0]
-    for found in find_json(text):
-        fitting = [name for name, schema in tools.items() if _fits(found.value, schema)]
-        # If the arguments fit several tools, choosing one would be a guess.
-        if len(fitting) == 1:
-            return fitting[0], found.value
-    return None
-
-
-def _fits(value: object, schema: Mapping[str, Any]) -> bool:
-    properties, required = schema.get("properties"), schema.get("required", ())
-    if not isinstance(value, Mapping) or not value or not isinstance(properties, Mapping):
-        return False
-    return set(required) <= value.keys() <= properties.keys()
-
-
-def forced_tools(request: ChatRequest) -> dict[str, Mapping[str, Any]]:
-    """Return the tools of which one must be called; {} if the model may choose."""
-    if request.tool_choice is None or request.tool_choice in ("auto", "none"):
-        return {}
-    tools = tool_schemas(request.tools)
-    if isinstance(request.tool_choice, NamedTool):
-        name = request.tool_choice.name
-        return {name: tools[name]} if name in tools else {}
-    return tools if request.tool_choice == "required" else {}

@@ -7,14 +7,9 @@ from ollama_transport.wire.arguments import turn
 from ollama_transport.wire.calls import Shaper
 from ollama_transport.wire.forced import CallShaper, FirstCallShaper
 from ollama_transport.wire.hidden import chat_hiders, text_hiders
+from ollama_transport.wire.missing_call import ForcedCallFinder, forced_tools
 from ollama_transport.wire.requests import ChatRequest, GenerateRequest
-from ollama_transport.wire.salvage import (
-    CallSalvager,
-    CallWatcher,
-    ForcedCallFinder,
-    forced_tools,
-    tool_schemas,
-)
+from ollama_transport.wire.salvage import CallSalvager, CallWatcher, tool_schemas
 from ollama_transport.wire.thinking import ThinkSplitter, thinking_tags
 
 
@@ -35,7 +30,7 @@ def chat_shapers(request: ChatRequest, written: Sequence[str] = ()) -> list[Shap
         salvages = request.salvage_tool_calls or forced
         found.append(CallSalvager(tools) if salvages else CallWatcher(tools, request.model))
     if forced:
-        found.append(ForcedCallFinder(forced))
+        found.append(ForcedCallFinder(forced, request.on_missing_call))
     if request.parallel_tool_calls is False:
         found.append(FirstCallShaper())
     # The hiders come last: calls are found among the thoughts too.

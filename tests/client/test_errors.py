@@ -19,6 +19,7 @@ from ollama_transport import (
     OllamaTimeoutError,
     ServerBusyError,
     StatusError,
+    ToolCallMissingError,
     UnsupportedContentError,
     errors,
 )
@@ -111,9 +112,15 @@ def test_code_that_catches_builtins_goes_on_working(
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_no_other_class_is_caught_by_a_builtin(cls: type[OllamaError]) -> None:
-    """Only those four have builtin relatives: a StatusError is no OSError."""
+    """Only these have builtin relatives: a StatusError is no OSError."""
     relatives = {base for base in (ValueError, OSError) if issubclass(cls, base)}
-    mixed = (ConfigError, UnsupportedContentError, OllamaConnectionError, OllamaTimeoutError)
+    mixed = (
+        ConfigError,
+        UnsupportedContentError,
+        OllamaConnectionError,
+        OllamaTimeoutError,
+        ToolCallMissingError,
+    )
     assert bool(relatives) == issubclass(cls, mixed)
 
 

@@ -92,7 +92,7 @@ def test_what_the_second_wire_cannot_carry_is_an_error(
 ) -> None:
     """The option is named, and nothing is generated."""
     with pytest.raises(UnsupportedOptionError, match=next(iter(option))) as caught:
-        ask(make, base_url=f"{server.url}/v1", **option)
+        ask(make, base_url=f"{server.url}/v1", api="openai", **option)
     assert caught.value.option in option
     assert not any("completions" in request.path for request in server.requests)
 
@@ -101,7 +101,7 @@ def test_what_the_second_wire_cannot_carry_is_an_error(
 def test_it_is_dropped_when_that_is_wanted(make: Make, server: EmbeddedOllama) -> None:
     """The rest of the request goes out."""
     given: dict[str, Any] = {"num_ctx": 4096, "keep_alive": "5m", "unsupported_options": "drop"}
-    assert ask(make, base_url=f"{server.url}/v1", **given)
+    assert ask(make, base_url=f"{server.url}/v1", api="openai", **given)
     assert not {"num_ctx", "keep_alive", "options"} & last_body(server).keys()
 
 
@@ -110,7 +110,7 @@ def test_a_model_without_options_works_on_the_second_wire(
     make: Make, server: EmbeddedOllama
 ) -> None:
     """Nothing that a model sends by default is refused there."""
-    assert ask(make, base_url=f"{server.url}/v1")
+    assert ask(make, base_url=f"{server.url}/v1", api="openai")
 
 
 @pytest.mark.parametrize("make", ALL)

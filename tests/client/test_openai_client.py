@@ -81,7 +81,7 @@ def test_a_stream_through_a_client_is_the_whole_answer(run: Run, name: str, cut:
 def test_every_endpoint_has_its_place_below_v1(run: Run) -> None:
     """Completions, embeddings and the list of models go over this wire too."""
     network = Network("openai/completions-whole", "openai/embeddings-base64", "openai/models")
-    client = run.client(URL, transport=network)
+    client = run.client(URL, api="openai", transport=network)
     assert run(client.generate(GenerateRequest("m", "Hello"))).text.startswith("Hello!")
     assert len(run(client.embed(EmbedRequest("m", ["a cat", "a dog"]))).vectors) == 2
     assert [model.name for model in run(client.list())][:1] == ["mario:latest"]

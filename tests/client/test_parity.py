@@ -12,6 +12,7 @@ from ollama_transport.client import keywords as keywords_module
 from ollama_transport.client import keywords_async as keywords_async_module
 from ollama_transport.client import sending as sending_module
 from ollama_transport.client import transfers as transfers_module
+from ollama_transport.client import wires as wires_module
 from ollama_transport.net import connections as connections_module
 
 # Read in this order; each has to be needed by one of the pairs.
@@ -27,6 +28,7 @@ SUBSTITUTIONS = [
     ("AsyncGenerator", "Generator"),
     ("AsyncEndpoints", "Endpoints"),
     ("AsyncTransfers", "Transfers"),
+    ("AsyncWires", "Wires"),
     ("AsyncKeywords", "Keywords"),
     ("AsyncFiles", "Files"),
     ("AsyncSender", "Sender"),
@@ -62,6 +64,7 @@ PAIRS = [
     (endpoints_module.AsyncEndpoints, endpoints_module.Endpoints),
     (keywords_async_module.AsyncKeywords, keywords_module.Keywords),
     (transfers_module.AsyncTransfers, transfers_module.Transfers),
+    (wires_module.AsyncWires, wires_module.Wires),
     (connections_module.AsyncConnection, connections_module.Connection),
     (connections_module._AsyncContent, connections_module._Content),
     (connections_module.AsyncConnectionPool, connections_module.ConnectionPool),

@@ -12,7 +12,7 @@ from running import Run
 from wire_answers import WIRES, replied
 
 from langchain_ollama_ext import ChatOllama
-from ollama_transport import ToolChoiceIgnoredWarning
+from ollama_transport import ToolCallMissingError
 
 
 class Weather(BaseModel):
@@ -58,8 +58,8 @@ def test_json_that_fits_the_final_schema_ends_the_agent(run: Run, wire: str, tex
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_prose_in_place_of_the_final_schema_warns(run: Run, wire: str) -> None:
-    """Langchain ends such an agent in silence: the warning names the cause."""
-    with pytest.warns(ToolChoiceIgnoredWarning, match="Weather.*structured response"):
-        found = asked(run, wire, "It is sunny in Rome.")
-    assert found.get("structured_response") is None
+def test_prose_in_place_of_the_final_schema_is_an_error(run: Run, wire: str) -> None:
+    """Langchain ends such an agent in silence: the error names the cause and keeps the text."""
+    with pytest.raises(ToolCallMissingError, match=r"Weather.*structured response") as caught:
+        asked(run, wire, "It is sunny in Rome.")
+    assert caught.value.text == "It is sunny in Rome."

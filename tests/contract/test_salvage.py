@@ -9,7 +9,13 @@ from both_chats import Chats
 from running import Run
 from wire_answers import WIRES, pieces_of
 
-from ollama_transport import ToolChoiceIgnoredWarning, UnreadToolCallWarning
+from ollama_transport import (
+    ConfigError,
+    ToolCallMissingError,
+    ToolChoiceIgnoredWarning,
+    UnreadToolCallWarning,
+    UsageLedger,
+)
 from ollama_transport.wire import salvage
 
 ROME = {"city": "Rome"}
@@ -172,10 +178,60 @@ def test_a_refusal_in_place_of_a_call_is_told_by_itself(chats: Chats) -> None:
     assert found.refusal == "I will not."
 
 
-@pytest.mark.parametrize("text", ["It rains in Rome.", '{"town": "Rome"}', '{"city": "Rome'])
-def test_text_in_place_of_a_forced_call_warns(chats: Chats, text: str) -> None:
-    """The warning names the cause; the text is there."""
+WORDS = ["It rains in Rome.", '{"town": "Rome"}', '{"city": "Rome']
+
+
+@pytest.mark.parametrize("choice", ["required", "weather"])
+@pytest.mark.parametrize("text", WORDS)
+def test_words_in_place_of_a_call_are_an_error(chats: Chats, text: str, choice: str) -> None:
+    """The error names the cause, and keeps what the model wrote and thought."""
+    pieces = [{"thinking": "Hm."}, *({"content": piece} for piece in pieces_of(text, 3))]
+    with pytest.raises(ToolCallMissingError, match=r"weather.*ignores tool_choice") as caught:
+        chats.chat(*pieces, call={"tools": TOOLS, "tool_choice": choice})
+    error = caught.value
+    assert (error.text, error.thinking, error.done_reason) == (text, "Hm.", "stop")
+    assert error.tools == (("weather", "add") if choice == "required" else ("weather",))
+    assert not getattr(error, "is_retryable", False)
+
+
+@pytest.mark.parametrize("text", WORDS)
+def test_words_are_the_answer_where_that_is_wanted(chats: Chats, text: str) -> None:
+    """With a warning that names the cause, or without a word."""
     pieces = [{"content": piece} for piece in pieces_of(text, 3)]
+    call = {"tools": TOOLS, "tool_choice": "required"}
     with pytest.warns(ToolChoiceIgnoredWarning, match="weather or add.*tool_choice"):
-        found = chats.chat(*pieces, call={"tools": TOOLS, "tool_choice": "required"})
+        found = chats.chat(*pieces, call={**call, "on_missing_call": "warn"})
     assert (found.text, found.calls) == (text, ())
+    found = chats.chat(*pieces, call={**call, "on_missing_call": "pass"})
+    assert (found.text, found.calls) == (text, ())
+
+
+@pytest.mark.filterwarnings("ignore::ollama_transport.OnlyThoughtsWarning")
+@pytest.mark.parametrize("said", [{"thinking": "Let me see"}, {"content": "The wea"}])
+def test_an_answer_that_was_cut_before_its_call_says_so(chats: Chats, said: dict[str, str]) -> None:
+    """The way out is another than for words."""
+    with pytest.raises(ToolCallMissingError, match=r"cut off.*num_predict") as caught:
+        chats.chat(said, reason="length", call={"tools": TOOLS, "tool_choice": "required"})
+    assert caught.value.done_reason == "length"
+
+
+def test_nothing_in_place_of_a_call_is_an_error(chats: Chats) -> None:
+    """Never an empty list of calls in silence."""
+    with pytest.raises(ToolCallMissingError, match="wrote nothing"):
+        chats.chat({"content": ""}, call={"tools": TOOLS, "tool_choice": "required"})
+
+
+def test_a_wrong_word_for_a_missing_call_is_refused(chats: Chats) -> None:
+    """Before anything is sent."""
+    with pytest.raises(ConfigError, match="on_missing_call='raise'"):
+        chats.chat({"content": ""}, call={"tools": TOOLS, "on_missing_call": "raise"})
+
+
+def test_the_tokens_of_an_answer_without_its_call_are_counted(chats: Chats) -> None:
+    """They were used: ledgers and budgets are told of them."""
+    ledger = UsageLedger()
+    with pytest.raises(ToolCallMissingError):
+        chats.chat(
+            {"content": "Words."}, call={"tools": TOOLS, "tool_choice": "required"}, ledger=ledger
+        )
+    assert ledger.snapshot().total.completion_tokens

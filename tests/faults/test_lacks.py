@@ -103,7 +103,7 @@ def ask_with_thoughts(way: Way, server: RawServer, **settings: Any) -> Any:
     """Ask twice with a history that holds reasoning."""
     thought = AIMessage("Rome", additional_kwargs={"reasoning_content": "Hm."})
     blocks = [ThinkingBlock(content="Hm."), TextBlock(text="Rome")]
-    told = {"base_url": f"{server.url}/v1", "max_retries": 0, **settings}
+    told = {"base_url": f"{server.url}/v1", "api": "openai", "max_retries": 0, **settings}
     if way.framework == "langchain":
         with ChatOllama(model="m", **told) as model:
             history = [HumanMessage("Where?"), thought, HumanMessage("Sure?")]

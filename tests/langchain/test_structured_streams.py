@@ -17,7 +17,7 @@ from shapes import CANADA, FORMS, JSON_SCHEMA, STREAM, Country, as_dict, chat, c
 from langchain_ollama_ext import ChatOllama
 from langchain_ollama_ext._structured_parser import StructuredOutputError
 from ollama_ext.embedded import EmbeddedOllama
-from ollama_transport import ToolChoiceIgnoredWarning
+from ollama_transport import ToolCallMissingError
 
 _NATIVE = "chat/tiny-native/schema-stream"
 _THINKING = "chat/tiny-think/schema-stream"
@@ -150,11 +150,22 @@ def test_prose_instead_of_a_call_is_an_error(run: Run) -> None:
     """A server that ignores the constraint gives an error, not a silent None (c3)."""
     model, _ = chat("chat/tiny-chat/hello-whole")
     structured = model.with_structured_output(Country, method="function_calling")
-    with (
-        pytest.warns(ToolChoiceIgnoredWarning, match="Country"),
-        pytest.raises(StructuredOutputError, match="instead of calling Country"),
-    ):
+    with pytest.raises(ToolCallMissingError, match="instead of calling Country") as caught:
         call(run, structured, "invoke", "x")
+    assert isinstance(caught.value, StructuredOutputError)
+    assert caught.value.text
+    assert caught.value.tools == ("Country",)
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_prose_instead_of_a_call_is_kept_beside_its_error(run: Run) -> None:
+    """Whoever asks for it gets the answer itself."""
+    model, _ = chat("chat/tiny-chat/hello-whole")
+    structured = model.with_structured_output(Country, method="function_calling", include_raw=True)
+    found = call(run, structured, "invoke", "x")
+    assert found["raw"].content
+    assert isinstance(found["parsing_error"], ToolCallMissingError)
+    assert found["parsed"] is None
 
 
 def test_cut_arguments_of_a_call_are_an_error(run: Run) -> None:

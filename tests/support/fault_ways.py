@@ -45,6 +45,8 @@ class Way:
         kind = _KINDS[self.framework, self.form == "embedded"]
         given = {"max_retries": 0, "timeout": (5.0, 10.0), **settings}
         name = "model_name" if kind is OllamaEmbedding else "model"
+        # Right answers are an Ollama's: without a word it would be spoken to on its own wire.
+        given = {"api": "openai", **given} if self.is_openai else given
         return kind(**{name: "m"}, base_url=url + ("/v1" if self.is_openai else ""), **given)
 
     def ask(self, model: Any) -> Any:
