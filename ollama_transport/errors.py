@@ -32,8 +32,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
+
+from ollama_transport.error_texts import http_date, inner_error
 
 
 def _restore(
@@ -200,42 +201,11 @@ class ErrorResponse:
 MAX_WAIT_DIGITS = 15
 """A ``Retry-After`` of more digits is none: no clock reads it."""
 
-_SHOWN_CHARACTERS = 80
-
-
-def brief(value: object) -> str:
-    """Return the beginning of a value of a server's as Python writes it."""
-    try:
-        return repr(value)[:_SHOWN_CHARACTERS]
-    except RecursionError:
-        return f"a {type(value).__name__} nested too deeply"
-
-
-def _http_date(text: str) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(text)
-    except (ValueError, OverflowError, TypeError, IndexError):
-        return None  # what Python raises depends on which part is odd
-    # A zone of -0000 gives a time without one; HTTP dates are GMT.
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
-
-
 GATEWAY_TIMEOUTS = frozenset({504, 524})
 """By these a proxy says that it waited for an answer: the second is Cloudflare's."""
 
 LONG_SILENCE_S = 2.0
 """A proxy that waited so long had reached the server: the model is at work on the answer."""
-
-
-def _inner_error(text: str) -> str:
-    # Who makes the error by hand may give the whole body, as ollama-python takes it.
-    if not text.startswith("{"):
-        return text
-    try:
-        found = json.loads(text).get("error", text)
-    except (ValueError, RecursionError):
-        return text
-    return found if isinstance(found, str) else text
 
 
 class ResponseError(OllamaError):
@@ -247,7 +217,7 @@ class ResponseError(OllamaError):
 
     def __init__(self, error: str, status_code: int = -1) -> None:
         super().__init__(error)
-        self._error = _inner_error(error)
+        self._error = inner_error(error)
         self._status_code = status_code
 
     def __str__(self) -> str:
@@ -322,10 +292,10 @@ class StatusError(ResponseError):
         whole, _, part = text.strip().removeprefix("-").partition(".")
         if (whole + part).isascii() and (whole + part).isdigit():
             return max(0.0, float(text)) if len(text) <= MAX_WAIT_DIGITS else None
-        until = _http_date(text)
+        until = http_date(text)
         if until is None:
             return None
-        sent = _http_date(self.headers.get("date", ""))
+        sent = http_date(self.headers.get("date", ""))
         return max(0.0, (until - (datetime.now(UTC) if sent is None else sent)).total_seconds())
 
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_
 # pydantic exports this from its root only since 2.10.4.
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
-from ollama_transport.errors import ProtocolError, brief
+from ollama_transport.error_texts import brief
+from ollama_transport.errors import ProtocolError
 from ollama_transport.wire.arguments import NOTHING_KNOWN, RequestFacts, refined
 from ollama_transport.wire.by_key import ByKey, ChatKeys, CompletionKeys, Logprob, VectorKeys
 from ollama_transport.wire.checks import check_context, check_logprobs, whole_number

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from ollama_transport.errors import ProtocolError, brief
+from ollama_transport.error_texts import brief
+from ollama_transport.errors import ProtocolError
 from ollama_transport.wire.by_key import Logprob
 from ollama_transport.wire.usage import MAX_COUNT
 

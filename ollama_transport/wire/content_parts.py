@@ -6,7 +6,8 @@ Mistral's reasoning models and some gateways send ``content`` as parts, of which
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ollama_transport.errors import ProtocolError, brief
+from ollama_transport.error_texts import brief
+from ollama_transport.errors import ProtocolError
 
 _MAX_DEPTH = 4
 _THOUGHTS = ("thinking", "reasoning", "reasoning_content", "summary")

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from ollama_transport.errors import ProtocolError, brief
+from ollama_transport.error_texts import brief
+from ollama_transport.errors import ProtocolError
 from ollama_transport.wire.answers import ChatLine, Embeddings, GenerateLine
 from ollama_transport.wire.calls import Call, Reader, ReaderAround
 from ollama_transport.wire.messages import ToolCall, ToolCallDelta

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
-from ollama_transport.errors import ProtocolError, brief
+from ollama_transport.error_texts import brief
+from ollama_transport.errors import ProtocolError
 from ollama_transport.wire.by_key import ByKey, CallKeys
 from ollama_transport.wire.content_parts import content_of, joined_text, text_of
 from ollama_transport.wire.dumped import Dumped

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ollama_transport.errors import ToolCallMissingError, brief
+from ollama_transport.error_texts import brief
+from ollama_transport.errors import ToolCallMissingError
 from ollama_transport.wire.answers import ChatLine
 from ollama_transport.wire.call_text import Tools, Written, bare_calls
 from ollama_transport.wire.json_text import find_json
@@ -23,7 +24,7 @@ class ForcedCallFinder:
 
     If a server ignores ``tool_choice``, the model may answer with the tool's arguments as JSON, or
     with prose. JSON that fits becomes the call; text is held back from its first bracket on. An
-    answer without the call is a fault, which whoever reads the answer raises at its end.
+    answer without the call is a fault, which is raised at the end of the answer.
     """
 
     def __init__(self, tools: Tools, mode: MissingCall = "error") -> None:
@@ -76,10 +77,8 @@ class ForcedCallFinder:
             return  # a refusal says by itself why there is no call
         text = "".join(self._texts)
         if self._mode == "error":
-            self.fault = missing_call(
-                tuple(self._tools), "".join(self._texts), self._thoughts, line
-            )
-        elif text := "".join(self._texts):
+            self.fault = missing_call(tuple(self._tools), text, self._thoughts, line)
+        elif text:
             warnings.warn(
                 _message(tuple(self._tools), text, line.done_reason),
                 ToolChoiceIgnoredWarning,

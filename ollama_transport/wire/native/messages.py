@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ollama_transport.errors import ProtocolError, UnsupportedContentError, brief
+from ollama_transport.error_texts import brief
+from ollama_transport.errors import ProtocolError, UnsupportedContentError
 from ollama_transport.wire.body import image_data, without_none
 from ollama_transport.wire.decoders import parse_object
 from ollama_transport.wire.messages import Message, ToolCall

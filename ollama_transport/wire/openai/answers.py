@@ -13,7 +13,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ollama_transport.errors import ProtocolError, brief
+from ollama_transport.error_texts import brief
+from ollama_transport.errors import ProtocolError
 from ollama_transport.wire.answers import ChatLine, Embeddings, GenerateLine
 from ollama_transport.wire.arguments import NOTHING_KNOWN, RequestFacts
 from ollama_transport.wire.by_key import Logprob

@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ollama_transport.errors import ProtocolError, brief
+from ollama_transport.error_texts import brief
+from ollama_transport.errors import ProtocolError
 from ollama_transport.wire.argument_stream import ArgumentStream
 from ollama_transport.wire.arguments import NOTHING_KNOWN, RequestFacts, refined
 from ollama_transport.wire.messages import ToolCall, ToolCallDelta, json_text, short_id, with_ids

@@ -1,0 +1,37 @@
+"""Pure functions for the texts of errors and their headers."""
+
+import json
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+_SHOWN_CHARACTERS = 80
+
+
+def brief(value: object) -> str:
+    """Return the beginning of a value of a server's as Python writes it."""
+    try:
+        return repr(value)[:_SHOWN_CHARACTERS]
+    except RecursionError:
+        return f"a {type(value).__name__} nested too deeply"
+
+
+def http_date(text: str) -> datetime | None:
+    """Return the time of an HTTP date; None for a text that is not one."""
+    try:
+        found = parsedate_to_datetime(text)
+    except (ValueError, OverflowError, TypeError, IndexError):
+        return None  # what Python raises depends on which part is odd
+    # A zone of -0000 gives a time without one; HTTP dates are GMT.
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+
+
+def inner_error(text: str) -> str:
+    """Return the error inside a JSON body; any other text as it is."""
+    # Who makes the error by hand may give the whole body, as ollama-python takes it.
+    if not text.startswith("{"):
+        return text
+    try:
+        found = json.loads(text).get("error", text)
+    except (ValueError, RecursionError):
+        return text
+    return found if isinstance(found, str) else text
