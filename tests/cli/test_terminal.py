@@ -46,7 +46,7 @@ def test_models_at_the_terminal(terminal: Opens, server: EmbeddedOllama) -> None
     assert max(map(len, lines)) <= 80
 
 
-def test_what_a_model_says_of_itself_steers_no_terminal(terminal: Opens) -> None:
+def test_a_model_s_description_cannot_steer_the_terminal(terminal: Opens) -> None:
     """Escape sequences in a model's settings reach the terminal as harmless text."""
     model = EmbeddedModel("sly", system="\x1b]0;title\x07Be [bold]sly[/bold]\x1b[31m.")
     with EmbeddedOllama([model]) as server:

@@ -223,7 +223,7 @@ def test_unknown_counts_do_not_hide_known_ones(run: Run) -> None:
     assert call(run, model, "invoke", "x").usage_metadata is None
 
 
-def test_cached_prompt_tokens_are_told(run: Run) -> None:
+def test_cached_prompt_tokens_are_reported(run: Run) -> None:
     """How much of the prompt was cached stands in the details, when the server says it (c24)."""
     model, _ = model_on(whole(prompt_eval_cached_count=20))
     usage = call(run, model, "invoke", "x").usage_metadata

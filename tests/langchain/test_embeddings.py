@@ -83,7 +83,7 @@ def test_so_many_batches_are_under_way_at_once(
     assert len(vectors) == len(_WORDS)
 
 
-def test_no_text_is_no_request(
+def test_an_empty_text_sends_no_request(
     embeddings: OllamaEmbeddings, server: EmbeddedOllama, run: Run
 ) -> None:
     """An empty list gives an empty list, and the server is not bothered (c20)."""

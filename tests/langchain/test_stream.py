@@ -171,7 +171,7 @@ def test_leaving_a_stream_stops_the_server(run: Run, server: EmbeddedOllama) -> 
 
 @pytest.mark.parametrize("streaming", [None, True, False])
 @pytest.mark.parametrize("below", [None, True, False])
-def test_invoke_streams_below_unless_told(
+def test_invoke_streams_underneath_by_default(
     run: Run, streaming: bool | None, below: bool | None
 ) -> None:
     """Invoke joins a stream; wire_streaming=False asks for a whole answer (c16)."""

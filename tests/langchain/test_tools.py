@@ -239,7 +239,7 @@ def test_text_arguments_are_never_rewritten(run: Run) -> None:
         assert ask(run, model).tool_calls[0]["args"] == arguments
 
 
-def test_arguments_that_are_no_object_are_an_invalid_call(run: Run) -> None:
+def test_arguments_other_than_an_object_are_an_invalid_call(run: Run) -> None:
     """One bad call does not spoil the message: it is kept beside the good one (c11)."""
     said = {
         "tool_calls": [

@@ -287,7 +287,7 @@ class CountedEndEvent(EmbeddingEndEvent):
     token_count: int | None = None
 
 
-def test_tokens_are_told_where_core_takes_them(
+def test_tokens_are_reported_where_core_reads_them(
     embedder: Any, events: Events, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """D15: with a core that has a place for it, each event has the server's count."""

@@ -88,7 +88,7 @@ def test_context_window_left_to_the_server(ollama: Make, way: Way, value: int | 
     assert "options" not in network.body
 
 
-def test_metadata_asks_nobody() -> None:
+def test_metadata_sends_no_request() -> None:
     """D7: metadata works where no server is, and LlamaIndex's default stands in."""
     llm = Ollama("nowhere", "http://127.0.0.1:1")
     assert llm.metadata.context_window == 3900

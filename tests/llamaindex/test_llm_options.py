@@ -60,7 +60,7 @@ def asked(ollama: Make, way: Way, settings: dict[str, Any], call: dict[str, Any]
         ({}, {"tools": None}, {}),
     ],
 )
-def test_what_a_call_says_is_sent(
+def test_options_of_a_call_are_sent(
     ollama: Make, way: Way, settings: dict[str, Any], call: dict[str, Any], sent: dict[str, Any]
 ) -> None:
     """D10: every option of a call is on the wire, False and 0 too, and nothing unasked is."""
@@ -92,7 +92,7 @@ def test_another_model_for_one_call(ollama: Make, way: Way) -> None:
         ({"tools": ["search"]}, "FunctionTool.from_defaults"),
     ],
 )
-def test_what_nobody_knows_is_refused(
+def test_unknown_arguments_are_refused(
     ollama: Make, way: Way, call: dict[str, Any], words: str
 ) -> None:
     """D10: an unknown or impossible argument is an error with a hint, and nothing is sent."""

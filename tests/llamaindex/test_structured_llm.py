@@ -129,7 +129,7 @@ def text_program(llm: Ollama) -> Any:
 @pytest.mark.parametrize(
     ("make", "text"), [(function_program, CALL), (text_program, JSON)], ids=["function", "text"]
 )
-def test_programs_of_core_bring_the_object(
+def test_programs_of_core_return_the_object(
     server: EmbeddedOllama, counter: TokenCountingHandler, make: Any, text: str
 ) -> None:
     """The programs, which engines use directly, work and count once, blocking and async."""

@@ -168,7 +168,7 @@ def test_events_leave_the_answer_alone(ollama: Make, way: Way, heard: Heard) -> 
     assert end.response.raw == response.raw
 
 
-def test_what_events_show_is_no_secret(ollama: Make, way: Way, heard: Heard) -> None:
+def test_events_show_no_secret(ollama: Make, way: Way, heard: Heard) -> None:
     """D16: the events name model and temperature, and neither key nor header nor password."""
     network = replying("chat", way, prompt_eval_count=7, eval_count=3)
     llm = ollama(network, base_url="https://x.test", api_key="s3cret", temperature=0.5)

@@ -134,7 +134,7 @@ def test_invalid_chunks_are_an_error(data: bytes, step: int) -> None:
     ],
 )
 @pytest.mark.parametrize("step", [100, MAX_TRAILER_BYTES, 1000_000])
-def test_what_never_ends_is_an_error(data: bytes, step: int) -> None:
+def test_an_endless_answer_is_an_error(data: bytes, step: int) -> None:
     """A size and trailers without an end do not fill the memory."""
     with pytest.raises(httpcore.RemoteProtocolError):
         feed(Chunked(), data, step)

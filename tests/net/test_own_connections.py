@@ -325,7 +325,7 @@ for _ in range(2):
 """
 
 
-def test_loops_that_nobody_tidies_up_make_no_noise() -> None:
+def test_abandoned_loops_give_no_warning() -> None:
     """nest_asyncio, the habit of notebooks, leaves connections open in loops that it closes."""
     pytest.importorskip("nest_asyncio", reason="comes with llama-index-core")
     with EmbeddedOllama() as server:

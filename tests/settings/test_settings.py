@@ -75,7 +75,7 @@ def test_an_empty_key_is_none(run: Run, monkeypatch: pytest.MonkeyPatch, empty: 
     assert "authorization" not in sent(run, "https://gpu.example", api_key="")
 
 
-def test_the_key_of_the_environment_stays_off_a_clear_wire_and_says_so_once(
+def test_the_environment_s_key_is_not_sent_unencrypted_and_warns_once(
     run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """OLLAMA_API_KEY is not sent in clear; one warning tells so, without the key."""

@@ -87,7 +87,7 @@ def test_metadata_narrow_a_search(store: Store) -> None:
     assert all(document.metadata["year"] >= 1950 for document in late)
 
 
-def test_what_is_deleted_is_found_no_more(store: Store) -> None:
+def test_deleted_passages_are_not_found(store: Store) -> None:
     """The first passage is deleted by its key; the next search gives another one, and no error."""
     passage = ASKED[3]
     store.delete([passage.key])

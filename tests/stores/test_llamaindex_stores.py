@@ -131,7 +131,7 @@ def test_metadata_narrow_a_search(run: Run, index: VectorStoreIndex) -> None:
     assert all(node.metadata["year"] >= 1900 for node in found)
 
 
-def test_what_is_deleted_is_found_no_more(run: Run, index: VectorStoreIndex) -> None:
+def test_deleted_passages_are_not_found(run: Run, index: VectorStoreIndex) -> None:
     """A deleted document leaves the index, and the others stay."""
     passage = ASKED[3]
     index.delete_ref_doc(passage.key)

@@ -96,7 +96,7 @@ def test_a_value_other_than_an_object_becomes_its_text(wire: str, value: Any) ->
 @pytest.mark.parametrize(
     "nothing", [None, "", " ", "{}", {}, "null", "None", "[]", [], '"{}"', '""', "'{}'"]
 )
-def test_nothing_in_any_spelling_is_no_arguments(wire: str, nothing: Any) -> None:
+def test_every_spelling_of_nothing_means_no_arguments(wire: str, nothing: Any) -> None:
     """For a tool without parameters there is nothing that could be lost."""
     assert read(wire, "now", nothing) == {}
 
