@@ -1,6 +1,7 @@
 """The guides keep their word: each block of Python runs, in its order, on the embedded server."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -50,3 +51,12 @@ def test_each_block_of_a_page_runs(
             line = text[: block.start()].count("\n") + 2
             # The lines of the page stand in a traceback.
             exec(compile("\n" * (line - 1) + block["code"], str(page), "exec"), names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
+def test_each_extra_that_a_page_installs_exists(page: Path) -> None:
+    """`pip install ".[name]"` only warns of an extra that it does not know."""
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text())["project"]
+    named = re.findall(r"(?:pip install \"?\.|ollama-ext)\[([\w,-]+)\]", page.read_text())
+    extras = {extra for names in named for extra in names.split(",")}
+    assert extras <= project["optional-dependencies"].keys()
