@@ -14,7 +14,7 @@ from ollama_transport import (
     ServerFields,
     Think,
 )
-from ollama_transport.conversation import FetchFields, SalvageFields, SplitFields
+from ollama_transport.conversation import FetchFields, SalvageFields, SplitFields, SystemFields
 from ollama_transport.settings import (
     check_format,
     check_think,
@@ -202,7 +202,7 @@ class ModelFields(ServerFields, _Writing):
         return self.reasoning
 
 
-class _Chatting(FetchFields, SalvageFields):
+class _Chatting(FetchFields, SalvageFields, SystemFields):
     """The fields on fetching media and on calls in the text."""
 
 

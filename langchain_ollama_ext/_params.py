@@ -51,6 +51,7 @@ _REQUEST_ARGUMENTS = frozenset(
         "parallel_tool_calls",
         "reasoning",
         "response_format",
+        "merge_system",
         "salvage_tool_calls",
         "shift",
         "split_thinking",
@@ -124,6 +125,7 @@ def resolve_call(
         "parallel_tool_calls": given.get("parallel_tool_calls"),
         "on_missing_call": given.get("on_missing_call", "error"),
         "format": _format(model, given),
+        "merge_system": pick("merge_system"),
         "salvage_tool_calls": pick("salvage_tool_calls"),
     }
     return ChatCall(fields, {name: given[name] for name in SERVER_ARGUMENTS & given.keys()})

@@ -57,6 +57,7 @@ _IDENTIFYING = (
     "shift",
     "fetch_image_urls",
     "split_thinking",
+    "merge_system",
     "salvage_tool_calls",
     "output_version",
     "extra_body",

@@ -15,7 +15,7 @@ from ollama_transport import (
     ServerFields,
     Think,
 )
-from ollama_transport.conversation import FetchFields, SalvageFields, SplitFields
+from ollama_transport.conversation import FetchFields, SalvageFields, SplitFields, SystemFields
 from ollama_transport.settings import keep_alive as checked_keep_alive
 from ollama_transport.settings import set_options, without_obsolete
 
@@ -28,7 +28,9 @@ SERVER_DECIDES = -1
 """The value of `context_window` that sends nothing."""
 
 
-class LLMFields(ServerFields, SamplingOptions, FetchFields, SplitFields, SalvageFields):
+class LLMFields(
+    ServerFields, SamplingOptions, FetchFields, SplitFields, SalvageFields, SystemFields
+):
     """The fields of `Ollama`: those of llama-index-llms-ollama, and our additions."""
 
     model: str | None = Field(
@@ -156,6 +158,7 @@ class LLMFields(ServerFields, SamplingOptions, FetchFields, SplitFields, Salvage
             format="json" if self.json_mode else None,
             think=self.thinking,
             split_thinking=self.split_thinking,
+            merge_system=self.merge_system,
             salvage_tool_calls=self.salvage_tool_calls,
             keep_alive=self.keep_alive,
             truncate=self.truncate,

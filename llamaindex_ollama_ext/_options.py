@@ -82,6 +82,7 @@ class LLMOptions(ModelOptions, total=False):
     fetch_max_bytes: int
     fetch_timeout_s: float
     schema_in_prompt: bool
+    merge_system: bool
     salvage_tool_calls: bool
     split_thinking: Literal["tags", False] | tuple[str, str] | None
     system_prompt: str | None

@@ -29,6 +29,7 @@ _SHARED = frozenset(
 )
 _CHAT = _SHARED | {
     "allow_parallel_tool_calls",
+    "merge_system",
     "on_missing_call",
     "parallel_tool_calls",
     "salvage_tool_calls",
@@ -48,6 +49,7 @@ class Defaults:
     format: str | None = None
     think: Think | None = None
     split_thinking: SplitThinking | None = None
+    merge_system: bool = False
     salvage_tool_calls: bool = False
     keep_alive: KeepAlive | None = None
     truncate: bool | None = None
@@ -83,6 +85,7 @@ def chat_fields(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
         "tool_choice": None if idle else choice,
         "parallel_tool_calls": parallel if tools else None,
         "on_missing_call": _first(call.get("on_missing_call"), "error"),
+        "merge_system": _first(call.get("merge_system"), defaults.merge_system),
         "salvage_tool_calls": _first(call.get("salvage_tool_calls"), defaults.salvage_tool_calls),
     }
 

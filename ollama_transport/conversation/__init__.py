@@ -1,6 +1,6 @@
 """The rules about a conversation that both adapters share, on the transport's own types."""
 
-from ollama_transport.conversation.answer_fields import SalvageFields, SplitFields
+from ollama_transport.conversation.answer_fields import SalvageFields, SplitFields, SystemFields
 from ollama_transport.conversation.copies import Copies, copying_works
 from ollama_transport.conversation.embedding import (
     Batch,
@@ -45,6 +45,7 @@ __all__ = [
     "PartialReader",
     "SalvageFields",
     "SplitFields",
+    "SystemFields",
     "Target",
     "afetch_media",
     "alocating",

@@ -1,4 +1,4 @@
-"""The fields that say how answers are read."""
+"""The fields that say how answers are read, and how messages are arranged."""
 
 from typing import Annotated
 
@@ -27,4 +27,14 @@ class SalvageFields(BaseModel):
         description="Parse calls of the given tools that a server leaves in the text or among the "
         "thoughts, in the forms of the common templates (<tool_call>, <function=…>, [TOOL_CALLS], "
         "bare JSON). False warns, once per model, of such a call.",
+    )
+
+
+class SystemFields(BaseModel):
+    """Fields of a model class that say how system messages are sent."""
+
+    merge_system: bool = Field(
+        default=False,
+        description="Send all system messages as one, at the start, for models whose template "
+        'takes no other ("System message must be at the beginning").',
     )

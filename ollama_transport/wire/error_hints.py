@@ -51,6 +51,14 @@ _LOADING = re.compile(
     r"\bstill loading\b|\bmodel loading\b|\bwarming up\b",
     re.IGNORECASE,
 )
+LOAD_HINT = (
+    "The server loads no model by itself: load one there (LM Studio: `lms load MODEL`, or switch "
+    "on loading just in time), or choose one that `Client.list()` returns."
+)
+_RESULTS_HINT = (
+    "Each tool call of the history needs its result, and each result its call: add a tool message "
+    "for each call, or leave the calls out."
+)
 _TOOL_CALL_HINT = (
     "The model wrote a tool call that is not JSON: ask again, or choose another model."
 )
@@ -73,13 +81,17 @@ _TEXT_HINTS = (
     ),
     (
         "ystem message must be at the beginning",
-        "The model's template takes one system message, at the start: merge them into that one.",
+        "The model's template takes one system message, at the start: `merge_system=True` sends "
+        "all of them as that one.",
     ),
     (
         "roles must alternate",
         "The model's template needs user and assistant messages to alternate: merge consecutive "
         "messages of one role.",
     ),
+    ("must be followed by tool messages", _RESULTS_HINT),
+    ("ot the same number of function calls and responses", _RESULTS_HINT),
+    ("must be a response to a prece", _RESULTS_HINT),
     (
         "Unexpected endpoint",
         "That is LM Studio: use its OpenAI-compatible wire, with a base_url that ends in /v1.",
@@ -145,7 +157,7 @@ def auth_hint(status: int, text: str, facts: Mapping[str, Any]) -> str:
 
 def openai_hint(kind: type[StatusError], status: int, hint: str, path: str) -> str:
     """Return what to do about an error on /v1, where num_ctx and `ollama pull` mean nothing."""
-    if hint == _LOADING_HINT:
+    if hint in (_LOADING_HINT, LOAD_HINT):
         return hint
     if status in GATEWAY_TIMEOUTS:
         return _FEWER_TEXTS_HINT if path.endswith("/embeddings") else _STREAM_HINT

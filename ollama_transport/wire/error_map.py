@@ -22,6 +22,7 @@ from ollama_transport.errors import (
 )
 from ollama_transport.wire.error_hints import (
     CAPABILITY_HINTS,
+    LOAD_HINT,
     OVERFLOW_HINT,
     auth_hint,
     busy_hint,
@@ -51,10 +52,20 @@ _UNSUPPORTED = re.compile(
     r"does not support "
     r"(?P<what>tools|insert|thinking|chat|generate|vision|embeddings?|image|audio)\b"
 )
+TOOL_CALL_ID_WORDS = r"(?i)\btool[ _]call[ _]ids? [^\n]{0,200}(?:length|alphanumeric)"
+"""How Mistral's templates and their tokenizers refuse the id of a tool call."""
+
+_TOOL_CALL_ID = re.compile(TOOL_CALL_ID_WORDS)
+# LM Studio and others that load no model by themselves; the code is OpenAI's.
+_NOTHING_LOADED = re.compile(r"\bno models? (?:is |are |has been |have been )?loaded\b", re.I)
+_NOT_FOUND_CODE = "model_not_found"
 # Mistakes in the request, although the server answers 500 (wire reference 3.6, 3.9 and 6).
 _CALLER_FAULTS_500 = re.compile(
     r'^option "|^invalid format: |^template: |^this model only supports one image|'
-    r"ystem message must be at the beginning|roles must alternate"
+    r"ystem message must be at the beginning|roles must alternate|"
+    # Calls of a history without their results: OpenAI's words, and those of Mistral's templates.
+    r"must be followed by tool messages|ot the same number of function calls and responses|"
+    r"must be a response to a prece"
 )
 
 
@@ -124,14 +135,16 @@ def _codes(facts: Mapping[str, Any]) -> set[str]:
 def _classify_text(
     text: str, codes: set[str], model: str | None
 ) -> tuple[type[StatusError], str] | None:
-    if _NOT_FOUND.search(text):
+    if _NOTHING_LOADED.search(text):
+        return ModelNotFoundError, LOAD_HINT
+    if _NOT_FOUND.search(text) or _NOT_FOUND_CODE in codes:
         name = _missing_model(text, model)
         return ModelNotFoundError, pull_hint(name)
     if is_overflow(text, codes):
         return ContextOverflowError, OVERFLOW_HINT
     if _capability(text):
         return UnsupportedCapabilityError, CAPABILITY_HINTS[_capability(text)]
-    if _CALLER_FAULTS_500.search(text):
+    if _CALLER_FAULTS_500.search(text) or _TOOL_CALL_ID.search(text):
         return RequestRejectedError, text_hint(text) or "Correct the value named there."
     return None
 

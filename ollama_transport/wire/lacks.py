@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from ollama_transport.errors import ConfigError, OllamaError, StatusError
+from ollama_transport.errors import ConfigError, ModelNotFoundError, OllamaError, StatusError
 from ollama_transport.wire.calls import Call
+from ollama_transport.wire.error_map import TOOL_CALL_ID_WORDS
+from ollama_transport.wire.messages import short_id
 
 ReasoningHistory = Literal["auto", "never", "always"]
 """Whether the reasoning of earlier answers is sent back; "auto": unless the server refuses it."""
@@ -19,6 +21,7 @@ REASONING_FIELDS = frozenset({"reasoning", "reasoning_content", "thinking"})
 
 # Servers refuse unknown fields with different statuses; some fail with 500.
 _REFUSING = frozenset({400, 415, 422, 500, 501})
+_NO_ENDPOINT = frozenset({404, 405, 501})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,17 @@ class FieldLack:
         # So that a second refusal of the same part is raised and not repeated for ever.
         rest = tuple(lack for lack in call.lacks if lack.name != self.name)
         return replace(self.edit(call), lacks=rest)
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointLack(FieldLack):
+    """An endpoint that some servers do not have; ``edit`` returns the call of another one."""
+
+    def is_refused(self, error: OllamaError) -> bool:
+        """Return whether an error says that there is no such endpoint."""
+        if not isinstance(error, StatusError) or isinstance(error, ModelNotFoundError):
+            return False
+        return error.status in _NO_ENDPOINT or FieldLack.is_refused(self, error)
 
 
 def checked_history(value: object) -> None:
@@ -97,6 +111,36 @@ BASE64 = FieldLack("encoding_format", r"encoding_format|base64", _without_field(
 
 ANY_JSON = FieldLack("json_object", r"response_format|json_object|json_schema", _json_by_schema)
 """Any JSON object; LM Studio requires a schema, so one that allows any object is sent instead."""
+
+
+_NINE = re.compile(r"[A-Za-z0-9]{9}")
+
+
+def _nine_letters(call: Call[Any]) -> Call[Any]:
+    """Return a call whose tool call ids are nine letters and digits, alike in calls and results."""
+    body = _body(call)
+    messages = [_with_short_ids(message) for message in body.get("messages", ())]
+    return replace(call, body={**body, "messages": messages})
+
+
+def _with_short_ids(message: Mapping[str, Any]) -> dict[str, Any]:
+    sent = dict(message)
+    if sent.get("tool_calls"):
+        sent["tool_calls"] = [{**each, "id": _short(each.get("id"))} for each in sent["tool_calls"]]
+    if "tool_call_id" in sent:
+        sent["tool_call_id"] = _short(sent["tool_call_id"])
+    return sent
+
+
+def _short(identity: object) -> object:
+    # Made of the id alone, so that a call and its result, turns apart, get the same one.
+    is_good = not isinstance(identity, str) or _NINE.fullmatch(identity) is not None
+    return identity if is_good else short_id(str(identity), None, "")
+
+
+# Mistral's templates, and vLLM's tokenizer for them, refuse every other id.
+TOOL_CALL_IDS = FieldLack("tool_call_id", TOOL_CALL_ID_WORDS, _nine_letters)
+"""Ids of tool calls that come from elsewhere; ids of nine letters and digits go in their place."""
 
 
 def reasoning_lacks(body: Mapping[str, Any]) -> tuple[FieldLack, ...]:

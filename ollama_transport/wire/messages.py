@@ -86,6 +86,17 @@ class Message(Dumped, ByKey):
         return refusal if isinstance(refusal, str) else ""
 
 
+def one_system(messages: Sequence[Message]) -> Sequence[Message]:
+    """Return the messages with the texts of all system messages in one, at the start."""
+    said = [message for message in messages if message.role == "system"]
+    if not said or (len(said) == 1 and messages[0].role == "system"):
+        return messages
+    text = "\n\n".join(message.content for message in said if message.content)
+    images = [image for message in said for image in message.images]
+    first = replace(said[0], content=text, images=images)
+    return [first, *(message for message in messages if message.role != "system")]
+
+
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _KNOWN = frozenset(
     {"role", "content", "thinking", "images", "tool_calls", "tool_name", "tool_call_id"}

@@ -18,7 +18,7 @@ from ollama_transport.settings.values import (
     check_top_logprobs,
     keep_alive,
 )
-from ollama_transport.wire.messages import Message
+from ollama_transport.wire.messages import Message, one_system
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,8 @@ class ChatRequest(WritingRequest):
     are emulated by constrained output; ``parallel_tool_calls=False`` keeps the first call.
     ``salvage_tool_calls`` parses calls that a server leaves in the text. ``on_missing_call`` says
     what an answer without a forced call is: an "error", an answer with a warning ("warn"), or an
-    answer ("pass").
+    answer ("pass"). ``merge_system`` sends all system messages as one, at the start, for templates
+    that take no other.
 
     Raises:
         ConfigError: for a value that no server would accept.
@@ -137,6 +138,7 @@ class ChatRequest(WritingRequest):
     parallel_tool_calls: bool | None = None
     salvage_tool_calls: bool = False
     on_missing_call: MissingCall = "error"
+    merge_system: bool = False
 
     def __post_init__(self) -> None:
         WritingRequest.__post_init__(self)
@@ -144,6 +146,8 @@ class ChatRequest(WritingRequest):
         check_items("tools", self.tools, MAPPINGS, "{'type': 'function', 'function': {…}}")
         _check_choice(self.tool_choice)
         _check_missing(self.on_missing_call)
+        if self.merge_system:
+            self.messages = one_system(self.messages)
 
 
 @dataclass(slots=True)

@@ -22,7 +22,9 @@ from ollama_transport.wire.joining import joined_chat, joined_text
 from ollama_transport.wire.lacks import (
     ANY_JSON,
     BASE64,
+    TOOL_CALL_IDS,
     USAGE_OF_STREAMS,
+    EndpointLack,
     FieldLack,
     reasoning_lacks,
 )
@@ -87,7 +89,12 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
         pullable=True,
         join=joined_chat,
         recover=_spoken_otherwise(request),
-        lacks=(*_stream_lacks(request.extra), *_json_lacks(request), *reasoning_lacks(body)),
+        lacks=(
+            *_stream_lacks(request.extra),
+            *_json_lacks(request),
+            *_id_lacks(request),
+            *reasoning_lacks(body),
+        ),
     )
     return estimating(call)
 
@@ -134,9 +141,22 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
         capability="completion",
         pullable=True,
         join=joined_text,
-        lacks=_stream_lacks(request.extra),
+        lacks=(*_stream_lacks(request.extra), *_completion_lacks(request)),
     )
     return estimating(call)
+
+
+def _completion_lacks(request: GenerateRequest) -> tuple[FieldLack, ...]:
+    """Return the lack of ``/v1/completions``, in whose place a chat can go."""
+    if not _may_chat(request):
+        return ()
+
+    def edit(call: Call[GenerateLine]) -> Call[GenerateLine]:
+        chat = _by_chat(request)
+        return chat if chat.model is not None or call.model is None else chat.with_model(call.model)
+
+    # vLLM's words for a model of another task; else the endpoint is simply not there.
+    return (EndpointLack("completions", r"does not support Completions", edit),)
 
 
 def _may_chat(request: GenerateRequest) -> bool:
@@ -297,6 +317,11 @@ def _stream_fields(extra: Mapping[str, Any]) -> dict[str, Any]:
 
 def _stream_lacks(extra: Mapping[str, Any]) -> tuple[FieldLack, ...]:
     return (USAGE_OF_STREAMS,) if "stream_options" in _stream_fields(extra) else ()
+
+
+def _id_lacks(request: ChatRequest) -> tuple[FieldLack, ...]:
+    has_calls = any(message.tool_calls or message.tool_call_id for message in request.messages)
+    return (TOOL_CALL_IDS,) if has_calls else ()
 
 
 def _json_lacks(request: ChatRequest) -> tuple[FieldLack, ...]:
