@@ -22,6 +22,7 @@ from langchain_ollama_ext._tools import (
     read_tools,
 )
 from ollama_transport import ChatRequest, ConfigError, ServerFields
+from ollama_transport.callers import caller_level
 from ollama_transport.settings import (
     OBSOLETE_OPTIONS,
     OPTION_NAMES,
@@ -181,7 +182,7 @@ def _format(model: ChatFields, given: Mapping[str, Any]) -> str | Mapping[str, A
             warnings.warn(
                 "format and response_format are both given, so response_format is ignored: give "
                 "only one of them.",
-                stacklevel=2,
+                stacklevel=caller_level(),
             )
         return read_format(given["format"])
     if "response_format" in given:

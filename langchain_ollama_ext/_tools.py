@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ollama_transport import ConfigError, NamedTool, ToolChoice
+from ollama_transport.callers import caller_level
 from ollama_transport.settings import check_format
 
 _CHOICES: Mapping[object, ToolChoice | None] = {
@@ -207,7 +208,7 @@ def read_response_format(value: object) -> str | Mapping[str, Any] | None:
     lack = _lack_of(value) if isinstance(value, Mapping) else None
     if lack is None:
         return read_format(value)
-    warnings.warn(f"response_format={value!r:.200} is ignored: {lack}.", stacklevel=2)
+    warnings.warn(f"response_format={value!r:.200} is ignored: {lack}.", stacklevel=caller_level())
     return None
 
 

@@ -21,6 +21,7 @@ from llama_index.core.base.llms.types import (
 
 from llamaindex_ollama_ext._core import BaseContentBlock
 from ollama_transport import UnsupportedContentError
+from ollama_transport.callers import caller_level
 
 MediaBlock = ImageBlock | AudioBlock
 # Types outside of text/* whose content is text nevertheless.
@@ -108,7 +109,7 @@ def check_blocks(blocks: Sequence[BaseContentBlock], role: str) -> None:
         if isinstance(block, CachePoint):
             warnings.warn(
                 "a CachePoint is ignored: Ollama caches the common beginning of prompts itself.",
-                stacklevel=2,
+                stacklevel=caller_level(),
             )
         elif not isinstance(
             block, TextBlock | ThinkingBlock | ToolCallBlock | ImageBlock | AudioBlock

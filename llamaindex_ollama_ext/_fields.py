@@ -1,10 +1,11 @@
 """The fields of `Ollama`, and their checks."""
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from llamaindex_ollama_ext._params import Defaults
+from llamaindex_ollama_ext._params import Defaults, with_own_names
 from ollama_transport import (
     AsyncClient,
     Client,
@@ -55,7 +56,9 @@ class LLMFields(
     additional_kwargs: dict[str, Any] = Field(
         default_factory=dict,
         description="Further options, which override the named ones and are sent unchecked; those "
-        "that Ollama no longer has are dropped with a DeprecationWarning.",
+        "that Ollama no longer has are dropped with a DeprecationWarning. ``max_tokens`` is "
+        "``num_predict``, and ``extra_body`` holds further fields of the request, as in "
+        "LlamaIndex's OpenAI class.",
     )
     is_function_calling_model: bool = Field(
         default=True,
@@ -107,6 +110,9 @@ class LLMFields(
     @field_validator("additional_kwargs")
     @classmethod
     def _drop_obsolete(cls, value: dict[str, Any]) -> dict[str, Any]:
+        further = value.get("extra_body")
+        if further is not None and not isinstance(further, Mapping):
+            raise ValueError(f"extra_body must be a dict, got {further!r:.80}")
         return without_obsolete(value)
 
     @field_validator("keep_alive")
@@ -149,7 +155,15 @@ class LLMFields(
         # /v1 has no field for the context; there the value only informs LlamaIndex.
         sent = window != SERVER_DECIDES and wire == "native"
         context = {"num_ctx": window} if sent else {}
-        return {**set_options(self), **context, **self.additional_kwargs}
+        further = {k: v for k, v in self.additional_kwargs.items() if k != "extra_body"}
+        return {**set_options(self), **context, **with_own_names(further)}
+
+    def request_fields(self) -> dict[str, Any]:
+        """Return the fields that every request of this model has."""
+        shared = super().request_fields()
+        # LlamaIndex's OpenAI class takes fields of one server there.
+        further = self.additional_kwargs.get("extra_body")
+        return {**shared, "extra": {**shared["extra"], **further}} if further else shared
 
     def _defaults(self, client: AnyClient) -> Defaults:
         return Defaults(

@@ -13,6 +13,7 @@ from ollama_transport.settings import OPTION_NAMES, SplitThinking, check_options
 _SHARED = frozenset(
     {
         "extra",
+        "extra_body",
         "format",
         "keep_alive",
         "logprobs",
@@ -36,6 +37,9 @@ _CHAT = _SHARED | {
     "tool_choice",
     "tools",
 }
+OTHER_LIMITS = ("max_completion_tokens", "max_tokens")
+"""OpenAI's names for ``num_predict``, as programs for LlamaIndex's OpenAI class give them."""
+
 _COMPLETE = _SHARED | {"context", "images", "raw", "suffix", "system", "system_prompt", "template"}
 _AS_GIVEN = ("keep_alive", "logprobs", "model", "on_context_overflow", "shift", "truncate")
 
@@ -159,7 +163,7 @@ def _image_block(image: object) -> ImageBlock:
 def _shared(defaults: Defaults, call: Mapping[str, Any]) -> dict[str, Any]:
     given = {name: call[name] for name in _AS_GIVEN if call.get(name) is not None}
     top = call.get("top_logprobs")
-    extra = call.get("extra")
+    extra = _first(call.get("extra_body"), call.get("extra"))
     own = {name: getattr(defaults, name) for name in _AS_GIVEN}
     return {
         **own,
@@ -184,6 +188,7 @@ def _first(*values: Any) -> Any:
 
 
 def _options(call: Mapping[str, Any]) -> dict[str, Any]:
+    call = with_own_names(call)
     named = {name: value for name, value in call.items() if name in OPTION_NAMES}
     # LlamaIndex's own callers give one stop text or several.
     if isinstance(named.get("stop"), str):
@@ -192,12 +197,21 @@ def _options(call: Mapping[str, Any]) -> dict[str, Any]:
     return check_options({**(given if given is not None else {}), **_not_none(named)})
 
 
+def with_own_names(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options with ``num_predict`` in place of OpenAI's names for it, which it overrides."""
+    named = {name: value for name, value in options.items() if name not in OTHER_LIMITS}
+    limits = [options[name] for name in OTHER_LIMITS if options.get(name) is not None]
+    if limits and named.get("num_predict") is None:
+        named["num_predict"] = limits[0]
+    return named
+
+
 def _not_none(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
 def _check_names(method: str, call: Mapping[str, Any], known: frozenset[str]) -> None:
     for name in call:
-        if name in known or name in OPTION_NAMES:
+        if name in known or name in OPTION_NAMES or name in OTHER_LIMITS:
             continue
         raise unknown_name(f"argument of {method}", name, known | OPTION_NAMES)

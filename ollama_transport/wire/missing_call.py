@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ollama_transport.callers import caller_level
 from ollama_transport.error_texts import brief
 from ollama_transport.errors import ToolCallMissingError
 from ollama_transport.wire.answers import ChatLine
@@ -82,7 +83,7 @@ class ForcedCallFinder:
             warnings.warn(
                 _message(tuple(self._tools), text, line.done_reason),
                 ToolChoiceIgnoredWarning,
-                stacklevel=2,
+                stacklevel=caller_level(),
             )
 
 

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from ollama_transport.callers import caller_level
 from ollama_transport.errors import EmptyAnswerError
 
 
@@ -54,5 +55,5 @@ def check_said(lines: Sequence[Any]) -> None:
             "num_predict (max_tokens), or let it think less "
             "(LangChain: reasoning=False, LlamaIndex: thinking=False).",
             OnlyThoughtsWarning,
-            stacklevel=2,
+            stacklevel=caller_level(),
         )

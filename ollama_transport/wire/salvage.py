@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from ollama_transport.callers import caller_level
 from ollama_transport.schema.grammar_tools import tool_name
 from ollama_transport.settings.values import MAPPINGS
 from ollama_transport.wire.answers import ChatLine
@@ -188,7 +189,7 @@ class CallWatcher:
             "server has no parser for this model's calls. Set salvage_tool_calls=True to have "
             "such calls parsed, or start the server with the parser for this model.",
             UnreadToolCallWarning,
-            stacklevel=2,
+            stacklevel=caller_level(),
         )
 
 

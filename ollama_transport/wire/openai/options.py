@@ -34,7 +34,7 @@ _ELSEWHERE = {
     "template": "Write the whole prompt yourself",
     "context": "Chat instead, with the earlier messages",
     "images": "Chat instead, with the images in a message",
-    "format": "Chat instead, or send the server's own field as `extra`",
+    "format": "Chat instead, or send the server's own field in `extra_body`",
     "think": "Chat instead",
 }
 
@@ -69,7 +69,8 @@ def refuse(given: Mapping[str, Any], policy: UnsupportedOptions) -> None:
 
 
 def _message(name: str) -> str:
-    where = _ELSEWHERE.get(name, "If the server has its own field for it, send that as `extra`")
+    own = "If the server has its own field for it, send that in `extra_body` (a request: `extra`)"
+    where = _ELSEWHERE.get(name, own)
     return (
         f"OpenAI-compatible servers (/v1) do not take {name!r}. {where}; or leave it out, use "
         "Ollama's native wire (a base URL without /v1), or set unsupported_options='drop'."
