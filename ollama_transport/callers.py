@@ -2,6 +2,8 @@
 
 import inspect
 
+__all__ = ["caller_level"]
+
 _PASSED = frozenset(
     (
         *("ollama_transport", "langchain_ollama_ext", "llamaindex_ollama_ext", "ollama_ext"),
