@@ -19,6 +19,7 @@ from ollama_transport.conversation import (
     NoJsonError,
     NotYetError,
     PartialReader,
+    cloud_note,
     first_fitting,
 )
 
@@ -107,6 +108,7 @@ class Answer:
         self._refusals: list[str] = []
         self._calls: dict[Any, _Call] = {}
         self._done_reason: str | None = None
+        self._note = ""
         self._changed = False
         self._last: Any = _NOTHING
 
@@ -117,7 +119,9 @@ class Answer:
         self._texts.append(text)
         self._thoughts.append(_reasoning(message))
         self._refusals.append(str(message.additional_kwargs.get("refusal", "")))
-        reason = message.response_metadata.get("done_reason")
+        metadata = message.response_metadata
+        reason = metadata.get("done_reason")
+        self._note = self._note or cloud_note(metadata.get("model"), metadata.get("remote_host"))
         self._done_reason = self._done_reason if reason is None else reason
         if not self._called:
             self._push(text)
@@ -195,7 +199,8 @@ class Answer:
         except NoJsonError as error:
             raise self._failure(self._unreadable(text)) from error
         except ValueError as error:
-            raise self._failure(f"the answer does not fit {self._shape.name}: {error}") from error
+            what = f"the answer does not fit {self._shape.name}: {error}{self._note}"
+            raise self._failure(what) from error
 
     def _make(self, found: FoundJson) -> Any:
         self._shape.check(found.value)
@@ -243,7 +248,7 @@ class Answer:
             )
         if self._called and not text:
             return f"the model wrote text instead of calling {self._shape.name}: {self._shown()}."
-        return f"the answer is not JSON ({reason}): {self._shown()}."
+        return f"the answer is not JSON ({reason}): {self._shown()}.{self._note}"
 
     def _shown(self) -> str:
         return repr((self._json() or self._text())[:_SHOWN_CHARACTERS])

@@ -1,6 +1,7 @@
 """Parse answers into objects of pydantic classes, whole or as they grow."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatResponse, ThinkingBlock, ToolCallBlock
@@ -15,7 +16,7 @@ from llamaindex_ollama_ext._errors import (
 from llamaindex_ollama_ext._partial import ObjectReader
 from llamaindex_ollama_ext._stream import ChatAnswer
 from ollama_transport import ChatLine
-from ollama_transport.conversation import first_fitting
+from ollama_transport.conversation import cloud_note, first_fitting
 
 _MAX_SHOWN = 500
 _MAX_FAULTS = 5
@@ -101,8 +102,10 @@ def _failure(
             done_reason=reason,
             tools=(output_cls.__name__,),
         )
+    raw = response.raw if isinstance(response.raw, Mapping) else {}
+    note = cloud_note(raw.get("model"), raw.get("remote_host")) if cause is not None else ""
     return StructuredOutputError(
-        _message(text, thinking, reason, output_cls.__name__, cause),
+        _message(text, thinking, reason, output_cls.__name__, cause) + note,
         text=text,
         thinking=thinking,
         done_reason=reason,

@@ -1,6 +1,7 @@
 """The rules about a conversation that both adapters share, on the transport's own types."""
 
 from ollama_transport.conversation.answer_fields import SalvageFields, SplitFields, SystemFields
+from ollama_transport.conversation.cloud import cloud_note
 from ollama_transport.conversation.copies import Copies, copying_works
 from ollama_transport.conversation.embedding import (
     Batch,
@@ -52,6 +53,7 @@ __all__ = [
     "batches",
     "check_text",
     "check_texts",
+    "cloud_note",
     "copying_works",
     "data_of",
     "fetch_media",
