@@ -59,6 +59,10 @@ _RESULTS_HINT = (
     "Each tool call of the history needs its result, and each result its call: add a tool message "
     "for each call, or leave the calls out."
 )
+_UNREADABLE_HINT = (
+    "JSON was cut or changed on its way: look at the proxies between here and the server, and at "
+    "the server's log."
+)
 _TOOL_CALL_HINT = (
     "The model wrote a tool call that is not JSON: ask again, or choose another model."
 )
@@ -89,6 +93,20 @@ _TEXT_HINTS = (
         "The model's template needs user and assistant messages to alternate: merge consecutive "
         "messages of one role.",
     ),
+    # Go's own words for a request that it cannot read, and for an answer that it cannot write.
+    (
+        "json: cannot unmarshal",
+        "A field of the request has a type that this server does not take: look at the field "
+        "named there, in `extra_body` and in the extra keys of messages first.",
+    ),
+    (
+        "json: unsupported value",
+        "The model computed a number that JSON does not have (NaN or infinity): try another text, "
+        "or another quantisation of the model.",
+    ),
+    ("looking for beginning of", _UNREADABLE_HINT),
+    ("unexpected EOF", _UNREADABLE_HINT),
+    ("unexpected end of JSON input", _UNREADABLE_HINT),
     ("must be followed by tool messages", _RESULTS_HINT),
     ("ot the same number of function calls and responses", _RESULTS_HINT),
     ("must be a response to a prece", _RESULTS_HINT),

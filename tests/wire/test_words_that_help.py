@@ -26,6 +26,19 @@ def said(status: int, text: str) -> StatusError:
         (400, "Conversation roles must alternate user/assistant", "merge consecutive messages"),
         (500, '{"error":{"message":"tools param requires --jinja flag"}}', "with --jinja"),
         (404, '{"error":"Unexpected endpoint or method. (POST /api/chat)"}', "base_url"),
+        (
+            400,
+            '{"error":"json: cannot unmarshal string into Go struct field '
+            'ChatRequest.messages of type []api.Message"}',
+            "field named there",
+        ),
+        (500, '{"error":"json: unsupported value: NaN"}', "another quantisation"),
+        (400, '{"error":"unexpected EOF"}', "JSON was cut"),
+        (
+            400,
+            """{"error":"invalid character 'b' looking for beginning of object key string"}""",
+            "JSON was cut",
+        ),
         (422, '{"error":"batch size 60 > maximum allowed batch size 32"}', "batch_size"),
     ],
 )
