@@ -119,10 +119,12 @@ class Sender(BaseClient[httpx.Client], Wires):
         try:
             return send(call)
         except OllamaError as error:
-            if not self.retry.tries_again(error, call.repeatable):
+            if not self.retry.tries_again(error, call.repeatable, of_numbers=call.is_numbers):
                 raise
             first.fail(error)
-        given = self.retry.tenacity_arguments(call.repeatable, first.elapsed_s)
+        given = self.retry.tenacity_arguments(
+            call.repeatable, first.elapsed_s, of_numbers=call.is_numbers
+        )
         tries = tenacity.Retrying(**given)
         return tries(first.then(send), call)
 
@@ -231,10 +233,12 @@ class AsyncSender(BaseClient[httpx.AsyncClient], AsyncWires):
         try:
             return await send(call)
         except OllamaError as error:
-            if not self.retry.tries_again(error, call.repeatable):
+            if not self.retry.tries_again(error, call.repeatable, of_numbers=call.is_numbers):
                 raise
             first.fail(error)
-        given = self.retry.tenacity_arguments(call.repeatable, first.elapsed_s)
+        given = self.retry.tenacity_arguments(
+            call.repeatable, first.elapsed_s, of_numbers=call.is_numbers
+        )
         tries = tenacity.AsyncRetrying(**given)
         return await tries(first.then_async(send), call)
 

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ollama_transport.errors import (
@@ -13,6 +14,7 @@ from ollama_transport.errors import (
     OllamaError,
     OllamaTimeoutError,
     ServerBusyError,
+    StreamTruncatedError,
 )
 
 if TYPE_CHECKING:
@@ -42,7 +44,8 @@ class RetryPolicy:
     ```
 
     Connection failures and the statuses 429, 502 to 504 and 520 to 524 are retried, as is a status
-    200 whose answer is such an error or holds nothing, and only before the first byte of an answer.
+    200 whose answer is such an error or holds nothing, and only before the first byte of an answer;
+    vectors that are cut off are asked for again as well.
     Waits grow exponentially from ``first_wait_s``, each random below
     that (full jitter); a ``Retry-After`` header is honoured. ``max_wait_s`` limits the total wait
     of a call. Read timeouts are not retried: the server stops loading a model when the client
@@ -69,21 +72,28 @@ class RetryPolicy:
         if not all(isinstance(wait, int | float) and wait >= 0 for wait in waits):
             raise ConfigError("the waits between retries must be seconds: give 0 or more.")
 
-    def tries_again(self, error: OllamaError, repeatable: bool) -> bool:
-        """Return whether another try may follow a first one that failed with this error."""
-        return self.max_retries > 0 and is_repeatable(error, repeatable)
+    def tries_again(self, error: OllamaError, repeatable: bool, *, of_numbers: bool) -> bool:
+        """Return whether another try may follow a first one that failed with this error.
 
-    def tenacity_arguments(self, repeatable: bool, elapsed_s: float = 0.0) -> dict[str, Any]:
+        ``of_numbers`` is True for a call whose answer is vectors.
+        """
+        return self.max_retries > 0 and is_repeatable(error, repeatable, of_numbers=of_numbers)
+
+    def tenacity_arguments(
+        self, repeatable: bool, elapsed_s: float = 0.0, *, of_numbers: bool = False
+    ) -> dict[str, Any]:
         """Return the arguments of ``tenacity.Retrying`` and ``AsyncRetrying`` alike.
 
-        ``elapsed_s`` is the duration of the first try in seconds, which counts as well.
+        ``elapsed_s`` is the duration of the first try in seconds, which counts as well;
+        ``of_numbers`` is as for `tries_again`.
         """
         import tenacity  # imported here: creating a model does not need it
 
+        again = partial(is_repeatable, repeatable=repeatable, of_numbers=of_numbers)
         return {
             "stop": self._stop(elapsed_s),
             "wait": self._wait(),
-            "retry": tenacity.retry_if_exception(lambda error: is_repeatable(error, repeatable)),
+            "retry": tenacity.retry_if_exception(again),
             "before_sleep": _log,
             "reraise": True,
         }
@@ -176,12 +186,18 @@ _NOT_TAKEN = frozenset({429, 503, 521, 523})
 """Statuses of calls that certainly did not reach the model."""
 
 
-def is_repeatable(error: BaseException, repeatable: bool = True) -> bool:
+def is_repeatable(
+    error: BaseException, repeatable: bool = True, *, of_numbers: bool = False
+) -> bool:
     """Return whether a call that failed with this error may be sent again.
 
     ``repeatable`` is False for calls that must not arrive twice: they are sent again only if they
-    certainly did not arrive.
+    certainly did not arrive. ``of_numbers`` is True for a call whose answer is vectors.
     """
+    # Nobody has seen a part of them, and the second answer is the same: unlike a text, which would
+    # be generated for minutes once more.
+    if of_numbers and isinstance(error, StreamTruncatedError):
+        return repeatable
     if isinstance(error, OllamaConnectionError | OllamaTimeoutError) and error.answered:
         return False
     if isinstance(error, OllamaConnectionError):
