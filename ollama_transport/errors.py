@@ -249,6 +249,7 @@ class StatusError(ResponseError):
 
     # Set once the error is made, so that every kind has one constructor.
     received: tuple[Any, ...] = ()
+    _told_wait_s: float | None = None
 
     def __init__(
         self,
@@ -283,9 +284,9 @@ class StatusError(ResponseError):
 
     @property
     def retry_after_s(self) -> float | None:
-        """Return the seconds that the ``Retry-After`` header asks for; None without one.
+        """Return the seconds that the ``Retry-After`` header asks for, or else the body.
 
-        A date there is counted from the answer's own ``Date``, or else from now.
+        None where neither does. A date is counted from the answer's own ``Date``, or else from now.
         """
         text = self.headers.get("retry-after", "")
         # Seconds, or else a date (RFC 9110, 10.2.3); some servers send parts of seconds.
@@ -294,7 +295,7 @@ class StatusError(ResponseError):
             return max(0.0, float(text)) if len(text) <= MAX_WAIT_DIGITS else None
         until = http_date(text)
         if until is None:
-            return None
+            return self._told_wait_s
         sent = http_date(self.headers.get("date", ""))
         return max(0.0, (until - (datetime.now(UTC) if sent is None else sent)).total_seconds())
 

@@ -273,9 +273,9 @@ class BaseClient(WireChoice, Generic[H]):
         error.waited_s = waited_s(response)
         return error
 
-    def whole_answer(self, call: Call[T], data: bytes) -> T:
+    def whole_answer(self, call: Call[T], data: bytes, headers: Mapping[str, str]) -> T:
         """Return the typed value of a whole answer's bytes."""
-        with reading(call.method, self.url(call)):
+        with reading(call.method, self.url(call), headers=headers):
             # As for copy, delete and blobs (wire reference 5.6 and 5.7).
             if call.may_be_empty and not data.strip():
                 return call.read({})

@@ -150,7 +150,7 @@ class Client(Sender, Keywords):
         with closing(response):
             with reading(call.method, self.url(call)):
                 data = read_content(response, self.max_answer_bytes)
-        return self.whole_answer(call, data)
+        return self.whole_answer(call, data, response.headers)
 
 
 class AsyncClient(AsyncSender, AsyncKeywords):
@@ -253,4 +253,4 @@ class AsyncClient(AsyncSender, AsyncKeywords):
         async with aclosing(response):
             with reading(call.method, self.url(call)):
                 data = await aread_content(response, self.max_answer_bytes)
-        return self.whole_answer(call, data)
+        return self.whole_answer(call, data, response.headers)

@@ -43,7 +43,7 @@ class Sender(BaseClient[httpx.Client], Wires):
         with closing(response):
             with reading(call.method, self.url(call)):
                 data = read_content(response, self.max_answer_bytes)
-        return self.whole_answer(call, data)
+        return self.whole_answer(call, data, response.headers)
 
     def _gathered(self, call: Call[T]) -> T:
         begun = self._begin(call)
@@ -65,7 +65,7 @@ class Sender(BaseClient[httpx.Client], Wires):
         response = self._send_once(call, content_of(call.stream_body()))
         begun = Begun(call, response, reader, iter_content(response, self.max_answer_bytes))
         try:
-            with reading(call.method, self.url(call), reader):
+            with reading(call.method, self.url(call), reader, response.headers):
                 begun.wait()
         # Cancellation and Ctrl-C too: no one else has the response yet, so no one else would close
         # it.
@@ -162,7 +162,7 @@ class AsyncSender(BaseClient[httpx.AsyncClient], AsyncWires):
         async with aclosing(response):
             with reading(call.method, self.url(call)):
                 data = await aread_content(response, self.max_answer_bytes)
-        return self.whole_answer(call, data)
+        return self.whole_answer(call, data, response.headers)
 
     async def _gathered(self, call: Call[T]) -> T:
         begun = await self._begin(call)
@@ -183,7 +183,7 @@ class AsyncSender(BaseClient[httpx.AsyncClient], AsyncWires):
         response = await self._send_once(call, content_of(call.stream_body()))
         begun = AsyncBegun(call, response, reader, aiter_content(response, self.max_answer_bytes))
         try:
-            with reading(call.method, self.url(call), reader):
+            with reading(call.method, self.url(call), reader, response.headers):
                 await begun.wait()
         except BaseException:
             await response.aclose()

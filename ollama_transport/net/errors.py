@@ -1,6 +1,6 @@
 """Map the errors of httpx to ours; no httpx error leaves the package."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 from typing import Any, Protocol
@@ -119,17 +119,26 @@ def _opening(method: str, url: str) -> Iterator[None]:
         raise OllamaConnectionError(f"{method} {url}: {error}", url=url) from error
 
 
-def reading(method: str, url: str, reader: Received | None = None) -> AbstractContextManager[None]:
+def reading(
+    method: str,
+    url: str,
+    reader: Received | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> AbstractContextManager[None]:
     """Map errors while an answer is read; the error holds what had arrived.
+
+    ``headers`` are those of the answer: an error inside it may be retried after a time named there.
 
     A connection that breaks or falls silent after the last line of a stream is not an error: the
     answer is complete.
     """
-    return _Mapping(_reading, method, url, reader)
+    return _Mapping(_reading, method, url, reader, headers)
 
 
 @contextmanager
-def _reading(method: str, url: str, reader: Received | None) -> Iterator[None]:
+def _reading(
+    method: str, url: str, reader: Received | None, headers: Mapping[str, str] | None
+) -> Iterator[None]:
     try:
         yield
     except httpx.TimeoutException as error:
@@ -153,6 +162,7 @@ def _reading(method: str, url: str, reader: Received | None) -> Iterator[None]:
     except (ProtocolError, StreamError, StatusError) as error:
         if not error.url:
             _locate(error, method, url)
+        _add_headers(error, headers)
         raise
 
 
@@ -178,6 +188,11 @@ def _malformed(error: Exception, method: str, url: str) -> ProtocolError:
 def _locate(error: ProtocolError | StreamError | StatusError, method: str, url: str) -> None:
     error.url = url
     error.args = (f"{error.args[0]} ({method} {url})",)
+
+
+def _add_headers(error: Exception, headers: Mapping[str, str] | None) -> None:
+    if isinstance(error, StatusError) and headers is not None and not error.headers:
+        error.headers = {name.lower(): value for name, value in headers.items()}
 
 
 def _opening_error(error: Exception, method: str, url: str) -> OllamaError:

@@ -5,6 +5,7 @@ from typing import Any
 
 from ollama_transport.errors import ConfigError
 from ollama_transport.schema.grammar import grammar_safe
+from ollama_transport.schema.refused import not_a_function
 
 _CONTAINERS = ("$defs", "definitions")
 _MAPPINGS = (
@@ -22,9 +23,7 @@ def tool_name(tool: Mapping[str, Any]) -> str:
     function = tool.get("function")
     name = function.get("name") if isinstance(function, _MAPPINGS) else None
     if not isinstance(name, str) or not name:
-        raise ConfigError(
-            f"a tool must be {{'type': 'function', 'function': {{'name': …}}}}, got {tool!r:.120}"
-        )
+        raise not_a_function(tool)
     return name
 
 

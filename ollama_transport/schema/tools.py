@@ -26,6 +26,7 @@ from ollama_transport.schema.parts import (
     gather,
     listed,
 )
+from ollama_transport.schema.refused import not_a_function
 
 # Instead of no type: tool-call parsers convert arguments by their declared types.
 _ANYTHING = ("string", "number", "boolean", "array", "object")
@@ -46,10 +47,7 @@ def flatten_tool(tool: Mapping[str, Any], *, max_depth: int = MAX_DEPTH) -> dict
     """
     function = tool.get("function")
     if tool.get("type", "function") != "function" or not isinstance(function, Mapping):
-        raise ConfigError(
-            f"invalid tool {as_json(tool):.200}: give the OpenAI form "
-            '{"type": "function", "function": {"name": …, "description": …, "parameters": {…}}}.'
-        )
+        raise not_a_function(tool)
     name = function.get("name")
     if not isinstance(name, str) or not name:
         raise ConfigError(f"a tool has no name: {as_json(function):.200}.")

@@ -51,6 +51,7 @@ _LOADING = re.compile(
     r"\bstill loading\b|\bmodel loading\b|\bwarming up\b",
     re.IGNORECASE,
 )
+_USED_UP_HINT = "This is not retried: wait until the limit is renewed, or raise it on the account."
 LOAD_HINT = (
     "The server loads no model by itself: load one there (LM Studio: `lms load MODEL`, or switch "
     "on loading just in time), or choose one that `Client.list()` returns."
@@ -175,7 +176,7 @@ def auth_hint(status: int, text: str, facts: Mapping[str, Any]) -> str:
 
 def openai_hint(kind: type[StatusError], status: int, hint: str, path: str) -> str:
     """Return what to do about an error on /v1, where num_ctx and `ollama pull` mean nothing."""
-    if hint in (_LOADING_HINT, LOAD_HINT):
+    if hint in (_LOADING_HINT, LOAD_HINT, _USED_UP_HINT):
         return hint
     if status in GATEWAY_TIMEOUTS:
         return _FEWER_TEXTS_HINT if path.endswith("/embeddings") else _STREAM_HINT
@@ -204,7 +205,7 @@ def busy_hint(status: int, text: str, *, from_server: bool) -> str:
     if status == 503 and from_server:
         return "Try again later, or raise OLLAMA_MAX_QUEUE on the server."
     if status == 429 and "usage limit" in text:
-        return "This is not retried: wait until the limit is renewed, or raise it on the account."
+        return _USED_UP_HINT
     if status == 429:
         # A full queue answers 503; 429 is a limit of use (wire reference 8.2).
         return "Try again later, or ask for less: see `requests_per_minute`."

@@ -34,7 +34,7 @@ from ollama_transport.wire.error_hints import (
     server_hint,
     text_hint,
 )
-from ollama_transport.wire.error_status import told_status
+from ollama_transport.wire.error_status import told_status, told_wait_s
 from ollama_transport.wire.error_text import cut, error_text, full_stop
 from ollama_transport.wire.overflow_counts import is_overflow, overflow_counts
 from ollama_transport.wire.pages import without_engine_advice
@@ -99,6 +99,7 @@ def status_error(
 
 
 def _add_facts(error: StatusError, text: str, facts: Mapping[str, Any]) -> None:
+    error._told_wait_s = told_wait_s(facts)
     if isinstance(error, ContextOverflowError):
         error.prompt_tokens, error.context_length = overflow_counts(text, facts)
     elif isinstance(error, ServerBusyError):
