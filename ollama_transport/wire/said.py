@@ -2,14 +2,18 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from ollama_transport.callers import caller_level
 from ollama_transport.errors import EmptyAnswerError
+from ollama_transport.wire.answers import ChatLine, GenerateLine
 
 
 class OnlyThoughtsWarning(UserWarning):
-    """Warns that an answer was cut while the model was still thinking, so that it has no text."""
+    """Warns that an answer has no text, since the model spent it on thinking.
+
+    For chats only when the answer was cut; a completion has no other part that may hold it.
+    """
 
 
 def empty_answer() -> EmptyAnswerError:
@@ -39,21 +43,65 @@ def check_said(lines: Sequence[Any]) -> None:
         EmptyAnswerError: when they say nothing, not even why the answer ended.
 
     Warns:
-        OnlyThoughtsWarning: when the answer was cut for its length and holds only thoughts.
+        OnlyThoughtsWarning: when the answer holds only thoughts, and was cut for its length or is
+            a completion.
     """
     if not any(says_something(line) for line in lines):
         raise empty_answer()
-    if lines[-1].done_reason != "length" or not any(line.thinking for line in lines):
+    last = lines[-1]
+    if last.done_reason != "length" and not isinstance(last, GenerateLine):
         return
-    usage = lines[-1].usage
-    # Requests for one token only serve to count those of a prompt: their text does not matter.
-    if usage is not None and usage.completion_tokens == 1:
+    if not any(line.thinking for line in lines):
         return
     if not any(line.text.strip() or line.tool_calls for line in lines):
-        warnings.warn(
-            "the model was cut off while it was thinking: the answer has no text. Raise "
-            "num_predict (max_tokens), or let it think less "
-            "(LangChain: reasoning=False, LlamaIndex: thinking=False).",
-            OnlyThoughtsWarning,
-            stacklevel=caller_level(),
-        )
+        warn_of_thoughts(last)
+
+
+def warn_of_thoughts(last: ChatLine | GenerateLine) -> None:
+    """Warn that an answer, of which this is the last line, holds only thoughts.
+
+    Warns:
+        OnlyThoughtsWarning: unless a single token was asked for.
+    """
+    # Requests for one token only serve to count those of a prompt: their text does not matter.
+    if last.usage is not None and last.usage.completion_tokens == 1:
+        return
+    if last.done_reason == "length":
+        what = "the model was cut off while it was thinking: the answer has no text. Raise "
+        what += "num_predict (max_tokens), or let it think less"
+    else:
+        what = "the model wrote only thoughts: the answer has no text. Ask again, or let it think "
+        what += "less"
+    warnings.warn(
+        f"{what} (LangChain: reasoning=False, LlamaIndex: thinking=False).",
+        OnlyThoughtsWarning,
+        stacklevel=caller_level(),
+    )
+
+
+class _Pushing(Protocol):
+    def push(self, line: GenerateLine) -> GenerateLine:
+        """Return the transformed line."""
+
+
+class LeftoverWatcher:
+    """Warns when a splitter of thoughts leaves nothing of a completion; one for each answer.
+
+    `check_said` cannot see this: it reads the text before the thoughts are taken out.
+    """
+
+    def __init__(self, splitter: _Pushing) -> None:
+        self._splitter = splitter
+        self._said = False
+        self._left = False
+
+    def push(self, line: GenerateLine) -> GenerateLine:
+        """Return the line as the splitter shapes it."""
+        shaped = self._splitter.push(line)
+        if self._left:
+            return shaped
+        self._said = self._said or bool(line.text.strip())
+        self._left = bool(shaped.text.strip() or shaped.tool_calls)
+        if line.done and self._said and not self._left:
+            warn_of_thoughts(shaped)
+        return shaped

@@ -9,6 +9,7 @@ from ollama_transport.wire.forced import CallShaper, FirstCallShaper
 from ollama_transport.wire.hidden import chat_hiders, text_hiders
 from ollama_transport.wire.missing_call import ForcedCallFinder, forced_tools
 from ollama_transport.wire.requests import ChatRequest, GenerateRequest
+from ollama_transport.wire.said import LeftoverWatcher
 from ollama_transport.wire.salvage import CallSalvager, CallWatcher, tool_schemas
 from ollama_transport.wire.thinking import ThinkSplitter, thinking_tags
 
@@ -40,5 +41,5 @@ def chat_shapers(request: ChatRequest, written: Sequence[str] = ()) -> list[Shap
 def text_shapers(request: GenerateRequest) -> list[Shaper[GenerateLine]]:
     """Return the shapers of one completion; make new ones for each."""
     tags = thinking_tags(request.split_thinking, request.think)
-    splitters: list[Shaper[GenerateLine]] = [ThinkSplitter(tags)] if tags else []
-    return [*splitters, *text_hiders(request)]
+    found: list[Shaper[GenerateLine]] = [LeftoverWatcher(ThinkSplitter(tags))] if tags else []
+    return [*found, *text_hiders(request)]
