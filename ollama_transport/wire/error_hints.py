@@ -60,6 +60,10 @@ _RESULTS_HINT = (
     "Each tool call of the history needs its result, and each result its call: add a tool message "
     "for each call, or leave the calls out."
 )
+TOOL_CALL_ID_HINT = (
+    "The model's template takes tool call ids of nine letters and digits: give the calls of the "
+    "history, and their results, such ids."
+)
 _UNREADABLE_HINT = (
     "JSON was cut or changed on its way: look at the proxies between here and the server, and at "
     "the server's log."

@@ -24,6 +24,7 @@ from ollama_transport.wire.error_hints import (
     CAPABILITY_HINTS,
     LOAD_HINT,
     OVERFLOW_HINT,
+    TOOL_CALL_ID_HINT,
     auth_hint,
     busy_hint,
     is_loading,
@@ -145,7 +146,9 @@ def _classify_text(
         return ContextOverflowError, OVERFLOW_HINT
     if _capability(text):
         return UnsupportedCapabilityError, CAPABILITY_HINTS[_capability(text)]
-    if _CALLER_FAULTS_500.search(text) or _TOOL_CALL_ID.search(text):
+    if _TOOL_CALL_ID.search(text):
+        return RequestRejectedError, TOOL_CALL_ID_HINT
+    if _CALLER_FAULTS_500.search(text):
         return RequestRejectedError, text_hint(text) or "Correct the value named there."
     return None
 

@@ -191,6 +191,7 @@ def test_system_messages_are_merged_where_that_is_wanted(
         (500, "Not the same number of function calls and responses", "needs its result"),
         (400, "Messages with role 'tool' must be a response to a preceding message", "its call"),
         (500, "Conversation roles must alternate user/assistant", "merge consecutive messages"),
+        *((*refusal, "nine letters and digits") for refusal in ID_REFUSALS),
     ],
 )
 def test_a_template_s_refusal_says_what_to_do_and_is_not_tried_again(
