@@ -22,7 +22,7 @@ def test_a_name_is_imported() -> None:
         (ollama_transport, "Client", "ollama_transport.client"),
         (client, "AsyncClient", "ollama_transport.client.clients"),
         (net, "ssl_context", "ollama_transport.net.pool"),
-        (embedded, "EmbeddedOllama", "ollama_ext.embedded._server"),
+        (embedded, "EmbeddedOllama", "ollama_ext.embedded.server.server"),
     ],
 )
 def test_a_failing_import_says_so(

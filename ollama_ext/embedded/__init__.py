@@ -11,17 +11,17 @@ The models ``demo`` and ``demo-embed`` follow rules; no neural network is involv
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ollama_ext.embedded._engine import Answer, Engine, Message, Prompt, ToolCall
-    from ollama_ext.embedded._gates import Gate
-    from ollama_ext.embedded._models import (
+    from ollama_ext.embedded.engine import Answer, Engine, Message, Prompt, ToolCall
+    from ollama_ext.embedded.gates import Gate
+    from ollama_ext.embedded.models.declared import (
         EmbeddedModel,
         GgufModel,
         conformance_models,
         demo_models,
     )
-    from ollama_ext.embedded._recorder import Request
-    from ollama_ext.embedded._replies import Reply
-    from ollama_ext.embedded._server import EmbeddedOllama, serve
+    from ollama_ext.embedded.scripting.recorder import Request
+    from ollama_ext.embedded.scripting.replies import Reply
+    from ollama_ext.embedded.server.server import EmbeddedOllama, serve
 
 __all__ = [
     "Answer",
@@ -41,12 +41,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "_engine": ("Answer", "Engine", "Message", "Prompt", "ToolCall"),
-    "_gates": ("Gate",),
-    "_models": ("EmbeddedModel", "GgufModel", "conformance_models", "demo_models"),
-    "_recorder": ("Request",),
-    "_replies": ("Reply",),
-    "_server": ("EmbeddedOllama", "serve"),
+    "engine": ("Answer", "Engine", "Message", "Prompt", "ToolCall"),
+    "gates": ("Gate",),
+    "models.declared": ("EmbeddedModel", "GgufModel", "conformance_models", "demo_models"),
+    "scripting.recorder": ("Request",),
+    "scripting.replies": ("Reply",),
+    "server.server": ("EmbeddedOllama", "serve"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -317,7 +317,7 @@ def test_vectors_ignore_case_and_punctuation(http):
 def test_vectors_are_the_same_in_every_process(http):
     """Another process, with other hash seeds, makes the same vector."""
     code = (
-        "from ollama_ext.embedded._demo_embed import embed_text;"
+        "from ollama_ext.embedded.demo.embed import embed_text;"
         "print(embed_text('Kestrels eat mice', 256))"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "77"}

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from schemas import schemas
 
-from ollama_ext.embedded._demo_schema import fill_schema
-from ollama_ext.embedded._demo_values import Values
+from ollama_ext.embedded.demo.schema import fill_schema
+from ollama_ext.embedded.demo.values import Values
 from ollama_transport.schema.grammar import grammar_safe
 
 TEXTS = (

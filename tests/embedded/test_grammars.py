@@ -7,7 +7,7 @@ from recorded import grammar_names, recording
 from schemas import schemas
 
 from ollama_ext.embedded import EmbeddedOllama
-from ollama_ext.embedded._grammar import check_grammar
+from ollama_ext.embedded.answers.grammar import check_grammar
 from ollama_transport.schema.grammar import grammar_safe
 
 

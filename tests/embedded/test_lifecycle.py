@@ -24,11 +24,11 @@ from ollama_ext.embedded import (
     Gate,
     Prompt,
     Reply,
-    _embed,
     conformance_models,
     demo_models,
 )
-from ollama_ext.embedded._uvicorn import bind
+from ollama_ext.embedded.endpoints import embed as embed_endpoints
+from ollama_ext.embedded.server.uvicorn_server import bind
 
 pytest_plugins = ["pytester"]
 DEADLINE_S = 60
@@ -204,7 +204,7 @@ def test_a_big_batch_delays_no_other_call(monkeypatch):
         embedding.set()
         await asyncio.to_thread(answered.wait, DEADLINE_S)
 
-    monkeypatch.setattr(_embed, "asyncio", SimpleNamespace(sleep=sleep))
+    monkeypatch.setattr(embed_endpoints, "asyncio", SimpleNamespace(sleep=sleep))
     with EmbeddedOllama() as server, ThreadPoolExecutor(1) as pool:
         how = {"trust_env": False, "timeout": DEADLINE_S}
         embed = {"model": "demo-embed", "input": ["a", "b", "c"]}

@@ -16,7 +16,7 @@ from ollama_ext.embedded import (
     Reply,
     ToolCall,
 )
-from ollama_ext.embedded._prompts import Window, count_prompt, fit_chat
+from ollama_ext.embedded.answers.prompts import Window, count_prompt, fit_chat
 
 ASK = {"messages": [{"role": "user", "content": "Hello"}]}
 

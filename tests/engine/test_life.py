@@ -19,7 +19,7 @@ from terminals import CLOSED, environment
 from weights import HELLO, MODELS, needs_engine
 
 from ollama_ext.embedded import EmbeddedOllama, GgufModel
-from ollama_ext.embedded._gguf import read_gguf
+from ollama_ext.embedded.llama.gguf import read_gguf
 from ollama_transport import ChatRequest, Client, Message, StreamFailedError
 
 HI = {"messages": [{"role": "user", "content": "Hello!"}], "stream": False}

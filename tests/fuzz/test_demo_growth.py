@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ollama_ext.embedded import Message, Prompt
-from ollama_ext.embedded._demo import answer
+from ollama_ext.embedded.demo.model import answer
 
 SHORT, FACTOR = 10_000, 4
 MOST_GROWTH = 10

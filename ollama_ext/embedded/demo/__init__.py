@@ -1,0 +1,1 @@
+"""The rule-based models: a prompt goes in, an answer that follows rules comes out."""

@@ -1,0 +1,1 @@
+"""The HTTP endpoints, native and OpenAI-compatible: bodies in, bodies out."""

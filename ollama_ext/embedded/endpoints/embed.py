@@ -1,0 +1,152 @@
+"""The endpoints ``/api/embed`` and ``/api/embeddings`` (wire reference 5.1, 5.2)."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ollama_ext.embedded.answers.backend import Backend, Fields
+from ollama_ext.embedded.answers.prompts import tokens_of
+from ollama_ext.embedded.answers.weights_embed import embed_weights
+from ollama_ext.embedded.demo.embed import embed_text, shorten
+from ollama_ext.embedded.endpoints.chat import backend_of
+from ollama_ext.embedded.endpoints.requests import EMBED, EMBEDDINGS
+from ollama_ext.embedded.models.store import Installed
+from ollama_ext.embedded.protocol.decoding import decode_body
+from ollama_ext.embedded.protocol.encoding import float32
+from ollama_ext.embedded.protocol.failures import NO_EMBEDDINGS, TOO_LONG, WireError
+from ollama_ext.embedded.protocol.options import merge_options, whole
+from ollama_ext.embedded.protocol.responses import json_response
+
+_NOT_FOUND = 'model "{}" not found, try pulling it first'
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Vectors and their cost.
+
+    Attributes:
+        asked: The model's name as written in the request.
+        vectors: One unit vector for each text, in order.
+        tokens: Tokens of all texts together.
+        load_ns: Nanoseconds the load took.
+        total_ns: Nanoseconds in total.
+    """
+
+    asked: str
+    vectors: list[list[float]]
+    tokens: int
+    load_ns: int
+    total_ns: int
+
+
+async def embed(request: Request) -> Response:
+    """Answer ``POST /api/embed``."""
+    fields = decode_body(EMBED, await request.body())
+    found = await embed_texts(backend_of(request), fields, input_texts(fields["input"]))
+    answer: Fields = {"model": found.asked, "embeddings": found.vectors}
+    # No text, no metrics: the request was a load (wire reference 5.1).
+    if found.vectors:
+        answer |= {
+            "total_duration": found.total_ns,
+            "load_duration": found.load_ns,
+            "prompt_eval_count": found.tokens,
+        }
+    return json_response(answer)
+
+
+async def embeddings(request: Request) -> Response:
+    """Answer ``POST /api/embeddings``, the legacy form: one text, every engine error a 500."""
+    fields = decode_body(EMBEDDINGS, await request.body())
+    if not fields["model"].strip():
+        raise WireError(400, "model is required")
+    texts = [fields["prompt"]] if fields["prompt"] else []
+    # The legacy endpoint knows neither option.
+    legacy = {**fields, "truncate": False, "dimensions": 0}
+    try:
+        found = await embed_texts(backend_of(request), legacy, texts)
+    except WireError as error:
+        raise (WireError(500, error.text) if error.text == TOO_LONG else error) from error
+    return json_response({"embedding": found.vectors[0] if found.vectors else []})
+
+
+def input_texts(value: object) -> list[str]:
+    """Return the texts of ``input``; "" and null are none at all.
+
+    Raises:
+        WireError: 400 ``invalid input type``.
+    """
+    if value is None or value == "":
+        return []
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return value
+    raise WireError(400, "invalid input type")
+
+
+async def embed_texts(backend: Backend, fields: Fields, texts: Sequence[str]) -> Embedded:
+    """Load the model and embed texts.
+
+    Raises:
+        WireError: 404 for an unknown model, 501 for one that cannot embed, 400 for a text that is
+            too long while ``truncate`` is off.
+    """
+    # Of the three "not found" messages, this one is for a missing name.
+    if not fields["model"].strip():
+        raise WireError(404, "model '' not found")
+    reference, installed = backend.store.resolve(fields["model"], _NOT_FOUND)
+    limit = _limit(fields, installed)
+    began = time.perf_counter_ns()
+    async with backend.loader.use(installed, limit, fields["keep_alive"]) as held:
+        # Found out by the engine, after the load: there is no capability check (5.1).
+        if "embedding" not in installed.model.capabilities:
+            raise WireError(501, NO_EMBEDDINGS)
+        if held.runner is not None:
+            truncate = fields["truncate"] is not False
+            found, tokens = await embed_weights(held.runner, texts, truncate=truncate)
+        else:
+            found, tokens = await _embed_rules(texts, installed, limit, fields["truncate"])
+        vectors = []
+        for vector in found:
+            vectors.append(_sized(vector, fields["dimensions"]))
+            # A big batch must not delay other requests, and must end when its client disconnects.
+            await asyncio.sleep(0)
+        took = max(time.perf_counter_ns() - began, 1)
+        return Embedded(reference.asked, vectors, tokens, held.load_ns, took)
+
+
+async def _embed_rules(
+    texts: Sequence[str], installed: Installed, limit: int, truncate: object
+) -> tuple[list[list[float]], int]:
+    cut = [_fitting(text, limit, truncate) for text in texts]
+    vectors = []
+    for text in cut:
+        vectors.append(embed_text(text, installed.model.dimensions))
+        await asyncio.sleep(0)
+    return vectors, sum(len(tokens_of(text)) for text in cut)
+
+
+def _limit(fields: Fields, installed: Installed) -> int:
+    options = merge_options(installed.model.parameters, fields["options"])
+    trained = installed.model.context_length
+    return min(max(whole(options, "num_ctx", trained), 4), trained)
+
+
+def _fitting(text: str, limit: int, truncate: object) -> str:
+    tokens = tokens_of(text)
+    if len(tokens) <= limit:
+        return text
+    if truncate is False:
+        raise WireError(400, TOO_LONG)
+    return "".join(tokens[:limit])
+
+
+def _sized(vector: list[float], dimensions: int) -> list[float]:
+    # Any other number is ignored, as Ollama does.
+    if 0 < dimensions < len(vector):
+        vector = shorten(vector, dimensions)
+    return [float32(value) for value in vector]

@@ -1,0 +1,1 @@
+"""Models with weights: GGUF files, and the llama.cpp process that runs one."""

@@ -1,0 +1,1 @@
+"""The models of one server: how they are declared, stored and loaded."""

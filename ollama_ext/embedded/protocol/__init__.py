@@ -1,0 +1,1 @@
+"""How Ollama reads and writes: Go's JSON, durations, names, options, refusals."""

@@ -1,0 +1,97 @@
+"""The responses of the endpoints: Go's JSON, and streams whose headers wait for a first chunk."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from ollama_ext.embedded.protocol.encoding import dump_json, dump_line
+from ollama_ext.embedded.protocol.failures import WireError
+
+NDJSON = "application/x-ndjson"
+JSON = "application/json; charset=utf-8"
+BARE_JSON = "application/json"
+EVENTS = "text/event-stream"
+
+
+def body_response(
+    body: bytes,
+    content_type: str | None,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return a response with exactly this content type; None sends no content type."""
+    # Set by hand, because Starlette adds a charset to text types and Ollama does not always.
+    response = Response(body, status, headers=None if headers is None else dict(headers))
+    if content_type is not None:
+        response.headers["content-type"] = content_type
+    return response
+
+
+def json_response(value: object, status: int = 200, content_type: str = JSON) -> Response:
+    """Return a value as Go writes it."""
+    return body_response(dump_json(value), content_type, status)
+
+
+class StreamResponse(Response):
+    """A stream of chunks; the first was made already, so its failure had a real status.
+
+    Args:
+        first: The first chunk; None for a stream without any.
+        rest: The chunks after it; closed when the client leaves.
+        content_type: Its content type.
+    """
+
+    def __init__(self, first: bytes | None, rest: AsyncGenerator[bytes], content_type: str) -> None:
+        super().__init__(headers={"content-type": content_type})
+        # Without a length the body is chunked, a chunk a line.
+        del self.headers["content-length"]
+        self._first = first
+        self._rest = rest
+
+    async def __call__(
+        self,
+        scope: Scope,  # noqa: ARG002 - the signature is ASGI's
+        receive: Receive,  # noqa: ARG002 - as above
+        send: Send,
+    ) -> None:
+        """Send the headers, then each chunk as it comes."""
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await send(start)
+        if self._first is not None:
+            await send({"type": "http.response.body", "body": self._first, "more_body": True})
+        # Closed here, not by the garbage collector: until then the model's slot stays taken.
+        async with aclosing(self._rest) as rest:
+            async for chunk in rest:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def stream_response(chunks: AsyncGenerator[bytes], content_type: str) -> Response:
+    """Wait for the first chunk, then return a response that streams (wire reference 1.14).
+
+    Raises:
+        WireError: What went wrong before the first chunk.
+    """
+    # Nothing is sent before this: not even the status is known yet.
+    first = await anext(chunks, None)
+    return StreamResponse(first, chunks, content_type)
+
+
+async def native_lines(values: AsyncGenerator[object]) -> AsyncGenerator[bytes]:
+    """Write NDJSON lines; a failure after the first becomes a last ``{"error"}`` line (7.4).
+
+    Raises:
+        WireError: A failure before the first line.
+    """
+    begun = False
+    try:
+        async with aclosing(values) as stream:
+            async for value in stream:
+                yield dump_line(value)
+                begun = True
+    except WireError as error:
+        if not begun:
+            raise
+        yield dump_line({"error": error.text})

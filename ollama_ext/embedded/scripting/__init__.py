@@ -1,0 +1,1 @@
+"""What a test scripts and looks at: replies, recorded requests, cassettes."""
