@@ -64,7 +64,7 @@ def children() -> list[int]:
         ["ps", "-eww", "-o", "pid,ppid,args"], capture_output=True, text=True
     ).stdout
     rows = [line.split(None, 2) for line in told.splitlines()]
-    ours = [row for row in rows if len(row) == 3 and "_runner.py" in row[2]]
+    ours = [row for row in rows if len(row) == 3 and "runner.py" in row[2]]
     return [int(row[0]) for row in ours if row[1] == str(os.getpid())]
 
 
