@@ -2,7 +2,7 @@
 
 from collections.abc import MutableMapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 from pydantic import BaseModel
 
@@ -97,8 +97,10 @@ def known_to(llm: BaseModel) -> Known:
     """Return the facts that a model keeps under ``_known``."""
     # pydantic's way to a private attribute costs more than what is done with it here.
     private = llm.__pydantic_private__
-    known: Known = getattr(llm, "_known") if private is None else private["_known"]  # noqa: B009
-    return known
+    if private is not None:
+        return cast(Known, private["_known"])
+    # B009: mypy does not see a private attribute of a BaseModel by its plain name.
+    return cast(Known, getattr(llm, "_known"))  # noqa: B009
 
 
 def learn(known: Known, client: Client, model: str) -> None:

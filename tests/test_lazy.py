@@ -25,7 +25,7 @@ def test_a_name_is_imported() -> None:
         (embedded, "EmbeddedOllama", "ollama_ext.embedded.server.server"),
     ],
 )
-def test_a_failing_import_says_so(
+def test_a_failing_import_names_the_reason(
     monkeypatch: pytest.MonkeyPatch, package: ModuleType, name: str, home: str
 ) -> None:
     """An AttributeError below is the cause of an ImportError, and never "no such name"."""

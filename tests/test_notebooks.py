@@ -69,7 +69,7 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return KERNEL
 
 
-def test_there_are_notebooks() -> None:
+def test_notebooks_exist() -> None:
     """These notebooks are run here, no more and no fewer."""
     names = [path.stem for path in NOTEBOOKS]
     assert names == ["01_quickstart", "02_langchain", "03_llamaindex", "05_speed"]

@@ -23,7 +23,7 @@ def test_a_room_says_what_lives_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ROOMS)
-def test_what_a_room_offers_can_be_imported(name: str) -> None:
+def test_public_names_of_each_room_can_be_imported(name: str) -> None:
     """`__all__` names each thing once (ruff keeps it sorted), and each can be imported."""
     room = importlib.import_module(name)
     offered = getattr(room, "__all__", [])

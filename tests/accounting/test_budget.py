@@ -139,7 +139,7 @@ ENDED = {
 
 
 @pytest.mark.parametrize("options", [{}, {"num_predict": -1}, {"num_predict": 0}])
-def test_what_has_no_end_cannot_be_reserved(run: Run, options: dict[str, Any]) -> None:
+def test_an_unbounded_call_cannot_be_reserved(run: Run, options: dict[str, Any]) -> None:
     """The worst case of an answer without a limit is not known."""
     network = Network(ANSWER)
     client = run.client(transport=network, meters=[Budget(max_tokens=9000, reserve=True)])

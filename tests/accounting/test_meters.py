@@ -61,7 +61,7 @@ def test_a_meter_that_forbids_a_call_is_obeyed(run: Run, place: int) -> None:
     assert [getattr(told, "sent", told) for told in notes.told] == (["begin", False] * place)
 
 
-def test_a_meter_that_fails_at_the_end_hides_nothing_from_the_others(run: Run) -> None:
+def test_a_failing_meter_does_not_stop_the_others(run: Run) -> None:
     """Each is told, whoever raises."""
     first, last = Notes(), Notes()
     meters = [first, Notes("end"), last]

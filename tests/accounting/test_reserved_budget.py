@@ -119,7 +119,7 @@ def test_a_prompt_without_a_bound_is_refused(run: Run) -> None:
     assert network.requests == []
 
 
-def test_the_budget_knows_the_context_of_an_openai_server(run: Run) -> None:
+def test_the_budget_uses_the_context_length_of_an_openai_server(run: Run) -> None:
     """There num_ctx cannot be sent; each of the answers that the best is taken of is held."""
     budget = Budget(max_tokens=100, reserve=True, context_length=80)
     network = Network("openai/length-whole")
@@ -152,7 +152,7 @@ def test_an_estimate_is_not_above_what_was_held(run: Run) -> None:
     assert 0 < budget.spent.total_tokens <= 25
 
 
-def test_what_failed_is_free_again(run: Run) -> None:
+def test_a_failed_call_releases_its_reservation(run: Run) -> None:
     """A refused call holds nothing any more, and neither tokens nor money drift."""
     prices = {"demo": Price(prompt=0.1, completion=0.7)}
     budget = Budget(max_tokens=40, max_cost=1.0, prices=prices, reserve=True)

@@ -137,7 +137,7 @@ def test_no_model_that_can_chat_is_four(ext: Ext) -> None:
         (["--temperature", "warm"], "hello", "warm"),
     ],
 )
-def test_nothing_to_ask_is_two(
+def test_an_empty_prompt_exits_with_2(
     ext: Ext, server: EmbeddedOllama, arguments: list[str], stdin: str | bytes, hint: str
 ) -> None:
     """Empty input, bytes that are no text, and values that mean nothing exit with 2."""

@@ -73,7 +73,7 @@ def test_dimensions(ext: Ext, server: EmbeddedOllama, folder: Path) -> None:
     assert len(_rows(folder / "v.jsonl")[0]["vector"]) == 8
 
 
-def test_json_tells_what_was_done(ext: Ext, server: EmbeddedOllama, folder: Path) -> None:
+def test_json_output_lists_the_embeddings(ext: Ext, server: EmbeddedOllama, folder: Path) -> None:
     """--json writes what was made, and of what, as one object."""
     found = ext("embed", "tides.txt", "-o", "v.jsonl", "--json", host=server.url)
     told = json.loads(found.out)

@@ -52,7 +52,7 @@ def test_models_of_an_openai_compatible_server(ext: Ext, server: EmbeddedOllama)
     assert found.out.splitlines()[1].split() == ["mine", "-", "-", "4,096", "-", "-"]
 
 
-def test_show_tells_what_a_model_is(ext: Ext, server: EmbeddedOllama) -> None:
+def test_show_describes_the_model(ext: Ext, server: EmbeddedOllama) -> None:
     """`show` writes one fact a line, and leaves out what is unknown."""
     found = ext("show", "demo", host=server.url)
     facts = {line[:20].strip(): line[20:].strip() for line in found.out.splitlines()}
@@ -86,7 +86,7 @@ def test_show_verbose_asks_for_it(ext: Ext, server: EmbeddedOllama) -> None:
     assert server.requests[-1].json["verbose"] is True
 
 
-def test_ps_tells_what_is_in_memory(ext: Ext, server: EmbeddedOllama) -> None:
+def test_ps_lists_loaded_models(ext: Ext, server: EmbeddedOllama) -> None:
     """`ps` says that nothing is loaded, and where a loaded model runs and until when."""
     assert ext("ps", host=server.url).out == "No model is in memory.\n"
     assert json.loads(ext("ps", "--json", host=server.url).out) == []
@@ -98,7 +98,7 @@ def test_ps_tells_what_is_in_memory(ext: Ext, server: EmbeddedOllama) -> None:
     assert json.loads(ext("ps", "--json", host=server.url).out) == recorded["models"]
 
 
-def test_ps_tells_how_much_is_on_the_gpu(ext: Ext, server: EmbeddedOllama) -> None:
+def test_ps_shows_the_gpu_share(ext: Ext, server: EmbeddedOllama) -> None:
     """A model that is on the GPU in part says how much of it."""
     model = {"name": "m", "size": 400, "size_vram": 100, "expires_at": "2318-01-01T00:00:00Z"}
     whole = {**model, "name": "w", "size_vram": 400}

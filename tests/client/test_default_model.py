@@ -99,7 +99,7 @@ def test_a_prompt_that_is_cut_goes_to_the_same_model(run: Run, server: EmbeddedO
         assert run(run.client(server.url).chat(request)).model == "talker:8b"
 
 
-def test_the_ledger_knows_the_name(run: Run, server: EmbeddedOllama) -> None:
+def test_the_ledger_records_the_default_models_name(run: Run, server: EmbeddedOllama) -> None:
     """What was taken is what is counted, and priced."""
     ledger = UsageLedger({"talker:8b": Price(1, 1)})
     run(run.client(server.url, meters=[ledger]).chat(HELLO))

@@ -132,7 +132,7 @@ def test_list_gives_the_models_typed_and_whole(run: Run) -> None:
     assert models[0].details.raw == sent[0]["details"]
 
 
-def test_show_tells_what_a_model_can(run: Run) -> None:
+def test_show_lists_capabilities(run: Run) -> None:
     """Capabilities, context and Modelfile of a model are at hand."""
     network = Network("show/tiny-chat")
     shown = run(run.client(transport=network).show("tiny-chat"))
@@ -145,7 +145,7 @@ def test_show_tells_what_a_model_can(run: Run) -> None:
     assert body(network) == {"model": "tiny-chat", "verbose": True}
 
 
-def test_ps_tells_what_is_in_memory(run: Run) -> None:
+def test_ps_lists_loaded_models(run: Run) -> None:
     """Loaded models have their size in memory and their end; none loaded is an empty list."""
     model = run(run.client(transport=Network("ps-loaded")).ps())[0]
     assert model.raw == recording("ps-loaded").objects[0]["models"][0]
@@ -243,7 +243,7 @@ def test_create_whole_and_streamed(run: Run) -> None:
     assert run(run.client(transport=whole).create(request)).done
 
 
-def test_a_model_made_of_nothing_is_refused_early(run: Run) -> None:
+def test_create_without_a_source_is_refused_early(run: Run) -> None:
     """Neither a model nor files to make one of is an error before any request."""
     network = Network("create/nothing")
     with pytest.raises(ConfigError, match="give `from_` or `files`"):
@@ -324,7 +324,7 @@ def test_an_impossible_upload_is_refused(run: Run, tmp_path: Path) -> None:
         ("ollama.com", "/api/"),
     ],
 )
-def test_the_web_is_asked_where_the_server_offers_it(run: Run, url: str, prefix: str) -> None:
+def test_web_search_uses_the_server_where_it_can(run: Run, url: str, prefix: str) -> None:
     """A server of one's own signs the request; ollama.com takes the key itself (5.8)."""
     network = Network(httpx.Response(200, json=WEB), httpx.Response(200, json=PAGE))
     client = run.client(url, transport=network)
@@ -358,7 +358,7 @@ def test_no_model_is_refused_early(run: Run, model: str) -> None:
             run(method(request))
 
 
-def test_an_endpoint_that_does_not_stream_says_so(run: Run) -> None:
+def test_streaming_from_an_endpoint_without_streams_is_refused(run: Run) -> None:
     """Streaming what has no stream is an error before any request."""
     client = run.client(transport=Network("version"))
     with pytest.raises(ConfigError, match=r"/api/version cannot be streamed"):
@@ -373,7 +373,7 @@ def test_capabilities_are_at_hand(run: Run) -> None:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_an_error_of_null_is_none(run: Run, streamed: bool) -> None:
+def test_a_null_error_is_no_error(run: Run, streamed: bool) -> None:
     """Servers that write every field leave this one empty when all is well."""
     line = {"message": {"role": "assistant", "content": "Hi"}, "done": True, "error": None}
     client = run.client(transport=Network(httpx.Response(200, json=line)))

@@ -87,7 +87,7 @@ def test_extra_body_is_sent_with_every_request(make: Make, server: EmbeddedOllam
 
 @pytest.mark.parametrize("make", ALL)
 @pytest.mark.parametrize("option", [{"num_ctx": 4096}, {"keep_alive": "5m"}])
-def test_what_the_second_wire_cannot_carry_is_an_error(
+def test_options_that_v1_lacks_are_errors(
     make: Make, server: EmbeddedOllama, option: dict[str, Any]
 ) -> None:
     """The option is named, and nothing is generated."""

@@ -223,7 +223,7 @@ def test_a_code_says_as_much_as_a_text(run: Run) -> None:
     assert isinstance(run.thrown(client.chat, HELLO), ContextOverflowError)
 
 
-def test_a_server_that_takes_no_named_tool_is_asked_another_way(run: Run) -> None:
+def test_a_refused_named_tool_choice_is_sent_another_way(run: Run) -> None:
     """LM Studio refuses a named choice; the caller gets the call of that tool all the same."""
     refusal = {"error": "Invalid tool_choice type: 'object'. Supported string values: none, auto"}
     network = Network(httpx.Response(400, json=refusal), "openai/tool-whole")

@@ -74,7 +74,7 @@ def test_a_stream_pulls_as_well(run: Run, server: EmbeddedOllama) -> None:
     assert paths(server) == ["/api/chat", "/api/pull", "/api/chat"]
 
 
-def test_without_being_asked_nothing_is_pulled(run: Run, server: EmbeddedOllama) -> None:
+def test_models_are_not_pulled_by_default(run: Run, server: EmbeddedOllama) -> None:
     """A pull costs gigabytes: it is not the default."""
     assert isinstance(run.thrown(run.client(server.url).chat, HELLO), ModelNotFoundError)
     assert pulls(server) == 0
@@ -173,7 +173,7 @@ async def test_a_cancelled_waiter_stops_no_other(server: EmbeddedOllama) -> None
 
 
 @pytest.mark.parametrize("whole", [False, True])
-def test_a_name_that_the_registry_does_not_know_says_what_to_do(
+def test_an_unknown_registry_name_comes_with_advice(
     run: Run, server: EmbeddedOllama, whole: bool
 ) -> None:
     """A failed pull is an error although the stream's status was 200; whole it is a 500."""

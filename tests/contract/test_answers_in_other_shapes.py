@@ -89,7 +89,7 @@ def settings(url: str, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("wire_streaming", [None, False])
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("form", FORMS)
-def test_what_the_body_is_decides_how_it_is_read(
+def test_the_body_decides_how_it_is_read(
     run: Run, ask: Ask, form: str, streams: bool, wire_streaming: bool | None
 ) -> None:
     """Whatever was asked: text, thoughts, calls and usage are the same."""
@@ -171,7 +171,7 @@ def test_without_a_retry_the_error_is_raised(run: Run, ask: Ask, name: str, stre
 
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize("url", [NATIVE, OPENAI])
-def test_an_answer_that_was_cut_while_thinking_says_so(
+def test_an_answer_cut_while_thinking_is_reported_as_cut(
     run: Run, ask: Ask, url: str, streams: bool
 ) -> None:
     """Plain calls are warned as structured ones are."""

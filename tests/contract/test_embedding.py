@@ -94,7 +94,7 @@ def test_a_text_that_the_server_fails_at_is_named(
     assert caught.value.text_index == 13
 
 
-def test_a_server_that_fails_at_every_text_blames_none(embeds: Embeds, server: Picky) -> None:
+def test_no_text_is_named_when_every_text_fails(embeds: Embeds, server: Picky) -> None:
     server.status, server.body = 500, {"error": "out of memory"}
     with pytest.raises(ServerError, match=r"^in texts\[0\] to texts\[9\] of 30: ") as caught:
         embeds(texts(30, *range(30)))

@@ -174,7 +174,7 @@ def test_a_cut_answer_keeps_what_came(run: Run, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(ERRORS.keys() - CUT - EMPTY))
-def test_langchain_knows_the_error_too(name: str) -> None:
+def test_recorded_errors_have_their_langchain_class(name: str) -> None:
     """What comes out of the LangChain adapter is of core's family as well."""
     kwargs: dict[str, Any] = {"client_kwargs": {"transport": Facts(name)}, **wire(name)}
     asked: dict[Any, Any] = {

@@ -36,14 +36,16 @@ def _hidden(names: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("name", _hidden(CHATS))
 @pytest.mark.parametrize("ask", [ask_langchain, ask_llamaindex])
-def test_a_chat_without_reasoning_shows_none(run: Run, name: str, ask: object) -> None:
+def test_reasoning_is_hidden_in_chats_when_switched_off(run: Run, name: str, ask: object) -> None:
     """gpt-oss reasons whatever is asked: the text is the same, and the reasoning is gone."""
     _check(run, name, ask)
 
 
 @pytest.mark.parametrize("name", [n for n in _hidden(COMPLETIONS) if not n.startswith("v1")])
 @pytest.mark.parametrize("ask", [complete_langchain, complete_llamaindex])
-def test_a_completion_without_reasoning_shows_none(run: Run, name: str, ask: object) -> None:
+def test_reasoning_is_hidden_in_completions_when_switched_off(
+    run: Run, name: str, ask: object
+) -> None:
     """The same of /api/generate."""
     _check(run, name, ask)
 

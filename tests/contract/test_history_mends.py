@@ -265,7 +265,7 @@ def completed(run: Run, llm: OllamaLLM, prompt: str, streams: bool) -> str:
     ],
     ids=["404", "405", "vLLM"],
 )
-def test_a_prompt_goes_by_chat_where_a_server_completes_none(
+def test_completions_go_by_chat_without_a_completions_endpoint(
     run: Run, closing: list[Any], streams: bool, status: int, body: Any
 ) -> None:
     """LangChain's OllamaLLM as LlamaIndex's complete; the server is asked once."""

@@ -100,7 +100,7 @@ def llamaindex(url: str, **how: Any) -> None:
 
 
 @pytest.mark.parametrize("ask", [langchain, llamaindex])
-def test_nothing_of_the_talk_is_logged(
+def test_no_message_content_is_logged(
     server: EmbeddedOllama, log: pytest.LogCaptureFixture, ask: Any
 ) -> None:
     """Neither what was asked, nor what was answered, nor the key, at the lowest level."""

@@ -90,7 +90,7 @@ def test_an_image_whose_type_is_not_stated_is_known_by_its_bytes(
         (answer(b"", None, "302 Found", "Location: /again"), {}, "answered 404"),
     ],
 )
-def test_what_is_not_taken_is_an_error_with_its_reason(
+def test_refused_media_are_errors_with_a_reason(
     sends: Sends, web: RawServer, reply: bytes, limits: dict[str, Any], words: str
 ) -> None:
     web.play(lambda _: [reply])

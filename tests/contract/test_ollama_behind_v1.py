@@ -104,7 +104,7 @@ def test_a_call_is_forced_where_v1_ignores_the_choice(
 
 @both
 @forms
-def test_what_v1_cannot_carry_is_no_error(
+def test_options_that_v1_lacks_are_allowed_for_an_ollama(
     run: Run, server: EmbeddedOllama, v1: str, kind: Any, streams: bool
 ) -> None:
     """Before such an error the server is asked whether it is an Ollama."""
@@ -116,7 +116,7 @@ def test_what_v1_cannot_carry_is_no_error(
 
 @both
 @forms
-def test_a_first_answer_that_lacks_nothing_is_used(
+def test_a_complete_first_answer_is_used(
     run: Run, server: EmbeddedOllama, v1: str, kind: Any, streams: bool
 ) -> None:
     """The wire changes with the second call; the question is asked once, of copies too."""

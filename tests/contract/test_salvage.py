@@ -128,7 +128,7 @@ def test_text_without_a_call_stays_text(chats: Chats, name: str) -> None:
     assert found.calls == ()
 
 
-def test_without_tools_nothing_is_read(chats: Chats) -> None:
+def test_calls_in_text_are_not_read_without_tools(chats: Chats) -> None:
     """A model that was given no tool calls none."""
     found = chats.chat({"content": ONE}, salvage_tool_calls=True)
     assert (found.text, found.calls) == (ONE, ())
@@ -171,7 +171,7 @@ def test_json_that_fits_is_the_call_that_was_asked_for(
     assert calls_of(found) == [("weather", ROME)]
 
 
-def test_a_refusal_in_place_of_a_call_is_told_by_itself(chats: Chats) -> None:
+def test_a_refusal_in_place_of_a_call_has_its_own_error(chats: Chats) -> None:
     """The caller sees its words, and no advice about tool_choice."""
     messages = [{"content": "", "refusal": "I will "}, {"content": "", "refusal": "not."}]
     found = chats.chat(*messages, call={"tools": TOOLS, "tool_choice": "required"})
@@ -208,7 +208,9 @@ def test_words_are_the_answer_where_that_is_wanted(chats: Chats, text: str) -> N
 
 @pytest.mark.filterwarnings("ignore::ollama_transport.OnlyThoughtsWarning")
 @pytest.mark.parametrize("said", [{"thinking": "Let me see"}, {"content": "The wea"}])
-def test_an_answer_that_was_cut_before_its_call_says_so(chats: Chats, said: dict[str, str]) -> None:
+def test_an_answer_cut_before_its_call_is_reported_as_cut(
+    chats: Chats, said: dict[str, str]
+) -> None:
     """The way out is another than for words."""
     with pytest.raises(ToolCallMissingError, match=r"cut off.*num_predict") as caught:
         chats.chat(said, reason="length", call={"tools": TOOLS, "tool_choice": "required"})

@@ -104,7 +104,7 @@ _WRAPPED = {
 
 
 @pytest.mark.parametrize("wrapping", _WRAPPED)
-def test_what_models_write_around_json_is_passed_over(asks: Asks, wrapping: str) -> None:
+def test_text_around_json_is_skipped(asks: Asks, wrapping: str) -> None:
     """A server that ignores the format still gives an object, whole and streamed."""
     assert asks(*({"content": p} for p in pieces_of(_WRAPPED[wrapping], 5)))[-1] == MENU
 

@@ -57,7 +57,7 @@ def test_a_replay_says_the_same_in_the_same_pieces(run: Run, cassette: Path) -> 
         assert run.thrown(client.chat, OTHER).error == "no memory"
 
 
-def test_a_request_that_was_not_recorded_says_so(run: Run, cassette: Path) -> None:
+def test_an_unrecorded_request_is_named(run: Run, cassette: Path) -> None:
     """The error names the file and how to record it."""
     with EmbeddedOllama.replay(cassette) as server:
         error = run.thrown(run.client(server.url, max_retries=0).chat, ChatRequest("another"))

@@ -143,7 +143,7 @@ def test_case_74_embed(target):
 
 
 @pytest.mark.parametrize("body", [{"input": ""}, {"input": []}, {}, {"input": None}])
-def test_case_75_nothing_to_embed(target, body):
+def test_case_75_an_empty_input_gives_no_vectors(target, body):
     """No text gives no vector and no metrics."""
     response = target.post("/api/embed", {"model": "@embed", **body})
     assert response.text == target.fit('{"model":"@embed","embeddings":[]}')

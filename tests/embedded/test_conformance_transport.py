@@ -216,7 +216,7 @@ def test_case_109_a_closed_stream_stops_the_generation(target):
     assert target.post("/api/chat", after).status_code == 200
 
 
-def test_case_109_nothing_is_generated_for_a_client_that_left():
+def test_case_109_generation_stops_when_the_client_disconnects():
     """An endless answer ends when its client closes the connection."""
 
     def endless():

@@ -108,7 +108,7 @@ def test_calls_what_the_prompt_names(ask, said, tools, wanted):
 
 
 @pytest.mark.parametrize("said", ["Hello", "Tell me a story.", "What a nice day!", "Thanks, Bob."])
-def test_calls_nothing_otherwise(ask, said):
+def test_the_demo_calls_no_tool_otherwise(ask, said):
     """A prompt that needs no tool gets text."""
     message = ask(said, tools=[WEATHER, MULTIPLY, TIME, MAGIC])
     assert "tool_calls" not in message

@@ -135,7 +135,7 @@ def test_no_call_waits_for_a_stopped_server():
     assert late == []
 
 
-def test_nothing_leaks():
+def test_no_resource_leaks():
     """Neither a socket nor an event loop is left behind for the garbage collector."""
     code = """
 import gc, warnings, sys

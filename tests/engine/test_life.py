@@ -107,7 +107,7 @@ def test_another_context_loads_the_model_anew(server: EmbeddedOllama, http: Any)
 
 
 @needs_engine
-def test_threads_are_those_that_are_asked_for(server: EmbeddedOllama, http: Any) -> None:
+def test_num_thread_is_passed_to_the_engine(server: EmbeddedOllama, http: Any) -> None:
     """num_thread loads the model anew, as on Ollama; without it the model stays as it is."""
     chat(http)
     first = children()

@@ -63,7 +63,7 @@ def refused(http: httpx.Client, path: str, status: int, **fields: Any) -> str:
 
 
 @pytest.mark.parametrize("name", ["generate/whole", "generate/with-context", "generate/raw"])
-def test_a_real_ollama_said_the_same(http: httpx.Client, name: str) -> None:
+def test_answers_equal_those_of_a_real_ollama(http: httpx.Client, name: str) -> None:
     """Text, tokens and counts are those that a real Ollama recorded with the same weights."""
     real = recording(name)
     ours = http.post(real.path, json=real.body).json()
@@ -230,7 +230,7 @@ def test_vectors(http: httpx.Client) -> None:
     )
 
 
-def test_show_and_tags_tell_what_is_in_the_file(http: httpx.Client) -> None:
+def test_show_and_tags_describe_the_gguf_file(http: httpx.Client) -> None:
     """What a model can do, its size and its template are those of its file."""
     real = recording("show/tiny-native").objects[0]
     ours = http.post("/api/show", json={"model": "tiny-chat"}).json()

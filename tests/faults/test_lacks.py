@@ -65,7 +65,9 @@ def extra_field(*names: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("way", STREAMED, ids=ids)
 @pytest.mark.parametrize("status", [400, 422])
-def test_a_stream_is_asked_for_without_its_usage(way: Way, server: RawServer, status: int) -> None:
+def test_stream_options_are_left_out_after_a_refusal(
+    way: Way, server: RawServer, status: int
+) -> None:
     """The second stream is asked for without it at once; the usage is made by us then."""
     play_of[0] = strict(
         lambda body: "stream_options" in body, status, extra_field("stream_options")

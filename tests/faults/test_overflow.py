@@ -60,7 +60,7 @@ def test_a_text_that_is_too_long_is_an_overflow(way: Way, server: RawServer) -> 
         "tool_choice must not be longer than one",
     ],
 )
-def test_other_refusals_are_none(text: str) -> None:
+def test_other_refusals_are_not_overflows(text: str) -> None:
     """A request that is wrong otherwise is not cut and sent again."""
     error: OllamaError = status_error(
         method="POST",

@@ -72,7 +72,7 @@ def test_the_read_timeout_of_a_whole_answer_is_between_its_tokens(
 
 @whole_ways
 @pytest.mark.parametrize("told", [None, True, False])
-def test_what_streams_underneath(way: Way, server: RawServer, told: bool | None) -> None:
+def test_whole_answers_stream_underneath(way: Way, server: RawServer, told: bool | None) -> None:
     """Whole answers stream on the native wire unless told otherwise, on /v1 when told."""
     results = results_of(way, way.model(server.url, wire_streaming=told), 1)
     assert results == [(RIGHT["whole"], None)]

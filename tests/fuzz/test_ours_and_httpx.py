@@ -81,7 +81,7 @@ def test_any_answer_is_the_same_to_httpx(data: bytes) -> None:
 
 
 @pytest.mark.parametrize("path", corpus(), ids=lambda path: path.stem)
-def test_what_once_failed_is_the_same_to_httpx(path: Path) -> None:
+def test_former_failures_are_the_same_in_httpx(path: Path) -> None:
     """The kept corpus."""
     data = path.read_bytes()
     if not is_refused_by_ours_alone(data):

@@ -193,7 +193,7 @@ def test_an_address_can_be_used_or_is_a_config_error(text: str) -> None:
 
 
 @pytest.mark.parametrize("port", ["9" * 5000, "²", "-1", "0x10"])
-def test_a_port_of_the_environment_that_is_none(port: str) -> None:
+def test_an_invalid_port_in_the_environment_is_refused(port: str) -> None:
     """It is named."""
     with pytest.raises(ConfigError, match="OLLAMA_PORT"):
         endpoint_from_env({"OLLAMA_PORT": port})

@@ -27,7 +27,7 @@ def test_any_answer_is_read_as_h11_reads_it(data: bytes, sizes: list[int]) -> No
 
 
 @pytest.mark.parametrize("path", corpus(), ids=lambda path: path.stem)
-def test_what_once_failed_is_read_as_h11_reads_it(path: Path) -> None:
+def test_former_failures_are_read_as_h11_reads_them(path: Path) -> None:
     """The kept corpus, split at each place."""
     data = path.read_bytes()
     step = max(1, len(data) // 200)
@@ -39,7 +39,7 @@ def test_what_once_failed_is_read_as_h11_reads_it(path: Path) -> None:
     max_examples=EXAMPLES, database=None, deadline=None, suppress_health_check=list(HealthCheck)
 )
 @given(ANSWERS, st.integers(1, 7))
-def test_what_is_unasked_is_never_the_body_of_the_next(data: bytes, size: int) -> None:
+def test_unsolicited_bytes_are_never_the_next_body(data: bytes, size: int) -> None:
     """A whole answer with more behind it says so, however it came."""
     sizes = [size] * (len(data) // size)
     assert verdict_of_ours(data, sizes).surplus == verdict_of_h11(data).surplus

@@ -56,7 +56,7 @@ def test_a_changed_copy_has_a_cache_entry_of_its_own(run: Run) -> None:
     assert len(network.requests) == 3
 
 
-def test_traces_know_the_call_and_no_secret(run: Run) -> None:
+def test_traces_have_the_call_without_secrets(run: Run) -> None:
     """Traces have model, options and version, honour the call's, and show no secret (c13, c23)."""
     seen: list[dict[str, Any]] = []
 

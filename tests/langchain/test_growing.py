@@ -128,7 +128,7 @@ def expected(cls: type[BaseModel], text: str) -> Any:
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_what_is_shown_is_what_is_valid_so_far(name: str) -> None:
+def test_partial_objects_show_the_valid_fields_so_far(name: str) -> None:
     """After each letter it is the object that the text so far gives when it is read anew."""
     cls, value = VALUES[name]
     reader = PartialReader(target_of(cls))
@@ -143,7 +143,7 @@ def test_what_is_shown_is_what_is_valid_so_far(name: str) -> None:
         assert last == expected(cls, text)
 
 
-def test_what_was_shown_stays_as_it_was() -> None:
+def test_earlier_partial_objects_do_not_change() -> None:
     """An object that was handed out does not change when the text goes on."""
     text = json.dumps(VALUES["menu"][1])
     reader = PartialReader(target_of(Menu))

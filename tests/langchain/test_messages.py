@@ -160,7 +160,7 @@ def test_audio_travels_with_the_images(block: dict[str, Any]) -> None:
         ({"type": "image", "url": "data:image/png"}, "has no data"),
     ],
 )
-def test_what_cannot_be_sent_is_refused_by_name(block: dict[str, Any], said: str) -> None:
+def test_unsupported_content_is_refused_by_name(block: dict[str, Any], said: str) -> None:
     """Files, videos, foreign references and addresses are refused with what to do."""
     with pytest.raises(UnsupportedContentError, match=said):
         _sent(HumanMessage([block]))
@@ -195,7 +195,7 @@ def test_tool_results_keep_their_identity() -> None:
 
 
 @pytest.mark.parametrize(("text", "sent"), [("no net", "Error: no net"), ("Error 5", "Error 5")])
-def test_a_failed_tool_says_so(text: str, sent: str) -> None:
+def test_a_failed_tool_is_marked_in_its_result(text: str, sent: str) -> None:
     """An error status is told in the text, since the wire has no field for it."""
     message = ToolMessage(text, tool_call_id="c1", status="error")
     assert _sent(message)[0]["content"] == sent

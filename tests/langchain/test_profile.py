@@ -20,7 +20,7 @@ from langchain_ollama_ext._families import FAMILIES, family_can
 from ollama_ext.embedded import EmbeddedOllama
 
 
-def test_a_constructor_knows_the_context_and_the_family() -> None:
+def test_the_constructor_fills_the_profile_from_num_ctx_and_family() -> None:
     """num_ctx bounds the input; tools, reasoning and images are the family's."""
     profile = ChatOllama(model="qwen3:8b", num_ctx=8192).profile
     assert profile is not None
@@ -31,7 +31,7 @@ def test_a_constructor_knows_the_context_and_the_family() -> None:
     assert "image_inputs" not in profile
 
 
-def test_what_is_unknown_is_left_open() -> None:
+def test_unknown_profile_fields_are_left_out() -> None:
     """A model of an unknown name, and an unknown context, are neither promised nor denied."""
     profile = ChatOllama(model="mine").profile
     assert profile is not None
@@ -188,7 +188,7 @@ def test_why_an_answer_ended(run: Run, message: Any, reason: str, normalized: st
     assert answer.get("normalized_finish_reason") == normalized
 
 
-def test_a_stream_tells_its_reason_once(run: Run) -> None:
+def test_a_stream_has_one_finish_reason(run: Run) -> None:
     """Chunks add up to one reason, which knows of the calls before it."""
     model, _ = model_on(streamed({"content": "a"}, called("f")))
     chunks = pieces(run, model, "x")

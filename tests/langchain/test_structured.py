@@ -185,7 +185,7 @@ _TOLERATED: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("wrapping", _TOLERATED)
-def test_what_models_wrap_around_json_is_tolerated(run: Run, wrapping: str) -> None:
+def test_text_around_json_is_tolerated(run: Run, wrapping: str) -> None:
     """Servers that ignore format still give an object (wire reference 3.6)."""
     model, _ = chat(said(_TOLERATED[wrapping](json.dumps(CANADA, indent=1))))
     assert call(run, model.with_structured_output(JSON_SCHEMA), "invoke", "Canada?") == CANADA
@@ -263,7 +263,9 @@ def test_arguments_are_bound(run: Run) -> None:
         ({"type": "json_object"}, {}, "json"),
     ],
 )
-def test_what_cannot_work_is_refused_at_once(schema: Any, given: dict[str, Any], hint: str) -> None:
+def test_impossible_settings_are_refused_at_once(
+    schema: Any, given: dict[str, Any], hint: str
+) -> None:
     """A wrong schema or method is an error that names what is accepted, before any call."""
     with pytest.raises(ConfigError, match=hint):
         structured_output(ChatOllama(model="m"), schema, **given)

@@ -99,7 +99,7 @@ def test_include_raw_names_the_field_instead_of_raising(run: Run) -> None:
     assert "code: 'x1' does not match" in str(found["parsing_error"])
 
 
-def test_what_is_sent_has_no_keyword_that_the_engine_refuses(run: Run) -> None:
+def test_sent_schemas_have_no_refused_keyword(run: Run) -> None:
     """The lookahead goes into the field's description."""
     model, network = chat(said(json.dumps(FITTING)))
     call(run, model.with_structured_output(SCHEMA), "invoke", "Hi")

@@ -45,7 +45,7 @@ def test_a_copy_is_what_core_makes(text: str) -> None:
     assert isinstance(made.message, AIMessageChunk)
 
 
-def test_copies_share_nothing_that_can_change() -> None:
+def test_copies_share_no_mutable_state() -> None:
     """What is done to one chunk is not seen in another."""
     first, second = text_chunks()("a"), text_chunks()("b")
     first.message.additional_kwargs["x"] = 1

@@ -101,7 +101,7 @@ def test_200_passages_are_found_again_in_another_process(
     assert asked.stdout.strip() == f"3 {_ANSWER}"
 
 
-def test_a_cache_sends_nothing_twice(server: EmbeddedOllama, tmp_path: Path) -> None:
+def test_a_cached_text_is_not_sent_again(server: EmbeddedOllama, tmp_path: Path) -> None:
     """CacheBackedEmbeddings over ours: the second run, of a new object, asks no server."""
     store = LocalFileStore(tmp_path)
 

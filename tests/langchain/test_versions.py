@@ -35,7 +35,9 @@ def test_errors_are_langchain_exceptions_where_core_has_no_family() -> None:
     ("name", "home"),
     [("ChatOllama", "chat_models"), ("OllamaEmbeddings", "embeddings"), ("OllamaLLM", "llms")],
 )
-def test_a_failing_import_says_so(monkeypatch: pytest.MonkeyPatch, name: str, home: str) -> None:
+def test_a_failing_import_names_the_reason(
+    monkeypatch: pytest.MonkeyPatch, name: str, home: str
+) -> None:
     """An AttributeError below is the cause of an ImportError, and never "no such name"."""
     module = f"langchain_ollama_ext.{home}"
     monkeypatch.delitem(vars(langchain_ollama_ext), name, raising=False)

@@ -175,7 +175,7 @@ def test_a_text_too_long_is_cut_with_a_warning(embedder: Make) -> None:
     assert [body.get("truncate") for body in bodies_of(network)] == [False, None]
 
 
-def test_a_text_too_long_is_refused_when_asked_for(embedder: Make) -> None:
+def test_a_long_text_is_refused_when_configured(embedder: Make) -> None:
     """D15: "error" raises before any vector is made, and asks once."""
     network = Network("embed/long-refused")
     with pytest.raises(ContextOverflowError):
@@ -183,7 +183,7 @@ def test_a_text_too_long_is_refused_when_asked_for(embedder: Make) -> None:
     assert len(network.requests) == 1
 
 
-def test_a_text_too_long_is_cut_in_silence_when_asked_for(embedder: Make) -> None:
+def test_a_long_text_is_cut_silently_when_configured(embedder: Make) -> None:
     """D15: "truncate" is what the peer does: the server cuts and nobody is told."""
     network = Network("embed/long-truncated")
     embedder(network, on_context_overflow="truncate").get_text_embedding("word " * 5000)

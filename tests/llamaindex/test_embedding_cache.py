@@ -124,7 +124,7 @@ def test_models_can_share_a_store(embedder: Any, network: Vectors, other: dict[s
     "same",
     [{"truncate": True}, {"on_context_overflow": "truncate"}, {"keep_alive": 5}, {"timeout": 9}],
 )
-def test_what_makes_no_other_vector_shares_the_entry(
+def test_settings_that_do_not_change_the_vector_share_a_cache_entry(
     embedder: Any, network: Vectors, same: dict[str, Any]
 ) -> None:
     """How a text that is too long is told of, and how long one waits, is no part of its vector."""
@@ -199,7 +199,7 @@ def test_entries_of_core_are_read(embedder: Any, network: Vectors) -> None:
     assert embed.get_text_embedding("a") == [5.0]
 
 
-def test_an_empty_entry_is_none(embedder: Any, network: Vectors) -> None:
+def test_an_empty_cache_entry_counts_as_missing(embedder: Any, network: Vectors) -> None:
     """What another program left without a vector is embedded anew."""
     store = SimpleKVStore()
     embed = embedder(embeddings_cache=store)

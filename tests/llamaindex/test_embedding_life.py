@@ -319,7 +319,7 @@ def test_making_one_does_nothing() -> None:
     assert copy.deepcopy(model).to_payload() == model.to_payload()
 
 
-def test_dumps_hold_nothing_volatile(model_on: Any) -> None:
+def test_dumps_contain_no_runtime_state(model_on: Any) -> None:
     """Using a model does not change its dump, by which pipelines know what they embedded."""
     model = model_on(Vectors(prompt_eval_count=3))
     before = model.to_json()

@@ -97,7 +97,7 @@ def test_metadata_sends_no_request() -> None:
     assert llm.metadata.model_name == "nowhere"
 
 
-def test_facts_are_asked_once_and_from_then_on_true(ollama: Make, way: Way) -> None:
+def test_server_facts_are_fetched_once_and_reused(ollama: Make, way: Way) -> None:
     """D7: the first call asks what the model is, later ones do not, and metadata follows."""
     network = Played(answer({"content": "hi"}, streams=way.streams))
     network.shown = httpx.Response(

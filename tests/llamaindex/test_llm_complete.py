@@ -62,7 +62,7 @@ def shout(prompt: str) -> str:
         ),
     ],
 )
-def test_what_a_completion_sends(
+def test_completions_send_the_documented_fields(
     ollama: Make, way: Way, settings: dict[str, Any], call: dict[str, Any], sent: dict[str, Any]
 ) -> None:
     """D17: each field of /api/generate is sent when asked for, and the prompt is formatted once."""
@@ -77,7 +77,7 @@ def test_what_a_completion_sends(
         ({"images": [5]}, "must be bytes, base64 text"),
     ],
 )
-def test_what_a_completion_refuses(
+def test_completions_refuse_unsupported_arguments(
     ollama: Make, way: Way, call: dict[str, Any], words: str
 ) -> None:
     """D10: an argument that /api/generate does not have is an error."""

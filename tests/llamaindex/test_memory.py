@@ -73,7 +73,7 @@ def test_a_memory_holds_what_the_context_allows(server: EmbeddedOllama, kind: An
     ]
 
 
-def test_what_does_not_fit_is_not_sent(server: EmbeddedOllama, run: Run) -> None:
+def test_messages_beyond_the_memorys_limit_are_not_sent(server: EmbeddedOllama, run: Run) -> None:
     """With a small context the server gets the end of the conversation, and the rest is kept."""
     llm = model_at(server.url, context_window=60)
     memory = ChatMemoryBuffer.from_defaults(history(), llm=llm, tokenizer_fn=str.split)
@@ -159,7 +159,7 @@ async def test_a_memory_extracts_facts(server: EmbeddedOllama, database: AsyncEn
     assert rest == [*TALK[2:], ("user", "And my cat?")]
 
 
-async def test_a_memory_finds_what_was_said_long_ago(
+async def test_a_memory_finds_old_messages(
     server: EmbeddedOllama, database: AsyncEngine, tmp_path: Path
 ) -> None:
     """A block of vectors keeps what left the memory, and finds the exchange that is asked about."""

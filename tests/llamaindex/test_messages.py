@@ -164,7 +164,7 @@ def test_image_documents_of_older_histories() -> None:
         (ImageBlock(), "without data"),
     ],
 )
-def test_what_cannot_be_sent_is_named(block: Any, words: str) -> None:
+def test_unsupported_content_is_named(block: Any, words: str) -> None:
     """D14: a block that Ollama has nothing for is an error that says what to do."""
     with pytest.raises(UnsupportedContentError, match=words):
         sent(ChatMessage(role="user", blocks=[block]))

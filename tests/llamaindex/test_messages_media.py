@@ -65,7 +65,7 @@ def test_fetching_leaves_the_loop_free(server: EmbeddedOllama) -> None:
     asyncio.run(both())
 
 
-def test_what_was_fetched_goes_with_the_message(server: EmbeddedOllama) -> None:
+def test_fetched_media_go_with_the_message(server: EmbeddedOllama) -> None:
     """D14: the data is kept for the life of the block, and no longer."""
     server.script("GET", "/cat.png", Reply.raw(PNG))
     block = picture(server)

@@ -140,7 +140,7 @@ def test_a_whole_answer_is_a_stream_of_one_line(message: dict[str, Any]) -> None
     assert "thinking_delta" not in whole.additional_kwargs
 
 
-def test_how_an_answer_ended() -> None:
+def test_the_finish_reason_is_mapped() -> None:
     """D17: why it ended and how long it took is there without reading raw, in seconds."""
     *_, last = pushed(
         {"content": "x"},

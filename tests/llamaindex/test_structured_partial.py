@@ -110,7 +110,7 @@ def test_lists_grow_item_by_item(size: int) -> None:
     assert set(lengths) == set(range(7))
 
 
-def test_what_is_complete_is_of_its_own_class() -> None:
+def test_complete_objects_have_their_own_class() -> None:
     """Complete items are validated ones; the one being written shows what is there of it."""
     text = '{"title": "T", "items": [{"name": "a", "price": 1}, {"name": "b"'
     shown = snapshots(Menu, text, len(text))[-1]
@@ -121,7 +121,7 @@ def test_what_is_complete_is_of_its_own_class() -> None:
     assert isinstance(second, FlexibleModel)
 
 
-def test_missing_fields_are_none() -> None:
+def test_missing_fields_are_none_in_partial_objects() -> None:
     """Every field can be read from the beginning, by its own name."""
     shown = snapshots(Menu, '{"title": "T', 20)[-1]
     assert (shown.title, shown.dishes, shown.best, shown.note) == ("T", None, None, None)
@@ -160,7 +160,7 @@ def test_earlier_objects_stay_as_they_were() -> None:
         "\n<think>a</think>```",
     ],
 )
-def test_what_stands_before_is_passed_over(before: str) -> None:
+def test_text_before_the_object_is_skipped(before: str) -> None:
     """A fence, words or thinking in front do not keep objects from being shown."""
     shown = snapshots(Tree, before + json.dumps(TREE) + "\n```", 2)
     assert len(shown) > 5

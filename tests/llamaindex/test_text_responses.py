@@ -39,7 +39,7 @@ def test_a_copy_is_what_llama_index_makes(text: str) -> None:
     assert pickle.loads(pickle.dumps(made)) == right
 
 
-def test_copies_share_nothing_that_can_change() -> None:
+def test_copies_share_no_mutable_state() -> None:
     """A response that somebody kept and changed is not seen in another."""
     first, second = text_responses()("a", "a", {}), text_responses()("b", "b", {})
     first.additional_kwargs["x"] = first.message.additional_kwargs["x"] = 1
@@ -64,7 +64,7 @@ def test_another_llama_index_is_served_by_its_own_constructors(
     assert text_responses() is constructed
 
 
-def test_what_is_not_text_alone_stays_in_every_response() -> None:
+def test_responses_keep_tool_calls_and_thinking() -> None:
     """Reasoning and calls that came before are in the responses of later text."""
     answer = ChatAnswer()
     answer.push(ChatLine(Message("assistant", thinking="Hm")))

@@ -252,7 +252,7 @@ def test_a_client_works_in_forks_and_goes_through_pickle(server: EmbeddedOllama)
         assert arrived.version() == "0.33.0"
 
 
-def test_a_wrong_path_says_so(run: Run, server: EmbeddedOllama) -> None:
+def test_a_wrong_path_is_named(run: Run, server: EmbeddedOllama) -> None:
     """A base URL with a path that the server does not have is suspected in the message."""
     error = run.thrown(run.client(f"{server.url}/nowhere").version)
     assert isinstance(error, RequestRejectedError)
@@ -260,7 +260,7 @@ def test_a_wrong_path_says_so(run: Run, server: EmbeddedOllama) -> None:
     assert "path of base_url" in str(error)
 
 
-def test_what_is_sent_is_plain_json(run: Run, server: EmbeddedOllama) -> None:
+def test_request_bodies_are_plain_json(run: Run, server: EmbeddedOllama) -> None:
     """The server sees a JSON body with its length, and who is asking."""
     run(run.client(server.url).chat(ASKED))
     [request] = server.requests

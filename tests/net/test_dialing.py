@@ -45,7 +45,7 @@ def test_the_next_address_is_tried_when_one_refuses(
         assert made.getpeername() == ("127.0.0.1", port)
 
 
-def test_an_address_that_says_nothing_does_not_hold_up_the_next(
+def test_a_silent_address_does_not_delay_the_next(
     listening: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second address is tried while the first one still connects; the first is given up."""

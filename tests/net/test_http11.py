@@ -150,7 +150,7 @@ def test_a_chunk_does_not_begin_inside_another(first: bytes) -> None:
 
 
 @pytest.mark.parametrize("step", [1, 7, 1000])
-def test_what_came_before_a_broken_chunk_is_handed_on(step: int) -> None:
+def test_bytes_before_a_broken_chunk_are_delivered(step: int) -> None:
     """However it is cut, the content before the damage is the same; then the damage is told."""
     data = b"2\r\n{}\r\n1\r\n[\r\nno size\r\n"
     body, content = Chunked(), []
@@ -191,7 +191,7 @@ def test_chunks_that_are_cut_are_an_error(end: int) -> None:
     ("body", "data"),
     [(Chunked, BODIES["a recording"]), (Chunked, BODIES["nothing"]), (lambda: Sized(3), b"abc")],
 )
-def test_what_comes_after_a_body_is_noticed(body: type[Body], data: bytes, surplus: bytes) -> None:
+def test_bytes_after_a_body_are_detected(body: type[Body], data: bytes, surplus: bytes) -> None:
     """A connection on which more came than was asked for must not serve another request."""
     reader = body()
     reader.feed(data + surplus)
@@ -232,7 +232,7 @@ def test_a_body_without_a_length_ends_with_its_connection() -> None:
         (b"GET", 304, {b"content-length": b"5"}, Sized, True),
     ],
 )
-def test_the_head_tells_where_the_body_ends(
+def test_the_head_decides_where_the_body_ends(
     method: bytes, status: int, headers: dict[bytes, bytes], kind: type, finished: bool
 ) -> None:
     """Method, status and headers say how the body is delimited."""
@@ -296,7 +296,7 @@ def test_a_head_is_read_byte_by_byte() -> None:
     assert head.extensions == {"http_version": b"HTTP/1.1", "reason_phrase": b"Fine"}
 
 
-def test_what_comes_before_the_answer_is_passed_over() -> None:
+def test_informational_answers_are_skipped() -> None:
     """100 Continue and 103 Early Hints are no answer."""
     exchange = asked()
     early = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n"

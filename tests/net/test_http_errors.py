@@ -139,7 +139,7 @@ def test_a_failure_while_a_refusal_is_read(run: Run, cls: type[Exception]) -> No
         (httpx.PoolTimeout, "pool", None),
     ],
 )
-def test_a_timeout_tells_its_phase_and_limit(
+def test_a_timeout_names_its_phase_and_limit(
     run: Run, cls: type[Exception], phase: str, seconds: float | None
 ) -> None:
     """A timeout says in which phase and after how many seconds."""
@@ -151,7 +151,7 @@ def test_a_timeout_tells_its_phase_and_limit(
     assert seconds is None or f"{seconds} s" in str(error)
 
 
-def test_a_timeout_of_the_callers_own_client_tells_its_limit(run: Run) -> None:
+def test_a_timeout_of_the_callers_own_client_names_its_limit(run: Run) -> None:
     """With an http_client of the caller's, its seconds are told and not our defaults."""
     kind = httpx.AsyncClient if run.is_async else httpx.Client
     http = kind(transport=Network(made(httpx.ReadTimeout)), timeout=11)

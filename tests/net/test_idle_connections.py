@@ -100,7 +100,7 @@ def test_silence_is_a_timeout_without_a_retry(run: Run, listener: Listener) -> N
         gone.set()
 
 
-def test_what_must_not_arrive_twice_does_not(run: Run, listener: Listener) -> None:
+def test_unrepeatable_requests_are_not_sent_twice(run: Run, listener: Listener) -> None:
     """The server may have copied the model before it left."""
 
     def talk(listener: Listener) -> None:

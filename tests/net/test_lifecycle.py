@@ -218,9 +218,7 @@ def test_many_loops_at_once_do_not_meet() -> None:
     assert all(http.is_closed for http in seen)
 
 
-def test_a_forgotten_client_leaves_nothing_behind(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unclosed_client_leaves_no_socket(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is dropped without being closed is closed after a grace period, and forgotten."""
     monkeypatch.setattr(pool_module, "GRACE_S", 0.0)
     client = (AsyncClient if run.is_async else Client)("http://127.0.0.9:1")

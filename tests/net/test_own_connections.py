@@ -226,7 +226,7 @@ def test_two_requests_never_share_a_connection() -> None:
         ({"http2": False}, False),
     ],
 )
-def test_what_ours_cannot_do_is_left_to_httpx(run: Run, given: Any, ours: bool) -> None:
+def test_unsupported_connections_are_left_to_httpx(run: Run, given: Any, ours: bool) -> None:
     """Proxies, mounts and versions of HTTP go the way of httpx; everything else goes ours."""
     http = run(run.client("http://127.0.0.1:1", client_kwargs=given)._http())
     assert isinstance(http._transport, Transport | AsyncTransport) is ours

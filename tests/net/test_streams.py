@@ -93,7 +93,7 @@ def ends(run: Run, tls: Any) -> Iterator[Ends]:
         both.close()
 
 
-def test_what_is_sent_arrives(ends: Ends) -> None:
+def test_bytes_sent_arrive(ends: Ends) -> None:
     """Bytes go both ways, in their order."""
     ends.write(b"ping")
     assert ends.peer.recv(100) == b"ping"
@@ -166,7 +166,7 @@ def later(ends: Ends, after_s: float) -> Iterator[None]:
     timer.join()
 
 
-def test_a_peer_that_is_gone_is_told_while_writing(ends: Ends) -> None:
+def test_writing_to_a_closed_peer_is_an_error(ends: Ends) -> None:
     """Writing to nobody is an error at the latest when nothing more fits on the way."""
     reset(ends.peer)
     with pytest.raises(httpcore.WriteError):
@@ -174,7 +174,7 @@ def test_a_peer_that_is_gone_is_told_while_writing(ends: Ends) -> None:
 
 
 @pytest.mark.parametrize("tls", ["plain"], indirect=True)
-def test_a_peer_that_leaves_while_it_reads_nothing_is_told(ends: Ends) -> None:
+def test_a_peer_that_closes_without_reading_is_an_error(ends: Ends) -> None:
     """Who waits to send on learns that there is nobody to send to."""
 
     def leave() -> None:
@@ -189,7 +189,7 @@ def test_a_peer_that_leaves_while_it_reads_nothing_is_told(ends: Ends) -> None:
     leaving.join()
 
 
-def test_a_peer_that_reads_nothing_ends_the_wait(ends: Ends) -> None:
+def test_a_peer_that_never_reads_times_out(ends: Ends) -> None:
     """What does not fit on the way waits for so long."""
     with pytest.raises(httpcore.WriteTimeout):
         ends.write(b"x" * 50_000_000, SHORT_S)
@@ -212,7 +212,7 @@ def test_much_arrives_whole(ends: Ends) -> None:
     assert bytes(received) == data
 
 
-def test_a_resting_connection_tells_whether_it_was_closed(ends: Ends) -> None:
+def test_an_idle_connection_detects_that_it_was_closed(ends: Ends) -> None:
     """The pool asks that before it uses one again."""
     ends.peer.sendall(b"x")
     assert ends.read() == b"x"
@@ -307,7 +307,7 @@ async def test_a_closed_connection_is_forgotten_at_once() -> None:
         assert remembered() is None
 
 
-async def test_a_cancelled_task_sends_nothing_more() -> None:
+async def test_a_cancelled_task_stops_sending() -> None:
     """What was cancelled before it wrote stays unsent."""
     with Listener() as listener:
         accepting = asyncio.create_task(asyncio.to_thread(listener.accept))

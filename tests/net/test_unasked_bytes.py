@@ -71,7 +71,7 @@ def serve_with(gates: Gates, unasked: bytes | None, listener: Listener) -> None:
 
 
 @pytest.mark.parametrize("unasked", [STALE, STALE[:1], None], ids=["answer", "byte", "close"])
-def test_an_answer_that_nobody_asked_for_is_given_to_nobody(
+def test_an_unsolicited_answer_is_dropped(
     run: Run, tls: tuple[ssl.SSLContext | None, Any], unasked: bytes | None
 ) -> None:
     """The loop is blocked while the bytes arrive: only the socket knows of them."""

@@ -78,7 +78,7 @@ async def test_a_task_that_waits_for_its_minute_does_not_hold_up_its_loop() -> N
     waiting.cancel()
 
 
-async def test_what_a_task_is_at_is_done_by_a_blocking_call_too() -> None:
+async def test_a_blocking_call_can_finish_the_work_of_a_task() -> None:
     """It does not wait for the task, and what it does lands or fails for nobody else."""
     flights, done = Flights(), []
     async with flights.turn("pull") as mine:

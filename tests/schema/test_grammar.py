@@ -41,14 +41,14 @@ def of_field(schema: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", HELD)
-def test_what_a_real_ollama_held_goes_out_as_it_is(name: str) -> None:
+def test_keywords_that_the_grammar_holds_are_sent_unchanged(name: str) -> None:
     """Recorded with 200 and held: nothing is rewritten."""
     schema = grammar_schema(name)
     assert json.dumps(grammar_safe(schema)) == json.dumps(schema)
 
 
 @pytest.mark.parametrize(("name", "words"), NOT_HELD.items())
-def test_what_a_real_ollama_did_not_hold_is_said_in_the_description(name: str, words: str) -> None:
+def test_keywords_that_the_grammar_ignores_go_into_the_description(name: str, words: str) -> None:
     """Taken with 200, and not held: the field's description says it, as that of a tool does."""
     assert recording(f"grammars/{name}").status == 200
     safe = grammar_safe(grammar_schema(name))
@@ -57,7 +57,7 @@ def test_what_a_real_ollama_did_not_hold_is_said_in_the_description(name: str, w
 
 
 @pytest.mark.parametrize("name", sorted(NO_SCHEMA))
-def test_what_no_schema_can_mean_is_an_error_that_names_the_field(name: str) -> None:
+def test_contradictory_schemas_are_errors_that_name_the_field(name: str) -> None:
     """The server's own 400 names none."""
     assert recording(f"grammars/{name}").status == 400
     with pytest.raises(ConfigError, match=r"^code"):
@@ -146,7 +146,7 @@ def test_a_schema_that_is_narrowed_inside_of_itself_is_written_once() -> None:
     }
 
 
-def test_references_get_names_that_the_engine_tells_apart() -> None:
+def test_references_get_distinct_names() -> None:
     """It reads no escapes in a path, and takes every sign but letters and digits for "-"."""
     schema = {
         "$defs": {"A_b": {"type": "null"}, "A-b": {"type": "string"}, "x/y": {"type": "integer"}},

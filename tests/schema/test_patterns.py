@@ -55,7 +55,7 @@ def test_a_pattern_becomes_what_the_grammar_reads(pattern: object, fit: str | No
         ("^a|b$", ["a", "ax", "xb"]),
     ],
 )
-def test_what_is_not_anchored_may_have_anything_around_it(pattern: str, texts: list[str]) -> None:
+def test_unanchored_patterns_allow_text_around_them(pattern: str, texts: list[str]) -> None:
     """JSON schema's patterns search; the grammar's match the whole."""
     fit = fit_pattern(pattern)
     assert fit is not None

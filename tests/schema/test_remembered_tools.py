@@ -65,7 +65,7 @@ def test_a_tool_changed_in_place_is_sent_changed(change: Any) -> None:
     ],
     ids=["a mapping", "an enum's member", "large"],
 )
-def test_what_cannot_be_kept_is_flattened_each_time(tool: Any) -> None:
+def test_uncacheable_schemas_are_flattened_each_time(tool: Any) -> None:
     """Mappings of other kinds, members of enums and very large tools are sent as before."""
     before = remembered._of_content.cache_info().currsize
     assert flattened_tool(tool) == flatten_tool(tool)

@@ -28,7 +28,7 @@ def depth_of(schema: Mapping[str, Any]) -> int:
 
 
 @pytest.mark.parametrize("depth", [1, MAX_DEPTH, 4])
-def test_recursion_is_cut_and_says_so(depth: int) -> None:
+def test_recursion_is_cut_with_a_note(depth: int) -> None:
     """A recursive model is written out as often as asked, then words say how it goes on."""
     tree = flatten_schema(Node.model_json_schema(), max_depth=depth)
     assert depth_of(tree) == depth

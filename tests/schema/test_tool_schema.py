@@ -161,7 +161,7 @@ def place(to: Address, note: str | None = None, count: int = 1) -> str:
         pytest.param(MCP_TOOL, id="mcp"),
     ],
 )
-def test_nothing_is_lost(tool: dict[str, Any]) -> None:
+def test_every_keyword_is_kept_or_described(tool: dict[str, Any]) -> None:
     """Of tools from every source all arrives: each keyword is kept or said (c1, D4)."""
     checked(tool)
 

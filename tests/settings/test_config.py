@@ -208,7 +208,7 @@ def test_a_timeout_has_many_forms(value: object, expected: Timeouts) -> None:
 @pytest.mark.parametrize(
     "value", [0, -1, True, "60", (1, 2, 3), (0, 5), (1, "x"), float("inf"), float("nan"), [1, 2]]
 )
-def test_a_timeout_that_means_nothing_is_an_error(value: object) -> None:
+def test_an_invalid_timeout_is_an_error(value: object) -> None:
     """Zero, negative, endless and foreign values are refused before anything is sent."""
     with pytest.raises(ConfigError, match="seconds"):
         Timeouts.of(value)  # type: ignore[arg-type] # wrong on purpose

@@ -133,7 +133,7 @@ def test_waits_double(run: Run, naps: list[float]) -> None:
     assert naps == [0.5, 1, 2, 4, 8]
 
 
-def test_waits_are_random_from_nothing_up(run: Run, naps: list[float]) -> None:
+def test_waits_are_random_from_zero_up(run: Run, naps: list[float]) -> None:
     """Each wait lies anywhere between 0 and its longest: many clients do not come back at once."""
     client = run.client(transport=Network(status(503)), max_retries=4)
     for _ in range(20):
@@ -206,7 +206,9 @@ def test_calls_that_change_something_are_not_retried(
 
 
 @pytest.mark.parametrize("failure", [httpx.ConnectError("refused"), 503], ids=repr)
-def test_what_surely_did_not_happen_is_sent_again(run: Run, failure: Exception | int) -> None:
+def test_requests_that_never_reached_the_server_are_sent_again(
+    run: Run, failure: Exception | int
+) -> None:
     """The same call is repeated when it was never taken."""
     network = Network(answer(failure), "delete/ok")
     run(run.client(transport=network, retry=AT_ONCE).delete("a"))

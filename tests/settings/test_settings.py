@@ -50,7 +50,7 @@ def test_a_key_in_clear_is_refused_when_the_host_comes_later(
         run(client.version())
 
 
-def test_a_key_in_clear_is_sent_when_the_caller_says_so(run: Run) -> None:
+def test_a_key_is_sent_over_http_when_allowed(run: Run) -> None:
     """Whoever owns the network may send the key in clear."""
     found = sent(run, "http://gpu.example", api_key=KEY, allow_insecure_auth=True)
     assert found["authorization"] == f"Bearer {KEY}"
@@ -68,7 +68,9 @@ def test_the_key_of_the_environment_is_used(run: Run, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("empty", ["", "  "])
-def test_an_empty_key_is_none(run: Run, monkeypatch: pytest.MonkeyPatch, empty: str) -> None:
+def test_an_empty_key_counts_as_no_key(
+    run: Run, monkeypatch: pytest.MonkeyPatch, empty: str
+) -> None:
     """An empty key sends no header."""
     monkeypatch.setenv("OLLAMA_API_KEY", empty)
     assert "authorization" not in sent(run, "https://gpu.example")
@@ -154,7 +156,7 @@ def test_credentials_of_one_client_never_reach_another_host(run: Run) -> None:
         {"headers": {"x key": "v"}},
     ],
 )
-def test_what_no_header_can_carry_is_refused_unseen(settings: dict[str, Any]) -> None:
+def test_invalid_header_values_are_refused_without_being_shown(settings: dict[str, Any]) -> None:
     """A key with a line end is refused early, and the message does not show it."""
     with pytest.raises(ConfigError, match="header") as caught:
         make_settings("https://h", **settings)

@@ -205,7 +205,7 @@ def test_a_stream_asks_each_time(run: Run, caches: Caches, server: EmbeddedOllam
     assert len(server.requests) == 2
 
 
-def test_nothing_is_cached_of_a_failure(run: Run, caches: Caches, server: EmbeddedOllama) -> None:
+def test_failures_are_not_cached(run: Run, caches: Caches, server: EmbeddedOllama) -> None:
     """A call that failed is asked again."""
     server.script([Reply.error("out of memory")])
     model = ChatOllama(model="demo", base_url=server.url, cache=caches.again(), max_retries=0)

@@ -126,7 +126,7 @@ def store_of(kind: str, postgres: Any) -> Iterator[Any]:
         ),
     ],
 )
-def test_a_docstore_knows_what_was_embedded(
+def test_a_docstore_skips_documents_already_embedded(
     request: pytest.FixtureRequest, run: Run, server: EmbeddedOllama, tmp_path: Path, kind: str
 ) -> None:
     """A second run sends nothing; a third one sends the one document that was changed."""

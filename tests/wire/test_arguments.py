@@ -56,7 +56,7 @@ def read(wire: str, name: str, arguments: Any) -> Any:
         """{'city': "Paris"}""",
     ],
 )
-def test_what_is_certain_is_decoded(wire: str, arguments: Any) -> None:
+def test_unambiguous_arguments_are_decoded(wire: str, arguments: Any) -> None:
     """Text for an object and an object for text, however many layers of encoding there are."""
     assert read(wire, "weather", arguments) == PARIS
 
@@ -82,7 +82,7 @@ def test_what_is_certain_is_decoded(wire: str, arguments: Any) -> None:
         "{'a': " + "[" * 3000,
     ],
 )
-def test_what_is_not_certain_stays_the_text_it_is(wire: str, text: str) -> None:
+def test_ambiguous_arguments_stay_text(wire: str, text: str) -> None:
     """No tool runs with a part of what was meant, or with nothing."""
     assert read(wire, "weather", text) == text
 

@@ -82,7 +82,7 @@ def test_lone_surrogates_are_replaced(text: str) -> None:
     [float("nan"), float("inf"), object(), {1, 2}, b"bytes", {(1, 2): "key"}],
     ids=["nan", "inf", "object", "set", "bytes", "key"],
 )
-def test_what_json_does_not_have_is_refused(value: Any) -> None:
+def test_values_outside_json_are_refused(value: Any) -> None:
     """NaN, objects and other foreign values are a ConfigError before anything is sent."""
     with pytest.raises(ConfigError, match="cannot be written as JSON"):
         encode_body({"options": {"x": value}})

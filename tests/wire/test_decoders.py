@@ -75,7 +75,7 @@ def test_a_last_line_without_its_end_counts(make: Make, data: bytes) -> None:
 
 
 @both
-def test_blank_lines_and_nothing_at_all_give_nothing(make: Make) -> None:
+def test_blank_lines_and_empty_bodies_give_no_lines(make: Make) -> None:
     """Blank lines are passed over, and an empty stream has no objects."""
     assert decode(make(), []) == []
     assert decode(make(), [b"", b"\n\n  \n\r\n"]) == []
@@ -115,7 +115,7 @@ def test_blanks_around_an_object_are_ignored(make: Make, line: bytes) -> None:
 
 
 @both
-def test_a_bad_line_takes_nothing_from_those_before_it(make: Make) -> None:
+def test_lines_before_a_bad_line_are_kept(make: Make) -> None:
     """Objects before a bad line are returned, whether they came with it or before it."""
     good = b'data: {"a":1}\n\n' if make is SSEDecoder else b'{"a":1}\n'
     bad = b"data: oops\n\n" if make is SSEDecoder else b"oops\n"
@@ -193,7 +193,7 @@ def test_done_ends_the_events(end: bytes) -> None:
 
 
 @both
-def test_without_done_nothing_is_finished(make: Make) -> None:
+def test_an_answer_without_done_is_unfinished(make: Make) -> None:
     """A stream that just ends has not said so itself."""
     decoder = make()
     decode(decoder, [SSE if make is SSEDecoder else NDJSON])

@@ -255,7 +255,7 @@ OVERFLOWS = [
 
 
 @pytest.mark.parametrize(("text", "prompt", "length"), OVERFLOWS)
-def test_an_overflow_tells_both_counts(text: str, prompt: int | None, length: int | None) -> None:
+def test_an_overflow_has_both_counts(text: str, prompt: int | None, length: int | None) -> None:
     """A prompt that does not fit is a ContextOverflowError with the counts the server gave."""
     error = refused(400, text)
     assert isinstance(error, ContextOverflowError)
@@ -318,7 +318,7 @@ def test_an_empty_403_is_the_host_filter() -> None:
     assert "OLLAMA_ORIGINS" in str(error)
 
 
-def test_a_401_tells_where_to_sign_in() -> None:
+def test_a_401_names_the_sign_in_url() -> None:
     """The address to sign in at is in the error and in its message."""
     error = refused(401, {"error": "unauthorized", "signin_url": "https://ollama.com/connect?x"})
     assert isinstance(error, AuthenticationError)

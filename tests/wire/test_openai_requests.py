@@ -43,7 +43,7 @@ def chat(*messages: Message, **fields: Any) -> Any:
     return sent(openai.chat(ChatRequest("m", messages or HELLO, **fields)))
 
 
-def test_a_plain_chat_asks_for_nothing_that_was_not_said() -> None:
+def test_a_plain_chat_sends_no_extra_fields() -> None:
     """Of what is not set nothing is sent: the server's own defaults hold."""
     assert chat() == {
         "model": "m",
@@ -325,7 +325,7 @@ def test_logprobs_of_a_chat_are_sent_as_they_are() -> None:
         ("think", False),
     ],
 )
-def test_what_a_completion_cannot_carry_is_an_error_or_dropped(field: str, value: Any) -> None:
+def test_unsupported_completion_fields_are_refused_or_dropped(field: str, value: Any) -> None:
     """System prompts, images and the like belong to a chat on this wire."""
     fields = {field: value}
     with pytest.raises(UnsupportedOptionError) as caught:
@@ -357,7 +357,7 @@ def test_vectors_are_asked_for_as_base64() -> None:
         ({"on_context_overflow": "truncate"}, "on_context_overflow"),
     ],
 )
-def test_what_an_embedding_cannot_carry_is_an_error_or_dropped(fields: Any, option: str) -> None:
+def test_unsupported_embedding_fields_are_refused_or_dropped(fields: Any, option: str) -> None:
     """No option of sampling or of memory has a place in an embedding here."""
     with pytest.raises(UnsupportedOptionError) as caught:
         openai.embed(EmbedRequest("m", ["a"], **fields))

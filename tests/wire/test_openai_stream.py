@@ -89,7 +89,7 @@ def test_logprobs_are_a_list_of_tokens() -> None:
     ]
 
 
-def test_what_other_choices_say_is_not_mixed_in() -> None:
+def test_other_choices_are_not_mixed_in() -> None:
     """Only the first answer is read, should a server send several."""
     other = {"index": 1, "delta": {"content": "no"}, "finish_reason": "length"}
     mixed = [event({"content": "yes"}), event(choices=[other]), event(finish="stop")]
@@ -132,13 +132,13 @@ def test_done_is_an_end() -> None:
     assert joined(stream(CHAT, [event({"content": "x"}), b"data: [DONE]\n\n"]))[::3] == ("x", None)
 
 
-def test_what_follows_a_reason_does_not_undo_it() -> None:
+def test_events_after_a_finish_reason_do_not_change_it() -> None:
     """An empty event behind the reason changes nothing."""
     pieces = [event({"content": "x"}), event(finish="length"), event({"content": ""})]
     assert joined(stream(CHAT, pieces))[3] == "length"
 
 
-def test_nothing_follows_the_end() -> None:
+def test_events_after_the_end_are_ignored() -> None:
     """There is one last line, whatever comes behind it."""
     end = b"data: [DONE]\n\n"
     assert len(stream(CHAT, [event({"content": "x"}), end, end, event({"content": "y"})])) == 2
@@ -212,7 +212,7 @@ def test_an_unknown_event_is_an_error(data: bytes) -> None:
     assert isinstance(error, ProtocolError)
 
 
-def test_bytes_that_are_no_event_take_nothing_from_those_before() -> None:
+def test_events_before_malformed_bytes_are_kept() -> None:
     """What came with them is handed on first, and the error is none of a cut."""
     lines, error = failed(CHAT, event({"content": "x"}) + b"data: {no json}\n\n")
     assert [line.text for line in lines] == ["x"]

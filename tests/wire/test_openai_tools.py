@@ -193,7 +193,7 @@ def test_a_function_call_of_the_older_form_is_a_call() -> None:
 
 
 @pytest.mark.parametrize("text", ["", '{"x": "ha', '{"x"', '{"x":1'])
-def test_a_call_that_was_cut_says_so(text: str) -> None:
+def test_a_cut_call_is_reported_as_cut(text: str) -> None:
     """Of a last call without any arguments the rest may be missing as well."""
     pieces = [event({"tool_calls": [piece(text, "a", "1", 0)]})]
     lines = stream(CHAT, [*pieces, event(finish="length"), b"data: [DONE]\n\n"])

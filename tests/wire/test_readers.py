@@ -30,7 +30,7 @@ def _reader(make: Callable[[ChatRequest], object]) -> Reader[object]:
 
 
 @pytest.mark.parametrize(("make", "good", "bad", "error"), FAILURES)
-def test_a_failure_takes_nothing_from_the_lines_of_its_piece(
+def test_lines_read_before_a_failure_are_kept(
     make: Callable[[ChatRequest], object], good: bytes, bad: bytes, error: type[OllamaError]
 ) -> None:
     """In one piece or in two: first the good line, then the error, and that again and again."""

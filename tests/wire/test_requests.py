@@ -41,7 +41,7 @@ TOOL = {"type": "function", "function": {"name": "f"}}
         ({"top_logprobs": True}, "0 to 20"),
     ],
 )
-def test_a_chat_of_wrong_parts_cannot_be_asked_for(fields: dict[str, Any], told: str) -> None:
+def test_a_chat_request_with_wrong_types_is_refused(fields: dict[str, Any], told: str) -> None:
     """A wrong type is an error of ours that says what to give, before anything is sent."""
     with pytest.raises(ConfigError, match=told):
         ChatRequest("m", **fields)
@@ -57,7 +57,7 @@ def test_a_chat_of_wrong_parts_cannot_be_asked_for(fields: dict[str, Any], told:
         {"input": ["a"], "dimensions": -1},
     ],
 )
-def test_an_embedding_of_wrong_parts_cannot_be_asked_for(fields: dict[str, Any]) -> None:
+def test_an_embed_request_with_wrong_types_is_refused(fields: dict[str, Any]) -> None:
     """What the server would pass over, or answer with too many vectors, is an error."""
     with pytest.raises(ConfigError):
         EmbedRequest("m", **fields)
