@@ -7,15 +7,15 @@ from pydantic import ConfigDict
 from ollama_transport.errors import ConfigError
 from ollama_transport.schema.tool_class import Tool
 from ollama_transport.settings.options import SamplingOptions
-from ollama_transport.wire.answers import (
+from ollama_transport.wire.values.answers import (
     ChatLine,
     Embeddings,
     GenerateLine,
     Progress,
     ShowAnswer,
 )
-from ollama_transport.wire.by_key import Listed
-from ollama_transport.wire.web_answers import FetchAnswer, SearchAnswer
+from ollama_transport.wire.values.by_key import Listed
+from ollama_transport.wire.values.web_answers import FetchAnswer, SearchAnswer
 
 __all__ = [
     "ChatResponse",

@@ -15,10 +15,10 @@ from ollama_ext.cli._output import Screen, err, number, out, say_error, waiting
 from ollama_transport.client.clients import Client
 from ollama_transport.errors import ConfigError, OllamaError
 from ollama_transport.settings.options import Think
-from ollama_transport.wire.answers import ChatLine
-from ollama_transport.wire.messages import Message
-from ollama_transport.wire.requests import ChatRequest
-from ollama_transport.wire.usage import Usage
+from ollama_transport.wire.values.answers import ChatLine
+from ollama_transport.wire.values.messages import Message
+from ollama_transport.wire.values.requests import ChatRequest
+from ollama_transport.wire.values.usage import Usage
 
 HELP = "/clear starts over, /system TEXT sets the system message, /bye or Ctrl-D ends."
 PROMPT = ">>> "

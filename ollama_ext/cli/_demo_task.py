@@ -9,7 +9,7 @@ from ollama_ext.cli._passages import Passage
 from ollama_transport.accounting.ledger import ModelTotals, UsageLedger
 from ollama_transport.accounting.meters import CallRecord
 from ollama_transport.settings.host import TimeoutLike
-from ollama_transport.wire.calls import Call
+from ollama_transport.wire.calls.call import Call
 
 INSTRUCTION = "Answer the question from the context alone, in one or two sentences."
 MAX_TOKENS = 256

@@ -20,9 +20,9 @@ from ollama_transport.errors import ModelNotFoundError, OllamaError
 from ollama_transport.settings.client_settings import Config
 from ollama_transport.settings.host import key_from_env
 from ollama_transport.version import __version__
-from ollama_transport.wire.answers import ModelSummary
-from ollama_transport.wire.messages import Message
-from ollama_transport.wire.requests import ChatRequest, EmbedRequest
+from ollama_transport.wire.values.answers import ModelSummary
+from ollama_transport.wire.values.messages import Message
+from ollama_transport.wire.values.requests import ChatRequest, EmbedRequest
 
 PACKAGES = {
     "langchain-core": "langchain",

@@ -18,7 +18,7 @@ from ollama_ext.cli._passages import Passage, read_passages
 from ollama_ext.cli._vectors import VectorFile, to_line
 from ollama_transport.client.clients import Client
 from ollama_transport.errors import ConfigError, OllamaError
-from ollama_transport.wire.requests import EmbedRequest
+from ollama_transport.wire.values.requests import EmbedRequest
 
 
 @dataclass

@@ -16,7 +16,7 @@ from ollama_ext.cli._output import (
     size,
     when,
 )
-from ollama_transport.wire.answers import ModelSummary, RunningModel, ShowAnswer
+from ollama_transport.wire.values.answers import ModelSummary, RunningModel, ShowAnswer
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
 Model = Annotated[

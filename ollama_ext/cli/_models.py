@@ -10,7 +10,7 @@ from ollama_transport.errors import (
     StatusError,
 )
 from ollama_transport.settings.host import Timeouts
-from ollama_transport.wire.requests import EmbedRequest
+from ollama_transport.wire.values.requests import EmbedRequest
 
 _AT_ONCE = Timeouts(connect_s=0.5, read_s=1, write_s=1)
 """Timeout for completion: the tab key must not hang."""

@@ -30,8 +30,8 @@ from ollama_transport.errors import (
     OllamaTimeoutError,
     StreamTruncatedError,
 )
-from ollama_transport.wire.answers import Progress as Step
-from ollama_transport.wire.requests import CreateRequest
+from ollama_transport.wire.values.answers import Progress as Step
+from ollama_transport.wire.values.requests import CreateRequest
 
 Insecure = Annotated[bool, typer.Option("--insecure", help="Allow a registry without TLS.")]
 JsonLines = Annotated[

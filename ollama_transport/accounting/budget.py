@@ -9,7 +9,7 @@ from ollama_transport.accounting.meters import CallRecord
 from ollama_transport.accounting.worst_case import WorstCase, worst_case
 from ollama_transport.concurrency.forks import Lock
 from ollama_transport.errors import BudgetExceededError, ConfigError
-from ollama_transport.wire.calls import Call
+from ollama_transport.wire.calls.call import Call
 
 
 class Budget:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ollama_transport.accounting.meters import CallRecord
 from ollama_transport.concurrency.forks import Lock
-from ollama_transport.wire.calls import Call
+from ollama_transport.wire.calls.call import Call
 
 
 @dataclass(frozen=True, slots=True)

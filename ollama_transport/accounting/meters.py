@@ -9,10 +9,10 @@ from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
 from ollama_transport.errors import StreamError, ToolCallMissingError
-from ollama_transport.wire.calls import Call
-from ollama_transport.wire.counting import about_tokens, prompt_text
-from ollama_transport.wire.hooks import OnToken
-from ollama_transport.wire.usage import Usage
+from ollama_transport.wire.calls.call import Call
+from ollama_transport.wire.calls.counting import about_tokens, prompt_text
+from ollama_transport.wire.values.hooks import OnToken
+from ollama_transport.wire.values.usage import Usage
 
 logger = logging.getLogger("ollama_transport")
 

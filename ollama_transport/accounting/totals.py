@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 from ollama_transport.concurrency.forks import Lock
-from ollama_transport.wire.usage import Usage
+from ollama_transport.wire.values.usage import Usage
 
 _COUNTED = tuple(field.name for field in fields(Usage) if field.name != "estimated")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ollama_transport.errors import ConfigError
-from ollama_transport.wire.calls import Call
+from ollama_transport.wire.calls.call import Call
 
 _MARKS = 2
 """Tokens that an embedding model adds at the start and the end of a text."""

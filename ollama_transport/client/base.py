@@ -33,15 +33,15 @@ from ollama_transport.settings.client_settings import Config, Settings
 from ollama_transport.settings.host import CLOUD_URL, Timeouts, key_from_env
 from ollama_transport.settings.retry import RetryPolicy
 from ollama_transport.telemetry import active
-from ollama_transport.wire.answers import Progress
-from ollama_transport.wire.behind_v1 import bears_mark
-from ollama_transport.wire.calls import Call, Reader
-from ollama_transport.wire.decoders import parse_object
-from ollama_transport.wire.error_map import answer_failure, status_error, tells_error
-from ollama_transport.wire.fast_json import parse_numbers
-from ollama_transport.wire.lacks import REASONING_FIELDS
-from ollama_transport.wire.other_form import is_stream, whole_from_stream
-from ollama_transport.wire.said import empty_answer
+from ollama_transport.wire.calls.call import Call, Reader
+from ollama_transport.wire.calls.decoders import parse_object
+from ollama_transport.wire.calls.fast_json import parse_numbers
+from ollama_transport.wire.calls.lacks import REASONING_FIELDS
+from ollama_transport.wire.calls.other_form import is_stream, whole_from_stream
+from ollama_transport.wire.calls.said import empty_answer
+from ollama_transport.wire.errors.mapping import answer_failure, status_error, tells_error
+from ollama_transport.wire.shaping.behind_v1 import bears_mark
+from ollama_transport.wire.values.answers import Progress
 
 logger = logging.getLogger("ollama_transport")
 

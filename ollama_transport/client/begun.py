@@ -5,9 +5,9 @@ from typing import Any, Generic, TypeVar
 
 import httpx
 
-from ollama_transport.wire.body import encode_body
-from ollama_transport.wire.calls import Call, Reader
-from ollama_transport.wire.said import says_something
+from ollama_transport.wire.calls.body import encode_body
+from ollama_transport.wire.calls.call import Call, Reader
+from ollama_transport.wire.calls.said import says_something
 
 T = TypeVar("T")
 

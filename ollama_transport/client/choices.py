@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ollama_transport.wire.answers import ModelSummary, ShowAnswer
+from ollama_transport.wire.values.answers import ModelSummary, ShowAnswer
 
 _EMBEDS = "embed"
 

@@ -17,7 +17,7 @@ from ollama_transport.net.content import (
     read_content,
 )
 from ollama_transport.net.errors import reading
-from ollama_transport.wire.calls import Call
+from ollama_transport.wire.calls.call import Call
 
 T = TypeVar("T")
 R = TypeVar("R")

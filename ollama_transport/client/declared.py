@@ -14,9 +14,9 @@ from ollama_transport.settings.retry import (
     DEFAULT_MAX_RETRIES,
     DEFAULT_MAX_WAIT_S,
 )
-from ollama_transport.wire.hooks import OnPull, OnToken
-from ollama_transport.wire.lacks import ReasoningHistory
-from ollama_transport.wire.requests import UnsupportedOptions
+from ollama_transport.wire.calls.lacks import ReasoningHistory
+from ollama_transport.wire.values.hooks import OnPull, OnToken
+from ollama_transport.wire.values.requests import UnsupportedOptions
 
 
 class DeclaredFields(BaseModel):

@@ -11,7 +11,10 @@ from ollama_transport.client.transfers import AsyncTransfers, Transfers
 from ollama_transport.client.wires import AsyncWires, Wires
 from ollama_transport.errors import ModelNotFoundError
 from ollama_transport.settings.values import KeepAlive
-from ollama_transport.wire.answers import (
+from ollama_transport.wire.calls.call import Call
+from ollama_transport.wire.native import calls as native
+from ollama_transport.wire.native import web
+from ollama_transport.wire.values.answers import (
     ChatLine,
     Embeddings,
     GenerateLine,
@@ -19,12 +22,9 @@ from ollama_transport.wire.answers import (
     RunningModel,
     ShowAnswer,
 )
-from ollama_transport.wire.by_key import Listed
-from ollama_transport.wire.calls import Call
-from ollama_transport.wire.native import calls as native
-from ollama_transport.wire.native import web
-from ollama_transport.wire.requests import ChatRequest, GenerateRequest
-from ollama_transport.wire.web_answers import FetchAnswer, SearchAnswer
+from ollama_transport.wire.values.by_key import Listed
+from ollama_transport.wire.values.requests import ChatRequest, GenerateRequest
+from ollama_transport.wire.values.web_answers import FetchAnswer, SearchAnswer
 
 T = TypeVar("T")
 

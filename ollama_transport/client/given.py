@@ -11,10 +11,10 @@ from ollama_transport.errors import ConfigError
 from ollama_transport.schema.functions import function_tool
 from ollama_transport.settings.options import Think, unknown_name
 from ollama_transport.settings.values import KeepAlive, check_mapping
-from ollama_transport.wire.images import Image, ImageLike
-from ollama_transport.wire.messages import Message, ToolCall
-from ollama_transport.wire.modelfile import read_modelfile
-from ollama_transport.wire.requests import (
+from ollama_transport.wire.values.images import Image, ImageLike
+from ollama_transport.wire.values.messages import Message, ToolCall
+from ollama_transport.wire.values.modelfile import read_modelfile
+from ollama_transport.wire.values.requests import (
     ChatRequest,
     CreateRequest,
     EmbedRequest,

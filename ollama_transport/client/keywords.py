@@ -22,9 +22,9 @@ from ollama_transport.client.given import (
     generate_request,
     paths_of,
 )
-from ollama_transport.wire.answers import ChatLine, Embeddings, GenerateLine, Progress
 from ollama_transport.wire.native import calls as native
-from ollama_transport.wire.requests import (
+from ollama_transport.wire.values.answers import ChatLine, Embeddings, GenerateLine, Progress
+from ollama_transport.wire.values.requests import (
     ChatRequest,
     CreateRequest,
     EmbedRequest,

@@ -3,9 +3,9 @@
 import logging
 
 from ollama_transport.concurrency.flights import Flights, Turn
-from ollama_transport.wire.answers import Progress
-from ollama_transport.wire.calls import Call
+from ollama_transport.wire.calls.call import Call
 from ollama_transport.wire.native import calls as native
+from ollama_transport.wire.values.answers import Progress
 
 logger = logging.getLogger("ollama_transport")
 

@@ -26,7 +26,7 @@ from ollama_transport.net.content import (
 from ollama_transport.net.errors import opening, reading
 from ollama_transport.net.redirects import asend, send
 from ollama_transport.settings.retry import FirstTry
-from ollama_transport.wire.calls import Call
+from ollama_transport.wire.calls.call import Call
 
 T = TypeVar("T")
 R = TypeVar("R")

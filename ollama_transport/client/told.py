@@ -18,8 +18,8 @@ from ollama_transport.settings.client_settings import (
 from ollama_transport.settings.host import TimeoutLike
 from ollama_transport.settings.options import unknown_name
 from ollama_transport.settings.retry import RetryPolicy
-from ollama_transport.wire.hooks import OnPull, OnToken
-from ollama_transport.wire.lacks import ReasoningHistory, checked_history
+from ollama_transport.wire.calls.lacks import ReasoningHistory, checked_history
+from ollama_transport.wire.values.hooks import OnPull, OnToken
 
 if TYPE_CHECKING:
     import httpx

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 from ollama_transport.client.pieces import AsyncPieces, Pieces
 from ollama_transport.errors import AuthenticationError, StatusError
-from ollama_transport.wire.answers import Progress
-from ollama_transport.wire.calls import Call
+from ollama_transport.wire.calls.call import Call
 from ollama_transport.wire.native import calls as native
-from ollama_transport.wire.requests import CreateRequest
+from ollama_transport.wire.values.answers import Progress
+from ollama_transport.wire.values.requests import CreateRequest
 
 T = TypeVar("T")
 

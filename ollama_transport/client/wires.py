@@ -30,11 +30,11 @@ from ollama_transport.errors import (
     UnsupportedOptionError,
 )
 from ollama_transport.settings.client_settings import Config, Settings
-from ollama_transport.wire.answers import Embeddings
-from ollama_transport.wire.behind_v1 import bears_mark, is_unheeded, may_be_unheeded
-from ollama_transport.wire.calls import Call
+from ollama_transport.wire.calls.call import Call
 from ollama_transport.wire.dialect import Dialect, dialect_of
 from ollama_transport.wire.native import calls as native
+from ollama_transport.wire.shaping.behind_v1 import bears_mark, is_unheeded, may_be_unheeded
+from ollama_transport.wire.values.answers import Embeddings
 
 T = TypeVar("T")
 Make = Callable[[Dialect], Call[T]]

@@ -25,7 +25,7 @@ from ollama_transport.conversation.media import (
     refused,
 )
 from ollama_transport.conversation.partial import PLAIN, NotYetError, PartialReader, Target
-from ollama_transport.wire.json_text import (
+from ollama_transport.wire.values.json_text import (
     FoundJson,
     NoJsonError,
     find_json,

@@ -6,7 +6,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from ollama_transport.settings.values import KeepAlive
 from ollama_transport.settings.values import keep_alive as checked_keep_alive
-from ollama_transport.wire.requests import OverflowPolicy
+from ollama_transport.wire.values.requests import OverflowPolicy
 
 
 class EmbeddingFields(BaseModel):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import count, groupby
 from typing import Any
 
-from ollama_transport.wire.messages import Message, ToolCall
+from ollama_transport.wire.values.messages import Message, ToolCall
 
 UNREADABLE_KEY = "unreadable_arguments"
 """The name under which the text of unreadable arguments is sent, if the call has a result."""

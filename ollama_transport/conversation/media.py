@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field
 
 from ollama_transport.concurrency.tasks import map_tasks
 from ollama_transport.errors import UnsupportedContentError
-from ollama_transport.wire.media_types import mime_of_bytes
+from ollama_transport.wire.values.media_types import mime_of_bytes
 
 if TYPE_CHECKING:
     import httpx

@@ -19,7 +19,7 @@ from ollama_transport.errors import (
 )
 from ollama_transport.net.http11 import MalformedAnswer
 from ollama_transport.settings.secrets import disarm, hide, secrets_of
-from ollama_transport.wire.calls import truncated
+from ollama_transport.wire.calls.call import truncated
 
 _PHASES: dict[type[httpx.TimeoutException], str] = {
     httpx.ConnectTimeout: "connect",

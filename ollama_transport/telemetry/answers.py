@@ -5,8 +5,8 @@ from typing import Any
 
 from ollama_transport.errors import ResponseError
 from ollama_transport.telemetry.requests import Attributes
-from ollama_transport.wire.messages import ToolCall
-from ollama_transport.wire.usage import Usage
+from ollama_transport.wire.values.messages import ToolCall
+from ollama_transport.wire.values.usage import Usage
 
 _COUNTS = (
     ("gen_ai.usage.input_tokens", "prompt_tokens"),

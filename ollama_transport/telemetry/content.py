@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ollama_transport.telemetry.requests import Attributes
-from ollama_transport.wire.calls import Call
-from ollama_transport.wire.messages import ToolCall
+from ollama_transport.wire.calls.call import Call
+from ollama_transport.wire.values.messages import ToolCall
 
 _Part = dict[str, Any]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
 from ollama_transport.settings.host import Endpoint, Wire
-from ollama_transport.wire.calls import Call
+from ollama_transport.wire.calls.call import Call
 
 Attributes = dict[str, Any]
 

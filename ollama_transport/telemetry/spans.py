@@ -14,8 +14,8 @@ from ollama_transport.telemetry.answers import answered, failed, used
 from ollama_transport.telemetry.content import said_by_model, said_to_model
 from ollama_transport.telemetry.requests import Attributes, asked, identity, operation
 from ollama_transport.version import __version__
-from ollama_transport.wire.calls import Call
-from ollama_transport.wire.messages import ToolCall
+from ollama_transport.wire.calls.call import Call
+from ollama_transport.wire.values.messages import ToolCall
 
 CONTENT_VARIABLE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _WITH_CONTENT = frozenset({"true", "1", "span_only", "span_and_event"})

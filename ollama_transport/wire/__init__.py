@@ -1,6 +1,11 @@
 """Requests and answers as values, and the pure functions between them and bytes."""
 
-from ollama_transport.wire.answers import (
+from ollama_transport.wire.calls.call import Call
+from ollama_transport.wire.calls.overflow import ContextTruncatedWarning
+from ollama_transport.wire.calls.said import OnlyThoughtsWarning
+from ollama_transport.wire.shaping.missing_call import ToolChoiceIgnoredWarning
+from ollama_transport.wire.shaping.salvage import UnreadToolCallWarning
+from ollama_transport.wire.values.answers import (
     ChatLine,
     Embeddings,
     GenerateLine,
@@ -10,13 +15,10 @@ from ollama_transport.wire.answers import (
     RunningModel,
     ShowAnswer,
 )
-from ollama_transport.wire.calls import Call
-from ollama_transport.wire.hooks import OnPull, OnToken
-from ollama_transport.wire.images import Image
-from ollama_transport.wire.messages import Message, ToolCall, ToolCallDelta
-from ollama_transport.wire.missing_call import ToolChoiceIgnoredWarning
-from ollama_transport.wire.overflow import ContextTruncatedWarning
-from ollama_transport.wire.requests import (
+from ollama_transport.wire.values.hooks import OnPull, OnToken
+from ollama_transport.wire.values.images import Image
+from ollama_transport.wire.values.messages import Message, ToolCall, ToolCallDelta
+from ollama_transport.wire.values.requests import (
     ChatRequest,
     CreateRequest,
     EmbedRequest,
@@ -27,10 +29,8 @@ from ollama_transport.wire.requests import (
     ToolChoice,
     UnsupportedOptions,
 )
-from ollama_transport.wire.said import OnlyThoughtsWarning
-from ollama_transport.wire.salvage import UnreadToolCallWarning
-from ollama_transport.wire.usage import Usage
-from ollama_transport.wire.web_answers import FetchAnswer, SearchAnswer, SearchHit
+from ollama_transport.wire.values.usage import Usage
+from ollama_transport.wire.values.web_answers import FetchAnswer, SearchAnswer, SearchHit
 
 __all__ = [
     "Call",

@@ -3,11 +3,11 @@
 from typing import Protocol
 
 from ollama_transport.settings.client_settings import Config
-from ollama_transport.wire.answers import ChatLine, Embeddings, GenerateLine, ModelList
-from ollama_transport.wire.calls import Call
+from ollama_transport.wire.calls.call import Call
 from ollama_transport.wire.native import calls as native
 from ollama_transport.wire.openai import calls as openai
-from ollama_transport.wire.requests import ChatRequest, EmbedRequest, GenerateRequest
+from ollama_transport.wire.values.answers import ChatLine, Embeddings, GenerateLine, ModelList
+from ollama_transport.wire.values.requests import ChatRequest, EmbedRequest, GenerateRequest
 
 
 class Dialect(Protocol):

@@ -34,7 +34,7 @@ from ollama_transport import (
     UsageLedger,
 )
 from ollama_transport.wire.native import calls as native
-from ollama_transport.wire.usage import Usage
+from ollama_transport.wire.values.usage import Usage
 
 HELLO = ChatRequest("m", [Message("user", "Hello")])
 AT_ONCE = RetryPolicy(max_retries=2, first_wait_s=0)

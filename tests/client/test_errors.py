@@ -23,7 +23,7 @@ from ollama_transport import (
     UnsupportedContentError,
     errors,
 )
-from ollama_transport.wire.error_map import status_error
+from ollama_transport.wire.errors.mapping import status_error
 
 CLASSES = [
     value

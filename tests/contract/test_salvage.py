@@ -16,7 +16,7 @@ from ollama_transport import (
     UnreadToolCallWarning,
     UsageLedger,
 )
-from ollama_transport.wire import salvage
+from ollama_transport.wire.shaping import salvage
 
 ROME = {"city": "Rome"}
 

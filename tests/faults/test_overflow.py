@@ -9,7 +9,7 @@ from raw_server import RawServer
 from right_answers import is_generation, otherwise, sized
 
 from ollama_transport.errors import ContextOverflowError, OllamaError, RequestRejectedError
-from ollama_transport.wire.error_map import status_error
+from ollama_transport.wire.errors.mapping import status_error
 
 CHATS = [way for way in WAYS if way.form != "embedded" and way.is_openai]
 EMBEDDED = [way for way in WAYS if way.form == "embedded" and way.is_openai]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from patterns import hostile_texts, patterns_of
 
-from ollama_transport.wire.error_map import status_error
-from ollama_transport.wire.error_text import MAX_ERROR_CHARACTERS
+from ollama_transport.wire.errors.mapping import status_error
+from ollama_transport.wire.errors.text import MAX_ERROR_CHARACTERS
 
 SHORT, FACTOR = 3_000, 4
 LINEAR, QUADRATIC = FACTOR, FACTOR**2
@@ -69,7 +69,7 @@ def test_patterns_are_found_in_every_package() -> None:
     for part in (
         "overflow_counts._PATTERNS",
         "prefixes._PATTERNS",
-        "ollama_transport.wire.json_text._FENCED",
+        "ollama_transport.wire.values.json_text._FENCED",
         "ollama_transport.net.http11._SIZE",
         "ollama_transport.schema.notes:",
     ):

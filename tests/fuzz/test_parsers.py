@@ -22,9 +22,9 @@ from ollama_transport import (
     StatusError,
 )
 from ollama_transport.settings.host import endpoint_from_env, parse_host
-from ollama_transport.wire.calls import Call
-from ollama_transport.wire.decoders import parse_object
-from ollama_transport.wire.error_map import answer_failure, status_error
+from ollama_transport.wire.calls.call import Call
+from ollama_transport.wire.calls.decoders import parse_object
+from ollama_transport.wire.errors.mapping import answer_failure, status_error
 from ollama_transport.wire.native import calls as native
 from ollama_transport.wire.native import web
 from ollama_transport.wire.openai import calls as openai

@@ -15,7 +15,7 @@ from ollama_transport import (
     ToolCall,
     Usage,
 )
-from ollama_transport.wire.calls import Call
+from ollama_transport.wire.calls.call import Call
 from ollama_transport.wire.openai import calls as openai
 
 CHAT = openai.chat(ChatRequest("m", [Message("user", "Hello")]))

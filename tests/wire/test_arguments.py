@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from ollama_transport import ChatLine, ChatRequest, Message
-from ollama_transport.wire.calls import Call
+from ollama_transport.wire.calls.call import Call
 from ollama_transport.wire.native import calls as native
 from ollama_transport.wire.openai import calls as openai
 

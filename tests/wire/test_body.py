@@ -11,7 +11,7 @@ from running import Run
 
 from ollama_transport import ChatRequest, ConfigError, Message, UnsupportedContentError
 from ollama_transport.schema.remembered import flattened_tool
-from ollama_transport.wire.body import Base64, encode_body, image_data
+from ollama_transport.wire.calls.body import Base64, encode_body, image_data
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 4
 PLAIN = b64encode(PNG).decode()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ollama_transport import ChatLine, Message
-from ollama_transport.wire.salvage import CallSalvager
+from ollama_transport.wire.shaping.salvage import CallSalvager
 
 TOOLS = {
     "weather": {"properties": {"city": {"type": "string"}, "days": {"type": "integer"}}},

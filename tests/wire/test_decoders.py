@@ -9,7 +9,7 @@ from recorded import recording
 
 from ollama_transport import ProtocolError
 from ollama_transport.settings.bounds import MAX_ANSWER_BYTES
-from ollama_transport.wire.decoders import (
+from ollama_transport.wire.calls.decoders import (
     MAX_LINE_BYTES,
     Decoder,
     NDJSONDecoder,

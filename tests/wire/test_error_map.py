@@ -17,8 +17,8 @@ from ollama_transport import (
     StreamFailedError,
     UnsupportedCapabilityError,
 )
-from ollama_transport.wire.error_map import answer_failure, status_error, tells_error
-from ollama_transport.wire.error_text import error_text
+from ollama_transport.wire.errors.mapping import answer_failure, status_error, tells_error
+from ollama_transport.wire.errors.text import error_text
 
 URL = "http://gpu:11434/api/chat"
 

@@ -8,7 +8,7 @@ import pytest
 
 from ollama_transport import Client, EmbedRequest, ProtocolError
 from ollama_transport.wire import fast_json
-from ollama_transport.wire.fast_json import parse_numbers
+from ollama_transport.wire.calls.fast_json import parse_numbers
 
 
 @pytest.fixture(params=["orjson", "json"])

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ollama_transport.wire.messages import Message, read_message
+from ollama_transport.wire.values.messages import Message, read_message
 
 CALL = {"function": {"name": "f", "arguments": {}}}
 

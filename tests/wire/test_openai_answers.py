@@ -16,8 +16,8 @@ from ollama_transport import (
     ToolCall,
     Usage,
 )
-from ollama_transport.wire.calls import Call
-from ollama_transport.wire.decoders import parse_object
+from ollama_transport.wire.calls.call import Call
+from ollama_transport.wire.calls.decoders import parse_object
 from ollama_transport.wire.native import calls as native
 from ollama_transport.wire.openai import calls as openai
 

@@ -14,7 +14,7 @@ from ollama_transport import (
     ToolCall,
     UnsupportedContentError,
 )
-from ollama_transport.wire.body import encode_body
+from ollama_transport.wire.calls.body import encode_body
 from ollama_transport.wire.openai import calls as openai
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)

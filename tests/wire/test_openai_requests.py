@@ -16,8 +16,8 @@ from ollama_transport import (
     RequestRejectedError,
     UnsupportedOptionError,
 )
-from ollama_transport.wire.body import encode_body
-from ollama_transport.wire.calls import Call
+from ollama_transport.wire.calls.body import encode_body
+from ollama_transport.wire.calls.call import Call
 from ollama_transport.wire.openai import calls as openai
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)

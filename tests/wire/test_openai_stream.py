@@ -17,7 +17,7 @@ from ollama_transport import (
     StreamTruncatedError,
     Usage,
 )
-from ollama_transport.wire.calls import Call
+from ollama_transport.wire.calls.call import Call
 
 
 @pytest.mark.parametrize("key", ["reasoning", "reasoning_content"])

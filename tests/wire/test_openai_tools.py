@@ -7,7 +7,7 @@ from openai_events import CHAT, ONE_CALL, calls, event, from_deltas, piece, stre
 from recorded import recording
 
 from ollama_transport import ChatRequest, Message, ToolCall
-from ollama_transport.wire.decoders import parse_object
+from ollama_transport.wire.calls.decoders import parse_object
 from ollama_transport.wire.openai import calls as openai
 
 A = ("a", {"x": 1})

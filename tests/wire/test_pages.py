@@ -3,8 +3,8 @@
 import pytest
 
 from ollama_transport import ServerBusyError, ServerError, StatusError
-from ollama_transport.wire.error_map import status_error
-from ollama_transport.wire.pages import page_text
+from ollama_transport.wire.errors.mapping import status_error
+from ollama_transport.wire.errors.pages import page_text
 
 NGINX = b"""<html>\r
 <head><title>503 Service Temporarily Unavailable</title></head>\r

@@ -6,7 +6,7 @@ import pytest
 
 from ollama_transport import ChatRequest, Message, ProtocolError, StreamFailedError
 from ollama_transport.errors import OllamaError
-from ollama_transport.wire.calls import Reader
+from ollama_transport.wire.calls.call import Reader
 from ollama_transport.wire.native import calls as native
 from ollama_transport.wire.openai import calls as openai
 

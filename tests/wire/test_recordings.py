@@ -32,10 +32,10 @@ from ollama_transport import (
     StreamTruncatedError,
     UnsupportedCapabilityError,
 )
-from ollama_transport.wire.answers import ModelList, RunningList, Version
-from ollama_transport.wire.decoders import SSEDecoder, parse_object
-from ollama_transport.wire.error_map import status_error
+from ollama_transport.wire.calls.decoders import SSEDecoder, parse_object
+from ollama_transport.wire.errors.mapping import status_error
 from ollama_transport.wire.native import calls as native
+from ollama_transport.wire.values.answers import ModelList, RunningList, Version
 
 NATIVE = [name for name in all_names() if not name.startswith("openai/")]
 OPENAI = [name for name in all_names() if name.startswith("openai/")]

@@ -8,7 +8,7 @@ import pytest
 from running import Run
 
 from ollama_transport import EmbedRequest, ProtocolError
-from ollama_transport.wire.vectors import checked_vectors
+from ollama_transport.wire.values.vectors import checked_vectors
 
 WRONG = {
     "too few": ([[1.0, 0.0]], "1 vectors .*2 texts"),

@@ -4,7 +4,7 @@ import pytest
 
 from ollama_transport.errors import RequestRejectedError, ServerBusyError, StatusError
 from ollama_transport.settings.retry import is_repeatable
-from ollama_transport.wire.error_map import status_error
+from ollama_transport.wire.errors.mapping import status_error
 
 
 def said(status: int, text: str) -> StatusError:

@@ -9,7 +9,17 @@ from typing import Any, TypeVar
 from ollama_transport.errors import ConfigError
 from ollama_transport.schema.grammar import grammar_safe
 from ollama_transport.schema.remembered import flattened_tool
-from ollama_transport.wire.answers import (
+from ollama_transport.wire.calls.body import image_data, without_none
+from ollama_transport.wire.calls.call import Call, LineReader, Recover
+from ollama_transport.wire.calls.lacks import reasoning_lacks
+from ollama_transport.wire.calls.overflow import described, recover_by_truncation
+from ollama_transport.wire.native.lines import STREAM, WHOLE, answer_lines, is_done
+from ollama_transport.wire.native.messages import write_message
+from ollama_transport.wire.native.texts import text_lines
+from ollama_transport.wire.shaping.forced import call_format, forced_names
+from ollama_transport.wire.shaping.joining import joined_chat, joined_text
+from ollama_transport.wire.shaping.shapers import chat_shapers, text_shapers
+from ollama_transport.wire.values.answers import (
     Answer,
     ChatLine,
     Embeddings,
@@ -20,19 +30,14 @@ from ollama_transport.wire.answers import (
     ShowAnswer,
     Version,
 )
-from ollama_transport.wire.arguments import facts_of
-from ollama_transport.wire.body import image_data, without_none
-from ollama_transport.wire.calls import Call, LineReader, Recover
-from ollama_transport.wire.forced import call_format, forced_names
-from ollama_transport.wire.joining import joined_chat, joined_text
-from ollama_transport.wire.lacks import reasoning_lacks
-from ollama_transport.wire.native.lines import STREAM, WHOLE, answer_lines, is_done
-from ollama_transport.wire.native.messages import write_message
-from ollama_transport.wire.native.texts import text_lines
-from ollama_transport.wire.overflow import described, recover_by_truncation
-from ollama_transport.wire.requests import ChatRequest, CreateRequest, EmbedRequest, GenerateRequest
-from ollama_transport.wire.shapers import chat_shapers, text_shapers
-from ollama_transport.wire.vectors import checked_vectors
+from ollama_transport.wire.values.arguments import facts_of
+from ollama_transport.wire.values.requests import (
+    ChatRequest,
+    CreateRequest,
+    EmbedRequest,
+    GenerateRequest,
+)
+from ollama_transport.wire.values.vectors import checked_vectors
 
 A = TypeVar("A", bound=Answer)
 T = TypeVar("T")

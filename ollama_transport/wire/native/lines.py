@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from ollama_transport.wire.answers import ChatLine, GenerateLine, Progress
-from ollama_transport.wire.body import without_none
-from ollama_transport.wire.calls import (
+from ollama_transport.wire.calls.body import without_none
+from ollama_transport.wire.calls.call import (
     Call,
     Lack,
     LineReader,
@@ -17,7 +16,8 @@ from ollama_transport.wire.calls import (
     shaping,
     truncated,
 )
-from ollama_transport.wire.said import check_said
+from ollama_transport.wire.calls.said import check_said
+from ollama_transport.wire.values.answers import ChatLine, GenerateLine, Progress
 
 logger = logging.getLogger("ollama_transport")
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from ollama_transport.error_texts import brief
 from ollama_transport.errors import ProtocolError, UnsupportedContentError
-from ollama_transport.wire.body import image_data, without_none
-from ollama_transport.wire.decoders import parse_object
-from ollama_transport.wire.messages import Message, ToolCall
+from ollama_transport.wire.calls.body import image_data, without_none
+from ollama_transport.wire.calls.decoders import parse_object
+from ollama_transport.wire.values.messages import Message, ToolCall
 
 
 def write_message(message: Message) -> dict[str, Any]:

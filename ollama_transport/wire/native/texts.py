@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from ollama_transport.wire.answers import ChatLine
-from ollama_transport.wire.messages import Message
+from ollama_transport.wire.values.answers import ChatLine
+from ollama_transport.wire.values.messages import Message
 
 _OTHER_LINES = (ValueError, RecursionError, LookupError, TypeError)
 

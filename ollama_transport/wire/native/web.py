@@ -1,8 +1,8 @@
 """Web search of ollama.com as Calls (wire reference 5.8)."""
 
-from ollama_transport.wire.body import without_none
-from ollama_transport.wire.calls import Call
-from ollama_transport.wire.web_answers import FetchAnswer, SearchAnswer
+from ollama_transport.wire.calls.body import without_none
+from ollama_transport.wire.calls.call import Call
+from ollama_transport.wire.values.web_answers import FetchAnswer, SearchAnswer
 
 
 def search(query: str, *, max_results: int | None, cloud: bool) -> Call[SearchAnswer]:

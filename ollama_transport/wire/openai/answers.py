@@ -15,16 +15,16 @@ from typing import Any
 
 from ollama_transport.error_texts import brief
 from ollama_transport.errors import ProtocolError
-from ollama_transport.wire.answers import ChatLine, Embeddings, GenerateLine
-from ollama_transport.wire.arguments import NOTHING_KNOWN, RequestFacts
-from ollama_transport.wire.by_key import Logprob
-from ollama_transport.wire.checks import check_logprobs
-from ollama_transport.wire.content_parts import content_of, joined_text, text_of
-from ollama_transport.wire.messages import Message, ToolCall, ToolCallDelta
+from ollama_transport.wire.calls.said import check_said
 from ollama_transport.wire.openai.tools import read_calls
-from ollama_transport.wire.said import check_said
-from ollama_transport.wire.usage import Usage
-from ollama_transport.wire.vectors import checked_vectors
+from ollama_transport.wire.values.answers import ChatLine, Embeddings, GenerateLine
+from ollama_transport.wire.values.arguments import NOTHING_KNOWN, RequestFacts
+from ollama_transport.wire.values.by_key import Logprob
+from ollama_transport.wire.values.checks import check_logprobs
+from ollama_transport.wire.values.content_parts import content_of, joined_text, text_of
+from ollama_transport.wire.values.messages import Message, ToolCall, ToolCallDelta
+from ollama_transport.wire.values.usage import Usage
+from ollama_transport.wire.values.vectors import checked_vectors
 
 # On Ollama's own wire calls end with `stop` as well (wire reference 3.2).
 _INDEX_DIGITS = 9

@@ -12,14 +12,10 @@ from ollama_transport.errors import ConfigError, OllamaError, StatusError
 from ollama_transport.schema.grammar import grammar_safe
 from ollama_transport.schema.grammar_tools import fit_tool, tool_name
 from ollama_transport.schema.strict import is_strict
-from ollama_transport.wire.answers import ChatLine, Embeddings, GenerateLine, ModelList
-from ollama_transport.wire.arguments import facts_of
-from ollama_transport.wire.body import without_none
-from ollama_transport.wire.calls import Call, shaped, shaping
-from ollama_transport.wire.counting import estimating
-from ollama_transport.wire.forced import forced_names
-from ollama_transport.wire.joining import joined_chat, joined_text
-from ollama_transport.wire.lacks import (
+from ollama_transport.wire.calls.body import without_none
+from ollama_transport.wire.calls.call import Call, shaped, shaping
+from ollama_transport.wire.calls.counting import estimating
+from ollama_transport.wire.calls.lacks import (
     ANY_JSON,
     BASE64,
     TOOL_CALL_IDS,
@@ -28,19 +24,23 @@ from ollama_transport.wire.lacks import (
     FieldLack,
     reasoning_lacks,
 )
-from ollama_transport.wire.messages import Message
 from ollama_transport.wire.openai.answers import read_chat, read_embeddings, read_text
 from ollama_transport.wire.openai.messages import write_messages
 from ollama_transport.wire.openai.options import reasoning_effort, refuse, write_options
 from ollama_transport.wire.openai.reader import ChatReader, TextReader
-from ollama_transport.wire.requests import (
+from ollama_transport.wire.shaping.forced import forced_names
+from ollama_transport.wire.shaping.joining import joined_chat, joined_text
+from ollama_transport.wire.shaping.shapers import chat_shapers, text_shapers
+from ollama_transport.wire.values.answers import ChatLine, Embeddings, GenerateLine, ModelList
+from ollama_transport.wire.values.arguments import facts_of
+from ollama_transport.wire.values.messages import Message
+from ollama_transport.wire.values.requests import (
     ChatRequest,
     EmbedRequest,
     GenerateRequest,
     NamedTool,
     WritingRequest,
 )
-from ollama_transport.wire.shapers import chat_shapers, text_shapers
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _NAME_LENGTH = 64

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from ollama_transport.errors import UnsupportedContentError
-from ollama_transport.wire.body import Base64, image_data
-from ollama_transport.wire.media_types import mime_of_bytes
-from ollama_transport.wire.messages import Message, ToolCall
+from ollama_transport.wire.calls.body import Base64, image_data
+from ollama_transport.wire.values.media_types import mime_of_bytes
+from ollama_transport.wire.values.messages import Message, ToolCall
 
 _HEAD_CHARACTERS = 16
 """Characters of base64 that hold the twelve bytes needed to recognise a type."""

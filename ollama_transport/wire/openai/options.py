@@ -5,7 +5,7 @@ from typing import Any
 
 from ollama_transport.errors import UnsupportedOptionError
 from ollama_transport.settings.options import Think
-from ollama_transport.wire.requests import UnsupportedOptions
+from ollama_transport.wire.values.requests import UnsupportedOptions
 
 WIRE_NAMES: Mapping[str, tuple[str, ...]] = {
     "temperature": ("temperature",),

@@ -6,11 +6,10 @@ from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from ollama_transport.errors import OllamaError, ProtocolError, StreamFailedError
-from ollama_transport.wire.answers import ChatLine, GenerateLine
-from ollama_transport.wire.arguments import NOTHING_KNOWN, RequestFacts
-from ollama_transport.wire.calls import truncated
-from ollama_transport.wire.decoders import AnyDecoder, FailureLast, SSEDecoder
-from ollama_transport.wire.error_map import answer_failure, tells_error
+from ollama_transport.wire.calls.call import truncated
+from ollama_transport.wire.calls.decoders import AnyDecoder, FailureLast, SSEDecoder
+from ollama_transport.wire.calls.said import check_said, empty_answer, says_something
+from ollama_transport.wire.errors.mapping import answer_failure, tells_error
 from ollama_transport.wire.openai.answers import (
     chat_line,
     finish_reason,
@@ -22,8 +21,9 @@ from ollama_transport.wire.openai.answers import (
     text_line,
 )
 from ollama_transport.wire.openai.tools import CallAssembler, told_calls
-from ollama_transport.wire.said import check_said, empty_answer, says_something
-from ollama_transport.wire.usage import Usage
+from ollama_transport.wire.values.answers import ChatLine, GenerateLine
+from ollama_transport.wire.values.arguments import NOTHING_KNOWN, RequestFacts
+from ollama_transport.wire.values.usage import Usage
 
 Line = TypeVar("Line", ChatLine, GenerateLine)
 

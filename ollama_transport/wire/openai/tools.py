@@ -6,9 +6,15 @@ from typing import Any
 
 from ollama_transport.error_texts import brief
 from ollama_transport.errors import ProtocolError
-from ollama_transport.wire.argument_stream import ArgumentStream
-from ollama_transport.wire.arguments import NOTHING_KNOWN, RequestFacts, refined
-from ollama_transport.wire.messages import ToolCall, ToolCallDelta, json_text, short_id, with_ids
+from ollama_transport.wire.values.argument_stream import ArgumentStream
+from ollama_transport.wire.values.arguments import NOTHING_KNOWN, RequestFacts, refined
+from ollama_transport.wire.values.messages import (
+    ToolCall,
+    ToolCallDelta,
+    json_text,
+    short_id,
+    with_ids,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from ollama_transport.error_texts import brief
 from ollama_transport.errors import ProtocolError
-from ollama_transport.wire.by_key import Logprob
-from ollama_transport.wire.usage import MAX_COUNT
+from ollama_transport.wire.values.by_key import Logprob
+from ollama_transport.wire.values.usage import MAX_COUNT
 
 
 def whole_number(text: str) -> int | None:

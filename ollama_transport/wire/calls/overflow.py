@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from ollama_transport.callers import caller_level
 from ollama_transport.errors import ContextOverflowError, OllamaError
-from ollama_transport.wire.calls import Call
+from ollama_transport.wire.calls.call import Call
 
 T = TypeVar("T")
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 from ollama_transport.errors import ConfigError, ModelNotFoundError, OllamaError, StatusError
-from ollama_transport.wire.calls import Call
-from ollama_transport.wire.error_map import TOOL_CALL_ID_WORDS
-from ollama_transport.wire.messages import short_id
+from ollama_transport.wire.calls.call import Call
+from ollama_transport.wire.errors.mapping import TOOL_CALL_ID_WORDS
+from ollama_transport.wire.values.messages import short_id
 
 ReasoningHistory = Literal["auto", "never", "always"]
 """Whether the reasoning of earlier answers is sent back; "auto": unless the server refuses it."""

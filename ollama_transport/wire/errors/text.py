@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from ollama_transport.wire.pages import is_page, page_text
+from ollama_transport.wire.errors.pages import is_page, page_text
 
 SHOWN_CHARACTERS = 500
 """Characters of a non-JSON body that a message shows."""

@@ -1,6 +1,6 @@
 """What a web search and a web page are read as."""
 
-from ollama_transport.wire.answers import Answer
+from ollama_transport.wire.values.answers import Answer
 
 
 class SearchHit(Answer):

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ollama_transport.settings.values import MAPPINGS
-from ollama_transport.wire.argument_stream import ArgumentStream
-from ollama_transport.wire.messages import Message, ToolCall, json_text
+from ollama_transport.wire.values.argument_stream import ArgumentStream
+from ollama_transport.wire.values.messages import Message, ToolCall, json_text
 
 MAX_LAYERS = 8
 """How many layers of JSON nested in JSON strings are parsed."""

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from ollama_transport.wire.answers import ChatLine, GenerateLine
-from ollama_transport.wire.calls import Shaper
-from ollama_transport.wire.requests import ChatRequest, GenerateRequest
+from ollama_transport.wire.calls.call import Shaper
+from ollama_transport.wire.values.answers import ChatLine, GenerateLine
+from ollama_transport.wire.values.requests import ChatRequest, GenerateRequest
 
 
 class _ChatHider:

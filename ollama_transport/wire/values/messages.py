@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Self
 
 from ollama_transport.error_texts import brief
 from ollama_transport.errors import ProtocolError
-from ollama_transport.wire.by_key import ByKey, CallKeys
-from ollama_transport.wire.content_parts import content_of, joined_text, text_of
-from ollama_transport.wire.dumped import Dumped
+from ollama_transport.wire.values.by_key import ByKey, CallKeys
+from ollama_transport.wire.values.content_parts import content_of, joined_text, text_of
+from ollama_transport.wire.values.dumped import Dumped
 
 
 @dataclass(frozen=True, slots=True)

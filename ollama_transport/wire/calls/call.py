@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from ollama_transport.errors import OllamaError, ProtocolError, StreamTruncatedError
-from ollama_transport.wire.decoders import MAX_LINE_BYTES, AnyDecoder, FailureLast, NDJSONDecoder
-from ollama_transport.wire.error_map import answer_failure, tells_error
-from ollama_transport.wire.said import check_said, empty_answer, says_something
+from ollama_transport.wire.calls.decoders import (
+    MAX_LINE_BYTES,
+    AnyDecoder,
+    FailureLast,
+    NDJSONDecoder,
+)
+from ollama_transport.wire.calls.said import check_said, empty_answer, says_something
+from ollama_transport.wire.errors.mapping import answer_failure, tells_error
 
 T = TypeVar("T")
 

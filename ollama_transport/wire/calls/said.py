@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from ollama_transport.callers import caller_level
 from ollama_transport.errors import EmptyAnswerError
-from ollama_transport.wire.answers import ChatLine, GenerateLine
+from ollama_transport.wire.values.answers import ChatLine, GenerateLine
 
 
 class OnlyThoughtsWarning(UserWarning):

@@ -10,7 +10,7 @@ from typing import Generic, Literal, TypeVar
 
 from ollama_transport.settings.options import Think
 from ollama_transport.settings.values import SplitThinking
-from ollama_transport.wire.answers import ChatLine, GenerateLine
+from ollama_transport.wire.values.answers import ChatLine, GenerateLine
 
 Line = TypeVar("Line", ChatLine, GenerateLine)
 Tags = tuple[str, str]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from ollama_transport.wire.decoders import parse_object
+from ollama_transport.wire.calls.decoders import parse_object
 
 
 def parse_numbers(data: bytes) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from typing import TypeVar
 
 from ollama_transport.errors import ProtocolError
-from ollama_transport.wire.calls import Call
-from ollama_transport.wire.decoders import FIELD_STARTS, SSEDecoder
+from ollama_transport.wire.calls.call import Call
+from ollama_transport.wire.calls.decoders import FIELD_STARTS, SSEDecoder
 
 T = TypeVar("T")
 

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 from ollama_transport.error_texts import brief
 from ollama_transport.errors import ProtocolError
-from ollama_transport.wire.answers import ChatLine, Embeddings, GenerateLine
-from ollama_transport.wire.calls import Call, Reader, ReaderAround
-from ollama_transport.wire.messages import ToolCall, ToolCallDelta
-from ollama_transport.wire.usage import Usage
+from ollama_transport.wire.calls.call import Call, Reader, ReaderAround
+from ollama_transport.wire.values.answers import ChatLine, Embeddings, GenerateLine
+from ollama_transport.wire.values.messages import ToolCall, ToolCallDelta
+from ollama_transport.wire.values.usage import Usage
 
 CHARACTERS_PER_TOKEN = 4
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ollama_transport.wire.answers import ChatLine, GenerateLine
-from ollama_transport.wire.by_key import Logprob
-from ollama_transport.wire.messages import Message
+from ollama_transport.wire.values.answers import ChatLine, GenerateLine
+from ollama_transport.wire.values.by_key import Logprob
+from ollama_transport.wire.values.messages import Message
 
 
 def joined_chat(lines: Sequence[ChatLine]) -> ChatLine:

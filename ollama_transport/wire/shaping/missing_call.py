@@ -8,12 +8,12 @@ from typing import Any
 from ollama_transport.callers import caller_level
 from ollama_transport.error_texts import brief
 from ollama_transport.errors import ToolCallMissingError
-from ollama_transport.wire.answers import ChatLine
-from ollama_transport.wire.call_text import Tools, Written, bare_calls
-from ollama_transport.wire.json_text import find_json
-from ollama_transport.wire.messages import ToolCall, made_id
-from ollama_transport.wire.requests import ChatRequest, MissingCall, NamedTool
-from ollama_transport.wire.salvage import tool_schemas
+from ollama_transport.wire.shaping.call_text import Tools, Written, bare_calls
+from ollama_transport.wire.shaping.salvage import tool_schemas
+from ollama_transport.wire.values.answers import ChatLine
+from ollama_transport.wire.values.json_text import find_json
+from ollama_transport.wire.values.messages import ToolCall, made_id
+from ollama_transport.wire.values.requests import ChatRequest, MissingCall, NamedTool
 
 
 class ToolChoiceIgnoredWarning(UserWarning):

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ollama_transport.wire.json_text import find_json
+from ollama_transport.wire.values.json_text import find_json
 
 _FUNCTION = re.compile(r"<function=([^>\s]{1,128})>")
 _PARAMETER = re.compile(r"<parameter=([^>\s]{1,128})>")

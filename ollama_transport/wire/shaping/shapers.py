@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-from ollama_transport.wire.answers import ChatLine, GenerateLine
-from ollama_transport.wire.arguments import turn
-from ollama_transport.wire.calls import Shaper
-from ollama_transport.wire.forced import CallShaper, FirstCallShaper
-from ollama_transport.wire.hidden import chat_hiders, text_hiders
-from ollama_transport.wire.missing_call import ForcedCallFinder, forced_tools
-from ollama_transport.wire.requests import ChatRequest, GenerateRequest
-from ollama_transport.wire.said import LeftoverWatcher
-from ollama_transport.wire.salvage import CallSalvager, CallWatcher, tool_schemas
-from ollama_transport.wire.thinking import ThinkSplitter, thinking_tags
+from ollama_transport.wire.calls.call import Shaper
+from ollama_transport.wire.calls.said import LeftoverWatcher
+from ollama_transport.wire.shaping.forced import CallShaper, FirstCallShaper
+from ollama_transport.wire.shaping.hidden import chat_hiders, text_hiders
+from ollama_transport.wire.shaping.missing_call import ForcedCallFinder, forced_tools
+from ollama_transport.wire.shaping.salvage import CallSalvager, CallWatcher, tool_schemas
+from ollama_transport.wire.shaping.thinking import ThinkSplitter, thinking_tags
+from ollama_transport.wire.values.answers import ChatLine, GenerateLine
+from ollama_transport.wire.values.arguments import turn
+from ollama_transport.wire.values.requests import ChatRequest, GenerateRequest
 
 
 def chat_shapers(request: ChatRequest, written: Sequence[str] = ()) -> list[Shaper[ChatLine]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ollama_transport.wire.answers import Progress
+from ollama_transport.wire.values.answers import Progress
 
 OnToken = Callable[[str, bool], object]
 """Called with each piece of text as it arrives, and whether that piece is reasoning.

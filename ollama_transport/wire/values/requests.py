@@ -18,7 +18,7 @@ from ollama_transport.settings.values import (
     check_top_logprobs,
     keep_alive,
 )
-from ollama_transport.wire.messages import Message, one_system
+from ollama_transport.wire.values.messages import Message, one_system
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from ollama_transport.error_texts import brief
 from ollama_transport.errors import ProtocolError
-from ollama_transport.wire.arguments import NOTHING_KNOWN, RequestFacts, refined
-from ollama_transport.wire.by_key import ByKey, ChatKeys, CompletionKeys, Logprob, VectorKeys
-from ollama_transport.wire.checks import check_context, check_logprobs, whole_number
-from ollama_transport.wire.messages import (
+from ollama_transport.wire.values.arguments import NOTHING_KNOWN, RequestFacts, refined
+from ollama_transport.wire.values.by_key import ByKey, ChatKeys, CompletionKeys, Logprob, VectorKeys
+from ollama_transport.wire.values.checks import check_context, check_logprobs, whole_number
+from ollama_transport.wire.values.lengths import listed_length
+from ollama_transport.wire.values.messages import (
     Message,
     ToolCall,
     ToolCallDelta,
@@ -23,8 +24,7 @@ from ollama_transport.wire.messages import (
     read_tool_calls,
     with_ids,
 )
-from ollama_transport.wire.openai.lengths import listed_length
-from ollama_transport.wire.usage import Usage
+from ollama_transport.wire.values.usage import Usage
 
 
 # Not frozen, and nor is `Message`: a frozen one takes 28,000 instructions to make where this takes

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ollama_transport.errors import ConfigError
-from ollama_transport.wire.messages import Message
+from ollama_transport.wire.values.messages import Message
 
 _COMMAND = re.compile(r"^\s*([A-Za-z]+)\s+(.*)$", re.DOTALL)
 _DIGEST = re.compile(r"^@?(sha256[:-][0-9a-fA-F]{64})$")

@@ -20,7 +20,7 @@ from ollama_transport.errors import (
     StreamFailedError,
     UnsupportedCapabilityError,
 )
-from ollama_transport.wire.error_hints import (
+from ollama_transport.wire.errors.hints import (
     CAPABILITY_HINTS,
     LOAD_HINT,
     OVERFLOW_HINT,
@@ -35,10 +35,10 @@ from ollama_transport.wire.error_hints import (
     server_hint,
     text_hint,
 )
-from ollama_transport.wire.error_status import told_status, told_wait_s
-from ollama_transport.wire.error_text import cut, error_text, full_stop
-from ollama_transport.wire.overflow_counts import is_overflow, overflow_counts
-from ollama_transport.wire.pages import without_engine_advice
+from ollama_transport.wire.errors.overflow_counts import is_overflow, overflow_counts
+from ollama_transport.wire.errors.pages import without_engine_advice
+from ollama_transport.wire.errors.status import told_status, told_wait_s
+from ollama_transport.wire.errors.text import cut, error_text, full_stop
 
 # The last five are Cloudflare's: the server behind it failed, or could not be reached.
 BUSY_STATUSES = frozenset({429, 502, 503, 504, 520, 521, 522, 523, 524})

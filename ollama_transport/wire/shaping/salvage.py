@@ -9,9 +9,16 @@ from typing import Any
 from ollama_transport.callers import caller_level
 from ollama_transport.schema.grammar_tools import tool_name
 from ollama_transport.settings.values import MAPPINGS
-from ollama_transport.wire.answers import ChatLine
-from ollama_transport.wire.call_text import FORMS, Form, Tools, Written, bare_calls, calls_in
-from ollama_transport.wire.messages import ToolCall, made_id
+from ollama_transport.wire.shaping.call_text import (
+    FORMS,
+    Form,
+    Tools,
+    Written,
+    bare_calls,
+    calls_in,
+)
+from ollama_transport.wire.values.answers import ChatLine
+from ollama_transport.wire.values.messages import ToolCall, made_id
 
 _MARKS = tuple(form.start for form in FORMS)
 _BARE = Form("", "")

@@ -7,10 +7,10 @@ The keys are the server's own names, as programs for ollama-python write them. W
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, overload
 
-from ollama_transport.wire.dumped import Dumped, plain
+from ollama_transport.wire.values.dumped import Dumped, plain
 
 if TYPE_CHECKING:
-    from ollama_transport.wire.usage import Usage
+    from ollama_transport.wire.values.usage import Usage
 
 T = TypeVar("T")
 

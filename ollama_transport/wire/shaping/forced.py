@@ -18,10 +18,10 @@ from typing import Any
 from ollama_transport.errors import ConfigError
 from ollama_transport.schema.grammar import grammar_safe
 from ollama_transport.schema.grammar_tools import fit_parameters, hoisted, tool_name
-from ollama_transport.wire.answers import ChatLine
-from ollama_transport.wire.arguments import CUT_ERROR
-from ollama_transport.wire.messages import ToolCall, ToolCallDelta, made_id
-from ollama_transport.wire.requests import ChatRequest, NamedTool
+from ollama_transport.wire.values.answers import ChatLine
+from ollama_transport.wire.values.arguments import CUT_ERROR
+from ollama_transport.wire.values.messages import ToolCall, ToolCallDelta, made_id
+from ollama_transport.wire.values.requests import ChatRequest, NamedTool
 
 
 def forced_names(request: ChatRequest) -> list[str]:

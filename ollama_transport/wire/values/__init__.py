@@ -1,0 +1,1 @@
+"""Messages, requests and answers as typed values, and how their parts are checked."""
