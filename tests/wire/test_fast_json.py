@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from ollama_transport import Client, EmbedRequest, ProtocolError
-from ollama_transport.wire import fast_json
+from ollama_transport.wire.calls import fast_json
 from ollama_transport.wire.calls.fast_json import parse_numbers
 
 
