@@ -206,6 +206,41 @@ REFUSALS = [
         4096,
     ),
     Refusal(
+        "OpenRouter",
+        400,
+        {
+            "error": {
+                "message": "Provider returned error",
+                "code": 400,
+                "metadata": {
+                    "raw": json.dumps(
+                        _openai(
+                            "This model's maximum context length is 262144 tokens. However, your "
+                            "messages resulted in 262897 tokens."
+                        )
+                    ),
+                    "provider_name": "P",
+                },
+            }
+        },
+        262897,
+        262144,
+    ),
+    Refusal(
+        "Cerebras",
+        400,
+        {
+            "message": "Please reduce the length of the messages or completion. Current length is "
+            "41232 while limit is 32768",
+            "code": "context_length_exceeded",
+        },
+        41232,
+        32768,
+    ),
+    Refusal(
+        "LM Studio while it writes", 400, {"error": "Context size has been exceeded."}, None, None
+    ),
+    Refusal(
         "LiteLLM before Anthropic",
         400,
         _openai("litellm.BadRequestError: prompt is too long: 208310 tokens > 200000 maximum"),

@@ -18,44 +18,108 @@ _MAX_FAULTS = 20
 """How many validation errors of one request, as FastAPI lists them, a message names."""
 
 
+# A text this short may be the name of a status or a kind, with the reason in another field.
+_VAGUE_CHARACTERS = 60
+_NAMES = (
+    "error",
+    "message",
+    "detail",
+    "msg",
+    "error_msg",
+    "errorMessage",
+    "fault",
+    "errors",
+    "title",
+)
+_INNER_NAMES = ("message", "msg", "faultstring", "detail", "error", "error_description")
+_REASONS = ("message", "detail", "error_description", "details", "errors")
+
+
 def error_text(body: bytes) -> tuple[str, dict[str, Any]]:
     """Return the server's text and the innermost JSON object of an error body.
 
     Reads ``{"error": "text"}``, the OpenAI envelope, vLLM's ``{"object": "error", "message": …}``,
-    FastAPI's ``{"detail": …}``, and JSON nested in a string (wire reference 7.3). Anything else is
-    returned as text, cut at 500 characters; an HTML page is reduced to its words on one line.
+    FastAPI's ``{"detail": …}``, JSON nested in a string (wire reference 7.3), and the reason that
+    a gateway repeats in ``metadata.raw``. A short text is followed by the reason in another field,
+    and by the name of ``param``. Anything else is returned as text, cut at 500 characters; an HTML
+    page is reduced to its words on one line.
     """
-    text = body.decode("utf-8", "replace").strip()
-    facts: dict[str, Any] = {}
-    # The engine's JSON is text inside the server's (wire reference 7.3).
-    for _ in range(_MAX_NESTED):
-        inner = _json_object(text)
-        if inner is None:
-            break
-        facts = {**facts, **inner}
-        error = inner.get("error", inner.get("message", inner.get("detail")))
-        if isinstance(error, dict):
-            facts = {**facts, **error}
-            error = error.get("message", _json_text(error))
-        elif isinstance(error, list):
-            error = "; ".join(_fault(entry) for entry in error[:_MAX_FAULTS])
-        if not isinstance(error, str):
-            return (text[:SHOWN_CHARACTERS], facts)
-        text = error.strip()
+    text, facts = _read(body.decode("utf-8", "replace").strip(), _MAX_NESTED)
     if not facts and is_page(text):
         text = page_text(text)
     return (cut(text, MAX_ERROR_CHARACTERS if facts else SHOWN_CHARACTERS), facts)
 
 
+def _read(text: str, layers: int) -> tuple[str, dict[str, Any]]:
+    found = _json_object(text) if layers else None
+    if found is None:
+        return (text, {})
+    main = _first(found, _NAMES)
+    facts = {**found, **main} if isinstance(main, dict) else found
+    if isinstance(main, dict):
+        inner = _first(main, _INNER_NAMES)
+        main = _json_text(main) if inner is None else inner
+    if isinstance(main, dict | list):
+        main = _listed(main)
+    if not isinstance(main, str):
+        return (text[:SHOWN_CHARACTERS], facts)
+    # The engine's JSON is text inside the server's (wire reference 7.3).
+    told, deeper = _read(main.strip(), layers - 1)
+    raw, repeated = _repeated(facts, layers - 1)
+    told = _with_reasons(told, facts, raw)
+    return (told, {**facts, **repeated, **deeper})
+
+
+def _first(found: dict[str, Any], names: tuple[str, ...]) -> Any:
+    """Return the first value of these names that tells something; None for none."""
+    values = [found[name] for name in names if isinstance(found.get(name), str | dict | list)]
+    return next((value for value in values if value), values[0] if values else None)
+
+
+def _repeated(facts: dict[str, Any], layers: int) -> tuple[str, dict[str, Any]]:
+    """Return the text and facts of the server behind a gateway, as OpenRouter repeats them."""
+    metadata = facts.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    if isinstance(raw, dict):
+        raw = _json_text(raw)
+    return _read(raw.strip(), layers) if isinstance(raw, str) else ("", {})
+
+
+def _with_reasons(text: str, facts: dict[str, Any], raw: str) -> str:
+    reasons = [raw]
+    if len(text) <= _VAGUE_CHARACTERS:
+        given = [facts.get(name) for name in _REASONS]
+        reasons += [_listed(value) for value in given if isinstance(value, str | list)]
+    for reason in reasons:
+        if text in reason:
+            text = cut(reason, MAX_ERROR_CHARACTERS)
+        elif reason and reason not in text:
+            text = f"{text.removesuffix('.')}: {cut(reason, MAX_ERROR_CHARACTERS)}"
+    named = facts.get("param")
+    is_told = not isinstance(named, str) or not named or named[:SHOWN_CHARACTERS] in text
+    return text if is_told else f"{text} (param: {named[:SHOWN_CHARACTERS]})".lstrip()
+
+
+def _listed(value: Any) -> str:
+    """Return a list of faults, or whatever else tells a reason, as text."""
+    if isinstance(value, str):
+        return value.strip()
+    if not isinstance(value, list):
+        return _json_text(value)
+    return "; ".join(_fault(entry) for entry in value[:_MAX_FAULTS])
+
+
 def _fault(entry: object) -> str:
-    """Return one validation error of FastAPI's: the field, and what is wrong with it."""
-    if not isinstance(entry, dict) or "msg" not in entry:
+    """Return one of several errors: the field, as FastAPI and others name it, and what is wrong."""
+    if not isinstance(entry, dict):
+        return _plain(entry)
+    told = entry.get("msg", entry.get("message"))
+    if told is None:
         return _json_text(entry)
-    loc = entry.get("loc")
+    loc = next((entry[name] for name in ("loc", "path", "field", "param") if entry.get(name)), [])
     # FastAPI writes a list of names and places; other servers may write anything.
-    parts = loc if isinstance(loc, list) else [] if loc is None else [loc]
-    where = ".".join(_plain(part) for part in parts)
-    return f"{where}: {_plain(entry['msg'])}" if where else _plain(entry["msg"])
+    where = ".".join(_plain(part) for part in (loc if isinstance(loc, list) else [loc]))
+    return f"{where}: {_plain(told)}" if where else _plain(told)
 
 
 def _plain(value: object) -> str:
@@ -71,12 +135,14 @@ def _json_text(value: object) -> str:
 
 
 def _json_object(text: str) -> dict[str, Any] | None:
-    if not text.startswith("{"):
+    if not text.startswith(("{", "[")):
         return None
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return None
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]  # as Google's API wraps an error
     return value if isinstance(value, dict) else None
 
 
