@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ollama_transport.wire.error_text import error_text
+from ollama_transport.wire.errors.text import error_text
 
 RAW = '{"detail":[{"loc":["body","stream_options"],"msg":"Extra inputs"}]}'
 REASON = "stream_options: no"

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from ollama_transport.errors import ContextOverflowError, StatusError
-from ollama_transport.wire.error_map import status_error
+from ollama_transport.wire.errors.mapping import status_error
 
-# The words are shortened; sources stand beside the patterns (`wire.overflow_counts`).
+# The words are shortened; sources stand beside the patterns (`wire.errors.overflow_counts`).
 LINES = (Path(__file__).parent / "overflow_words.tsv").read_text().splitlines()[1:]
 SAID = [line.split("\t") for line in LINES]
 
