@@ -96,8 +96,9 @@ def _with_reasons(text: str, facts: dict[str, Any], raw: str) -> str:
         elif reason and reason not in text:
             text = f"{text.removesuffix('.')}: {cut(reason, MAX_ERROR_CHARACTERS)}"
     named = facts.get("param")
-    is_told = not isinstance(named, str) or not named or named[:SHOWN_CHARACTERS] in text
-    return text if is_told else f"{text} (param: {named[:SHOWN_CHARACTERS]})".lstrip()
+    if not isinstance(named, str) or named[:SHOWN_CHARACTERS] in text:
+        return text
+    return f"{text} (param: {named[:SHOWN_CHARACTERS]})".lstrip()
 
 
 def _listed(value: Any) -> str:
@@ -116,7 +117,8 @@ def _fault(entry: object) -> str:
     told = entry.get("msg", entry.get("message"))
     if told is None:
         return _json_text(entry)
-    loc = next((entry[name] for name in ("loc", "path", "field", "param") if entry.get(name)), [])
+    named = (entry.get(name) for name in ("loc", "path", "field", "param"))
+    loc: Any = next((place for place in named if place), [])
     # FastAPI writes a list of names and places; other servers may write anything.
     where = ".".join(_plain(part) for part in (loc if isinstance(loc, list) else [loc]))
     return f"{where}: {_plain(told)}" if where else _plain(told)
