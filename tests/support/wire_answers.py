@@ -57,11 +57,11 @@ def pieces_of(text: str, size: int) -> list[str]:
 
 
 def _joined(messages: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    whole: dict[str, Any] = {"content": ""}
+    whole: dict[str, Any] = {}
     for message in messages:
         for name, value in message.items():
             whole[name] = whole[name] + value if name in whole else value
-    return whole
+    return {"content": "", **whole}
 
 
 def _native(messages: Sequence[dict[str, Any]], reason: str, streams: bool) -> httpx.Response:

@@ -54,6 +54,10 @@ def read(wire: str, name: str, arguments: Any) -> Any:
         "{'city': 'Paris'}",
         "{'city': 'Paris',}",
         """{'city': "Paris"}""",
+        '{"city": "Paris"}}',
+        '{"city": "Paris",}]}\n',
+        '{"city": "Paris"}<|eot_id|>',
+        '{"city": "Paris"}\n</tool_call>```',
     ],
 )
 def test_unambiguous_arguments_are_decoded(wire: str, arguments: Any) -> None:
@@ -80,6 +84,9 @@ def test_unambiguous_arguments_are_decoded(wire: str, arguments: Any) -> None:
         "{'city': '\\d'}",
         "{'city': b'Paris'}",
         "{'a': " + "[" * 3000,
+        '{"city": "Paris"} or Rome',
+        '{"city": Infinity}',
+        "{" + "}" * 3 + "{",
     ],
 )
 def test_ambiguous_arguments_stay_text(wire: str, text: str) -> None:
@@ -94,7 +101,9 @@ def test_a_value_other_than_an_object_becomes_its_text(wire: str, value: Any) ->
 
 
 @pytest.mark.parametrize(
-    "nothing", [None, "", " ", "{}", {}, "null", "None", "[]", [], '"{}"', '""', "'{}'"]
+    "nothing",
+    [None, "", " ", "{}", {}, "null", "None", "[]", [], '"{}"', '""', "'{}'"]
+    + [{"": ""}, '{"dummy": null}', {"input": {}}, {"args": []}],
 )
 def test_every_spelling_of_nothing_means_no_arguments(wire: str, nothing: Any) -> None:
     """For a tool without parameters there is nothing that could be lost."""

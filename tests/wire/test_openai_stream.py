@@ -203,7 +203,7 @@ def test_an_error_in_a_stream_is_an_error(
         event({"content": [1]}),
         event({"tool_calls": {}}),
         event({"tool_calls": ["a"]}),
-        event({"tool_calls": [{"function": "a"}]}),
+        event({"tool_calls": [{"function": ["a"]}]}),
     ],
 )
 def test_an_unknown_event_is_an_error(data: bytes) -> None:

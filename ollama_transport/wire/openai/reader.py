@@ -20,9 +20,10 @@ from ollama_transport.wire.openai.answers import (
     salt_of,
     text_line,
 )
-from ollama_transport.wire.openai.tools import CallAssembler, told_calls
+from ollama_transport.wire.openai.tools import CallAssembler
 from ollama_transport.wire.values.answers import ChatLine, GenerateLine
 from ollama_transport.wire.values.arguments import NOTHING_KNOWN, RequestFacts
+from ollama_transport.wire.values.call_shapes import told_calls
 from ollama_transport.wire.values.usage import Usage
 
 Line = TypeVar("Line", ChatLine, GenerateLine)

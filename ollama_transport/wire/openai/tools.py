@@ -2,12 +2,10 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from ollama_transport.error_texts import brief
-from ollama_transport.errors import ProtocolError
 from ollama_transport.wire.values.argument_stream import ArgumentStream
-from ollama_transport.wire.values.arguments import NOTHING_KNOWN, RequestFacts, refined
+from ollama_transport.wire.values.arguments import NOTHING_KNOWN, RequestFacts, parted, refined
+from ollama_transport.wire.values.call_shapes import CallShape, call_shapes, told_calls
 from ollama_transport.wire.values.messages import (
     ToolCall,
     ToolCallDelta,
@@ -15,14 +13,6 @@ from ollama_transport.wire.values.messages import (
     short_id,
     with_ids,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    index: int | None
-    id: str | None
-    name: str
-    arguments: str
 
 
 @dataclass(slots=True)
@@ -33,6 +23,8 @@ class _Draft:
     name: str = ""
     id: str | None = None
     pieces: list[str] = field(default_factory=list)
+    # What was passed on of them.
+    passed: list[str] = field(default_factory=list)
     stream: ArgumentStream = field(default_factory=ArgumentStream)
     # Ids that came without arguments after the call's own: they belong to further calls, or to
     # this one, which only the arguments that follow can show.
@@ -46,7 +38,7 @@ class _Draft:
         """Return the arguments so far, as the server wrote them."""
         return "".join(self.pieces)
 
-    def is_followed_by(self, piece: _Piece, names: Collection[str]) -> bool:
+    def is_followed_by(self, piece: CallShape, names: Collection[str]) -> bool:
         """Return whether a piece with the same index, or without one, begins another call.
 
         Some servers give every call the index 0; others give every piece of one call a new id
@@ -57,7 +49,7 @@ class _Draft:
             return self._is_other_tool(piece, names, is_other_id)
         return is_other_id and self._is_other_call(piece)
 
-    def _is_other_tool(self, piece: _Piece, names: Collection[str], is_other_id: bool) -> bool:
+    def _is_other_tool(self, piece: CallShape, names: Collection[str], is_other_id: bool) -> bool:
         if self.stream.ended or is_other_id:
             return True
         if self.stream.has_text:
@@ -65,7 +57,7 @@ class _Draft:
         # It is the rest of the name, unless each of the two names a tool by itself.
         return self.name in names and piece.name in names and self.name + piece.name not in names
 
-    def _is_other_call(self, piece: _Piece) -> bool:
+    def _is_other_call(self, piece: CallShape) -> bool:
         opens = piece.arguments.lstrip().startswith("{")
         if piece.id in self.pending:
             return opens
@@ -75,7 +67,7 @@ class _Draft:
             return piece.index is None and not piece.arguments.strip() and not self.changes_ids
         return piece.index is None and not piece.arguments.strip()
 
-    def goes_on_with(self, piece: _Piece) -> bool:
+    def goes_on_with(self, piece: CallShape) -> bool:
         """Return whether a piece with a new index belongs to this call nevertheless."""
         if self.stream.ended:
             return False
@@ -88,7 +80,7 @@ class _Draft:
         return follows and piece.name in ("", self.name)
 
     def take_head(
-        self, piece: _Piece, used: Collection[str | None]
+        self, piece: CallShape, used: Collection[str | None]
     ) -> tuple[str | None, str | None]:
         """Add the name and id of a piece; return what is new in them."""
         # Some servers repeat the whole name with each piece, others split it.
@@ -121,6 +113,7 @@ class _Draft:
     def restart(self) -> None:
         """Forget the arguments so far: an empty object came before the real ones."""
         self.pieces.clear()
+        self.passed.clear()
         self.stream = ArgumentStream()
 
 
@@ -146,9 +139,9 @@ class CallAssembler:
         """Take the ``tool_calls`` of a delta and return what is new in it.
 
         Raises:
-            ProtocolError: when it is not a list of objects.
+            ProtocolError: when they have a shape that is not known.
         """
-        return tuple(delta for entry in _entries(raw) for delta in self._take(_piece(entry)))
+        return tuple(delta for shape in call_shapes(raw) for delta in self._take(_piece(shape)))
 
     def complete(
         self, salt: str, *, is_cut: bool = False
@@ -174,9 +167,13 @@ class CallAssembler:
 
     def _rest(self, draft: _Draft, call: ToolCall) -> ToolCallDelta | None:
         """Return what the deltas so far lack of a call; None when they lack nothing."""
-        held = "" if self._passes_on(draft) else draft.text
-        if held and isinstance(call.arguments, Mapping):
-            held = json_text(call.arguments) if call.arguments else ""
+        if isinstance(call.arguments, Mapping):
+            is_told = self._passes_on(draft) or not call.arguments
+            held = "" if is_told else json_text(call.arguments)
+        else:
+            # What cannot be read is told as it came, where no repair was told before.
+            passed = "".join(draft.passed)
+            held = draft.text.removeprefix(passed) if draft.text.startswith(passed) else ""
         identity = call.id if draft.id is None or draft.is_untold else None
         name = draft.name if draft.is_untold else None
         if not held and identity is None:
@@ -186,7 +183,7 @@ class CallAssembler:
     def _passes_on(self, draft: _Draft) -> bool:
         return draft.stream.is_plain and self._asked.has_parameters(draft.name)
 
-    def _take(self, piece: _Piece) -> Iterator[ToolCallDelta]:
+    def _take(self, piece: CallShape) -> Iterator[ToolCallDelta]:
         draft = self._draft(piece)
         if not draft.name and not piece.name and piece.arguments.strip() and self._last is not None:
             # Arguments without a name are another call of the same tool.
@@ -196,6 +193,7 @@ class CallAssembler:
         while True:
             passed, rest = draft.write(rest)
             passed = passed if self._passes_on(draft) else ""
+            draft.passed.append(passed)
             if name is not None or identity is not None or passed:
                 yield ToolCallDelta(draft.slot, passed, name=name, id=identity)
             self._last = draft
@@ -203,7 +201,7 @@ class CallAssembler:
                 return
             draft, name, identity = self._after(draft, piece)
 
-    def _after(self, draft: _Draft, piece: _Piece) -> tuple[_Draft, str | None, str | None]:
+    def _after(self, draft: _Draft, piece: CallShape) -> tuple[_Draft, str | None, str | None]:
         """Return the call whose arguments follow those of another in the text of one piece."""
         identity = None if piece.id in self._ids() else piece.id
         if draft.stream.is_void and identity is None and not draft.pending:
@@ -216,7 +214,7 @@ class CallAssembler:
         made.is_untold = False
         return made, made.name, identity
 
-    def _draft(self, piece: _Piece) -> _Draft:
+    def _draft(self, piece: CallShape) -> _Draft:
         draft = self._known(piece)
         if draft is None:
             draft = self._last
@@ -228,14 +226,14 @@ class CallAssembler:
             self._slots[piece.index] = draft
         return draft
 
-    def _begin(self, piece: _Piece) -> _Draft:
+    def _begin(self, piece: CallShape) -> _Draft:
         for draft in self._drafts.values():
             draft.pending = [one for one in draft.pending if one != piece.id]
         made = self._new(piece.index)
         made.is_untold = False
         return made
 
-    def _known(self, piece: _Piece) -> _Draft | None:
+    def _known(self, piece: CallShape) -> _Draft | None:
         # Some servers do not number their calls.
         if piece.index is not None:
             return self._slots.get(piece.index)
@@ -261,67 +259,18 @@ def read_calls(
     """Read the calls of a whole message, in order; a call without an id gets one.
 
     Raises:
-        ProtocolError: when they are not a list of objects.
+        ProtocolError: when they have a shape that is not known.
     """
-    pieces = [whole for entry in _entries(told_calls(part)) for whole in _parted(_piece(entry))]
-    calls = [
-        # Numbered by position: some servers give each call of a message the index 0.
-        ToolCall(piece.name, piece.arguments, piece.id, index)
-        for index, piece in enumerate(pieces)
-    ]
+    pieces = [_piece(shape) for shape in call_shapes(told_calls(part))]
+    whole = parted(ToolCall(piece.name, piece.arguments, piece.id) for piece in pieces)
+    # Numbered by position: some servers give each call of a message the index 0.
+    calls = [replace(call, index=index) for index, call in enumerate(whole)]
     return with_ids(refined(calls, asked, is_cut=is_cut), salt, made=short_id)
 
 
-def told_calls(part: object) -> object:
-    """Return the ``tool_calls`` of a message or a delta; a lone ``function_call`` is one."""
-    if not isinstance(part, Mapping):
-        return None
-    calls, legacy = part.get("tool_calls"), part.get("function_call")
-    if calls or not isinstance(legacy, Mapping):
-        return calls
-    return [{"function": legacy}]
-
-
-def _parted(piece: _Piece) -> Iterator[_Piece]:
-    """Yield a call, and one for each further object in its arguments, as in a stream."""
-    identity: str | None = piece.id
-    text = piece.arguments
-    while True:
-        stream = ArgumentStream()
-        _, rest = stream.feed(text)
-        if not (stream.ended and rest.lstrip().startswith("{")):
-            yield replace(piece, id=identity, arguments=text)
-            return
-        if not stream.is_void:
-            yield replace(piece, id=identity, arguments=text[: len(text) - len(rest)])
-            identity = None
-        text = rest
-
-
-def _entries(raw: object) -> list[Any]:
-    if raw is None:
-        return []
-    if not isinstance(raw, list):
-        raise ProtocolError(f"the answer's tool_calls are not a list: {brief(raw)}")
-    return raw
-
-
-def _piece(raw: object) -> _Piece:
-    function = raw.get("function") if isinstance(raw, Mapping) else None
-    function = {} if function is None else function
-    if not isinstance(raw, Mapping) or not isinstance(function, Mapping):
-        raise ProtocolError(f"the answer's tool call is not an object: {brief(raw)}")
-    index, identity, name = raw.get("index"), raw.get("id"), function.get("name")
-    return _Piece(
-        index=index if isinstance(index, int) and not isinstance(index, bool) else None,
-        id=identity if isinstance(identity, str) and identity else None,
-        name=name if isinstance(name, str) else "",
-        arguments=_arguments_text(function.get("arguments")),
-    )
-
-
-def _arguments_text(value: object) -> str:
-    """Return arguments as text; some servers send the object itself."""
-    if value is None or isinstance(value, str):
-        return value if value is not None else ""
-    return json_text(value)
+def _piece(shape: CallShape) -> CallShape:
+    """Return a piece whose arguments are text; some servers send the object itself."""
+    value = shape.arguments
+    if isinstance(value, str):
+        return shape
+    return replace(shape, arguments="" if value is None else json_text(value))

@@ -12,7 +12,7 @@ from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from ollama_transport.error_texts import brief
 from ollama_transport.errors import ProtocolError
-from ollama_transport.wire.values.arguments import NOTHING_KNOWN, RequestFacts, refined
+from ollama_transport.wire.values.arguments import NOTHING_KNOWN, RequestFacts, parted, refined
 from ollama_transport.wire.values.by_key import ByKey, ChatKeys, CompletionKeys, Logprob, VectorKeys
 from ollama_transport.wire.values.checks import check_context, check_logprobs, whole_number
 from ollama_transport.wire.values.lengths import listed_length
@@ -70,7 +70,9 @@ class ChatLine(ChatKeys):
         done = raw.get("done") is True
         message, created_at = read_message(raw.get("message")), _text(raw, "created_at")
         if message.tool_calls:
-            calls = refined(message.tool_calls, asked, is_cut=raw.get("done_reason") == "length")
+            calls = refined(
+                [*parted(message.tool_calls)], asked, is_cut=raw.get("done_reason") == "length"
+            )
             # Servers of before 0.12.10 send no ids (wire reference 12); frameworks need one.
             calls_with_ids = with_ids(calls, f"{created_at}|{asked.turn}")
             message = replace(message, tool_calls=calls_with_ids)

@@ -5,13 +5,18 @@ import re
 
 _OUTSIDE = re.compile(r'[{}\[\]",]')
 _INSIDE = re.compile(r'["\\\x00-\x1f]')
+# Python's words for JSON's, and the end of a text that may be the beginning of one.
+_WORDS = {"True": "true", "False": "false", "None": "null"}
+_WORD = re.compile(r"\b(?:True|False|None)\b")
+_LETTERS = re.compile(r"[A-Za-z]*$")
 
 
 class ArgumentStream:
     """Reads one JSON object incrementally.
 
-    Commas before a closing bracket are left out and line ends in strings are escaped. Nothing is
-    forwarded for an empty object, or for text that does not begin with an object. ``ended`` is True
+    Commas before a closing bracket are left out, line ends in strings are escaped, and Python's
+    True, False and None become JSON's. Nothing is forwarded for an empty object, or for text that
+    does not begin with an object whose first key is in double quotes. ``ended`` is True
     once the object is complete, ``is_void`` when it turned out to be empty.
     """
 
@@ -22,6 +27,7 @@ class ArgumentStream:
         self.is_void = False
         # A comma, or the first bracket: whether it is forwarded depends on what follows.
         self._held = ""
+        self._letters = ""
         self._depth = 0
         self._in_string = False
         self._escaped = False
@@ -39,10 +45,10 @@ class ArgumentStream:
             return "", ""
         passed: list[str] = []
         at = 0
-        while at < len(text) and not self.ended:
+        while at < len(text) and self.is_plain and not self.ended:
             step = self._inside if self._in_string else self._outside
             at = step(text, at, passed)
-        return "".join(passed), text[at:]
+        return "".join(passed), text[at:] if self.is_plain else ""
 
     def takes(self, text: str) -> bool:
         """Return whether this text can continue the object."""
@@ -57,8 +63,8 @@ class ArgumentStream:
     def _outside(self, text: str, at: int, passed: list[str]) -> int:
         match = _OUTSIDE.search(text, at)
         end = len(text) if match is None else match.start()
-        self._pass_plain(text[at:end], passed)
-        if match is None:
+        self._pass_plain(text[at:end], passed, is_whole=match is not None)
+        if match is None or not self.is_plain:
             return end
         mark = match.group()
         self._last = mark
@@ -68,10 +74,17 @@ class ArgumentStream:
             self._open(mark, passed)
         return end + 1
 
-    def _pass_plain(self, text: str, passed: list[str]) -> None:
+    def _pass_plain(self, text: str, passed: list[str], *, is_whole: bool) -> None:
         if text.strip():
             self._last = text.rstrip()[-1]
-            passed.append(self._released(text))
+        if self._letters:
+            text, self._letters = self._letters + text, ""
+        if not is_whole and (letters := _LETTERS.search(text)) is not None:
+            self._letters, text = letters.group(), text[: letters.start()]
+        if text.strip():
+            # A key without double quotes: no JSON.
+            self.is_plain = not self._held.startswith("{")
+            passed.append(self._released(_WORD.sub(_as_json, text)) if self.is_plain else "")
         elif self._held:
             self._held += text
         elif text:
@@ -115,3 +128,7 @@ class ArgumentStream:
         self._escaped = mark == "\\"
         self._last = mark
         return match.end()
+
+
+def _as_json(word: re.Match[str]) -> str:
+    return _WORDS[word.group()]

@@ -7,7 +7,8 @@ Anything uncertain stays text, so that no tool runs with incomplete arguments.
 import ast
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,6 +27,8 @@ UNREADABLE_ERROR = "the arguments are not a JSON object"
 
 _NOTHING = frozenset({"", "null", "none", "nil", "undefined", "[]", "()", "{}", "false", "n/a"})
 _ECHO = "functionName"
+# What a server may leave behind the object: a bracket too many, and the marks of a template.
+_LEFTOVERS = re.compile(r"(?:\s|[}\]]|<\|[^|<>]{1,40}\|>|</\w{1,40}>|`)*+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +94,24 @@ def _is_open(schema: Mapping[str, Any]) -> bool:
 def read_arguments(value: object, name: str = "", asked: RequestFacts | None = None) -> Any:
     """Return arguments as an object where they certainly are one, otherwise unchanged as text.
 
-    None and blank text mean no arguments. Other words for nothing (null, None, []) mean that only
-    for a tool without parameters. A ``functionName`` that echoes the tool's name is ignored, unless
-    the tool has such a parameter.
+    None and blank text mean no arguments. For a tool without parameters, so do other words for
+    nothing (null, None, []), and empty values are ignored. A ``functionName`` that echoes the
+    tool's name is ignored, unless the tool has such a parameter.
     """
     found = value if isinstance(value, Mapping) else _decoded(value)
     known = None if asked is None else asked.parameters.get(name)
     if found is None:
         text = value if isinstance(value, str) else json_text(value)
         return {} if known is not None and not known and _is_nothing(text) else text
-    if found.get(_ECHO) != name or _ECHO in (known or ()):
+    if found.get(_ECHO) == name and _ECHO not in (known or ()):
+        found = {key: argument for key, argument in found.items() if key != _ECHO}
+    if known is None or known:
         return found
-    return {key: argument for key, argument in found.items() if key != _ECHO}
+    return {key: argument for key, argument in found.items() if not _is_void(argument)}
+
+
+def _is_void(value: object) -> bool:
+    return value is None or (isinstance(value, str | Mapping | list) and not value)
 
 
 def refined(
@@ -130,6 +139,22 @@ def _explained(call: ToolCall, is_cut: bool) -> ToolCall:
     return replace(call, error=CUT_ERROR if is_cut else UNREADABLE_ERROR)
 
 
+def parted(calls: Iterable[ToolCall]) -> Iterator[ToolCall]:
+    """Yield the calls, and one for each further object in a call's arguments, as in a stream."""
+    for call in calls:
+        text = call.arguments
+        while isinstance(text, str):
+            stream = ArgumentStream()
+            _, rest = stream.feed(text)
+            if not (stream.ended and rest.lstrip().startswith("{")):
+                break
+            if not stream.is_void:
+                yield replace(call, arguments=text[: len(text) - len(rest)])
+                call = replace(call, id=None, index=None)
+            text = rest
+        yield replace(call, arguments=text)
+
+
 def _decoded(value: object) -> Mapping[str, Any] | None:
     """Return the object that a value is or that its text contains; None when that is uncertain."""
     if value is None or (isinstance(value, str) and not value.strip()):
@@ -153,13 +178,24 @@ def _parsed(text: str) -> object:
 def _json(text: str) -> object:
     try:
         # Not strict: models write raw line ends into strings.
-        return json.loads(text, strict=False)
+        return json.loads(text, strict=False, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return None
 
 
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON, and could not be sent back")
+
+
 def _tolerant(text: str) -> object:
-    return _json(without_trailing_commas(text)) if "," in text and text[:1] in "{[" else None
+    """Return the object at the start of a text, repaired, if only leftovers follow it."""
+    if not text.startswith("{"):
+        return None
+    stream = ArgumentStream()
+    passed, rest = stream.feed(text)
+    if not stream.ended or not _LEFTOVERS.fullmatch(rest):
+        return None
+    return {} if stream.is_void else _json(passed)
 
 
 def _python(text: str) -> object:
@@ -189,13 +225,6 @@ def _without_fence(text: str) -> str:
         return text
     inner = text.strip("`")
     return inner.removeprefix("json").removeprefix("JSON").strip()
-
-
-def without_trailing_commas(text: str) -> str:
-    """Return JSON without the commas that stand before the end of an object or a list."""
-    stream = ArgumentStream()
-    passed, rest = stream.feed(text)
-    return passed + rest
 
 
 def _is_nothing(text: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 from ollama_transport.error_texts import brief
 from ollama_transport.errors import ProtocolError
 from ollama_transport.wire.values.by_key import ByKey, CallKeys
+from ollama_transport.wire.values.call_shapes import call_shapes, told_calls
 from ollama_transport.wire.values.content_parts import content_of, joined_text, text_of
 from ollama_transport.wire.values.dumped import Dumped
 
@@ -125,7 +126,7 @@ def read_message(raw: object) -> Message:
         content=text,
         thinking=joined_text(raw.get("thinking"), "thinking") + thoughts,
         images=_images(raw.get("images")),
-        tool_calls=read_tool_calls(raw.get("tool_calls")),
+        tool_calls=read_tool_calls(told_calls(raw)),
         tool_name=_text_or_none(raw.get("tool_name")),
         tool_call_id=_text_or_none(raw.get("tool_call_id")),
         extra={} if raw.keys() <= _KNOWN else {k: v for k, v in raw.items() if k not in _KNOWN},
@@ -148,13 +149,12 @@ def read_tool_calls(raw: object) -> tuple[ToolCall, ...]:
     """Read the tool calls of a native answer, in its order.
 
     Raises:
-        ProtocolError: when they are not a list of objects with a function.
+        ProtocolError: when they have a shape that is not known.
     """
-    if raw is None:
-        return ()
-    if not isinstance(raw, list):
-        raise ProtocolError(f"the answer's tool_calls are not a list: {brief(raw)}")
-    return tuple(_read_tool_call(call) for call in raw)
+    return tuple(
+        ToolCall(call.name, _read_arguments(call.arguments), call.id, call.index)
+        for call in call_shapes(raw)
+    )
 
 
 def made_id(salt: str, index: int | None, name: str) -> str:
@@ -195,21 +195,6 @@ def with_ids(
         identity = call.id if is_new else made(f"{salt}|{place}", index, call.name)
         found.append(replace(call, id=identity, index=index))
     return tuple(found)
-
-
-def _read_tool_call(raw: object) -> ToolCall:
-    function = raw.get("function") if isinstance(raw, Mapping) else None
-    if not isinstance(raw, Mapping) or not isinstance(function, Mapping):
-        raise ProtocolError(f"the answer's tool call has no function: {brief(raw)}")
-    # Inside the function on Ollama's wire (wire reference 3.4), beside it on others.
-    index = function.get("index", raw.get("index"))
-    return ToolCall(
-        name=text_of(function, "name"),
-        arguments=_read_arguments(function.get("arguments")),
-        # Ollama omits an empty id (wire reference 3.4), but a proxy may send one.
-        id=_text_or_none(raw.get("id")),
-        index=index if isinstance(index, int) and not isinstance(index, bool) else None,
-    )
 
 
 def _read_arguments(value: object) -> Mapping[str, Any] | str:
