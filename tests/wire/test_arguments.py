@@ -102,8 +102,24 @@ def test_a_value_other_than_an_object_becomes_its_text(wire: str, value: Any) ->
 
 @pytest.mark.parametrize(
     "nothing",
-    [None, "", " ", "{}", {}, "null", "None", "[]", [], '"{}"', '""', "'{}'"]
-    + [{"": ""}, '{"dummy": null}', {"input": {}}, {"args": []}],
+    [
+        None,
+        "",
+        " ",
+        "{}",
+        {},
+        "null",
+        "None",
+        "[]",
+        [],
+        '"{}"',
+        '""',
+        "'{}'",
+        {"": ""},
+        '{"dummy": null}',
+        {"input": {}},
+        {"args": []},
+    ],
 )
 def test_every_spelling_of_nothing_means_no_arguments(wire: str, nothing: Any) -> None:
     """For a tool without parameters there is nothing that could be lost."""
