@@ -58,7 +58,7 @@ class _Draft:
         return self.name in names and piece.name in names and self.name + piece.name not in names
 
     def _is_other_call(self, piece: CallShape) -> bool:
-        opens = piece.arguments.lstrip().startswith("{")
+        opens: bool = piece.arguments.lstrip().startswith("{")
         if piece.id in self.pending:
             return opens
         if self.stream.has_text:
