@@ -184,7 +184,8 @@ class BaseClient(WireChoice, Generic[H]):
     def fitted(self, call: Call[T]) -> Call[T]:
         """Return a call without the parts that its server refuses, or that the user excluded."""
         never = self._told.reasoning_history == "never"
-        return call.without(self.memory.refused | (REASONING_FIELDS if never else frozenset()))
+        refused = self.memory.refused(call.model)
+        return call.without(refused | (REASONING_FIELDS if never else frozenset()))
 
     def instead(self, call: Call[T], error: OllamaError) -> Call[T] | None:
         """Return the call to send after a refusal; None raises the refusal."""
@@ -192,11 +193,16 @@ class BaseClient(WireChoice, Generic[H]):
         if self._told.reasoning_history == "always":
             names -= REASONING_FIELDS
         if names:
-            self.memory.refuse(names, self.config.endpoint.url)
-            return call.without(names)
+            return replace(call.without(names), left_out=call.left_out | names)
         other = call.recovered(error)
         # Only once: the other call is built from the request, and could recover the same way again.
         return None if other is None else replace(self.fitted(other), recover=None)
+
+    def answered(self, call: Call[Any]) -> None:
+        """Remember what a call was answered without, after the server had refused it."""
+        # Not before the answer: the refusal may have been about something else.
+        if call.left_out:
+            self.memory.refuse(call.left_out, call.model, self.config.endpoint.url)
 
     def pull_turn(self, call: Call[Any]) -> Turn | None:
         """Return the claim to pull a call's model if it is missing; None if it is not pulled."""
@@ -229,7 +235,7 @@ class BaseClient(WireChoice, Generic[H]):
         """Remember whether a failure to count tokens means that the server cannot count them."""
         # These may pass; any other failure means that the endpoint is missing.
         passing = (OllamaConnectionError, OllamaTimeoutError, ServerBusyError, StreamError)
-        self.memory.has_counter = isinstance(error, passing)
+        self.memory.note_counter(is_there=isinstance(error, passing))
         logger.debug("the tokens of an answer are estimated: %s", type(error).__name__)
 
     def url(self, call: Call[Any]) -> str:

@@ -1,6 +1,7 @@
 """What a client has learnt about its server."""
 
 import logging
+import time
 
 from ollama_transport.concurrency.flights import Flights
 from ollama_transport.concurrency.forks import Lock
@@ -8,18 +9,25 @@ from ollama_transport.concurrency.forks import Lock
 logger = logging.getLogger("ollama_transport")
 
 
+REMEMBERED_S = 3600.0
+"""Seconds for which it is remembered what a server lacks: it may be started anew as another one."""
+
+_MOST_REFUSALS = 256
+_NONE: frozenset[str] = frozenset()
+
+
 class ServerMemory:
     """Remembers facts about a server, for both clients of a model.
+
+    What the server lacks is remembered for an hour.
 
     Pickles and deep copies start empty.
     """
 
     def __init__(self) -> None:
         self.lookups = Flights()
-        self.has_counter = True
-        """False once the server turned out to have no endpoint that counts tokens."""
-        self.refused: frozenset[str] = frozenset()
-        """The parts of calls that the server refused, by the names of `wire.lacks`."""
+        self._uncounted_until = 0.0
+        self._refused: dict[tuple[str | None, str], float] = {}
         self.is_ollama: bool | None = None
         """Whether the server behind ``/v1`` is an Ollama whose own wire can be reached."""
         self.is_marked = False
@@ -38,11 +46,33 @@ class ServerMemory:
             self._defaults[capability] = model
         logger.info("no model was given: using %s, the first at %s for %s", model, url, capability)
 
-    def refuse(self, names: frozenset[str], url: str) -> None:
-        """Remember and log what the server refuses."""
+    @property
+    def has_counter(self) -> bool:
+        """Return False if the server turned out to have no endpoint that counts tokens."""
+        return self._uncounted_until == 0.0 or time.monotonic() >= self._uncounted_until
+
+    def note_counter(self, *, is_there: bool) -> None:
+        """Remember whether the server has an endpoint that counts tokens."""
+        self._uncounted_until = 0.0 if is_there else time.monotonic() + REMEMBERED_S
+
+    def refused(self, model: str | None) -> frozenset[str]:
+        """Return the parts of a model's calls that the server refuses, by the names of lacks."""
+        refused = self._refused
+        if not refused:
+            return _NONE
+        now = time.monotonic()
+        return frozenset(
+            name for (told, name), until in refused.items() if told == model and until > now
+        )
+
+    def refuse(self, names: frozenset[str], model: str | None, url: str) -> None:
+        """Remember and log which parts of a model's calls the server refuses."""
+        now = time.monotonic()
         with self._lock:
-            # A new set, since calls read it without the lock.
-            self.refused = self.refused | names
+            kept = {key: until for key, until in self._refused.items() if until > now}
+            kept |= {(model, name): now + REMEMBERED_S for name in names}
+            # A new dict, since calls read it without the lock.
+            self._refused = dict([*kept.items()][-_MOST_REFUSALS:])
         logger.info("%s refuses %s: it is left out from now on", url, ", ".join(sorted(names)))
 
     def notice_ollama(self, url: str) -> None:

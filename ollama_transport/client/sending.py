@@ -87,6 +87,7 @@ class Sender(BaseClient[httpx.Client], Wires):
                     raise
             else:
                 if call.natively is None or (instead := self._natively(call, answer)) is None:
+                    self.answered(call)
                     return answer
             call = self.fitted(instead)
 
@@ -202,6 +203,7 @@ class AsyncSender(BaseClient[httpx.AsyncClient], AsyncWires):
                     raise
             else:
                 if call.natively is None or (instead := await self._natively(call, answer)) is None:
+                    self.answered(call)
                     return answer
             call = self.fitted(instead)
 

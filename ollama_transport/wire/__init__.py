@@ -3,6 +3,7 @@
 from ollama_transport.wire.calls.call import Call
 from ollama_transport.wire.calls.overflow import ContextTruncatedWarning
 from ollama_transport.wire.calls.said import OnlyThoughtsWarning
+from ollama_transport.wire.openai.lacks import SchemaNotEnforcedWarning
 from ollama_transport.wire.shaping.missing_call import ToolChoiceIgnoredWarning
 from ollama_transport.wire.shaping.salvage import UnreadToolCallWarning
 from ollama_transport.wire.values.answers import (
@@ -55,6 +56,7 @@ __all__ = [
     "OverflowPolicy",
     "Progress",
     "RunningModel",
+    "SchemaNotEnforcedWarning",
     "SearchAnswer",
     "SearchHit",
     "ShowAnswer",

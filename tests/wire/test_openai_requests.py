@@ -255,13 +255,14 @@ def test_a_server_without_named_choices_is_asked_for_any_call_of_that_tool() -> 
         "400", url="", status=400, error="Invalid tool_choice type: 'object'."
     )
     other = RequestRejectedError("400", url="", status=400, error="messages: Field required")
-    recover = openai.chat(request).recover
-    assert recover is not None
-    instead = recover(refusal)
-    assert instead is not None
+    call = openai.chat(request)
+    instead = call.without(call.refused(refusal))
     assert (sent(instead)["tools"], sent(instead)["tool_choice"]) == ([TIME], "required")
-    assert recover(other) is None
-    assert instead.recover is None
+    assert call.refused(other) == frozenset()
+    # A server that can force no call at all is asked for any answer, in which the call is found.
+    last = instead.without(instead.refused(refusal))
+    assert "tool_choice" not in sent(last)
+    assert last.refused(refusal) == frozenset()
 
 
 def test_extra_fields_are_sent_at_the_top_and_win() -> None:

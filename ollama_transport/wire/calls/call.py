@@ -76,6 +76,7 @@ class Call(Generic[T]):
     answer is requested as a stream unless the caller says otherwise. ``lacks`` are the parts that
     the server may refuse and that can be left out. ``natively`` makes the same call on Ollama's own
     wire, for a server that may turn out to be one; None where it is none or the wire was named.
+    ``left_out`` are the names of the parts that the server refused and that are left out here.
     """
 
     method: str
@@ -99,6 +100,7 @@ class Call(Generic[T]):
     streams_whole: bool = False
     lacks: tuple[Lack, ...] = ()
     natively: Callable[[], "Call[T]"] | None = None
+    left_out: frozenset[str] = frozenset()
 
     def with_model(self, model: str) -> "Call[T]":
         """Return the same call for a model, for calls that name none."""
@@ -120,8 +122,9 @@ class Call(Generic[T]):
     def without(self, names: Collection[str]) -> "Call[T]":
         """Return the call without the parts of these names."""
         call = self
-        for lack in self.lacks:
-            call = lack.without(call) if lack.name in names else call
+        # One by one: the call without a part may have other parts that are refused in turn.
+        while (lack := next((one for one in call.lacks if one.name in names), None)) is not None:
+            call = lack.without(call)
         return call
 
     def recovered(self, error: OllamaError) -> "Call[T] | None":

@@ -4,27 +4,20 @@ Used by vLLM, llama.cpp's llama-server, llama-cpp-python, LM Studio, OpenLLM, Lo
 Ollama itself besides its own wire.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
-from ollama_transport.errors import ConfigError, OllamaError, StatusError
+from ollama_transport.errors import ConfigError
 from ollama_transport.schema.grammar import grammar_safe
 from ollama_transport.schema.grammar_tools import fit_tool, tool_name
 from ollama_transport.schema.strict import is_strict
 from ollama_transport.wire.calls.body import without_none
 from ollama_transport.wire.calls.call import Call, shaped, shaping
 from ollama_transport.wire.calls.counting import estimating
-from ollama_transport.wire.calls.lacks import (
-    ANY_JSON,
-    BASE64,
-    TOOL_CALL_IDS,
-    USAGE_OF_STREAMS,
-    EndpointLack,
-    FieldLack,
-    reasoning_lacks,
-)
+from ollama_transport.wire.calls.lacks import EndpointLack, FieldLack, reasoning_lacks
 from ollama_transport.wire.openai.answers import read_chat, read_embeddings, read_text
+from ollama_transport.wire.openai.lacks import BASE64, chat_lacks, option_lacks, stream_lacks
 from ollama_transport.wire.openai.messages import write_messages
 from ollama_transport.wire.openai.options import reasoning_effort, refuse, write_options
 from ollama_transport.wire.openai.reader import ChatReader, TextReader
@@ -88,13 +81,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
         capability="completion",
         pullable=True,
         join=joined_chat,
-        recover=_spoken_otherwise(request),
-        lacks=(
-            *_stream_lacks(request.extra),
-            *_json_lacks(request),
-            *_id_lacks(request),
-            *reasoning_lacks(body),
-        ),
+        lacks=(*_lacks(body, request), *reasoning_lacks(body)),
     )
     return estimating(call)
 
@@ -141,9 +128,21 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
         capability="completion",
         pullable=True,
         join=joined_text,
-        lacks=(*_stream_lacks(request.extra), *_completion_lacks(request)),
+        lacks=(*_lacks(body, request), *_completion_lacks(request)),
     )
     return estimating(call)
+
+
+def _lacks(body: Mapping[str, Any], request: ChatRequest | GenerateRequest) -> Iterator[FieldLack]:
+    """Yield the parts of ours that a server may refuse; the caller's own fields are not touched."""
+    own = {
+        name: value
+        for name, value in body.items()
+        if value is not None and name not in request.extra
+    }
+    yield from stream_lacks(_stream_fields(request.extra))
+    yield from option_lacks(own)
+    yield from chat_lacks(own, request.format)
 
 
 def _completion_lacks(request: GenerateRequest) -> tuple[FieldLack, ...]:
@@ -252,28 +251,6 @@ def _tool_choice(request: ChatRequest) -> str | dict[str, Any] | None:
     return choice
 
 
-def _spoken_otherwise(request: ChatRequest) -> Callable[[OllamaError], Call[ChatLine] | None]:
-    """Return a function that returns the call in older forms of the API, after a refusal."""
-
-    def recover(error: OllamaError) -> Call[ChatLine] | None:
-        text = error.error if isinstance(error, StatusError) else ""
-        if "response_format" in text and isinstance(request.format, Mapping):
-            # llama-cpp-python only knows `json_object`, with the schema beside it.
-            older = {"type": "json_object", "schema": _safe_format(request.format)}
-            return chat(
-                replace(request, format=None, extra={**request.extra, "response_format": older})
-            )
-        named = _tool_choice(request)
-        if "tool_choice" in text and isinstance(named, Mapping):
-            # LM Studio accepts no tool's name: a single tool, required, has the same effect.
-            only = [tool for tool in request.tools if tool_name(tool) == named["function"]["name"]]
-            required = {**request.extra, "tool_choice": "required"}
-            return replace(chat(replace(request, tools=only, extra=required)), recover=None)
-        return None
-
-    return recover
-
-
 def _response_format(given: str | Mapping[str, Any] | None) -> dict[str, Any] | None:
     if given is None:
         return None
@@ -313,19 +290,6 @@ def _stream_fields(extra: Mapping[str, Any]) -> dict[str, Any]:
     if given is None:
         return {"stream": True}
     return {"stream": True, "stream_options": {"include_usage": True, **given}}
-
-
-def _stream_lacks(extra: Mapping[str, Any]) -> tuple[FieldLack, ...]:
-    return (USAGE_OF_STREAMS,) if "stream_options" in _stream_fields(extra) else ()
-
-
-def _id_lacks(request: ChatRequest) -> tuple[FieldLack, ...]:
-    has_calls = any(message.tool_calls or message.tool_call_id for message in request.messages)
-    return (TOOL_CALL_IDS,) if has_calls else ()
-
-
-def _json_lacks(request: ChatRequest) -> tuple[FieldLack, ...]:
-    return (ANY_JSON,) if isinstance(request.format, str) else ()
 
 
 def _with_extra(body: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
