@@ -10,7 +10,7 @@ logger = logging.getLogger("ollama_transport")
 
 
 REMEMBERED_S = 3600.0
-"""Seconds for which it is remembered what a server lacks: it may be started anew as another one."""
+"""Seconds for which it is remembered what a server lacks: it may be restarted as another one."""
 
 _MOST_REFUSALS = 256
 _NONE: frozenset[str] = frozenset()

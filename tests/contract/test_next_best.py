@@ -337,7 +337,7 @@ def test_a_refusal_of_something_else_is_not_remembered(
 def test_what_a_server_lacks_is_remembered_for_each_model_and_not_for_ever(
     run: Run, closing: list[Any], kind: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another model behind the same gateway, or a server started anew, may be able to do it."""
+    """Another model behind the same gateway, or a server after a restart, may be able to do it."""
     network = Strict(lambda body: "stream_options" in body, told("stream_options: unknown"))
     model = made(closing, kind, network)
     for name in ("m", "other", "m"):
