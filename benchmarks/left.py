@@ -26,9 +26,9 @@ LEFT: dict[str, str] = {
     "history": "missed by less than the spread of two runs.",
     "calls-at-once": "httpcore's pool walks all its connections for each call that finds none "
     "waiting; bare httpx, the floor, costs three times as much. By CPU the goal is reached.",
-    "lc-embed": "Ollama's wire has vectors as decimal numbers only, which orjson reads in 361; "
-    "that each is a number, finite and a float takes 170, and the peer does not check. By CPU "
-    "ours is at 0.67 and 0.95 of the peer.",
+    "lc-embed": "Ollama's wire has vectors as decimal numbers only, of which orjson makes lists in "
+    "280 (as arrays they cost less, see the row below); that each is a float and finite takes 100, "
+    "50 where numpy is in use, and the peer does not check; the rest is httpx's and the lists'.",
     "li-embed": "as in the row above.",
     "embed-arrays": "not offered: vectors are lists of floats.",
     "tools": "looking each of 20 schemas up by its content takes 1,370 (who changes one in place "

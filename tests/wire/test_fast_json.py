@@ -67,6 +67,47 @@ def test_invalid_vectors_are_refused(vectors: str, said: str) -> None:
 
 
 @pytest.mark.usefixtures("parser")
+@pytest.mark.parametrize("place", [0, 1, 63])
+@pytest.mark.parametrize(
+    "wrong", ["true", "null", '"0.5"', "{}", "[0.5]", "NaN", "1e400", "[[.5]]"]
+)
+def test_the_text_of_an_invalid_vector_is_named(wrong: str, place: int) -> None:
+    """Whatever is not a finite number is found wherever it stands among good ones."""
+    vectors = ["[0.25,0.5,0.75]" for _ in range(64)]
+    vectors[place] = vectors[place].replace("0.5", wrong)
+    with pytest.raises(ProtocolError, match=rf"text {place}\b|not JSON"):
+        embedded(f"[{','.join(vectors)}]", 64)
+
+
+@pytest.mark.usefixtures("parser")
+@pytest.mark.parametrize(
+    "body",
+    [
+        # What the points are counted by is elsewhere, or not there at all.
+        '{"model":"a.b","embeddings":[[1,0.5]]}',
+        '{"model":"a[b.c","embeddings":[[1,0.5]]}',
+        '{"embeddings":[[1,0.5]],"model":"a.]b"}',
+        '{"embeddings":[[1,0.5]],"more":[[0.5]]}',
+        '{"more":[0.5],"embeddings":[[1,0.5]]}',
+        '{"embeddings":[[0.5,0.5]],"embeddings":[[1,0.5]]}',
+        '{"seconds":0.5,"embeddings" : [ [ 1 , 0.5 ] ] }',
+        '{"embeddings":[[1e0,0.5]],"seconds":1.5}',
+    ],
+)
+@pytest.mark.parametrize("numpy", ["there", "missing"])
+def test_a_whole_number_is_a_float_whatever_stands_around_it(
+    body: str, numpy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The quick look at the bytes takes no integer for a float, with numpy and without."""
+    pytest.importorskip("numpy")
+    if numpy == "missing":
+        monkeypatch.delitem(sys.modules, "numpy", raising=False)
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=body.encode()))
+    with Client("http://h", transport=transport) as client:
+        assert repr(client.embed(EmbedRequest(model="m", input=["t"])).vectors) == "[[1.0, 0.5]]"
+
+
+@pytest.mark.usefixtures("parser")
 @pytest.mark.parametrize("text", ['{"a":"\\ud800"}', ' {"a": 1} \n', '{"a":1,"a":2}', '{"a":NaN}'])
 def test_both_parsers_read_the_same(text: str) -> None:
     """Where orjson refuses what the standard library reads, the latter's answer is taken."""

@@ -18,6 +18,7 @@ WRONG = {
     "one empty": ([[1.0], []], r"vectors of \[0, 1\] numbers"),
     "null inside": ([[1.0, 0.0], [None, 1.0]], "text 1 .*not a number"),
     "text inside": ([["1.0", 0.0], [0.0, 1.0]], "text 0 .*not a number"),
+    "true inside": ([[1.0, 0.0], [True, 1.0]], "text 1 .*not a number .*True"),
     "lists inside": ([[[1.0], 0.0], [0.0, 1.0]], "text 0 .*not a number"),
 }
 

@@ -14,11 +14,14 @@ def is_stream(data: bytes) -> bool:
     start = data[:_LOOKED_AT].lstrip()
     if start.startswith((b":", *FIELD_STARTS)):
         return True
+    # Searching for one byte is far quicker, and vectors come without a line end.
+    if not start.startswith(b"{") or b"\n" not in data:
+        return False
     # One object per line: a single object that is spread over many lines never contains this.
     end = data.find(b"}\n{")
     if end < 0:
         end = data.find(b"}\r\n{")
-    return start.startswith(b"{") and end >= 0
+    return end >= 0
 
 
 _LOOKED_AT = 4096

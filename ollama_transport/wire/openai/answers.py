@@ -24,7 +24,7 @@ from ollama_transport.wire.values.checks import check_logprobs
 from ollama_transport.wire.values.content_parts import content_of, joined_text, text_of
 from ollama_transport.wire.values.messages import Message, ToolCall, ToolCallDelta
 from ollama_transport.wire.values.usage import Usage
-from ollama_transport.wire.values.vectors import checked_vectors
+from ollama_transport.wire.values.vectors import Floats, checked_vectors
 
 # On Ollama's own wire calls end with `stop` as well (wire reference 3.2).
 _INDEX_DIGITS = 9
@@ -245,9 +245,11 @@ def read_embeddings(raw: Mapping[str, Any], expected: int) -> Embeddings:
             f"{expected} texts: they cannot be matched to the texts, so none is returned."
         )
     placed = dict(zip(places, entries, strict=True))
-    vectors = [_vector(placed[place].get("embedding")) for place in range(expected)]
+    given = [placed[place].get("embedding") for place in range(expected)]
+    vectors = [_vector(value) for value in given]
+    is_packed = all(isinstance(value, str) for value in given)
     return Embeddings(
-        vectors=checked_vectors(vectors, expected),
+        vectors=checked_vectors(Floats(vectors) if is_packed else vectors, expected),
         model=text_of(raw, "model"),
         usage=read_usage(raw),
         raw=raw,

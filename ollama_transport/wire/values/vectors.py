@@ -4,7 +4,17 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from ollama_transport.error_texts import brief
 from ollama_transport.errors import ProtocolError
+
+_NUMBERS = frozenset({int, float})
+"""Not bool, which is an int to Python, and not to JSON."""
+
+
+class Floats(list[list[float]]):
+    """Vectors that whoever read them knows to be lists of floats, and of nothing else."""
+
+    __slots__ = ()
 
 
 def checked_vectors(vectors: Sequence[Sequence[Any]], expected: int) -> list[list[float]]:
@@ -24,25 +34,33 @@ def checked_vectors(vectors: Sequence[Sequence[Any]], expected: int) -> list[lis
     lengths = sorted({len(vector) for vector in vectors})
     if len(lengths) > 1 or lengths[:1] == [0]:
         raise ProtocolError(f"the server sent vectors of {lengths} numbers: none is returned.")
-    return [_checked(vector, place) for place, vector in enumerate(vectors)]
-
-
-def _checked(vector: Sequence[Any], place: int) -> list[float]:
-    try:
-        # sum() is the quickest check that all are numbers; float() alone would also parse text.
-        total = sum(vector)
-        numbers = list(map(float, vector))
+    if not isinstance(vectors, Floats):
+        vectors = [_floats(vector, place) for place, vector in enumerate(vectors)]
+    for place, vector in enumerate(vectors):
         # A number that is not finite makes the sum so; finite ones do that only by overflow.
-        is_finite = math.isfinite(total) or all(map(math.isfinite, numbers))
-    except (TypeError, OverflowError) as error:
-        raise ProtocolError(
-            f"the vector of text {place} holds something that is not a number ({error}): "
-            "none is returned."
-        ) from error
-    if not is_finite:
-        raise ProtocolError(
-            f"the vector of text {place} holds NaN or infinity, which no index can compare: "
-            "none is returned. The text may be empty or too long for the model, or the model may "
-            "be broken."
-        )
-    return numbers
+        if not (math.isfinite(sum(vector)) or all(map(math.isfinite, vector))):
+            raise _not_finite(place)
+    return list(vectors)
+
+
+def _floats(vector: Sequence[Any], place: int) -> list[float]:
+    types = list(map(type, vector))
+    if types.count(float) == len(types):
+        return vector if isinstance(vector, list) else list(vector)
+    try:
+        if _NUMBERS.issuperset(types):
+            return list(map(float, vector))
+        why = brief(next(each for each in vector if type(each) not in _NUMBERS))
+    except OverflowError as error:
+        why = str(error)
+    raise ProtocolError(
+        f"the vector of text {place} holds something that is not a number ({why}): none is "
+        "returned."
+    )
+
+
+def _not_finite(place: int) -> ProtocolError:
+    return ProtocolError(
+        f"the vector of text {place} holds NaN or infinity, which no index can compare: none is "
+        "returned. The text may be empty or too long for the model, or the model may be broken."
+    )
