@@ -34,13 +34,13 @@ def checked_vectors(vectors: Sequence[Sequence[Any]], expected: int) -> list[lis
     lengths = sorted({len(vector) for vector in vectors})
     if len(lengths) > 1 or lengths[:1] == [0]:
         raise ProtocolError(f"the server sent vectors of {lengths} numbers: none is returned.")
-    if not isinstance(vectors, Floats):
-        vectors = [_floats(vector, place) for place, vector in enumerate(vectors)]
-    for place, vector in enumerate(vectors):
+    found = vectors if isinstance(vectors, Floats) else map(_floats, vectors, range(expected))
+    numbers: list[list[float]] = list(found)
+    for place, vector in enumerate(numbers):
         # A number that is not finite makes the sum so; finite ones do that only by overflow.
         if not (math.isfinite(sum(vector)) or all(map(math.isfinite, vector))):
             raise _not_finite(place)
-    return list(vectors)
+    return numbers
 
 
 def _floats(vector: Sequence[Any], place: int) -> list[float]:
