@@ -64,6 +64,9 @@ FORMS = {
     "hermes": f"<tool_call>\n{ONE}\n</tool_call>",
     "qwen coder": f"<tool_call>\n{PARAMETER}\n</tool_call>",
     "mistral": f"[TOOL_CALLS][{ONE}]",
+    "deepseek": "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>weather<｜tool▁sep｜>"
+    '{"city": "Rome"}<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
+    "lfm2": '<|tool_call_start|>[weather(city="Rome")]<|tool_call_end|>',
     "bare": ONE,
 }
 

@@ -58,6 +58,75 @@ FORMS: dict[str, tuple[str, list[tuple[str, Any]]]] = {
         [("weather", ROME)],
     ),
     "granite": (f"<|tool_call|>[{ONE}]", [("weather", ROME)]),
+    "mistral, marked twice": (
+        '[TOOL_CALLS]weather[CALL_ID]a1[ARGS]{"city": "Rome"}[TOOL_CALLS]now[ARGS]{}</s>',
+        [("weather", ROME), ("now", {})],
+    ),
+    "hermes, two in one": (f"<tool_call>\n{ONE}\n{ONE}\n</tool_call>", [("weather", ROME)] * 2),
+    "hermes, a bracket short": (f"<tool_call>\n{ONE[:-1]}\n</tool_call>", [("weather", ROME)]),
+    "hermes, no end": (f"<tool_call>\n{ONE}\n", [("weather", ROME)]),
+    "hermes, Python": (
+        "<tool_call>{'name': 'weather', 'arguments': {'city': 'Rome'},}</tool_call>",
+        [("weather", ROME)],
+    ),
+    "hermes, no arguments": ('<tool_call>{"name": "now"}</tool_call>', [("now", {})]),
+    "qwen coder, half of its tags": (
+        "<function=weather>\n<parameter=city>\nRome\n</function>\n</tool_call>",
+        [("weather", ROME)],
+    ),
+    "tools": (f"<tools>\n{ONE}\n</tools>", [("weather", ROME)]),
+    "lm studio": (f"[TOOL_REQUEST]{ONE}[END_TOOL_REQUEST]", [("weather", ROME)]),
+    "hunyuan": (f"<tool_calls>[{ONE}]</tool_calls>", [("weather", ROME)]),
+    "nemotron": (f"<TOOLCALL>[{ONE}]</TOOLCALL>", [("weather", ROME)]),
+    "olmo": ('<function_calls>weather(city="Rome")\n</function_calls>', [("weather", ROME)]),
+    "minimax": (
+        '<minimax:tool_call>\n<invoke name="weather">\n<parameter name="city">Rome</parameter>\n'
+        "</invoke>\n</minimax:tool_call>",
+        [("weather", ROME)],
+    ),
+    "seed": (
+        f"<seed:tool_call>\n{PARAMETER}\n</seed:tool_call>",
+        [("weather", ROME)],
+    ),
+    "lfm2": (
+        '<|tool_call_start|>[weather(city="Rome", days=2), now()]<|tool_call_end|>',
+        [("weather", {"city": "Rome", "days": 2}), ("now", {})],
+    ),
+    "command a": (
+        '<|START_ACTION|>[{"tool_call_id": "0", "tool_name": "weather", "parameters": '
+        '{"city": "Rome"}}]<|END_ACTION|>',
+        [("weather", ROME)],
+    ),
+    "internlm": (f"<|action_start|><|plugin|>\n{ONE}<|action_end|>", [("weather", ROME)]),
+    "deepseek": (
+        "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>weather\n```json\n"
+        '{"city": "Rome"}\n```<｜tool▁call▁end｜><｜tool▁call▁begin｜>now<｜tool▁sep｜>{}'
+        "<｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+        [("weather", ROME), ("now", {})],
+    ),
+    "kimi": (
+        "<|tool_calls_section_begin|><|tool_call_begin|>functions.weather:0"
+        '<|tool_call_argument_begin|>{"city": "Rome"}<|tool_call_end|>'
+        "<|tool_calls_section_end|>",
+        [("weather", ROME)],
+    ),
+    "gpt-oss": (
+        "<|channel|>commentary to=functions.weather <|constrain|>json<|message|>"
+        '{"city": "Rome"}<|call|>',
+        [("weather", ROME)],
+    ),
+    "phi": (f"functools[{ONE}]", [("weather", ROME)]),
+    "llama 4": ('[weather(city="Rome"), now()]', [("weather", ROME), ("now", {})]),
+    "gemma": ('```tool_code\nweather(city="Rome")\n```', [("weather", ROME)]),
+    "bare, arguments first": (
+        '{"arguments": {"city": "Rome"}, "name": "weather"}',
+        [("weather", ROME)],
+    ),
+    "bare, wrapped": (f'{{"tool_calls": [{ONE}]}}', [("weather", ROME)]),
+    "bare, an action": (
+        '{"action": "weather", "action_input": {"city": "Rome"}}',
+        [("weather", ROME)],
+    ),
     "bare": (f"\n{ONE}\n", [("weather", ROME)]),
     "bare, as a list": (f"[{ONE}]", [("weather", ROME)]),
     "bare, in a fence": (f"```json\n{ONE}\n```", [("weather", ROME)]),
@@ -75,7 +144,7 @@ def salvaged(text: str, size: int) -> tuple[str, list[tuple[str, Any]]]:
 
 
 @pytest.mark.parametrize("name", FORMS)
-@pytest.mark.parametrize("size", [1, 2, 5, 11, 1000])
+@pytest.mark.parametrize("size", [1, 5, 11, 1000])
 def test_a_call_is_read_however_it_is_cut(name: str, size: int) -> None:
     """Nothing of it is left in the text."""
     text, calls = FORMS[name]
@@ -93,3 +162,44 @@ def test_a_beginning_of_a_call_is_text(name: str, size: int) -> None:
         left, found = salvaged(text[:end], size)
         assert found == []
         assert left == text[:end]
+
+
+@pytest.mark.parametrize("size", [1, 9, 1000])
+def test_a_call_after_words_ends_the_answer(size: int) -> None:
+    """On a line of its own, in a fence or not; the words stay."""
+    for fence in ("{}", "```json\n{}\n```\n"):
+        left, found = salvaged("I will look.\n" + fence.format(ONE), size)
+        assert (left.strip(), found) == ("I will look.", [("weather", ROME)])
+
+
+@pytest.mark.parametrize("size", [1, 9, 1000])
+def test_words_after_a_call_stay(size: int) -> None:
+    """They are no part of the call."""
+    left, found = salvaged(f"{ONE}\nOne moment.", size)
+    assert (left.strip(), found) == ("One moment.", [("weather", ROME)])
+
+
+_EXAMPLES = {
+    "an example": f"Write it like this:\n{ONE}\nand wait.",
+    "a description": '{"name": "weather", "description": "…", "parameters": {"city": "Rome"}}',
+    "code": "Call it:\n```python\nweather(city='Rome')\n```",
+    "Python that computes": "[weather(city=home())]",
+    "a place": '[weather("Rome")]',
+    "two, one unknown": f"<tool_call>{ONE}{ONE.replace('weather', 'other')}</tool_call>",
+    "Mistral's, one unreadable": '[TOOL_CALLS]weather{"city": "Rome"}now{"a',
+    "a closing tag": "Close it by </tool_call>.",
+}
+
+
+@pytest.mark.parametrize("name", _EXAMPLES)
+@pytest.mark.parametrize("size", [1, 9, 1000])
+def test_what_only_looks_like_a_call_is_text(name: str, size: int) -> None:
+    """All of it is passed on, and nothing runs."""
+    assert salvaged(_EXAMPLES[name], size) == (_EXAMPLES[name], [])
+
+
+def test_a_long_answer_of_many_lines_is_read_in_time() -> None:
+    """Whole and in pieces: the work grows with the length."""
+    text = "a line of words < [ f\n" * 20_000
+    assert salvaged(text, len(text)) == (text, [])
+    assert salvaged(text, 400) == (text, [])

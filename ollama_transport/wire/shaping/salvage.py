@@ -14,16 +14,25 @@ from ollama_transport.wire.shaping.call_text import (
     Form,
     Tools,
     Written,
-    bare_calls,
     calls_in,
+    leading_calls,
 )
 from ollama_transport.wire.values.answers import ChatLine
 from ollama_transport.wire.values.messages import ToolCall, made_id
 
-_MARKS = tuple(form.start for form in FORMS)
+# Left behind by a template whose opening tag the model did not write.
+_STRAY = Form("</tool_call>", "</tool_call>")
+_FORMS = (*FORMS, _STRAY)
+_MARKS = tuple(form.start for form in _FORMS)
+_PREFIXES = frozenset(mark[:count] for mark in _MARKS for count in range(1, len(mark)))
 _BARE = Form("", "")
-# The start of an object that may be a call: its bracket and first key.
-_HEAD = re.compile(r'(?:```(?:json)?)?\s{0,100}\[?\s{0,100}\{\s{0,100}"(name|function|type|id)"')
+# The start of a line that may be a call: the bracket of an object and its first key.
+_HEAD = re.compile(
+    r"(?:```(?:json|tool_call|tool_code)?|json)?\s{0,100}\[?\s{0,100}\{\s{0,100}"
+    r'"(?:name|function|type|id|tool|tool_name|tool_calls|arguments|parameters|action)"'
+)
+_LINE_HEAD = re.compile(rf"^[ \t]{{0,100}}{_HEAD.pattern}", re.MULTILINE)
+_FENCE = re.compile(r"```(?!(?:json|tool_call|tool_code)?\s)\w*\s")
 # No text is held back longer than this because it may become such a start.
 _MAX_HEAD = 240
 
@@ -54,23 +63,36 @@ class CallSalvager:
         self._rest = ""
         self._form: Form | None = None
         self._searched = 0
+        names = "|".join(map(re.escape, tools))
+        self._python = re.compile(rf"(?:```tool_code\s{{1,9}})?\[?(?:{names})(?:\.call)?\(")
+        self._is_first = True
         self._is_start = True
         self._thoughts: list[str] = []
         self._count = 0
+        self._has_text = False
         self._has_calls = False
 
     def push(self, line: ChatLine) -> ChatLine:
         """Return the line with the calls that end in it."""
         self._has_calls |= bool(line.tool_calls or line.tool_call_deltas)
+        self._has_text = self._has_text or bool(line.text.strip())
         self._thoughts.append(line.thinking)
         text, calls = self._take(line.text, is_last=line.done)
         if line.done and not (calls or self._count or self._has_calls):
-            calls = _marked_calls("".join(self._thoughts), self._tools)
+            calls = self._thought_calls("".join(self._thoughts))
         if text == line.text and not calls:
             return line
         made = [self._made(call, line.created_at) for call in calls]
         message = replace(line.message, content=text, tool_calls=(*line.message.tool_calls, *made))
         return replace(line, message=message)
+
+    def _thought_calls(self, thoughts: str) -> list[Written]:
+        found = _marked_calls(thoughts, self._tools)
+        # Bare JSON may just be part of the reasoning, unless it is all that the answer holds.
+        if found or self._has_text or not _HEAD.match(thoughts.lstrip()):
+            return found
+        calls, left = leading_calls(thoughts.strip(), self._tools)
+        return [] if left.strip() else calls
 
     def _made(self, call: Written, created_at: str) -> ToolCall:
         name, arguments = call
@@ -90,34 +112,50 @@ class CallSalvager:
             held = self._ended(is_last)
             if held is None:
                 break
-            found = self._read(held)
+            found, left = self._read(held, bool(calls))
             calls += found
-            text += "" if found else held
+            text += left
         # White space between calls comes from the template.
         return ("" if calls and not text.strip() else text), calls
 
     def _pass_text(self, is_last: bool) -> str:
-        """Return the text before the next mark, and remember the form of that mark."""
-        if self._is_start and (said := self._start(is_last)) is not None:
-            return said
-        places = [(at, form) for form in FORMS if (at := self._rest.find(form.start)) >= 0]
-        if places:
-            at, self._form = min(places, key=lambda place: place[0])
-        else:
-            at = len(self._rest) - (0 if is_last else _held(self._rest))
-        text, self._rest = self._rest[:at], self._rest[at:]
+        """Return the text before the next call, and remember the form of that call."""
+        at, form = self._next_mark()
+        passed, holds = 0, False
+        while True:
+            holds = self._is_start and self._holds_start(passed, is_last)
+            end = 0 if holds else self._rest.find("\n", passed, at) + 1
+            if not end:
+                break
+            passed, self._is_start = end, True
+        if not holds:
+            self._form = form
+            passed = at if form or is_last else at - _held(self._rest[passed:])
+        text, self._rest = self._rest[:passed], self._rest[passed:]
         return text
 
-    def _start(self, is_last: bool) -> str | None:
-        """Return "" while the beginning may be a call without a mark; None if it is not one."""
-        said = self._rest.lstrip()
-        if _HEAD.match(said):
-            self._form, self._is_start = _BARE, False
-            return ""
-        if not is_last and len(said) < _MAX_HEAD and _may_be_bare(said):
-            return ""
-        self._is_start = False
-        return None
+    def _next_mark(self) -> tuple[int, Form | None]:
+        places = [(at, form) for form in _FORMS if (at := self._rest.find(form.start)) >= 0]
+        return min(places, key=lambda place: place[0]) if places else (len(self._rest), None)
+
+    def _holds_start(self, at: int, is_last: bool) -> bool:
+        """Return whether a line that begins there is a call without a mark, or may become one."""
+        line = self._rest[at : at + 2 * _MAX_HEAD]
+        said = line.lstrip() if self._is_first else line.lstrip(" \t")
+        if _HEAD.match(said) or (self._is_first and self._python.match(said)):
+            self._form = _BARE
+            return True
+        if not is_last and len(said) < _MAX_HEAD and self._may_be_bare(said):
+            return True
+        self._is_first = self._is_start = False
+        return False
+
+    def _may_be_bare(self, text: str) -> bool:
+        if not text or (self._is_first and any(name.startswith(text) for name in self._tools)):
+            return True
+        if text[0] == "`":
+            return not _FENCE.match(text)
+        return text[0] in "{[" or (self._is_first and "json".startswith(text.strip()[:4]))
 
     def _ended(self, is_last: bool) -> str | None:
         """Return the text that was held back, if its end has arrived."""
@@ -132,12 +170,18 @@ class CallSalvager:
         held, self._rest = self._rest[:cut], self._rest[cut:]
         return held
 
-    def _read(self, held: str) -> list[Written]:
-        form, self._form = self._form, None
+    def _read(self, held: str, has_calls: bool) -> tuple[list[Written], str]:
+        """Return the calls in a text that was held back, and what is left of the text."""
+        form, self._form, self._searched = self._form, None, 0
+        is_first, self._is_first = self._is_first, False
         assert form is not None
-        if form.end and not held.endswith(form.end):
-            return []  # it was cut: an incomplete call is never run
-        return bare_calls(held, self._tools) if form is _BARE else calls_in(form, held, self._tools)
+        if form is _STRAY:
+            return [], "" if has_calls or self._count else held
+        if form is not _BARE:
+            return calls_in(form, held, self._tools)
+        calls, left = leading_calls(held, self._tools)
+        # After words, JSON that is followed by more words may be an example.
+        return (calls, left) if is_first or not left.strip() else ([], held)
 
 
 def _marked_calls(text: str, tools: Tools) -> list[Written]:
@@ -145,23 +189,16 @@ def _marked_calls(text: str, tools: Tools) -> list[Written]:
     if not any(mark in text for mark in _MARKS):
         return []
     found = CallSalvager(tools)
-    found._is_start = False
-    _, calls = found._take(text, is_last=True)
+    found._is_first = found._is_start = False
+    text, calls = found._take(text, is_last=True)
     return calls
-
-
-def _may_be_bare(text: str) -> bool:
-    return not text or text[0] in "{[`"
 
 
 def _held(text: str) -> int:
     """Return how many characters at the end of a text may be the beginning of a mark."""
     # A stream may be cut in the middle of a mark.
     longest = min(len(text), max(map(len, _MARKS)) - 1)
-    for count in range(longest, 0, -1):
-        if any(mark.startswith(text[-count:]) for mark in _MARKS):
-            return count
-    return 0
+    return next((count for count in range(longest, 0, -1) if text[-count:] in _PREFIXES), 0)
 
 
 class CallWatcher:
@@ -185,7 +222,7 @@ class CallWatcher:
 
     def _warn(self, text: str) -> None:
         start = text.lstrip()
-        if not any(mark in text for mark in _MARKS) and not _HEAD.match(start):
+        if not any(mark in text for mark in _MARKS) and not _LINE_HEAD.search(start):
             return
         _, calls = CallSalvager(self._tools)._take(start, is_last=True)
         if not calls:

@@ -208,15 +208,15 @@ def _python(text: str) -> object:
         found = ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return None
-    return found if isinstance(found, dict) and _is_plain(found) else None
+    return found if isinstance(found, dict) and is_plain(found) else None
 
 
-def _is_plain(value: object) -> bool:
+def is_plain(value: object) -> bool:
     """Return whether JSON can express a value; sets, tuples and bytes are not plain."""
     if isinstance(value, dict):
-        return all(isinstance(key, str) and _is_plain(part) for key, part in value.items())
+        return all(isinstance(key, str) and is_plain(part) for key, part in value.items())
     if isinstance(value, list):
-        return all(map(_is_plain, value))
+        return all(map(is_plain, value))
     return isinstance(value, str | int | float | None)
 
 
