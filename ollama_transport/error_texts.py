@@ -1,10 +1,22 @@
 """Pure functions for the texts of errors and their headers."""
 
 import json
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 _SHOWN_CHARACTERS = 80
+
+# Ollama's cloud, OpenAI, Groq, OpenRouter, Google
+_USED_UP = re.compile(
+    r"(?i)usage limit|exceeded your current quota|insufficient_quota|\bper[- ](?:day|week|month)\b|"
+    r"\b(?:daily|weekly|monthly) (?:limit|quota)|\b[tr]pd\b"
+)
+
+
+def is_used_up(text: str) -> bool:
+    """Return whether a server's text says that an account has used all it may for hours or days."""
+    return _USED_UP.search(text) is not None
 
 
 def brief(value: object) -> str:

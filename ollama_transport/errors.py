@@ -18,7 +18,7 @@
           RequestRejectedError             fix the request
             ContextOverflowError           .prompt_tokens .context_length
             UnsupportedCapabilityError     the model cannot do that: .capability
-          ServerBusyError                  429, 502-504, 520-524: come again; .retry_after_s
+          ServerBusyError                  408, 429, 502 and more: come again; .retry_after_s
           ServerError                      other 5xx: see the server's log
         StreamError                        the answer began and then failed: .received
           StreamFailedError                the server sent an error line
@@ -34,7 +34,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ollama_transport.error_texts import http_date, inner_error
+from ollama_transport.error_texts import http_date, inner_error, is_used_up
 
 
 def _restore(
@@ -198,11 +198,14 @@ class ErrorResponse:
         return json.loads(self.text)
 
 
+_SHORT_WAIT_S = 60.0
+"""A limit of a day that asks for no longer wait than this is renewed bit by bit."""
+
 MAX_WAIT_DIGITS = 15
 """A ``Retry-After`` of more digits is none: no clock reads it."""
 
-GATEWAY_TIMEOUTS = frozenset({504, 524})
-"""By these a proxy says that it waited for an answer: the second is Cloudflare's."""
+GATEWAY_TIMEOUTS = frozenset({408, 504, 524})
+"""By these a proxy says that it waited for an answer: OpenRouter's, most, and Cloudflare's."""
 
 LONG_SILENCE_S = 2.0
 """A proxy that waited so long had reached the server: the model is at work on the answer."""
@@ -346,7 +349,9 @@ class ServerBusyError(StatusError):
     @property
     def is_used_up(self) -> bool:
         """Return whether an account has used all it may for hours or days: no second try helps."""
-        return self.status == 429 and "usage limit" in self.error
+        wait_s = self.retry_after_s
+        is_short = wait_s is not None and wait_s <= _SHORT_WAIT_S
+        return self.status == 429 and not is_short and is_used_up(self.error)
 
     @property
     def is_long_silence(self) -> bool:

@@ -17,6 +17,7 @@ from ollama_transport.errors import (
     ServerError,
     UnsupportedCapabilityError,
 )
+from ollama_transport.wire.errors.words import is_batch_limit
 
 _ABOUT_CONTENT = frozenset({400, 413, 422, 500})
 """Statuses of servers that fail because of the content of a request."""
@@ -173,8 +174,9 @@ def _search(error: OllamaError, texts: Sequence[str]) -> _Search:
 
 
 def _is_about_texts(error: OllamaError) -> bool:
-    # A missing capability is about the model, and a redirect or a wrong path about the address.
-    if not isinstance(error, RequestRejectedError | ServerError):
+    # A missing capability is about the model, a redirect or a wrong path about the address, and a
+    # limit of the server about the batch.
+    if not isinstance(error, RequestRejectedError | ServerError) or is_batch_limit(error.error):
         return False
     return error.status in _ABOUT_CONTENT and not isinstance(error, UnsupportedCapabilityError)
 

@@ -43,14 +43,15 @@ class RetryPolicy:
         print(client.version())
     ```
 
-    Connection failures and the statuses 429, 502 to 504 and 520 to 524 are retried, as is a status
-    200 whose answer is such an error or holds nothing, and only before the first byte of an answer;
+    Connection failures and the statuses 408, 429, 502 to 504, 520 to 524, 529 and 530 are retried,
+    as is a status 200 whose answer is such an error or holds nothing, and only before the first
+    byte of an answer;
     vectors that are cut off are asked for again as well.
     Waits grow exponentially from ``first_wait_s``, each random below
     that (full jitter); a ``Retry-After`` header is honoured. ``max_wait_s`` limits the total wait
     of a call. Read timeouts are not retried: the server stops loading a model when the client
-    disconnects, so a second try would start from scratch (wire reference 7.4). A 504 or 524 after
-    a long silence is not retried either: the model would generate the same answer again.
+    disconnects, so a second try would start from scratch (wire reference 7.4). A 408, 504 or 524
+    after a long silence is not retried either: the model would generate the same answer again.
 
     While a server reports that it is loading the model (503), the call is retried for at most
     ``loading_max_wait_s``, regardless of the other limits; with ``max_retries=0`` it is not.
@@ -182,7 +183,7 @@ def _is_loading(state: "tenacity.RetryCallState") -> bool:
     return isinstance(error, ServerBusyError) and error.is_loading
 
 
-_NOT_TAKEN = frozenset({429, 503, 521, 523})
+_NOT_TAKEN = frozenset({429, 503, 521, 523, 529, 530})
 """Statuses of calls that certainly did not reach the model."""
 
 

@@ -4,19 +4,24 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ollama_transport.error_texts import is_used_up
 from ollama_transport.errors import (
     GATEWAY_TIMEOUTS,
     ContextOverflowError,
     ModelNotFoundError,
-    ServerBusyError,
     StatusError,
+)
+from ollama_transport.wire.errors.words import (
+    LM_STUDIO_HINT,
+    MEMORY_HINT,
+    OPENAI_MEMORY_HINT,
+    known,
 )
 
 OVERFLOW_HINT = (
     "Set a larger num_ctx (the model's maximum permitting), shorten the prompt, "
     "or allow truncation."
 )
-_MEMORY_HINT = "The model may need more memory: try a smaller one or a smaller num_ctx."
 _LOADING_HINT = (
     "Try again later, or wait longer: calls wait up to `loading_max_wait_s` seconds for a model "
     "that is being loaded, unless max_retries is 0."
@@ -46,104 +51,49 @@ _FEWER_TEXTS_HINT = (
 )
 # llama.cpp; Hugging Face's inference servers; LocalAI, KServe, llama-swap and others.
 _LOADING = re.compile(
-    r"\bloading (?:the )?model|\bmodel (?:\S{1,200} )?is (?:currently |still |being )*"
-    r"(?:loading|loaded|starting)|\bmodel (?:\S{1,200} )?is not (?:yet )?(?:ready|loaded)|"
-    r"\bstill loading\b|\bmodel loading\b|\bwarming up\b",
-    re.IGNORECASE,
+    r"(?i)\bloading (?:the )?model|\b(?:model|upstream) (?:\S{1,200} )?is (?:currently |still )?"
+    r"(?:loading|being loaded|starting|warming)|"
+    r"\bmodel (?:\S{1,200} )?is not (?:yet )?(?:ready|loaded)|"
+    r"\bstill (?:being )?load(?:ing|ed)\b|\bmodel loading\b|\bwarming up\b|\bstarting up\b|"
+    r"\bnot (?:ready yet|yet ready)\b"
 )
+# With a status that says something else, the text must say so, and nothing besides.
+_ONLY_LOADING = re.compile(
+    r"(?i)^\W*(?:the )?(?:loading model|model (?:\S{1,200} )?is (?:currently |still )?"
+    r"(?:loading|being loaded|warming up|starting))\b.{0,60}$"
+)
+_LOADING_STATUSES = frozenset({400, 425, 429, 500})
+_NO_LOADING = re.compile(r"(?i)\b(?:fail|error|unable|could not|cannot)")
 _USED_UP_HINT = "This is not retried: wait until the limit is renewed, or raise it on the account."
+_QUEUE_HINT = "Try again later, or raise OLLAMA_MAX_QUEUE on the server."
+_PROXY_HINT = "Try again later: a proxy in front of the model could not reach it."
+_LIMIT_HINT = "Try again later, or ask for less: see `requests_per_minute`."
+_PAGE_HINT = "A proxy in front of the server wrote this page: look at its log first."
+_TLS_HINT = (
+    "A proxy in front of the server cannot set up TLS with it: look at the settings of both."
+)
+_PAY_HINT = (
+    "The account has no credits for this: add some, ask for a shorter answer with num_predict "
+    "(max_tokens), or choose another model."
+)
 LOAD_HINT = (
     "The server loads no model by itself: load one there (LM Studio: `lms load MODEL`, or switch "
     "on loading just in time), or choose one that `Client.list()` returns."
-)
-_RESULTS_HINT = (
-    "Each tool call of the history needs its result, and each result its call: add a tool message "
-    "for each call, or leave the calls out."
-)
-TOOL_CALL_ID_HINT = (
-    "The model's template takes tool call ids of nine letters and digits: give the calls of the "
-    "history, and their results, such ids."
-)
-_UNREADABLE_HINT = (
-    "JSON was cut or changed on its way: look at the proxies between here and the server, and at "
-    "the server's log."
-)
-_TOOL_CALL_HINT = (
-    "The model wrote a tool call that is not JSON: ask again, or choose another model."
-)
-# The first entry whose key occurs in the server's text says what to do.
-_TEXT_HINTS = (
-    (
-        "pull model manifest: file does not exist",
-        "The registry has no model of that name or tag: check both in its library "
-        "(ollama.com/library).",
-    ),
-    ("pull model manifest: 412", "This model needs a newer Ollama: update the server."),
-    ("invalid tool call arguments", _TOOL_CALL_HINT),
-    ("failed to parse JSON", _TOOL_CALL_HINT),
-    ("error parsing tool call", _TOOL_CALL_HINT),
-    ("requires more system memory", _MEMORY_HINT),
-    (
-        "think value",
-        "This model takes a reasoning level: set `think` (LangChain: `reasoning`, LlamaIndex: "
-        '`thinking`) to "low", "medium" or "high", or leave it unset.',
-    ),
-    (
-        "ystem message must be at the beginning",
-        "The model's template takes one system message, at the start: `merge_system=True` sends "
-        "all of them as that one.",
-    ),
-    (
-        "roles must alternate",
-        "The model's template needs user and assistant messages to alternate: merge consecutive "
-        "messages of one role.",
-    ),
-    # Go's own words for a request that it cannot read, and for an answer that it cannot write.
-    (
-        "json: cannot unmarshal",
-        "A field of the request has a type that this server does not take: look at the field "
-        "named there, in `extra_body` and in the extra keys of messages first.",
-    ),
-    (
-        "json: unsupported value",
-        "The model computed a number that JSON does not have (NaN or infinity): try another text, "
-        "or another quantisation of the model.",
-    ),
-    ("looking for beginning of", _UNREADABLE_HINT),
-    ("unexpected EOF", _UNREADABLE_HINT),
-    ("unexpected end of JSON input", _UNREADABLE_HINT),
-    ("must be followed by tool messages", _RESULTS_HINT),
-    ("ot the same number of function calls and responses", _RESULTS_HINT),
-    ("must be a response to a prece", _RESULTS_HINT),
-    (
-        "Unexpected endpoint",
-        "That is LM Studio: use its OpenAI-compatible wire, with a base_url that ends in /v1.",
-    ),
-    ("> maximum allowed", "Set `batch_size` (LlamaIndex: `embed_batch_size`) to that maximum."),
-    # Models made of one file share an engine while it is loaded, with the flags of the first (14).
-    (
-        "requires --jinja",
-        "Start llama-server with --jinja. On Ollama, another model with the same weights is "
-        "loaded: unload it, and try again.",
-    ),
-    ("out-of-memory", _MEMORY_HINT),
-    ("terminated", _MEMORY_HINT),
-    ("unexpectedly stopped", _MEMORY_HINT),
-    ("invalid model name", "A name is MODEL[:TAG], of ASCII letters, digits, '_', '-' and '.'."),
-    ("remote model", "Add its host to OLLAMA_REMOTES on the server, or choose a local model."),
-    ("invalid input type", "`input` must be a list of texts, without numbers or None."),
-    (
-        "illegal base64",
-        "Images are sent as plain base64 (standard alphabet, padded, no data: prefix).",
-    ),
 )
 _OPENAI_HINTS: dict[type[StatusError], str] = {
     ContextOverflowError: "Shorten the prompt, ask for fewer tokens, or start the server with a "
     "longer context.",
     ModelNotFoundError: "Choose one that `Client.list()` returns; `ollama pull` gets it where the "
     "server is an Ollama.",
-    ServerBusyError: "Try again later.",
 }
+_IN_OTHER_WORDS = {
+    _NATIVE_PATH_HINT: _OPENAI_PATH_HINT,
+    LM_STUDIO_HINT: _OPENAI_PATH_HINT,
+    MEMORY_HINT: OPENAI_MEMORY_HINT,
+    _QUEUE_HINT: "Try again later.",
+}
+# Cloudflare's
+_TLS_STATUSES = frozenset({525, 526})
 CAPABILITY_HINTS = {
     "tools": "Choose a model with the capability `tools` (`ollama show MODEL` lists them).",
     "insert": "Choose a model that can fill in the middle, or leave `suffix` out.",
@@ -180,13 +130,11 @@ def auth_hint(status: int, text: str, facts: Mapping[str, Any]) -> str:
 
 def openai_hint(kind: type[StatusError], status: int, hint: str, path: str) -> str:
     """Return what to do about an error on /v1, where num_ctx and `ollama pull` mean nothing."""
-    if hint in (_LOADING_HINT, LOAD_HINT, _USED_UP_HINT):
+    if hint in (_LOADING_HINT, LOAD_HINT):
         return hint
     if status in GATEWAY_TIMEOUTS:
         return _FEWER_TEXTS_HINT if path.endswith("/embeddings") else _STREAM_HINT
-    if hint == _NATIVE_PATH_HINT:
-        return _OPENAI_PATH_HINT
-    return _OPENAI_HINTS.get(kind, hint)
+    return _IN_OTHER_WORDS.get(hint, _OPENAI_HINTS.get(kind, hint))
 
 
 def is_openai(url: str) -> bool:
@@ -196,7 +144,11 @@ def is_openai(url: str) -> bool:
 
 def is_loading(status: int, text: str) -> bool:
     """Return whether a server answers that it is loading the model (llama.cpp: "Loading model")."""
-    return status == 503 and _LOADING.search(text) is not None
+    if _NO_LOADING.search(text) is not None:
+        return False
+    if status == 503:
+        return _LOADING.search(text) is not None
+    return status in _LOADING_STATUSES and _ONLY_LOADING.search(text) is not None
 
 
 def busy_hint(status: int, text: str, *, from_server: bool) -> str:
@@ -206,34 +158,39 @@ def busy_hint(status: int, text: str, *, from_server: bool) -> str:
     if status in GATEWAY_TIMEOUTS:
         return _GAVE_UP_HINT
     # A server answers in JSON; an HTML page, or nothing at all, comes from a proxy.
-    if status == 503 and from_server:
-        return "Try again later, or raise OLLAMA_MAX_QUEUE on the server."
-    if status == 429 and "usage limit" in text:
+    if status in (503, 529) and from_server:
+        return _QUEUE_HINT
+    if status == 429 and is_used_up(text):
         return _USED_UP_HINT
-    if status == 429:
-        # A full queue answers 503; 429 is a limit of use (wire reference 8.2).
-        return "Try again later, or ask for less: see `requests_per_minute`."
-    return "Try again later: a proxy in front of the model could not reach it."
+    # A full queue answers 503; 429 is a limit of use (wire reference 8.2).
+    return _LIMIT_HINT if status == 429 else _PROXY_HINT
 
 
 def text_hint(text: str) -> str:
     """Return what to do about a server's text; "" where the table does not have it."""
-    return next((hint for part, hint in _TEXT_HINTS if part in text), "")
+    row = known(text)
+    return "" if row is None else row.hint
 
 
-def server_hint(text: str) -> str:
-    """Return what to do about an internal failure of the server."""
+def server_hint(text: str, status: int = 500, *, from_server: bool = True) -> str:
+    """Return what to do about an internal failure of the server, or of a proxy."""
+    if status in _TLS_STATUSES:
+        return _TLS_HINT
     hint = text_hint(text)
-    return hint if hint else "The server's log says more."
+    if hint:
+        return hint
+    return "The server's log says more." if from_server else _PAGE_HINT
 
 
 def rejected_hint(status: int, text: str) -> str:
     """Return what to do about a refusal; "" where the text says it all."""
-    if status in (404, 405):
-        return _NATIVE_PATH_HINT
+    if status == 402:
+        return _PAY_HINT
+    if 300 <= status < 400:
+        return "The server redirects: set base_url to its final address."
+    if hint := text_hint(text):
+        return hint
     if status == 413:
         # Ollama has no limit of its own (wire reference 1.1).
         return "A proxy in front of the server limits the size of requests: raise its limit."
-    if 300 <= status < 400:
-        return "The server redirects: set base_url to its final address."
-    return text_hint(text)
+    return _NATIVE_PATH_HINT if status in (404, 405) else ""

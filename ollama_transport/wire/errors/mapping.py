@@ -24,7 +24,6 @@ from ollama_transport.wire.errors.hints import (
     CAPABILITY_HINTS,
     LOAD_HINT,
     OVERFLOW_HINT,
-    TOOL_CALL_ID_HINT,
     auth_hint,
     busy_hint,
     is_loading,
@@ -33,15 +32,16 @@ from ollama_transport.wire.errors.hints import (
     pull_hint,
     rejected_hint,
     server_hint,
-    text_hint,
 )
 from ollama_transport.wire.errors.overflow_counts import is_overflow, overflow_counts
-from ollama_transport.wire.errors.pages import without_engine_advice
-from ollama_transport.wire.errors.status import told_status, told_wait_s
+from ollama_transport.wire.errors.pages import is_page, without_engine_advice
+from ollama_transport.wire.errors.status import told_status
 from ollama_transport.wire.errors.text import cut, error_text, full_stop
+from ollama_transport.wire.errors.waits import told_wait_s
+from ollama_transport.wire.errors.words import known
 
-# The last five are Cloudflare's: the server behind it failed, or could not be reached.
-BUSY_STATUSES = frozenset({429, 502, 503, 504, 520, 521, 522, 523, 524})
+# From 520 on they are Cloudflare's, whose server failed or could not be reached, and Anthropic's.
+BUSY_STATUSES = frozenset({408, 429, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530})
 
 # Every gap in a pattern is bounded, so that a hostile text takes linear time.
 # The endpoints quote in two ways (wire reference 7.2), vLLM in a third.
@@ -50,24 +50,31 @@ _NOT_FOUND = re.compile(
     r"(?:not found|does not exist)"
 )
 _UNSUPPORTED = re.compile(
-    r"does not support "
-    r"(?P<what>tools|insert|thinking|chat|generate|vision|embeddings?|image|audio)\b"
+    r"(?:does not support|endpoints found that support) (?P<what>tools?|insert|thinking|"
+    r"chat(?: completions)?|generate|completions|vision|embeddings?|images?|audio)\b",
+    re.IGNORECASE,
 )
-TOOL_CALL_ID_WORDS = r"(?i)\btool[ _]call[ _]ids? [^\n]{0,200}(?:length|alphanumeric)"
-"""How Mistral's templates and their tokenizers refuse the id of a tool call."""
-
-_TOOL_CALL_ID = re.compile(TOOL_CALL_ID_WORDS)
+_NO_PICTURES = re.compile(
+    r"(?i)does not support multimodal|is not a multimodal model|mmproj|at most 0 image|"
+    r"does not support image|support image input"
+)
 # LM Studio and others that load no model by themselves; the code is OpenAI's.
-_NOTHING_LOADED = re.compile(r"\bno models? (?:is |are |has been |have been )?loaded\b", re.I)
-_NOT_FOUND_CODE = "model_not_found"
-# Mistakes in the request, although the server answers 500 (wire reference 3.6, 3.9 and 6).
-_CALLER_FAULTS_500 = re.compile(
-    r'^option "|^invalid format: |^template: |^this model only supports one image|'
-    r"ystem message must be at the beginning|roles must alternate|"
-    # Calls of a history without their results: OpenAI's words, and those of Mistral's templates.
-    r"must be followed by tool messages|ot the same number of function calls and responses|"
-    r"must be a response to a prece"
+_NOTHING_LOADED = re.compile(
+    r"\bno models? (?:is |are |has been |have been )?loaded\b|"
+    r"\bmodel (?:\S{1,200} )?is not loaded\b|^model unloaded",
+    re.IGNORECASE,
 )
+# DeepSeek, LiteLLM, Fireworks, Together, Google, Azure, OpenRouter, llama-swap
+_NO_SUCH_MODEL = re.compile(
+    r"\bmodel (?:not found|not exist|does not exist)|"
+    r"\b(?:unknown|no such) model(?:: | ?['\"`]|\W*$)|"
+    r"\binvalid model(?:: | name passed)|is not a valid model(?: id\b| identifier| name|\W*$)|"
+    r"\bcould not find real model|"
+    r"\bmodels/\S{1,200} is not found|\bunable to access model|"
+    r"\bno endpoints found for \S|API deployment for this resource does not exist",
+    re.IGNORECASE,
+)
+_NOT_FOUND_CODES = frozenset({"model_not_found", "model_not_available", "DeploymentNotFound"})
 
 
 def status_error(
@@ -81,7 +88,9 @@ def status_error(
 ) -> StatusError:
     """Return (not raise) the error for an answer with a status of 300 or more."""
     text, facts = error_text(body)
-    cls, hint = _classify(status, text, facts, model)
+    cls, hint = _classify(
+        status, text, facts, model, is_html=is_page(body[:200].decode("utf-8", "replace").strip())
+    )
     # Neither num_ctx nor `ollama pull` means anything to most servers of that wire.
     hint = openai_hint(cls, status, hint, url) if is_openai(url) else hint
     shown = text or cut(body.decode("utf-8", "replace").strip()) or "an empty body"
@@ -100,7 +109,7 @@ def status_error(
 
 
 def _add_facts(error: StatusError, text: str, facts: Mapping[str, Any]) -> None:
-    error._told_wait_s = told_wait_s(facts)
+    error._told_wait_s = told_wait_s(facts, error.headers, text)
     if isinstance(error, ContextOverflowError):
         error.prompt_tokens, error.context_length = overflow_counts(text, facts)
     elif isinstance(error, ServerBusyError):
@@ -113,20 +122,25 @@ def _add_facts(error: StatusError, text: str, facts: Mapping[str, Any]) -> None:
 
 
 def _classify(
-    status: int, text: str, facts: Mapping[str, Any], model: str | None
+    status: int,
+    text: str,
+    facts: Mapping[str, Any],
+    model: str | None,
+    *,
+    is_html: bool = False,
 ) -> tuple[type[StatusError], str]:
     """Return the error class for an answer, and what to do about it."""
     # By status first: proxies write anything in these cases.
     if status in (401, 403):
         return AuthenticationError, auth_hint(status, text, facts)
-    if status in BUSY_STATUSES:
+    if status in BUSY_STATUSES or is_loading(status, text):
         return ServerBusyError, busy_hint(status, text, from_server=bool(facts))
     # By text before the other 5xx, since the caller's mistakes come as 500 too (3.6 and 6).
     by_text = _classify_text(text, _codes(facts), model)
     if by_text is not None:
         return by_text
     if status >= 500:
-        return ServerError, server_hint(text)
+        return ServerError, server_hint(text, status, from_server=not is_html)
     return RequestRejectedError, rejected_hint(status, text)
 
 
@@ -139,34 +153,41 @@ def _classify_text(
 ) -> tuple[type[StatusError], str] | None:
     if _NOTHING_LOADED.search(text):
         return ModelNotFoundError, LOAD_HINT
-    if _NOT_FOUND.search(text) or _NOT_FOUND_CODE in codes:
-        name = _missing_model(text, model)
-        return ModelNotFoundError, pull_hint(name)
     if is_overflow(text, codes):
         return ContextOverflowError, OVERFLOW_HINT
+    found = _NOT_FOUND.search(text) or _NO_SUCH_MODEL.search(text)
+    if found or not _NOT_FOUND_CODES.isdisjoint(codes):
+        return ModelNotFoundError, pull_hint(_missing_model(text, model))
     if _capability(text):
         return UnsupportedCapabilityError, CAPABILITY_HINTS[_capability(text)]
-    if _TOOL_CALL_ID.search(text):
-        return RequestRejectedError, TOOL_CALL_ID_HINT
-    if _CALLER_FAULTS_500.search(text):
-        return RequestRejectedError, text_hint(text) or "Correct the value named there."
+    row = known(text)
+    if row is not None and row.is_callers:
+        return RequestRejectedError, row.hint or "Correct the value named there."
     return None
 
 
-_CAPABILITY_NAMES = {"chat": "completion", "generate": "completion", "embeddings": "embedding"}
+_CAPABILITY_NAMES = {
+    "chat": "completion",
+    "chat completions": "completion",
+    "completions": "completion",
+    "generate": "completion",
+    "embeddings": "embedding",
+    "tool": "tools",
+}
 
 
 def _capability(text: str) -> str:
     """Return the capability that a refusal names, as ``/api/show`` spells it; '' for none."""
     # The engine's words for an image that its model cannot see (wire reference 14).
-    if "does not support multimodal" in text or "mmproj" in text:
+    if _NO_PICTURES.search(text):
         return "vision"
     if "image generation models are not" in text:
         return "image"
     match = _UNSUPPORTED.search(text)
     if match is None:
         return ""
-    return _CAPABILITY_NAMES.get(match["what"], match["what"])
+    what = match["what"].lower()
+    return _CAPABILITY_NAMES.get(what, what)
 
 
 def _missing_model(text: str, model: str | None) -> str:

@@ -1,6 +1,5 @@
 """Find the status that an error inside an answer of status 200 stands for: pure."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,9 +33,6 @@ _NAMES = {
     "unavailableerror": 503,
     "validationerror": 422,
 }
-_WAITS = ("retryafter", "retryafterseconds", "retryafters")
-_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
-_MOST_SECONDS = 1e9
 # What servers write where their status would be 429 or 503.
 _TEXTS = (
     ("server busy, please try again", 503),
@@ -59,30 +55,6 @@ def told_status(facts: Mapping[str, Any], text: str) -> int | None:
         return found
     start = text[:200].lower()
     return next((status for part, status in _TEXTS if part in start), None)
-
-
-def told_wait_s(facts: Mapping[str, Any]) -> float | None:
-    """Return the seconds after which an error allows another try; None if it names none.
-
-    Gateways write them into the error itself, or repeat the headers of the server behind them.
-    """
-    metadata = facts.get("metadata")
-    inner: Mapping[Any, Any] = metadata if isinstance(metadata, Mapping) else {}
-    headers = inner.get("headers")
-    for place in (facts, inner, headers if isinstance(headers, Mapping) else {}):
-        told = {_plain(name): value for name, value in place.items() if isinstance(name, str)}
-        for name in _WAITS:
-            if (seconds := _seconds(told.get(name))) is not None:
-                return seconds
-    return None
-
-
-def _seconds(value: object) -> float | None:
-    if isinstance(value, str) and _SECONDS.fullmatch(value) is not None:
-        value = float(value)
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return None
-    return float(value) if 0 <= value < _MOST_SECONDS else None
 
 
 def _number(value: object) -> int | None:

@@ -13,7 +13,7 @@ from typing import Any
 from ollama_transport.callers import caller_level
 from ollama_transport.wire.calls.call import Call
 from ollama_transport.wire.calls.lacks import FieldLack, body_of, dropped
-from ollama_transport.wire.errors.mapping import TOOL_CALL_ID_WORDS
+from ollama_transport.wire.errors.words import TOOL_CALL_ID_WORDS
 from ollama_transport.wire.values.messages import short_id
 
 Edit = Callable[[Call[Any]], Call[Any]]
