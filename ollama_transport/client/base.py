@@ -19,6 +19,7 @@ from ollama_transport.errors import (
     OllamaConnectionError,
     OllamaError,
     OllamaTimeoutError,
+    ProtocolError,
     ServerBusyError,
     StatusError,
     StreamError,
@@ -33,11 +34,12 @@ from ollama_transport.settings.client_settings import Config, Settings
 from ollama_transport.settings.host import CLOUD_URL, Timeouts, key_from_env
 from ollama_transport.settings.retry import RetryPolicy
 from ollama_transport.telemetry import active
+from ollama_transport.wire.calls.any_decoder import without_bom
 from ollama_transport.wire.calls.call import Call, Reader
 from ollama_transport.wire.calls.decoders import parse_object
 from ollama_transport.wire.calls.fast_json import parse_numbers
 from ollama_transport.wire.calls.lacks import REASONING_FIELDS
-from ollama_transport.wire.calls.other_form import is_stream, whole_from_stream
+from ollama_transport.wire.calls.other_form import are_several, is_stream, whole_from_stream
 from ollama_transport.wire.calls.said import empty_answer
 from ollama_transport.wire.errors.mapping import answer_failure, status_error, tells_error
 from ollama_transport.wire.shaping.behind_v1 import bears_mark
@@ -281,6 +283,7 @@ class BaseClient(WireChoice, Generic[H]):
 
     def whole_answer(self, call: Call[T], data: bytes, headers: Mapping[str, str]) -> T:
         """Return the typed value of a whole answer's bytes."""
+        data = without_bom(data)
         with reading(call.method, self.url(call), headers=headers):
             # As for copy, delete and blobs (wire reference 5.6 and 5.7).
             if call.may_be_empty and not data.strip():
@@ -290,7 +293,12 @@ class BaseClient(WireChoice, Generic[H]):
             # Some gateways stream although a whole answer was requested.
             if is_stream(data):
                 return whole_from_stream(call, data)
-            raw = parse_numbers(data) if call.is_numbers else parse_object(data)
+            try:
+                raw = parse_numbers(data) if call.is_numbers else parse_object(data)
+            except ProtocolError:
+                if not are_several(data):
+                    raise
+                return whole_from_stream(call, data)
             if tells_error(raw):
                 raise answer_failure(raw, openai="/v1/" in call.path)
             return call.read(raw)

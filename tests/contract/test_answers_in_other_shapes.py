@@ -44,11 +44,13 @@ def message(said: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"model": "m", "message": {"role": "assistant", "content": "", **said}, **more}
 
 
-EVENTS = sse(
+BOM = b"\xef\xbb\xbf"
+CHUNKS = [
     choice("delta", {"content": "Hel", "reasoning_content": "Hm"}),
     choice("delta", {"content": "lo", "tool_calls": [{"index": 0, **CALL}]}),
     choice("delta", {}, "tool_calls", usage=USAGE),
-)
+]
+EVENTS = sse(*CHUNKS)
 WHOLE = choice(
     "message",
     {"content": "Hello", "reasoning_content": "Hm", "tool_calls": [CALL]},
@@ -66,7 +68,19 @@ FORMS = {
     "openai whole": (OPENAI, json.dumps(WHOLE).encode()),
     "openai whole over many lines": (OPENAI, json.dumps(WHOLE, indent=2).encode()),
     "openai whole in an event": (OPENAI, sse(WHOLE)),
+    "openai events after a mark": (OPENAI, BOM + EVENTS),
+    "openai events on lines": (OPENAI, EVENTS.replace(b"\n\n", b"\n")),
+    "openai events in events": (OPENAI, EVENTS.replace(b"data: ", b"data: data: ")),
+    "openai lines": (OPENAI, lines(*CHUNKS) + b"[DONE]\n"),
+    "openai list": (OPENAI, json.dumps(CHUNKS, indent=1).encode()),
+    "openai list of one": (OPENAI, json.dumps([WHOLE]).encode()),
+    "openai objects": (OPENAI, b"".join(json.dumps(one).encode() for one in CHUNKS)),
     "native lines": (NATIVE, lines(*NATIVE_LINES)),
+    "native list after a mark": (NATIVE, BOM + json.dumps(NATIVE_LINES).encode()),
+    "native objects over many lines": (
+        NATIVE,
+        b"\n".join(json.dumps(one, indent=1).encode() for one in NATIVE_LINES),
+    ),
     "native whole": (NATIVE, json.dumps(NATIVE_WHOLE).encode()),
     "native whole over many lines": (NATIVE, json.dumps(NATIVE_WHOLE, indent=2).encode()),
     "native events": (NATIVE, sse(*NATIVE_LINES)),
@@ -142,6 +156,9 @@ ERRORS: dict[str, tuple[str, bytes, str]] = {
         lines(message({"content": "  \n"}, done=True, done_reason="load")),
         "EmptyAnswerError",
     ),
+    "an empty object": (OPENAI, b"{}", "EmptyAnswerError"),
+    "no choices": (OPENAI, b'{"choices": []}', "EmptyAnswerError"),
+    "an empty list": (OPENAI, b"[]", "EmptyAnswerError"),
     "nothing native": (NATIVE, lines(message({}, done=False)), "EmptyAnswerError"),
 }
 
@@ -181,3 +198,24 @@ def test_an_answer_cut_while_thinking_is_reported_as_cut(
         data = sse(choice("delta", {"reasoning": "Let me think"}), choice("delta", {}, "length"))
     with pytest.warns(OnlyThoughtsWarning, match="num_predict"):
         assert ask(run, Network(httpx.Response(200, content=data)), settings(url), streams).thinking
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_native_answer_without_an_end_is_whole_where_its_body_is(
+    run: Run, ask: Ask, streams: bool
+) -> None:
+    """Ollama says of each line whether it is the last; another server may say it of none."""
+    bare = message({"content": "Hello"})
+    found = ask(run, Network(httpx.Response(200, json=bare)), settings(NATIVE), streams)
+    assert found.text == "Hello"
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("form", [(NATIVE, EVENTS), (OPENAI, lines(*NATIVE_LINES))])
+def test_the_form_of_the_other_wire_is_named(
+    run: Run, ask: Ask, streams: bool, form: tuple[str, bytes]
+) -> None:
+    """It is not called empty, and not asked for again."""
+    url, data = form
+    found = ask(run, Network(httpx.Response(200, content=data)), settings(url), streams)
+    assert found.error == "ProtocolError"

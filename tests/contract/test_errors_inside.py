@@ -132,3 +132,71 @@ def test_a_tool_that_a_provider_runs_is_refused_by_name(
     assert tool in str(error)
     assert "provider runs" in str(error)
     assert asked(network) == 0
+
+
+INSIDE: dict[str, tuple[Any, str]] = {
+    "FastAPI's": ({"detail": "Too many requests"}, "ServerBusyError"),
+    "FastAPI's list": ({"detail": [{"loc": ["body"], "msg": "bad"}]}, "StreamFailedError"),
+    "a code and a message": ({"code": 429, "message": "slow down"}, "ServerBusyError"),
+    "a word for a code": ({"code": "RateLimitExceeded", "message": "x"}, "ServerBusyError"),
+    "a list": ({"errors": [{"message": "busy", "code": 503}]}, "ServerBusyError"),
+    "a list under error": ({"error": [{"message": "busy", "code": 503}]}, "ServerBusyError"),
+    "Go's status": ({"StatusCode": 503, "error": "busy"}, "ServerBusyError"),
+}
+
+
+@ROOTS
+@FORMS
+@ASKS
+@pytest.mark.parametrize("name", INSIDE)
+def test_an_error_is_known_in_other_shapes(
+    run: Run, ask: Any, root: str, streams: bool, name: str
+) -> None:
+    """An object without an answer, but with the words of an error."""
+    body, kind = INSIDE[name]
+    found = ask(run, Facts(httpx.Response(200, json=body)), settings_of(root), streams)
+    assert found.error == kind
+
+
+def settings_of(root: str) -> dict[str, Any]:
+    return {"base_url": root, "max_retries": 0}
+
+
+@FORMS
+@ASKS
+@pytest.mark.parametrize("error", [{}, "", False, None])
+def test_an_empty_error_beside_an_answer_is_none(
+    run: Run, ask: Any, streams: bool, error: Any
+) -> None:
+    """Some gateways send the field with each answer."""
+    body = {**json.loads(good(OPENAI).content), "error": error}
+    found = ask(run, Facts(httpx.Response(200, json=body)), settings_of(OPENAI), streams)
+    assert found.text == "Hello"
+
+
+@FORMS
+@ASKS
+@pytest.mark.parametrize(
+    ("choice", "kind"),
+    [
+        ({"finish_reason": "error", "error": {"code": 502, "message": "gone"}}, "ServerBusyError"),
+        ({"finish_reason": "error"}, "StreamFailedError"),
+    ],
+)
+def test_a_choice_that_failed_is_an_error(
+    run: Run, ask: Any, streams: bool, choice: dict[str, Any], kind: str
+) -> None:
+    """Gateways report the failure of the server behind them there."""
+    said = {"role": "assistant", "content": ""}
+    body = {"choices": [{"index": 0, "delta" if streams else "message": said, **choice}]}
+    data = f"data: {json.dumps(body)}\n\n" if streams else json.dumps(body)
+    found = ask(run, Facts(httpx.Response(200, text=data)), settings_of(OPENAI), streams)
+    assert found.error == kind
+
+
+@ASKS
+def test_an_event_of_type_error_may_hold_plain_text(run: Run, ask: Any) -> None:
+    """Its text is that of the error."""
+    data = "event: error\ndata: too many requests\n\n"
+    found = ask(run, Facts(httpx.Response(200, text=data)), settings_of(OPENAI), True)
+    assert found.error == "ServerBusyError"

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ollama_transport import ChatLine, OllamaError
-from ollama_transport.wire.calls.call import LineReader
+from ollama_transport.wire.calls.line_reader import LineReader
 from ollama_transport.wire.native import texts
 from ollama_transport.wire.native.lines import is_done
 from ollama_transport.wire.native.texts import text_lines

@@ -21,6 +21,7 @@ SHOWN_BYTES = 80
 """Bytes of an unreadable line that a message shows."""
 
 _LF = b"\n"
+DONE = b"[DONE]"
 _FIELDS = (b":", b"event", b"id", b"retry")
 FIELD_STARTS = (b"data:", b"event:", b"id:", b"retry:", b"error:")
 _read_value = json.JSONDecoder().raw_decode
@@ -64,6 +65,7 @@ class NDJSONDecoder:
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """Take bytes of any size and return the objects completed by them, in order."""
         lines = (line for line in self._lines.feed(data) if line and not line.isspace())
+        lines = (line for line in lines if not (line.startswith(DONE) and self._end()))
         if self._is_first or self._whole is not None:
             return self._order.each(self._outside_of_one(lines), parse_object)
         return self._order.each(lines, parse_object)
@@ -79,6 +81,11 @@ class NDJSONDecoder:
             else:
                 self._whole.hold(line + _LF)
 
+    def _end(self) -> bool:
+        # Some servers mark the end of lines like that of events.
+        self.finished = True
+        return True
+
     @property
     def has_rest(self) -> bool:
         """Return whether bytes followed the objects that were returned."""
@@ -90,21 +97,23 @@ class NDJSONDecoder:
         return self._whole is None and not (self._order.is_pending or self._lines.holds_any)
 
     def finish(self) -> list[dict[str, Any]]:
-        """Return the object of a last line without a newline, if that is one."""
+        """Return the objects of a last line without a newline, and of those over many lines."""
         rest = self._lines.take()
         if self._whole is not None:
             rest = self._whole.take() + rest
-        return self._order.each([rest] if rest.strip() else [], parse_object)
+        if rest.strip() == DONE and self._end():
+            return []
+        return self._order.each(one_by_one(rest) if rest.strip() else [], parse_object)
 
 
 class SSEDecoder:
     """Decodes server-sent events whose data is JSON, with the interface of NDJSONDecoder.
 
-    Lines end in LF, CRLF or CR. Comments and fields other than ``data`` are ignored, except for
-    errors: a field ``error`` and a bare JSON object are read as well. ``data: [DONE]`` sets
-    ``finished`` and yields nothing (wire reference 10.1); anything after it sets ``has_rest``.
-    ``stray`` is the start of the first line that is not a field, when no data came: a proxy's HTML
-    page, for example.
+    Lines end in LF, CRLF or CR; the blank line between two events may be missing. Comments and
+    fields other than ``data`` are ignored, except for errors: a field ``error`` and a bare JSON
+    object are read as well. ``data: [DONE]`` sets ``finished`` and yields nothing (wire reference
+    10.1); anything after it sets ``has_rest``. ``stray`` is the start of the first line that is not
+    a field, when no data came: a proxy's HTML page, for example.
 
     Raises:
         ProtocolError: as NDJSONDecoder; the limit holds for a line and for an event's data.
@@ -116,7 +125,7 @@ class SSEDecoder:
         self._lines = _Lines(max_line_bytes)
         self._order = FailureLast()
         self._data = _Lines(max_line_bytes)
-        self._has_data = False
+        self._data_lines = 0
         self._has_had_data = False
         self._is_error = False
         self._after_cr = False
@@ -144,6 +153,9 @@ class SSEDecoder:
             if self.finished:
                 self.has_rest = self.has_rest or bool(line.strip())
             elif line.startswith(b"data:"):
+                # A data line alone may be an event, though no blank line follows it.
+                if self._data_lines == 1 and _is_whole(self._data.peek()):
+                    yield from self._event()
                 # One space after the colon is syntax; further spaces belong to the data.
                 self._add(line[5:].removeprefix(b" "))
             elif line.startswith(b"error:"):
@@ -151,13 +163,16 @@ class SSEDecoder:
                 yield b'{"error":' + line[6:] + b"}"
             elif line.startswith(b"{"):
                 yield line  # an error in place of an event
-            elif not line and self._has_data:
-                data = self._taken()
-                self.finished = data.strip() == b"[DONE]"
-                if data.strip() and not self.finished:
-                    yield data
+            elif not line and self._data_lines:
+                yield from self._event()
             else:
                 self._note_other(line)
+
+    def _event(self) -> Iterator[bytes]:
+        data = self._taken()
+        self.finished = data.strip() == DONE
+        if data.strip() and not self.finished:
+            yield data
 
     def _note_other(self, line: bytes) -> None:
         if line.startswith(b"event:"):
@@ -168,84 +183,20 @@ class SSEDecoder:
     def _taken(self) -> bytes:
         """Return the data of an event, under the key ``error`` if the event is one."""
         data, is_error = self._data.take(), self._is_error
-        self._has_data = self._is_error = False
-        if is_error and data.strip().startswith((b"{", b'"')):
-            return b'{"error":' + data + b"}"
+        self._data_lines, self._is_error = 0, False
+        if is_error and data.strip() not in (b"", DONE):
+            is_json = data.lstrip().startswith((b"{", b'"'))
+            told = data if is_json else json.dumps(data.decode("utf-8", "replace")).encode()
+            return b'{"error":' + told + b"}"
         return data
 
     def _add(self, data: bytes) -> None:
-        self._data.hold(_LF + data if self._has_data else data)
-        self._has_data = self._has_had_data = True
-
-
-class AnyDecoder:
-    """Decodes lines of JSON, events, or one JSON object, depending on how the bytes begin.
-
-    Some servers answer in another form than was requested. ``usual`` makes the decoder for bytes
-    that begin like none of these. ``is_json`` is True when the bytes are not events.
-    """
-
-    def __init__(self, usual: Callable[[], "NDJSONDecoder | SSEDecoder"]) -> None:
-        self._usual = usual
-        self._begun = b""
-        self._decoder: NDJSONDecoder | SSEDecoder | None = None
-
-    @property
-    def is_json(self) -> bool:
-        """Return whether the bytes are JSON rather than events."""
-        return isinstance(self._decoder, NDJSONDecoder)
-
-    @property
-    def finished(self) -> bool:
-        """Return whether the stream itself marked its end."""
-        return self._decoder is not None and self._decoder.finished
-
-    @property
-    def has_rest(self) -> bool:
-        """Return whether bytes followed the objects that were returned."""
-        return self._decoder is not None and self._decoder.has_rest
-
-    @property
-    def stray(self) -> bytes:
-        """Return the start of an answer that is not the expected events; empty when it is."""
-        return self._decoder.stray if isinstance(self._decoder, SSEDecoder) else b""
-
-    @property
-    def is_between_lines(self) -> bool:
-        """Return whether the next byte begins a line of JSON, or the answer."""
-        if self._decoder is None:
-            return not self._begun
-        return isinstance(self._decoder, NDJSONDecoder) and self._decoder.is_between
-
-    def note_lines(self) -> None:
-        """Take note that whole lines of JSON were read elsewhere."""
-        if self._decoder is None:
-            self._decoder = NDJSONDecoder()
-
-    def feed(self, data: bytes) -> list[dict[str, Any]]:
-        """Take bytes of any size and return the objects completed by them, in order."""
-        if self._decoder is not None:
-            return self._decoder.feed(data)
-        self._begun += data
-        self._decoder = self._chosen(self._begun.lstrip())
-        return [] if self._decoder is None else self._decoder.feed(self._begun)
-
-    def finish(self) -> list[dict[str, Any]]:
-        """Take the end of input and return what was complete but not terminated."""
-        if self._decoder is not None:
-            return self._decoder.finish()
-        self._decoder = self._usual()
-        return self._decoder.feed(self._begun) + self._decoder.finish()
-
-    def _chosen(self, start: bytes) -> "NDJSONDecoder | SSEDecoder | None":
-        """Return the decoder for an answer with this start; None while that is undecided."""
-        if start.startswith(b"{"):
-            return NDJSONDecoder(is_one_allowed=True)
-        if start.startswith((b":", *FIELD_STARTS)):
-            return SSEDecoder()
-        if any(name.startswith(start) for name in FIELD_STARTS):
-            return None
-        return self._usual()
+        # Some gateways put the events of the server behind them into events of their own.
+        while data.startswith(b"data:"):
+            data = data[5:].removeprefix(b" ")
+        self._data.hold(_LF + data if self._data_lines else data)
+        self._data_lines += 1
+        self._has_had_data = True
 
 
 class _Lines:
@@ -289,6 +240,10 @@ class _Lines:
     def has_rest(self) -> bool:
         """Return whether the unfinished line has anything but white space."""
         return any(piece.strip() for piece in self._pieces)
+
+    def peek(self) -> bytes:
+        """Return what is kept."""
+        return b"".join(self._pieces)
 
     def take(self) -> bytes:
         """Return what is kept, and forget it."""
@@ -365,3 +320,28 @@ def parse_object(line: bytes) -> dict[str, Any]:
         start = line[:SHOWN_BYTES]
         raise ProtocolError(f"the answer is not a JSON object; it starts {start!r}", line=start)
     return value
+
+
+def _is_whole(data: bytes) -> bool:
+    """Return whether data is a complete JSON object, or the mark of a stream's end."""
+    text = data.strip()
+    if text == DONE or not (text.startswith(b"{") and text.endswith(b"}")):
+        return text == DONE
+    try:
+        parse_object(text)
+    except ProtocolError:
+        return False
+    return True
+
+
+def one_by_one(data: bytes) -> Iterator[bytes]:
+    """Yield the objects that follow each other in a text, with or without white space between."""
+    try:
+        text, at = data.decode().strip(), 0
+        while at < len(text):
+            _, end = _read_value(text, at)
+            yield text[at:end].encode()
+            at = end + len(text[end:]) - len(text[end:].lstrip())
+    except (ValueError, RecursionError):
+        # Whatever cannot be read is reported as it came.
+        yield data if not at else text[at:].encode()

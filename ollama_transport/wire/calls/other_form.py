@@ -3,25 +3,32 @@
 from typing import TypeVar
 
 from ollama_transport.errors import ProtocolError
+from ollama_transport.wire.calls.any_decoder import AnyDecoder
 from ollama_transport.wire.calls.call import Call
-from ollama_transport.wire.calls.decoders import FIELD_STARTS, SSEDecoder
+from ollama_transport.wire.calls.decoders import FIELD_STARTS, SSEDecoder, one_by_one
 
 T = TypeVar("T")
 
 
 def is_stream(data: bytes) -> bool:
-    """Return whether a body is events, or lines of JSON, and not one JSON object."""
+    """Return whether a body is events, lines of JSON or a list, and not one JSON object."""
     start = data[:_LOOKED_AT].lstrip()
-    if start.startswith((b":", *FIELD_STARTS)):
+    if start.startswith((b":", b"[", *FIELD_STARTS)):
         return True
     # Searching for one byte is far quicker, and vectors come without a line end.
     if not start.startswith(b"{") or b"\n" not in data:
         return False
     # One object per line: a single object that is spread over many lines never contains this.
-    end = data.find(b"}\n{")
-    if end < 0:
-        end = data.find(b"}\r\n{")
-    return end >= 0
+    return any(mark in data for mark in _SEVERAL)
+
+
+_SEVERAL = (b"}\n{", b"}\r\n{", b"}\n[DONE]")
+
+
+def are_several(data: bytes) -> bool:
+    """Return whether a body that is not one JSON object begins with one, followed by more."""
+    objects = one_by_one(data)
+    return next(objects, b"").startswith(b"{") and next(objects, b"").startswith(b"{")
 
 
 _LOOKED_AT = 4096
@@ -41,7 +48,7 @@ def whole_from_stream(call: Call[T], data: bytes) -> T:
 
 
 def _only_event(call: Call[T], data: bytes) -> T:
-    decoder = SSEDecoder()
+    decoder = AnyDecoder(SSEDecoder)
     objects = [*decoder.feed(data), *decoder.finish()]
     if len(objects) != 1:
         raise ProtocolError(f"the answer is {len(objects)} events in place of one object")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from ollama_transport.callers import caller_level
-from ollama_transport.errors import EmptyAnswerError
+from ollama_transport.errors import EmptyAnswerError, ProtocolError
 from ollama_transport.wire.values.answers import ChatLine, GenerateLine
 
 
@@ -21,6 +21,15 @@ def empty_answer() -> EmptyAnswerError:
     return EmptyAnswerError(
         "the answer is empty: status 200 without any content. A proxy may have dropped it, or "
         "that is another kind of server: check base_url."
+    )
+
+
+def other_wire(path: str) -> ProtocolError:
+    """Return (not raise) the error for an answer that has the form of the other wire."""
+    form, advice = ("Ollama's own wire", "without /v1") if "/v1" in path else ("/v1", "with /v1")
+    return ProtocolError(
+        f"the answer has the form of {form}, which was not asked for: another kind of server, or "
+        f"a gateway that translates. Give base_url {advice}."
     )
 
 

@@ -166,6 +166,11 @@ def _classify_text(
     return None
 
 
+_ANSWER_KEYS = frozenset({"message", "choices", "response", "data", "embeddings", "embedding"})
+_ERROR_KEYS = frozenset(
+    {"detail", "errors", "message", "messages", "msg", "code", "type", "param", "success"}
+    | {"status", "status_code", "statusCode", "request_id", "requestId", "timestamp", "path"}
+)
 _CAPABILITY_NAMES = {
     "chat": "completion",
     "chat completions": "completion",
@@ -200,10 +205,24 @@ def _missing_model(text: str, model: str | None) -> str:
 
 def tells_error(raw: Mapping[str, Any]) -> bool:
     """Return whether an object of an answer is an error, whichever key holds it."""
-    if raw.get("error") is not None or raw.get("object") == "error":
+    error = raw.get("error")
+    if error or raw.get("object") == "error":
         return True
-    # Ollama itself writes such a line for a call that it cannot parse.
-    return _odd_key(raw) is not None
+    # Some servers send an empty error with each answer.
+    if error is not None and not (raw.keys() & _ANSWER_KEYS):
+        return True
+    # Ollama itself writes a line with an odd key for a call that it cannot parse.
+    return _odd_key(raw) is not None or _is_bare_error(raw)
+
+
+def _is_bare_error(raw: Mapping[str, Any]) -> bool:
+    """Return whether an object holds nothing but the words of an error, as FastAPI's and others."""
+    if not raw.keys() <= _ERROR_KEYS:
+        return False
+    if raw.get("detail") or raw.get("errors"):
+        return True
+    told = raw.get("message", raw.get("msg"))
+    return isinstance(told, str) and bool(told) and len(raw) > 1
 
 
 def _odd_key(raw: Mapping[str, Any]) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-_FIELDS = ("code", "status", "status_code", "http_status", "statusCode")
+_FIELDS = ("code", "status", "status_code", "http_status", "statusCode", "StatusCode")
 _NAMES = {
     "authenticationerror": 401,
     "badgateway": 502,

@@ -55,6 +55,9 @@ def _read(text: str, layers: int) -> tuple[str, dict[str, Any]]:
     if found is None:
         return (text, {})
     main = _first(found, _NAMES)
+    if isinstance(main, list) and len(main) == 1 and isinstance(main[0], dict):
+        # FastAPI's faults are read below, with the field that each names.
+        main = main[0] if "loc" not in main[0] else main
     facts = {**found, **main} if isinstance(main, dict) else found
     if isinstance(main, dict):
         inner = _first(main, _INNER_NAMES)

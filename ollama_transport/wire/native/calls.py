@@ -10,8 +10,9 @@ from ollama_transport.errors import ConfigError
 from ollama_transport.schema.grammar import grammar_safe
 from ollama_transport.schema.remembered import flattened_tool
 from ollama_transport.wire.calls.body import image_data, without_none
-from ollama_transport.wire.calls.call import Call, LineReader, Recover
+from ollama_transport.wire.calls.call import Call, Recover
 from ollama_transport.wire.calls.lacks import reasoning_lacks
+from ollama_transport.wire.calls.line_reader import LineReader
 from ollama_transport.wire.calls.overflow import described, recover_by_truncation
 from ollama_transport.wire.native.lines import STREAM, WHOLE, answer_lines, is_done
 from ollama_transport.wire.native.messages import write_message

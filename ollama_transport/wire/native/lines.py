@@ -9,14 +9,14 @@ from ollama_transport.wire.calls.body import without_none
 from ollama_transport.wire.calls.call import (
     Call,
     Lack,
-    LineReader,
     Recover,
     Shaper,
     shaped,
     shaping,
     truncated,
 )
-from ollama_transport.wire.calls.said import check_said
+from ollama_transport.wire.calls.line_reader import LineReader
+from ollama_transport.wire.calls.said import check_said, other_wire
 from ollama_transport.wire.values.answers import ChatLine, GenerateLine, Progress
 
 logger = logging.getLogger("ollama_transport")
@@ -47,10 +47,14 @@ def answer_lines(
     unended: Callable[[Line], Line] | None = None if join is None else _unended
 
     def read_whole(raw: Mapping[str, Any]) -> Line:
+        if "choices" in raw and "message" not in raw and "response" not in raw:
+            raise other_wire(path)
         answer = read(raw)
         if unended is not None:
             answer = unended(answer)
             check_said((answer,))
+        if "done" not in raw:
+            answer = replace(answer, done=True)  # not Ollama: the body came whole
         # The server's guard against repetition ends an answer this way (wire reference 3.2).
         if not answer.done:
             raise truncated((answer,), whole=True)

@@ -15,19 +15,26 @@ from typing import Any
 
 from ollama_transport.error_texts import brief
 from ollama_transport.errors import ProtocolError
-from ollama_transport.wire.calls.said import check_said
+from ollama_transport.wire.calls.said import check_said, empty_answer, other_wire
+from ollama_transport.wire.errors.mapping import answer_failure
 from ollama_transport.wire.openai.tools import read_calls
 from ollama_transport.wire.values.answers import ChatLine, Embeddings, GenerateLine
 from ollama_transport.wire.values.arguments import NOTHING_KNOWN, RequestFacts
 from ollama_transport.wire.values.by_key import Logprob
 from ollama_transport.wire.values.checks import check_logprobs
-from ollama_transport.wire.values.content_parts import content_of, joined_text, text_of
+from ollama_transport.wire.values.content_parts import (
+    content_of,
+    refusal_of,
+    text_of,
+    thoughts_of,
+)
 from ollama_transport.wire.values.messages import Message, ToolCall, ToolCallDelta
 from ollama_transport.wire.values.usage import Usage
 from ollama_transport.wire.values.vectors import Floats, checked_vectors
 
 # On Ollama's own wire calls end with `stop` as well (wire reference 3.2).
 _INDEX_DIGITS = 9
+_FIRST = (0, None, "0")
 _NO_REASONS = frozenset({"", "null", "none"})
 _NATIVE_REASONS = {"tool_calls": "stop", "function_call": "stop"}
 
@@ -88,7 +95,7 @@ def chat_line(
         message=Message(
             role=role if isinstance(role, str) and role else "assistant",
             content=content,
-            thinking=_reasoning(said) + thoughts,
+            thinking=thoughts_of(said) + thoughts,
             tool_calls=calls,
             extra=_refusal(said),
         ),
@@ -116,9 +123,10 @@ def text_line(
     """
     part = choice.get("message", choice.get("delta"))
     said = part if isinstance(part, Mapping) else {}
+    content, thoughts = content_of(said)
     return GenerateLine(
-        text=text_of(choice, "text") + text_of(said, "content"),
-        thinking=_reasoning(said),
+        text=text_of(choice, "text") + content,
+        thinking=thoughts_of(said) + thoughts,
         model=text_of(raw, "model"),
         created_at=_created_at(raw),
         done=reason is not None,
@@ -133,23 +141,44 @@ def first_choice(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return choice 0 of an answer or an event; None when it has no such choice.
 
     Raises:
-        ProtocolError: when the choices are not a list of objects.
+        ProtocolError: when the choices are not a list of objects, or for a native answer.
     """
     choices = raw.get("choices")
     if choices is None:
+        if "done" in raw and ("message" in raw or "response" in raw):
+            raise other_wire("/v1")
         return None
     if not isinstance(choices, list) or not all(isinstance(entry, Mapping) for entry in choices):
         raise ProtocolError(f"the answer's choices are not a list of objects: {brief(choices)}")
     # Some servers do not number their only choice; an event with the usage has no choice.
-    return next((entry for entry in choices if entry.get("index") in (0, None)), None)
+    return next((entry for entry in choices if entry.get("index") in _FIRST), None)
+
+
+def check_choice(choice: Mapping[str, Any], received: tuple[Any, ...] = ()) -> None:
+    """Check that a choice is not a failure, as gateways report one of the server behind them.
+
+    Raises:
+        StreamFailedError, StatusError: for an ``error`` in it, or as the reason of its end.
+    """
+    if choice.get("error"):
+        raise answer_failure(choice, received=received, openai=True)
+    if choice.get("finish_reason") == "error":
+        told = {"error": 'the server ended the answer with the finish_reason "error"'}
+        raise answer_failure(told, received=received, openai=True)
 
 
 def _only_choice(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     choice = first_choice(raw)
+    choices = raw.get("choices")
+    if choice is None and choices:
+        choice = choices[0]  # a lone choice of another number
+    if choice is None and ("choices" in raw or not raw):
+        raise empty_answer()
     if choice is None:
         raise ProtocolError(
             f"the answer holds no choice: is that an OpenAI-compatible server? {brief(raw)}"
         )
+    check_choice(choice)
     return choice
 
 
@@ -202,17 +231,12 @@ def _old_top(top: object) -> dict[str, Any]:
     return {"top_logprobs": [{"token": name, "logprob": value} for name, value in top.items()]}
 
 
-def _reasoning(part: Mapping[str, Any]) -> str:
-    # Ollama and newer vLLM use the first name, llama.cpp and older vLLM the other.
-    for name in ("reasoning", "reasoning_content"):
-        if text := joined_text(part.get(name), name):
-            return text
-    return ""
-
-
 def _refusal(part: Mapping[str, Any]) -> Mapping[str, Any]:
-    refusal = part.get("refusal")
-    return {"refusal": refusal} if isinstance(refusal, str) and refusal else {}
+    # Few deltas have more than a role and a text.
+    if "refusal" not in part and not isinstance(part.get("content"), list):
+        return {}
+    refusal = refusal_of(part)
+    return {"refusal": refusal} if refusal else {}
 
 
 def _created_at(raw: Mapping[str, Any]) -> str:

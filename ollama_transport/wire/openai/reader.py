@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from ollama_transport.errors import OllamaError, ProtocolError, StreamFailedError
+from ollama_transport.wire.calls.any_decoder import AnyDecoder
 from ollama_transport.wire.calls.call import truncated
-from ollama_transport.wire.calls.decoders import AnyDecoder, FailureLast, SSEDecoder
+from ollama_transport.wire.calls.decoders import FailureLast, SSEDecoder
 from ollama_transport.wire.calls.said import check_said, empty_answer, says_something
 from ollama_transport.wire.errors.mapping import answer_failure, tells_error
 from ollama_transport.wire.openai.answers import (
     chat_line,
+    check_choice,
     finish_reason,
     first_choice,
     read_chat,
@@ -127,8 +129,7 @@ class EventReader(ABC, Generic[Line]):
         choice = first_choice(raw)
         if choice is None:
             return None
-        if choice.get("error") is not None:
-            raise answer_failure(choice, received=self.received, openai=True)
+        check_choice(choice, self.received)
         if choice.get("message") is not None and choice.get("delta") is None:
             return self._take_whole(raw)
         line = self._line(raw, choice)

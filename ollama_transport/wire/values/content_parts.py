@@ -3,6 +3,7 @@
 Mistral's reasoning models and some gateways send ``content`` as parts, of which some are thoughts.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,14 @@ from ollama_transport.errors import ProtocolError
 
 _MAX_DEPTH = 4
 _THOUGHTS = ("thinking", "reasoning", "reasoning_content", "summary")
+_TEXTS = ("text", *_THOUGHTS, "content", "value")
+# Ollama and newer vLLM use the first name, llama.cpp and older vLLM the second; the others are
+# those of gateways.
+THOUGHT_NAMES = (
+    *("reasoning", "reasoning_content", "thinking"),
+    *("reasoning_text", "thinking_blocks", "reasoning_details"),
+)
+"""The names under which servers put reasoning beside the text."""
 
 
 def text_of(raw: Mapping[str, Any], key: str) -> str:
@@ -39,9 +48,33 @@ def content_of(raw: Mapping[str, Any]) -> tuple[str, str]:
         return value, ""
     if value is None:
         return "", ""
+    if _is_parsed(value):
+        return json.dumps(value, ensure_ascii=False), ""
     found = list(_texts(value, "content", False, _MAX_DEPTH))
     said = "".join(text for text, is_thought in found if not is_thought)
     return said, "".join(text for text, is_thought in found if is_thought)
+
+
+def thoughts_of(part: Mapping[str, Any]) -> str:
+    """Return the reasoning beside the text of a message or a delta; some servers send it twice.
+
+    Raises:
+        ProtocolError: when it is neither text nor parts.
+    """
+    for name in THOUGHT_NAMES:
+        value = part.get(name)
+        if value and (text := joined_text(value, name)):
+            return text
+    return ""
+
+
+def refusal_of(part: Mapping[str, Any]) -> str:
+    """Return the refusal in a message or a delta, also where it is a part of the content."""
+    content = part.get("content")
+    parts = content if isinstance(content, list) else []
+    told = [part, *(one for one in parts if isinstance(one, Mapping))]
+    found = (one.get("refusal") for one in told)
+    return "".join(text for text in found if isinstance(text, str))
 
 
 def joined_text(value: object, key: str) -> str:
@@ -55,6 +88,13 @@ def joined_text(value: object, key: str) -> str:
     if value is None:
         return ""
     return "".join(text for text, _ in _texts(value, key, True, _MAX_DEPTH))
+
+
+def _is_parsed(value: object) -> bool:
+    """Return whether a value is JSON that a gateway parsed, though the model wrote text."""
+    if isinstance(value, Mapping):
+        return not any(name in value for name in ("type", *_TEXTS))
+    return isinstance(value, int | float)
 
 
 def _texts(value: object, key: str, is_thought: bool, depth: int) -> Iterator[tuple[str, bool]]:
@@ -73,9 +113,11 @@ def _texts(value: object, key: str, is_thought: bool, depth: int) -> Iterator[tu
 def _part_texts(
     part: Mapping[str, Any], key: str, is_thought: bool, depth: int
 ) -> Iterator[tuple[str, bool]]:
-    for name in ("text", *_THOUGHTS):
+    kind = part.get("type")
+    # OpenRouter's kinds are reasoning.text and reasoning.summary.
+    thinks = is_thought or (isinstance(kind, str) and kind.partition(".")[0] in _THOUGHTS)
+    for name in _TEXTS:
         if part.get(name) is not None:
-            kind = part.get("type")
-            thinks = is_thought or name in _THOUGHTS or kind in _THOUGHTS
+            thinks = thinks or name in _THOUGHTS
             yield from _texts(part[name], key, thinks, depth - 1)
             return

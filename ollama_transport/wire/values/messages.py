@@ -10,7 +10,12 @@ from ollama_transport.error_texts import brief
 from ollama_transport.errors import ProtocolError
 from ollama_transport.wire.values.by_key import ByKey, CallKeys
 from ollama_transport.wire.values.call_shapes import call_shapes, told_calls
-from ollama_transport.wire.values.content_parts import content_of, joined_text, text_of
+from ollama_transport.wire.values.content_parts import (
+    THOUGHT_NAMES,
+    content_of,
+    text_of,
+    thoughts_of,
+)
 from ollama_transport.wire.values.dumped import Dumped
 
 
@@ -100,7 +105,7 @@ def one_system(messages: Sequence[Message]) -> Sequence[Message]:
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 _KNOWN = frozenset(
-    {"role", "content", "thinking", "images", "tool_calls", "tool_name", "tool_call_id"}
+    {"role", "content", "images", "tool_calls", "tool_name", "tool_call_id", *THOUGHT_NAMES}
 )
 
 
@@ -124,7 +129,7 @@ def read_message(raw: object) -> Message:
         # Some servers send an empty role.
         role=text_of(raw, "role") or "assistant",
         content=text,
-        thinking=joined_text(raw.get("thinking"), "thinking") + thoughts,
+        thinking=thoughts_of(raw) + thoughts,
         images=_images(raw.get("images")),
         tool_calls=read_tool_calls(told_calls(raw)),
         tool_name=_text_or_none(raw.get("tool_name")),
