@@ -20,6 +20,7 @@ from ollama_transport.errors import (
     OllamaError,
     OllamaTimeoutError,
     ProtocolError,
+    RequestRejectedError,
     ServerBusyError,
     StatusError,
     StreamError,
@@ -42,6 +43,7 @@ from ollama_transport.wire.calls.lacks import REASONING_FIELDS
 from ollama_transport.wire.calls.other_form import are_several, is_stream, whole_from_stream
 from ollama_transport.wire.calls.said import empty_answer
 from ollama_transport.wire.errors.mapping import answer_failure, status_error, tells_error
+from ollama_transport.wire.errors.words import field_hint
 from ollama_transport.wire.shaping.behind_v1 import bears_mark
 from ollama_transport.wire.values.answers import Progress
 
@@ -277,7 +279,10 @@ class BaseClient(WireChoice, Generic[H]):
         if isinstance(error, ModelNotFoundError):
             # It was removed since it was chosen by default: the next call chooses again.
             self.memory.forget(call.model)
-        error.args = (f"{error.args[0]} {advice(response, call.path)}".rstrip(),)
+        hints: list[str] = [advice(response, call.path)]
+        if type(error) is RequestRejectedError and call.body is not None:
+            hints.append(field_hint(error.error, call.body))
+        error.args = (" ".join(filter(None, (error.args[0], *hints))),)
         error.waited_s = waited_s(response)
         return error
 

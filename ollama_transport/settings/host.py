@@ -39,7 +39,8 @@ _SCHEMES = {"http": 80, "https": 443}
 _LACKS_COLON_SLASHES = re.compile(r"^https?(?::/|//)", re.IGNORECASE)
 # Endpoints that people paste where a base URL is wanted.
 _PASTED = re.compile(
-    r"/chat/completions$|(?<=/v1)/(?:chat|completions|embeddings|models)$|"
+    r"/chat/completions$|"
+    r"(?<=/v\d)/(?:chat|completions|embeddings|models|responses|messages|rerank|audio/\w{1,20})$|"
     r"(?<=/api)/(?:chat|generate|embed|embeddings|tags)$"
 )
 _HOST = re.compile(r"^(?:[\w.-]+|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\])$", re.ASCII)
@@ -230,7 +231,8 @@ def _not_understood(text: str, what: str, value: str) -> ConfigError:
     found = "not shown, it may be part of a password" if "/" in secret else repr(value)
     return ConfigError(
         f"invalid Ollama host {shown!r}: its {what} is {found}; {ACCEPTED_HOSTS}. "
-        "A base URL has no query, fragment or spaces; in a password, write %2F for a slash."
+        "A base URL has no query, fragment or spaces: give a query as client_kwargs={'params': …}; "
+        "in a password, write %2F for a slash."
     )
 
 

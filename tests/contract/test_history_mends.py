@@ -24,6 +24,14 @@ FOREIGN = "call_3f2a-of-another-server"
 ID_REFUSALS = [
     (400, f"Tool call id was {FOREIGN} but must be a-z, A-Z, 0-9, with a length of 9."),
     (500, "Value is not callable: Tool call IDs should be alphanumeric strings with length 9!"),
+    # Mistral's API, OpenAI's, and what gateways repeat of Bedrock
+    (400, f"Function call id was {FOREIGN} but must be a-z, A-Z, 0-9, with a length of 9."),
+    (
+        400,
+        "Invalid 'messages[1].tool_calls[0].id': string too long. Expected a string with maximum "
+        "length 40, but got a string with length 64 instead.",
+    ),
+    (400, "messages.1.content.0.tool_use.id: String should match pattern '^[a-zA-Z0-9_-]+$'"),
 ]
 
 
@@ -124,7 +132,9 @@ def made(closing: list[Any], kind: Any, root: str, network: Network, **more: Any
 
 @both
 @forms
-@pytest.mark.parametrize(("status", "words"), ID_REFUSALS, ids=["vLLM", "llama.cpp"])
+@pytest.mark.parametrize(
+    ("status", "words"), ID_REFUSALS, ids=["vLLM", "llama.cpp", "Mistral", "OpenAI", "Bedrock"]
+)
 def test_ids_of_another_server_are_sent_in_a_form_that_the_template_takes(
     run: Run, closing: list[Any], kind: Any, streams: bool, status: int, words: str
 ) -> None:

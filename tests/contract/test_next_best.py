@@ -360,3 +360,24 @@ def test_other_failures_that_name_a_part_are_raised_as_they_are(
     with pytest.raises(OllamaError):
         ask(run, made(closing, kind, network, max_retries=0), hello(kind), streams=True)
     assert len(network.bodies) == 1
+
+
+@both
+@pytest.mark.parametrize(
+    ("option", "field", "words"),
+    [
+        ("seed", "seed", "body.seed: Extra inputs are not permitted"),
+        ("top_k", "top_k", "Unrecognized request argument supplied: top_k"),
+        ("num_predict", "max_tokens", "Unsupported parameter: 'max_tokens'"),
+        ("min_p", "min_p", 'json: unknown field "min_p"'),
+    ],
+)
+def test_an_option_that_a_server_does_not_take_is_named(
+    run: Run, closing: list[Any], kind: Any, option: str, field: str, words: str
+) -> None:
+    """Under the name that the model has it by; it is the caller's to leave out."""
+    network = Strict(lambda body: field in body, told(words, 422))
+    model = made(closing, kind, network, **limited(kind, **{option: 1}))
+    with pytest.raises(RequestRejectedError, match=f"`{option}`: leave it out"):
+        ask(run, model, hello(kind))
+    assert len(network.bodies) == 1

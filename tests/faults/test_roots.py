@@ -18,7 +18,12 @@ ROOTS = {
     "/v1/chat": {},
     "/v1/chat/completions": {},
     "/v1/embeddings": {},
+    "/v1/responses": {},
+    "/v1/messages": {},
+    "/v1/audio/speech": {},
     "/v3/chat/completions": {},
+    "/v3/embeddings": {},
+    "/api/paas/v4/chat/completions": {},
 }
 NATIVE = {"/api": {}, "/api/chat": {}, "/api/generate": {}, "/ollama/api/chat": {}}
 OPENAI = [way for way in WAYS if way.is_openai]
@@ -52,7 +57,12 @@ def test_an_api_is_asked_below_its_root(way: Way, server: RawServer, root: str) 
         server.url + root, count_tokens=False, **ROOTS[root]
     )
     assert results_of(way, model, 1) == [(RIGHT[way.form], None)]
-    below = {"/v3/chat/completions": "/v3", "/api/openai/v1": "/api/openai/v1"}
+    below = {
+        "/v3/chat/completions": "/v3",
+        "/v3/embeddings": "/v3",
+        "/api/openai/v1": "/api/openai/v1",
+        "/api/paas/v4/chat/completions": "/api/paas/v4",
+    }
     expected = below.get(root, root if "api" in ROOTS[root] else "/v1")
     end = "/embeddings" if way.form == "embedded" else "/chat/completions"
     assert asked_paths(server) == {expected + end}

@@ -152,6 +152,24 @@ def test_a_model_that_is_being_loaded_is_waited_for(way: Way, server: RawServer)
     assert len(generations(server)) == 6
 
 
+@pytest.mark.parametrize("way", [way for way in WAYS if not way.is_async], ids=lambda way: way.id)
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (b"400 Bad Request", b'{"error":"Model is loading. Please wait."}'),
+        (b"429 Too Many Requests", b'{"error":"Model m is currently loading"}'),
+        (b"500 Internal Server Error", b'{"error":{"message":"Loading model"}}'),
+    ],
+)
+def test_loading_is_waited_for_whatever_the_status(
+    way: Way, server: RawServer, status: bytes, body: bytes
+) -> None:
+    """Some servers have no 503 for it."""
+    server.play(*[refused(status, body, JSON, b"Retry-After: 0")] * 3)
+    (result,) = results_of(way, way.model(server.url, max_retries=1), 1)
+    assert result == (RIGHT[way.form], None)
+
+
 @ways
 def test_loading_is_waited_for_within_a_limit(way: Way, server: RawServer) -> None:
     """The limit is named; without tries nothing is waited for."""

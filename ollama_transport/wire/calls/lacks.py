@@ -19,6 +19,7 @@ from ollama_transport.errors import (
     StreamFailedError,
 )
 from ollama_transport.wire.calls.call import Call
+from ollama_transport.wire.errors.words import BOTH_WORDS
 
 ReasoningHistory = Literal["auto", "never", "always"]
 """Whether the reasoning of earlier answers is sent back; "auto": unless the server refuses it."""
@@ -30,6 +31,8 @@ REASONING_FIELDS = frozenset({"reasoning", "reasoning_content", "thinking"})
 _REFUSING = frozenset({400, 404, 405, 415, 422, 500, 501})
 # These say what else is wrong, whatever else they name.
 _OTHERWISE = (AuthenticationError, ContextOverflowError, ModelNotFoundError)
+# What vLLM quotes of the request, whatever was wrong with it.
+_ECHO = re.compile(r"'input': .*?(?=\{'type': |\Z)", re.DOTALL)
 _NO_ENDPOINT = frozenset({404, 405, 501})
 
 
@@ -54,7 +57,7 @@ class FieldLack:
             refuses = not error.received  # an error of status 200, without a code
         else:
             refuses = error.status in _REFUSING
-        return refuses and re.search(self.words, error.error) is not None
+        return refuses and re.search(self.words, _ECHO.sub("", error.error)) is not None
 
     def without(self, call: Call[Any]) -> Call[Any]:
         """Return the call without this part."""
@@ -104,12 +107,16 @@ def _without_reasoning(name: str) -> Callable[[Call[Any]], Call[Any]]:
     return edit
 
 
+def _reasoning_words(name: str) -> str:
+    # Never the word `thinking`: Ollama accepts the field, and its refusals use the word for a
+    # missing capability.
+    return BOTH_WORDS if name == "thinking" else rf"\b{name}\b|{BOTH_WORDS}"
+
+
 def reasoning_lacks(body: Mapping[str, Any]) -> tuple[FieldLack, ...]:
     """Return the fields that carry the reasoning of a history; () if it has none."""
     return tuple(
-        # Never for `thinking`: Ollama accepts the field, and its refusals use the word for a
-        # missing capability.
-        FieldLack(name, rf"\b{name}\b" if name != "thinking" else "(?!)", _without_reasoning(name))
+        FieldLack(name, _reasoning_words(name), _without_reasoning(name))
         for name in sorted(REASONING_FIELDS)
         if any(name in message for message in body["messages"])
     )

@@ -66,6 +66,9 @@ _LOADING_STATUSES = frozenset({400, 425, 429, 500})
 _NO_LOADING = re.compile(r"(?i)\b(?:fail|error|unable|could not|cannot)")
 _USED_UP_HINT = "This is not retried: wait until the limit is renewed, or raise it on the account."
 _QUEUE_HINT = "Try again later, or raise OLLAMA_MAX_QUEUE on the server."
+_QUEUE = re.compile(r"(?i)server busy|pending requests|\bqueue")
+_LATER_HINT = "Try again later."
+_CONCURRENCY_HINT = "Ask for less at a time: see `max_concurrency`."
 _PROXY_HINT = "Try again later: a proxy in front of the model could not reach it."
 _LIMIT_HINT = "Try again later, or ask for less: see `requests_per_minute`."
 _PAGE_HINT = "A proxy in front of the server wrote this page: look at its log first."
@@ -90,7 +93,7 @@ _IN_OTHER_WORDS = {
     _NATIVE_PATH_HINT: _OPENAI_PATH_HINT,
     LM_STUDIO_HINT: _OPENAI_PATH_HINT,
     MEMORY_HINT: OPENAI_MEMORY_HINT,
-    _QUEUE_HINT: "Try again later.",
+    _QUEUE_HINT: _LATER_HINT,
 }
 # Cloudflare's
 _TLS_STATUSES = frozenset({525, 526})
@@ -159,11 +162,13 @@ def busy_hint(status: int, text: str, *, from_server: bool) -> str:
         return _GAVE_UP_HINT
     # A server answers in JSON; an HTML page, or nothing at all, comes from a proxy.
     if status in (503, 529) and from_server:
-        return _QUEUE_HINT
+        return _QUEUE_HINT if _QUEUE.search(text) else _LATER_HINT
     if status == 429 and is_used_up(text):
         return _USED_UP_HINT
     # A full queue answers 503; 429 is a limit of use (wire reference 8.2).
-    return _LIMIT_HINT if status == 429 else _PROXY_HINT
+    if status == 429:
+        return _CONCURRENCY_HINT if "concurren" in text else _LIMIT_HINT
+    return _PROXY_HINT
 
 
 def text_hint(text: str) -> str:

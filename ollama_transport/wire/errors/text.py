@@ -32,7 +32,7 @@ _NAMES = (
     "title",
 )
 _INNER_NAMES = ("message", "msg", "faultstring", "detail", "error", "error_description")
-_REASONS = ("message", "detail", "error_description", "details", "errors")
+_REASONS = ("message", "detail", "error_description", "details", "errors", "issues")
 
 
 def error_text(body: bytes) -> tuple[str, dict[str, Any]]:

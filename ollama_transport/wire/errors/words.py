@@ -6,6 +6,7 @@ is bounded, so that a hostile text takes linear time.
 """
 
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 MEMORY_HINT = "The model may need more memory: try a smaller one or a smaller num_ctx."
@@ -59,6 +60,9 @@ TOOL_CALL_ID_WORDS = (
     r"\btool_call_id\b[^\n]{0,60}(?:too long|pattern)"
 )
 """How Mistral's templates, their tokenizers, OpenAI and Bedrock refuse the id of a tool call."""
+
+BOTH_WORDS = r"both content and thinking"
+"""How the template of gpt-oss refuses the thoughts of earlier answers."""
 
 BATCH_WORDS = (
     # Text Embeddings Inference, and SiliconFlow (page-assist #371, 2025-02-26); DashScope
@@ -123,7 +127,8 @@ _ROWS = (
     ),
     Known(
         r"(?i)invalid tool call arguments|failed to parse (?:JSON|input at pos|tool call)|"
-        r"error parsing tool call|xml syntax error on line|failed to call a function",
+        r"error parsing tool call|xml syntax error on line|failed to call a function|"
+        r"validation errors? for list\[function",
         _TOOL_CALL_HINT,
     ),
     # Order of messages: templates of Qwen, Gemma, Mistral and Llama, llama.cpp, Anthropic
@@ -173,8 +178,23 @@ _ROWS = (
         "loaded: unload it, and try again.",
     ),
     Known(
-        r"(?i)parse grammar|grammar error|schema conversion failed|unrecognized schema|xgrammar|"
-        r"invalid schema for|features not supported by",
+        BOTH_WORDS,
+        "The model's template takes no thoughts beside text in a message with calls: "
+        '`reasoning_history="never"` leaves the thoughts of earlier answers out.',
+        True,
+    ),
+    # LM Studio, llama.cpp (its #19905, 2026-02-25; jan #6123, 2025-08-11), Python's jinja2
+    Known(
+        r"(?i)jinja|while executing \w{1,40} at line|value is not callable|"
+        r"unknown (?:method|\(built-in\) filter)|chat template",
+        "The model's chat template cannot write this history: take a newer file of the model or "
+        "another template there, or leave out what the template names.",
+        True,
+    ),
+    Known(
+        r"(?i)parse grammar|grammar[ -](?:compile )?error|compil[^\n]{1,40}\bgrammar|"
+        r"schema conversion failed|unrecognized schema|xgrammar|invalid schema for|"
+        r"features not supported by",
         _SCHEMA_HINT,
     ),
     # Go's own words for a request that it cannot read, and for an answer that it cannot write.
@@ -214,6 +234,12 @@ _ROWS = (
         r"(?:process|runner) (?:has |was )?(?:been )?terminated|unexpectedly stopped",
         MEMORY_HINT,
     ),
+    # Of 2026 (ollama #15934, 2026-05-02)
+    Known(
+        r"\(ref: [0-9a-f-]{8,40}\)",
+        "Ollama's cloud failed: ask again later, or choose another model. The reference is for its "
+        "support.",
+    ),
 )
 _TABLE = tuple((re.compile(row.words), row) for row in _ROWS)
 
@@ -229,3 +255,25 @@ _BATCH = re.compile(BATCH_WORDS)
 def is_batch_limit(text: str) -> bool:
     """Return whether a server refused the number of texts of a request, and not a text."""
     return _BATCH.search(text) is not None
+
+
+_REFUSED_FIELD = re.compile(
+    r"(?i)extra (?:inputs?|fields?)|unrecognized|unknown (?:field|parameter|name|argument)|"
+    r"unsupported|not (?:be )?(?:supported|permitted|allowed|implemented|exist)|does not support|"
+    r"unexpected keyword|additional propert"
+)
+_OPTIONS = {"max_tokens": "num_predict", "repetition_penalty": "repeat_penalty"}
+# What they are refused for has advice of its own, or is no matter of an option.
+_NO_OPTIONS = frozenset({"model", "messages", "input", "prompt", "tools", "stream", "stop"})
+
+
+def field_hint(text: str, sent: Collection[str]) -> str:
+    """Return what to do about a field of the request that a server does not take; "" for none."""
+    if _REFUSED_FIELD.search(text) is None:
+        return ""
+    words = frozenset(re.findall(r"\w{1,60}", text))
+    found = [name for name in sent if name in words and name not in _NO_OPTIONS]
+    if not found:
+        return ""
+    name = max(found, key=len)
+    return f"This server does not take `{_OPTIONS.get(name, name)}`: leave it out."
