@@ -149,6 +149,29 @@ def test_reasoning_travels_back_as_far_as_the_server_takes_it(
 
 
 @pytest.mark.parametrize("way", BLOCKING, ids=ids)
+def test_thoughts_that_a_template_takes_not_beside_calls_are_left_out(
+    way: Way, server: RawServer
+) -> None:
+    """The template of gpt-oss fails with 500, and names no field."""
+    words = "Cannot pass both content and thinking in an assistant message with tool calls!"
+    play_of[0] = strict(
+        lambda body: bool(BOTH & set(body["messages"][1])), 500, {"error": {"message": words}}
+    )
+    assert ask_with_thoughts(way, server) == [RIGHT["whole"]] * 2
+    assert fields_sent(server) == [BOTH, set(), set()]
+
+
+@pytest.mark.parametrize("way", STREAMED, ids=ids)
+def test_a_quoted_request_refuses_nothing(way: Way, server: RawServer) -> None:
+    """VLLM quotes the whole request, whatever is wrong with it."""
+    words = "[{'type': 'value_error', 'msg': 'model is missing', 'input': {'stream_options': 1}}]"
+    play_of[0] = strict(lambda _: True, 400, {"message": words})
+    ((_, error),) = results_of(way, way.model(server.url), 1)
+    assert isinstance(error, RequestRejectedError)
+    assert len(generations(server)) == 1
+
+
+@pytest.mark.parametrize("way", BLOCKING, ids=ids)
 def test_reasoning_never_travels_back_where_it_shall_not(way: Way, server: RawServer) -> None:
     """No server has to refuse it first."""
     play_of[0] = otherwise
