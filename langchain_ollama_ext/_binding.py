@@ -1,12 +1,14 @@
 """Bind tools and output schemas to a chat model: `bind_tools`, `with_structured_output`."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 
-from langchain_core.language_models import LanguageModelInput
+from langchain_core.language_models import LanguageModelInput, ModelProfile
 from langchain_core.messages import AIMessage
-from langchain_core.runnables import Runnable
+from langchain_core.runnables import Runnable, RunnableBinding
+from pydantic import ConfigDict
 
+from langchain_ollama_ext._fields import canonical_names
 from langchain_ollama_ext._params import known_arguments
 from langchain_ollama_ext._tokens import TokenCounting
 from langchain_ollama_ext._tools import check_choice, read_tools
@@ -15,8 +17,37 @@ T = TypeVar("T")
 _Method = Literal["json_schema", "function_calling", "json_mode"]
 
 
+# pydantic's mypy plugin takes the inherited field `kwargs` for a name of the generated __init__.
+class ProfiledBinding(RunnableBinding[LanguageModelInput, AIMessage]):  # type: ignore[no-redef] # see above
+    """A chat model with bound arguments, whose profile follows a bound model and context."""
+
+    # Only what binds something needs its validator.
+    model_config = ConfigDict(defer_build=True)
+
+    @classmethod
+    def lc_id(cls) -> list[str]:
+        """Return langchain-core's own name for a binding, under which dumps are loaded."""
+        return [*cls.get_lc_namespace(), "RunnableBinding"]
+
+    @property
+    def profile(self) -> ModelProfile | None:
+        """Return the profile of the model as it is called with the bound arguments."""
+        options = self.kwargs.get("options")
+        given = {**options, **self.kwargs} if isinstance(options, dict) else self.kwargs
+        named = canonical_names(given)
+        changed = {name: named[name] for name in ("model", "num_ctx") if named.get(name)}
+        model: Any = self.bound
+        followed = model.model_copy(update=changed) if changed else model
+        return cast("ModelProfile | None", followed.profile)
+
+
 class ToolBinding(TokenCounting):
     """The methods of a chat model that bind tools, or a schema for its answers."""
+
+    if not TYPE_CHECKING:  # for type checkers, core's own signature is more exact
+
+        def bind(self, **kwargs: Any) -> ProfiledBinding:
+            return ProfiledBinding(bound=self, kwargs=kwargs, config={})
 
     def bind_tools(
         self,

@@ -1,7 +1,7 @@
 """The embedding model: OllamaEmbeddings, for LangChain's vector stores and retrievers."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.embeddings import Embeddings
 from pydantic import ConfigDict, Field, PrivateAttr
@@ -97,10 +97,12 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
 
     _meter: UsageTotal = PrivateAttr(default_factory=UsageTotal)
 
-    def __init__(self, **data: Any) -> None:
-        super().__init__(**data)
-        if self.validate_model_on_init:
-            validate_model(self, self.model, "embedding")
+    if not TYPE_CHECKING:  # type checkers make the parameters out of the fields
+
+        def __init__(self, **data: Any) -> None:
+            super().__init__(**data)
+            if self.validate_model_on_init:
+                validate_model(self, self.model, "embedding")
 
     @property
     def usage_total(self) -> Usage:

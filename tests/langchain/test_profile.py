@@ -128,6 +128,37 @@ def test_a_profile_by_hand_follows_nothing(way: str) -> None:
     assert _changed(model, way).profile == given
 
 
+@pytest.mark.parametrize(
+    ("bound", "size"),
+    [
+        (lambda model: model.bind(num_ctx=4096), 4096),
+        (lambda model: model.bind(options={"num_ctx": 2048}), 2048),
+        (lambda model: model.bind_tools([]).bind(num_ctx=1024), 1024),
+        (lambda model: model.bind(num_ctx=512).with_config(tags=["a"]).bind(seed=1), 512),
+        (lambda model: model.bind(stop=["x"]), 8192),
+        (lambda model: model.with_config(tags=["a"]), 8192),
+    ],
+)
+def test_a_profile_follows_bound_arguments(bound: Any, size: int) -> None:
+    """Middlewares that are given a bound model read the context that its calls have."""
+    model = ChatOllama(model="qwen3", num_ctx=8192)
+    assert bound(model).profile["max_input_tokens"] == size
+    assert model.profile is not None
+    assert model.profile["max_input_tokens"] == 8192
+
+
+def test_a_bound_model_has_its_own_profile() -> None:
+    """Another model that is bound is not described as the first one; a given profile stays."""
+    assert "image_inputs" in ChatOllama(model="qwen3").bind(model="llava").profile
+    given: Any = {"max_input_tokens": 5}
+    assert ChatOllama(model="qwen3", profile=given).bind(num_ctx=9).profile == given
+
+
+def test_a_binding_is_dumped_as_cores_own() -> None:
+    """What is stored has the name that langchain-core loads."""
+    assert ChatOllama(model="qwen3").bind(num_ctx=9).lc_id()[-1] == "RunnableBinding"
+
+
 def test_another_model_has_a_profile_of_its_own() -> None:
     """A copy with another name knows what its name says, and nothing of the first."""
     model = ChatOllama(model="qwen3", num_ctx=8192)

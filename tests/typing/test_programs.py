@@ -13,8 +13,14 @@ PROGRAMS = ["langchain_program.py", "llamaindex_program.py"]
 # Nonsense that a checker must refuse, line by line, so that a clean report means something.
 _WRONG = {
     "langchain_program.py": (
-        "from langchain_ollama_ext import OllamaEmbeddings",
-        ["OllamaEmbeddings(model='m').embed_query(5)"],
+        "from langchain_ollama_ext import ChatOllama, OllamaEmbeddings, OllamaLLM",
+        [
+            "OllamaEmbeddings(model='m').embed_query(5)",
+            "ChatOllama(model='m', temprature=.1)",
+            "ChatOllama(model='m', num_ctx='x')",
+            "OllamaLLM(model='m', temprature=.1)",
+            "OllamaEmbeddings(model='m', dimensons=5)",
+        ],
     ),
     "llamaindex_program.py": (
         "from llamaindex_ollama_ext import Ollama, OllamaEmbedding",
