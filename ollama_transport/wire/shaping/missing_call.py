@@ -1,7 +1,7 @@
 """The call that was forced: found in the text of an answer, or missed with an error."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from ollama_transport.errors import ToolCallMissingError
 from ollama_transport.wire.shaping.call_text import Tools, Written, bare_calls
 from ollama_transport.wire.shaping.salvage import tool_schemas
 from ollama_transport.wire.values.answers import ChatLine
-from ollama_transport.wire.values.json_text import find_json
+from ollama_transport.wire.values.json_text import FoundJson, find_json, find_thought_json
 from ollama_transport.wire.values.messages import ToolCall, made_id
 from ollama_transport.wire.values.requests import ChatRequest, MissingCall, NamedTool
 
@@ -57,6 +57,8 @@ class ForcedCallFinder:
 
     def _finish(self, line: ChatLine) -> ChatLine:
         call = fitting_call(self._held, self._tools) if self._held else None
+        if call is None and not "".join(self._texts).strip():
+            call = thought_call("".join(self._thoughts), self._tools)
         if call is None:
             self._miss(line)
             return self._with_text(line, line.text + self._flush())
@@ -127,9 +129,18 @@ def _message(tools: tuple[str, ...], text: str, reason: str | None) -> str:
 def fitting_call(text: str, tools: Tools) -> Written | None:
     """Return the call in a text: a call as JSON, or arguments that fit exactly one tool."""
     calls = bare_calls(text, tools)
-    if calls:
-        return calls[0]
-    for found in find_json(text):
+    return calls[0] if calls else _fitting(find_json(text), tools)
+
+
+def thought_call(thoughts: str, tools: Tools) -> Written | None:
+    """Return the call that ends the thoughts of an answer without text, as `fitting_call`."""
+    found = list(find_thought_json(thoughts))
+    calls = next((calls for one in found if (calls := bare_calls(one.text, tools))), None)
+    return calls[0] if calls else _fitting(found, tools)
+
+
+def _fitting(candidates: Iterable[FoundJson], tools: Tools) -> Written | None:
+    for found in candidates:
         fitting = [name for name, schema in tools.items() if _fits(found.value, schema)]
         if len(fitting) == 1:
             return fitting[0], found.value

@@ -6,6 +6,7 @@ from ollama_transport.wire.calls.call import Shaper
 from ollama_transport.wire.calls.said import LeftoverWatcher
 from ollama_transport.wire.shaping.forced import CallShaper, FirstCallShaper
 from ollama_transport.wire.shaping.hidden import chat_hiders, text_hiders
+from ollama_transport.wire.shaping.json_answer import JsonAnswer
 from ollama_transport.wire.shaping.missing_call import ForcedCallFinder, forced_tools
 from ollama_transport.wire.shaping.salvage import CallSalvager, CallWatcher, tool_schemas
 from ollama_transport.wire.shaping.thinking import ThinkSplitter, thinking_tags
@@ -32,6 +33,8 @@ def chat_shapers(request: ChatRequest, written: Sequence[str] = ()) -> list[Shap
         found.append(CallSalvager(tools) if salvages else CallWatcher(tools, request.model))
     if forced:
         found.append(ForcedCallFinder(forced, request.on_missing_call))
+    elif request.format is not None:
+        found.append(JsonAnswer(request.format))
     if request.parallel_tool_calls is False:
         found.append(FirstCallShaper())
     # The hiders come last: calls are found among the thoughts too.

@@ -166,6 +166,14 @@ def _decoded(value: object) -> Mapping[str, Any] | None:
     return value if isinstance(value, Mapping) else None
 
 
+def repaired(text: str) -> Mapping[str, Any] | None:
+    """Return the object that a text certainly spells, though it is not JSON; None for others."""
+    for read in (_tolerant, _python):
+        if isinstance(found := read(text), Mapping):
+            return found
+    return None
+
+
 def _parsed(text: str) -> object:
     """Return the value of JSON text; None when it is not JSON even after repairs."""
     for candidate in (text, _without_fence(text)):

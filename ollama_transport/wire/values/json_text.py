@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
+from ollama_transport.wire.values.arguments import repaired
+
 T = TypeVar("T")
 
 _MAX_STARTS = 20
+_ARGUMENTS = ("arguments", "parameters")
 _FENCED = re.compile(r"```\w*+(.*?)```", re.DOTALL)
 _STARTS = re.compile(r"[{\[]")
 _LINE_STARTS = re.compile(r"^[{\[]", re.MULTILINE)
@@ -104,8 +107,24 @@ def _read(text: str) -> Iterator[FoundJson]:
     try:
         value = _DECODER.decode(text)
     except _FAILURES:
-        return
+        if (value := repaired(text)) is None:
+            return
+        text = json.dumps(value)
     yield _found(text, value)
+    yield from _inside(value)
+
+
+def _inside(value: Any) -> Iterator[FoundJson]:
+    """Yield what a model may have wrapped: in a text, a list, a name, or the form of a call."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        yield from _read(value.strip())
+    inner = value[0] if isinstance(value, list) and len(value) == 1 else None
+    if isinstance(value, dict):
+        key = next((key for key in _ARGUMENTS if key in value and "name" in value), None)
+        inner = value[key] if key is not None else None
+        inner = next(iter(value.values())) if len(value) == 1 else inner
+    if isinstance(inner, dict):
+        yield FoundJson(json.dumps(inner), inner)
 
 
 def _scan(text: str) -> Iterator[FoundJson]:
