@@ -96,7 +96,8 @@ class _Record(Target):
         return self.cls.model_validate(value)
 
     def partial(self, value: Any, key: str | None) -> Any:
-        if any(keys.isdisjoint(value) for keys in self.required):
+        # A list where an object was asked for: what it means is known at its end.
+        if isinstance(value, list) or any(keys.isdisjoint(value) for keys in self.required):
             raise NotYetError
         items = None if key is None else value[key]
         try:

@@ -30,8 +30,8 @@ def look(city: str) -> str:
     return city
 
 
-def asked(run: Run, wire: str, content: str) -> dict[str, Any]:
-    answer = replied(wire, [{"content": content}], streams=False)
+def asked(run: Run, wire: str, content: str, **more: str) -> dict[str, Any]:
+    answer = replied(wire, [{"content": content, **more}], streams=False)
     settings: dict[str, Any] = {"client_kwargs": {"transport": Network(answer)}, **WIRES[wire]}
     model = ChatOllama(model="m", **settings)
     agent = create_agent(model, [look], response_format=ToolStrategy(Weather))
@@ -55,6 +55,13 @@ def asked(run: Run, wire: str, content: str) -> dict[str, Any]:
 def test_json_that_fits_the_final_schema_ends_the_agent(run: Run, wire: str, text: str) -> None:
     """The structured response is there, though the model never called its tool."""
     assert asked(run, wire, text)["structured_response"] == ROME
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_json_among_the_thoughts_ends_the_agent(run: Run, wire: str) -> None:
+    """Where the text is empty, as LM Studio and vLLM leave it at times."""
+    found = asked(run, wire, "", thinking=f"Rome, then.\n{ROME.model_dump_json()}")
+    assert found["structured_response"] == ROME
 
 
 @pytest.mark.parametrize("wire", WIRES)

@@ -7,16 +7,14 @@ ProviderStrategy) fail on those.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ollama_transport.wire.values.answers import ChatLine
 from ollama_transport.wire.values.json_text import FoundJson, find_json, find_thought_json
 
-_FENCE = re.compile(r"\s*(?:(?:```|~~~)\w{0,20}|json)?\s*(?=[{\[])")
-# The beginning of a fence, or nothing but white space so far.
-_MAY_OPEN = re.compile(r"\s*(?:`{0,3}|~{0,3}|(?:```|~~~)\w{0,20}|j|js|jso|json)\s*")
+_FENCE = re.compile(r"\s*(?:(?:```|~~~)\w{0,20}|json)?\s*(?=\{\s*[\"}]|\[)")
 _OUTSIDE = re.compile(r'[{}\[\]"]')
 _INSIDE = re.compile(r'["\\\x00-\x1f]')
 _MAX_OPENING = 200
@@ -28,14 +26,17 @@ class JsonAnswer:
     Text that begins with JSON, or with a fence around it, is passed on as it comes. Any other text
     is held back to the end: if it holds JSON of the requested shape, that alone is passed on,
     otherwise all of it. If there is no text at all, JSON that makes up the end of the thoughts is
-    the answer. An answer with tool calls is not changed.
+    the answer. An answer with tool calls is not changed. A whole answer is repaired too, where
+    that is certain: commas too many, Python's quotes, a list or a name around the object.
     """
 
     def __init__(self, wanted: str | Mapping[str, Any]) -> None:
         self._wanted = wanted
         self._held = ""
         self._stream: _JsonStream | None = None
+        self._is_first = True
         self._is_plain = False
+        self._has_more = False
         self._thoughts: list[str] = []
 
     def push(self, line: ChatLine) -> ChatLine:
@@ -48,8 +49,16 @@ class JsonAnswer:
         if message.tool_calls or line.tool_call_deltas or message.extra:
             self._is_plain = True
             return _with_text(line, self._held + message.content)
+        is_whole, self._is_first = line.done and self._is_first, False
         text = self._passed(message.content)
-        return _with_text(line, text + self._last() if line.done else text)
+        text = text + self._last() if line.done else text
+        return _with_text(line, self._repaired(text) if is_whole else text)
+
+    def _repaired(self, text: str) -> str:
+        """Return a whole answer repaired where it is not the requested JSON."""
+        candidates = () if self._has_more else find_json(text)
+        found = self._fitting(candidates)
+        return text if found is None else found
 
     def _passed(self, text: str) -> str:
         if self._stream is None:
@@ -69,15 +78,15 @@ class JsonAnswer:
         held = self._held
         if self._stream is not None:
             # Words after the JSON are left out, more JSON is not.
-            is_alone = self._stream.ended and next(find_json(held), None) is None
-            return "" if is_alone else held
+            self._has_more = next(find_json(held), None) is not None
+            return held if self._has_more or not self._stream.ended else ""
         if not held.strip():
             found = self._fitting(find_thought_json("".join(self._thoughts)))
             return held if found is None else found
         found = self._fitting(find_json(held))
         return held if found is None else found
 
-    def _fitting(self, candidates: Iterator[FoundJson]) -> str | None:
+    def _fitting(self, candidates: Iterable[FoundJson]) -> str | None:
         return next((found.text for found in candidates if self._fits(found.value)), None)
 
     def _fits(self, value: object) -> bool:
