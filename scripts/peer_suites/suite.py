@@ -1,0 +1,29 @@
+"""A peer's suite: where it comes from, how it is pointed at ours, and what is expected to differ."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Suite:
+    """One peer's test suite.
+
+    Attributes:
+        requirement: The peer's source distribution, as pip names it.
+        tests: Its test files or folders, relative to the distribution's folder.
+        plugin: The module of this package that puts ours in the peer's place before a test is
+            imported; its fixtures and hooks are pytest's.
+        differs: What is meant to differ: by the end of a test's id, the words that the reason's row
+            of docs/guides/migrating.md begins with.
+        needs: What the suite imports beside the extra `test`, as pip names it.
+        arguments: Further arguments for pytest.
+        rewrite: What is changed in a test file's text before it is run, given its name and text.
+    """
+
+    requirement: str
+    tests: Sequence[str]
+    plugin: str
+    differs: Mapping[str, str]
+    needs: Sequence[str] = ()
+    arguments: Sequence[str] = ()
+    rewrite: Callable[[str, str], str] = field(default=lambda name, text: text)
