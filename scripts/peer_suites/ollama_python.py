@@ -6,7 +6,6 @@ SUITE = Suite(
     requirement="ollama==0.6.3",
     tests=["tests"],
     plugin="as_ollama",
-    needs=["pytest-httpserver"],
     arguments=["-p", "no:asyncio"],
     differs={},
 )

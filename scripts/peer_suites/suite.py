@@ -15,7 +15,6 @@ class Suite:
             imported; its fixtures and hooks are pytest's.
         differs: What is meant to differ: by the end of a test's id, the words that the reason's row
             of docs/guides/migrating.md begins with.
-        needs: What the suite imports beside the extra `test`, as pip names it.
         arguments: Further arguments for pytest.
         rewrite: What is changed in a test file's text before it is run, given its name and text.
     """
@@ -24,6 +23,5 @@ class Suite:
     tests: Sequence[str]
     plugin: str
     differs: Mapping[str, str]
-    needs: Sequence[str] = ()
     arguments: Sequence[str] = ()
     rewrite: Callable[[str, str], str] = field(default=lambda name, text: text)
