@@ -1,4 +1,4 @@
-"""A pytest plugin: `ollama` is ours, and a double of its server ends an answer as a real one does."""
+"""A pytest plugin: `ollama` is ours, and doubles of its server end an answer as a real one."""
 
 import json
 import sys
@@ -63,7 +63,7 @@ def _matches(matcher: RequestMatcher, request: werkzeug.wrappers.Request) -> boo
 
 RequestMatcher.match_json = _matches
 
-# A real server's last line has `done`; without it the answer counts as cut off (wire reference 3.2).
+# A real server's last line has `done`; an answer without it was cut off (wire reference 3.2).
 _respond = RequestHandlerBase.respond_with_json
 
 

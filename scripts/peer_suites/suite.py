@@ -1,7 +1,11 @@
-"""A peer's suite: where it comes from, how it is pointed at ours, and what is expected to differ."""
+"""A peer's suite: where it comes from, how it meets ours, and what is expected to differ."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+
+def _unchanged(_name: str, text: str) -> str:
+    return text
 
 
 @dataclass(frozen=True)
@@ -24,4 +28,4 @@ class Suite:
     plugin: str
     differs: Mapping[str, str]
     arguments: Sequence[str] = ()
-    rewrite: Callable[[str, str], str] = field(default=lambda name, text: text)
+    rewrite: Callable[[str, str], str] = _unchanged
