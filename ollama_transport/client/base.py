@@ -202,6 +202,12 @@ class BaseClient(WireChoice, Generic[H]):
         # Only once: the other call is built from the request, and could recover the same way again.
         return None if other is None else replace(self.fitted(other), recover=None)
 
+    def advise(self, call: Call[Any], error: OllamaError) -> None:
+        """Name the option that a refusal is about, in its message."""
+        if type(error) is RequestRejectedError and call.body is not None:
+            hint = field_hint(error.error, call.body)
+            error.args = (f"{error.args[0]} {hint}".rstrip(), *error.args[1:])
+
     def answered(self, call: Call[Any]) -> None:
         """Remember what a call was answered without, after the server had refused it."""
         # Not before the answer: the refusal may have been about something else.
@@ -279,10 +285,7 @@ class BaseClient(WireChoice, Generic[H]):
         if isinstance(error, ModelNotFoundError):
             # It was removed since it was chosen by default: the next call chooses again.
             self.memory.forget(call.model)
-        hints: list[str] = [advice(response, call.path)]
-        if type(error) is RequestRejectedError and call.body is not None:
-            hints.append(field_hint(error.error, call.body))
-        error.args = (" ".join(filter(None, (error.args[0], *hints))),)
+        error.args = (f"{error.args[0]} {advice(response, call.path)}".rstrip(),)
         error.waited_s = waited_s(response)
         return error
 

@@ -84,6 +84,7 @@ class Sender(BaseClient[httpx.Client], Wires):
             except OllamaError as error:
                 instead = self.instead(call, error) or self._natively(call, error)
                 if instead is None:
+                    self.advise(call, error)
                     raise
             else:
                 if call.natively is None or (instead := self._natively(call, answer)) is None:
@@ -200,6 +201,7 @@ class AsyncSender(BaseClient[httpx.AsyncClient], AsyncWires):
             except OllamaError as error:
                 instead = self.instead(call, error) or await self._natively(call, error)
                 if instead is None:
+                    self.advise(call, error)
                     raise
             else:
                 if call.natively is None or (instead := await self._natively(call, answer)) is None:

@@ -173,7 +173,7 @@ def test_a_refused_schema_is_never_given_up_in_silence(
 ) -> None:
     """Any JSON at all would not be what was asked for."""
     network = Strict(lambda body: body["response_format"]["type"] == "json_schema", told(words))
-    with pytest.raises(RequestRejectedError):
+    with pytest.raises(RequestRejectedError, match=r"call a tool instead|leave out what it names"):
         ask(run, made(closing, kind, network), hello(kind), **shaped(kind))
 
 
@@ -363,6 +363,7 @@ def test_other_failures_that_name_a_part_are_raised_as_they_are(
 
 
 @both
+@pytest.mark.parametrize("status", [200, 422])
 @pytest.mark.parametrize(
     ("option", "field", "words"),
     [
@@ -373,10 +374,11 @@ def test_other_failures_that_name_a_part_are_raised_as_they_are(
     ],
 )
 def test_an_option_that_a_server_does_not_take_is_named(
-    run: Run, closing: list[Any], kind: Any, option: str, field: str, words: str
+    run: Run, closing: list[Any], kind: Any, option: str, field: str, words: str, status: int
 ) -> None:
     """Under the name that the model has it by; it is the caller's to leave out."""
-    network = Strict(lambda body: field in body, told(words, 422))
+    said = {"error": {"message": words, "code": 422}}
+    network = Strict(lambda body: field in body, httpx.Response(status, json=said))
     model = made(closing, kind, network, **limited(kind, **{option: 1}))
     with pytest.raises(RequestRejectedError, match=f"`{option}`: leave it out"):
         ask(run, model, hello(kind))

@@ -197,6 +197,12 @@ _ROWS = (
         r"features not supported by",
         _SCHEMA_HINT,
     ),
+    Known(
+        r"response_format|\bjson_schema\b",
+        "This server or model takes no such answer format: let it call a tool instead (LangChain: "
+        'method="function_calling", ToolStrategy; LlamaIndex: PydanticProgramMode.FUNCTION), or '
+        "leave the format out.",
+    ),
     # Go's own words for a request that it cannot read, and for an answer that it cannot write.
     Known(
         r"json: cannot unmarshal|json: unknown field",
@@ -264,7 +270,9 @@ _REFUSED_FIELD = re.compile(
 )
 _OPTIONS = {"max_tokens": "num_predict", "repetition_penalty": "repeat_penalty"}
 # What they are refused for has advice of its own, or is no matter of an option.
-_NO_OPTIONS = frozenset({"model", "messages", "input", "prompt", "tools", "stream", "stop"})
+_NO_OPTIONS = frozenset(
+    {"model", "messages", "input", "prompt", "tools", "stream", "stop", "response_format"}
+)
 
 
 def field_hint(text: str, sent: Collection[str]) -> str:
