@@ -181,3 +181,37 @@ def test_loading_is_waited_for_within_a_limit(way: Way, server: RawServer) -> No
         assert error.is_loading
         assert "loading_max_wait_s" in str(error)
     assert len(generations(server)) == 2
+
+
+SPENT = b"x-ratelimit-remaining-requests: 0"
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way.is_openai], ids=lambda way: way.id)
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        (b'{"error":{"message":"slow down"}}', [SPENT, b"x-ratelimit-reset-requests: 40ms"]),
+        (b'{"error":{"message":"slow down"}}', [b"retry-after-ms: 40"]),
+        (b'{"error":{"message":"Please try again in 0.04s."}}', []),
+    ],
+)
+def test_a_limit_is_waited_for_as_the_server_says(
+    way: Way, server: RawServer, body: bytes, fields: list[bytes]
+) -> None:
+    """In headers of its own, or in words; a pause of ours would be too long for these tests."""
+    server.play(*[refused(b"429 Too Many Requests", body, JSON, *fields)] * 2)
+    (result,) = results_of(way, way.model(server.url, max_retries=2), 1)
+    assert result == (RIGHT[way.form], None)
+    assert len(generations(server)) == 3
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way.is_openai], ids=lambda way: way.id)
+def test_a_quota_that_is_used_up_is_asked_for_once(way: Way, server: RawServer) -> None:
+    """No pause of ours renews it."""
+    body = b'{"error":{"message":"You exceeded your current quota","code":"insufficient_quota"}}'
+    server.play(*[refused(b"429 Too Many Requests", body, JSON)] * 3)
+    ((_, error),) = results_of(way, way.model(server.url, max_retries=2), 1)
+    assert isinstance(error, errors.ServerBusyError)
+    assert "not retried" in str(error)
+    assert getattr(error, "is_retryable", False) is False
+    assert len(generations(server)) == 1

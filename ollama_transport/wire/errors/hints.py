@@ -72,6 +72,19 @@ _CONCURRENCY_HINT = "Ask for less at a time: see `max_concurrency`."
 _PROXY_HINT = "Try again later: a proxy in front of the model could not reach it."
 _LIMIT_HINT = "Try again later, or ask for less: see `requests_per_minute`."
 _PAGE_HINT = "A proxy in front of the server wrote this page: look at its log first."
+_KEY_HINT = "Set `api_key` or OLLAMA_API_KEY; for a cloud model, run `ollama signin` on the server."
+_ORIGIN_HINT = (
+    "Ollama refuses unknown Host and Origin headers: use its IP address or localhost, or set "
+    "OLLAMA_HOST and OLLAMA_ORIGINS on the server."
+)
+_OPENAI_KEY_HINT = (
+    "Set `api_key` (or OLLAMA_API_KEY) to a key of this server; where it is one, look at its "
+    "rights and limits."
+)
+_PROXY_AUTH_HINT = (
+    "A proxy asks for credentials: give them in its address, as "
+    "client_kwargs={'proxy': 'http://USER:PASSWORD@HOST:PORT'}."
+)
 _TLS_HINT = (
     "A proxy in front of the server cannot set up TLS with it: look at the settings of both."
 )
@@ -92,6 +105,8 @@ _OPENAI_HINTS: dict[type[StatusError], str] = {
 _IN_OTHER_WORDS = {
     _NATIVE_PATH_HINT: _OPENAI_PATH_HINT,
     LM_STUDIO_HINT: _OPENAI_PATH_HINT,
+    _KEY_HINT: _OPENAI_KEY_HINT,
+    _ORIGIN_HINT: _OPENAI_KEY_HINT,
     MEMORY_HINT: OPENAI_MEMORY_HINT,
     _QUEUE_HINT: _LATER_HINT,
 }
@@ -122,13 +137,10 @@ def auth_hint(status: int, text: str, facts: Mapping[str, Any]) -> str:
         return f"Sign the server in at {facts['signin_url']}."
     # The filters of hosts and origins answer with an empty body (wire reference 1.12, 1.13).
     if status == 403 and not text:
-        return (
-            "Ollama refuses unknown Host and Origin headers: use its IP address or localhost, or "
-            "set OLLAMA_HOST and OLLAMA_ORIGINS on the server."
-        )
+        return _ORIGIN_HINT
     if "cloud is disabled" in text:
         return "Allow cloud models on the server, or choose a local one."
-    return "Set `api_key` or OLLAMA_API_KEY; for a cloud model, run `ollama signin` on the server."
+    return _KEY_HINT
 
 
 def openai_hint(kind: type[StatusError], status: int, hint: str, path: str) -> str:
@@ -189,8 +201,8 @@ def server_hint(text: str, status: int = 500, *, from_server: bool = True) -> st
 
 def rejected_hint(status: int, text: str) -> str:
     """Return what to do about a refusal; "" where the text says it all."""
-    if status == 402:
-        return _PAY_HINT
+    if status in (402, 407):
+        return _PAY_HINT if status == 402 else _PROXY_AUTH_HINT
     if 300 <= status < 400:
         return "The server redirects: set base_url to its final address."
     if hint := text_hint(text):

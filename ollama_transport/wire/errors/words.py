@@ -183,6 +183,12 @@ _ROWS = (
         '`reasoning_history="never"` leaves the thoughts of earlier answers out.',
         True,
     ),
+    Known(
+        r"(?i)default chat template|template error: template not found|chat_template is not set",
+        "This model has no chat template: choose one that was trained for chats, or complete a "
+        "prompt instead (LangChain: `OllamaLLM`).",
+        True,
+    ),
     # LM Studio, llama.cpp (its #19905, 2026-02-25; jan #6123, 2025-08-11), Python's jinja2
     Known(
         r"(?i)jinja|while executing \w{1,40} at line|value is not callable|"
@@ -218,6 +224,12 @@ _ROWS = (
         r"looking for beginning of|unexpected EOF|unexpected end of JSON input|^EOF$|"
         r"invalid character [^\n]{1,20} (?:in string|after)|missing request body",
         _UNREADABLE_HINT,
+    ),
+    Known(
+        r"(?i)apiconnectionerror|\bconnection error\.?$|connection refused|econnrefused|"
+        r"upstream prematurely|no such host",
+        "The gateway could not reach the server behind it: look at its log, and at the address of "
+        "the server there.",
     ),
     # Others
     Known(
