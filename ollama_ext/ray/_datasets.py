@@ -1,0 +1,157 @@
+"""`embed_dataset` and `chat_dataset`: rows in, rows with answers out."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Unpack
+
+import ray
+import ray.data
+
+from ollama_ext.ray._folder import ANSWERED, FAILED, Folder, without
+from ollama_ext.ray._plan import BulkOptions, Plan
+from ollama_ext.ray._slots import Slots
+from ollama_ext.ray._workers import Chat, Embed, Worker
+from ollama_transport import ConfigError
+from ollama_transport.client.given import ChatKeywords, EmbedKeywords, chat_request, embed_request
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
+
+def embed_dataset(
+    ds: "Dataset",
+    *,
+    model: str,
+    column: str = "text",
+    into: str = "embedding",
+    texts_per_request: int = 32,
+    request: EmbedKeywords | None = None,
+    **how: Unpack[BulkOptions],
+) -> "Dataset":
+    """Embed a column of texts; return the dataset with two more columns, for vectors and errors.
+
+    ```python
+    import ray
+    from ollama_ext.ray import SharedLedger, embed_dataset
+
+    texts = ray.data.from_items([{"id": n, "text": f"passage {n}"} for n in range(100)])
+    ledger = SharedLedger()
+    rows = embed_dataset(texts, model="nomic-embed-text", ledger=ledger).materialize()
+    print(rows.count(), ledger.snapshot().total.requests)
+    ```
+
+    A request that fails is repeated, at another server where there are several. What still fails
+    marks its rows: a null in ``into``, and the error in the error column. Where a server refuses a
+    batch because of one text, only that text is marked. No row is lost.
+
+    With ``output`` and ``key`` the work is done at once. Rows are written to that folder batch by
+    batch, and rows that have an answer there are not asked again, while failed ones are. The
+    dataset that is returned then is what stands in the folder. Without, the work is done when the
+    dataset is read, as always in Ray. Ray's own progress bar shows it.
+
+    Args:
+        ds: Rows of any columns; they are kept.
+        model: Name of the embedding model.
+        column: Column of texts; a null is marked, and not sent.
+        into: Column for the vectors: lists of 32-bit floats.
+        texts_per_request: Texts in one request.
+        request: Further keywords of `Client.embed`: ``dimensions``, ``keep_alive``, ``options``, …
+        **how: See `BulkOptions`.
+
+    Raises:
+        ConfigError: for options that cannot work; before anything is sent.
+    """
+    given: dict[str, Any] = {} if request is None else dict(request)
+    embed_request(model, ["checked early"], given)
+    return _run(
+        ds,
+        Embed,
+        Plan(
+            model=model,
+            column=column,
+            into=into,
+            request=given,
+            rows_per_request=texts_per_request,
+            **how,
+        ),
+    )
+
+
+def chat_dataset(
+    ds: "Dataset",
+    *,
+    model: str,
+    column: str = "prompt",
+    into: str = "answer",
+    request: ChatKeywords | None = None,
+    **how: Unpack[BulkOptions],
+) -> "Dataset":
+    """Answer each row by a chat; return the dataset with two more columns: answers and errors.
+
+    ```python
+    import ray
+    from ollama_ext.ray import chat_dataset
+
+    rows = ray.data.from_items([{"prompt": f"Name a city with {n} letters."} for n in range(4, 8)])
+    answered = chat_dataset(rows, model="llama3.2", request={"options": {"temperature": 0}})
+    for row in answered.take_all():
+        print(row["answer"], row["error"])
+    ```
+
+    Repetitions, errors, ``output`` and ``key`` are as in `embed_dataset`; an answer that breaks off
+    in the middle is asked for again as well. The answer is the text of the model, without its
+    reasoning. For tools use a model of a framework inside ``map_batches``.
+
+    Args:
+        ds: Rows of any columns; they are kept.
+        model: Name of the model.
+        column: Column of texts, each a user's message, or of lists of messages with ``role`` and
+            ``content``; a null is marked, and not sent.
+        into: Column for the answers.
+        request: Further keywords of `Client.chat`: ``format``, ``options``, ``think``, …
+        **how: See `BulkOptions`.
+
+    Raises:
+        ConfigError: for options that cannot work; before anything is sent.
+    """
+    given: dict[str, Any] = {} if request is None else dict(request)
+    if given.get("tools"):
+        raise ConfigError("tools: nobody would run them; use a framework's model in map_batches.")
+    chat_request(model, [{"role": "user", "content": "checked early"}], given, {})
+    return _run(ds, Chat, Plan(model=model, column=column, into=into, request=given, **how))
+
+
+def _run(ds: "Dataset", worker: type[Worker], plan: Plan) -> "Dataset":
+    if plan.output is None or plan.key is None:
+        return _mapped(ds, worker, plan)
+    folder = Folder(plan.output, plan.key)
+    folder.forget_failures()
+    _mapped(_unwritten(ds, folder), worker, plan).materialize()
+    files = folder.files(ANSWERED, FAILED)
+    return ray.data.read_parquet(files, filesystem=folder.system) if files else ds.limit(0)
+
+
+def _mapped(ds: "Dataset", worker: type[Worker], plan: Plan) -> "Dataset":
+    # It lives as long as the dataset does, which has its handle.
+    slots = ray.remote(num_cpus=0)(Slots).remote(plan.servers, plan.per_server)
+    return ds.map_batches(
+        worker,
+        batch_size=plan.rows_at_once,
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(size=plan.actors, max_tasks_in_flight_per_actor=2),
+        fn_constructor_args=(plan, slots),
+        num_cpus=plan.num_cpus,
+    )
+
+
+def _unwritten(ds: "Dataset", folder: Folder) -> "Dataset":
+    """Return the rows that have no answer in the folder."""
+    keys = folder.keys()
+    if keys is None:
+        return ds
+    more: Mapping[str, Any] = {"key": folder.key, "known": ray.put(keys)}
+    return ds.map_batches(_new, batch_size=None, batch_format="pyarrow", fn_kwargs=dict(more))
+
+
+def _new(table: Any, key: str, known: Any) -> Any:
+    # A reference among keywords comes as it is.
+    return without(table, key, ray.get(known))
