@@ -29,16 +29,6 @@ def embed_dataset(
 ) -> "Dataset":
     """Embed a column of texts; return the dataset with two more columns, for vectors and errors.
 
-    ```python
-    import ray
-    from ollama_ext.ray import SharedLedger, embed_dataset
-
-    texts = ray.data.from_items([{"id": n, "text": f"passage {n}"} for n in range(100)])
-    ledger = SharedLedger()
-    rows = embed_dataset(texts, model="nomic-embed-text", ledger=ledger).materialize()
-    print(rows.count(), ledger.snapshot().total.requests)
-    ```
-
     A request that fails is repeated, at another server where there are several. What still fails
     marks its rows: a null in ``into``, and the error in the error column. Where a server refuses a
     batch because of one text, only that text is marked. No row is lost.
@@ -86,16 +76,6 @@ def chat_dataset(
     **how: Unpack[BulkOptions],
 ) -> "Dataset":
     """Answer each row by a chat; return the dataset with two more columns: answers and errors.
-
-    ```python
-    import ray
-    from ollama_ext.ray import chat_dataset
-
-    rows = ray.data.from_items([{"prompt": f"Name a city with {n} letters."} for n in range(4, 8)])
-    answered = chat_dataset(rows, model="llama3.2", request={"options": {"temperature": 0}})
-    for row in answered.take_all():
-        print(row["answer"], row["error"])
-    ```
 
     Repetitions, errors, ``output`` and ``key`` are as in `embed_dataset`; an answer that breaks off
     in the middle is asked for again as well. The answer is the text of the model, without its

@@ -9,9 +9,6 @@ from typing import Any
 
 from ray.exceptions import RayActorError
 
-REST_S = 5.0
-"""A server that failed is left alone for so many seconds, unless all of them failed."""
-
 PATIENCE_S = 10.0
 """After a wait of this length it is checked whether a borrower has died."""
 
