@@ -25,7 +25,7 @@ class BulkOptions(TypedDict, total=False):
         per_server: Requests that one server answers at a time, over all workers together. Default
             4; on Ollama's own wire OLLAMA_NUM_PARALLEL is the number for chats.
         workers: Actors of Ray, each a process with a client of its own. Default: one per server.
-        num_cpus: Share of a CPU that Ray reserves for a worker. Default 0.5: it mostly waits.
+        num_cpus: Share of a CPU that Ray reserves for a worker. Default 0.25: it mostly waits.
         batch_size: Rows that a worker takes at once. Default: enough for its share of the servers'
             slots twice over. With ``output`` as many rows are written at once, and asked again at
             most when a run breaks off.
@@ -73,7 +73,7 @@ class Plan:
     hosts: Sequence[str | None] | None = None
     per_server: int = 4
     workers: int | None = None
-    num_cpus: float = 0.5
+    num_cpus: float = 0.25
     batch_size: int | None = None
     key: str | None = None
     output: str | None = None

@@ -1,24 +1,25 @@
 """A Ray cluster of two nodes for the tests of this folder, which skip without Ray."""
 
 from collections.abc import Iterator
-from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
-collect_ignore_glob = [] if find_spec("ray") else ["test_on_*.py"]
+HERE = Path(__file__).parent
+# Ray sets its own defaults, and warns of that.
+DEFAULTS = pytest.mark.filterwarnings("ignore:`use_:DeprecationWarning:ray.data.context")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(DEFAULTS)
 
 
 @pytest.fixture(scope="package")
 def cluster() -> Iterator[None]:
+    """Run a cluster of two nodes for the tests of this folder."""
     from ray_cluster import running_cluster
 
     with running_cluster():
         yield
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let Ray warn of its own defaults, here alone."""
-    mark = pytest.mark.filterwarnings("ignore:`use_:DeprecationWarning:ray.data.context")
-    for item in items:
-        if "ray" in item.path.parent.name:
-            item.add_marker(mark)

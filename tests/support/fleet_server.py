@@ -1,8 +1,8 @@
 """One server of a fleet, in a process of its own: python fleet_server.py NAME SECONDS.
 
 It prints its port, and pauses for SECONDS before each token. Its model ``demo`` begins each
-answer with the server's name; asked to go on until a file, it streams words until the file is
-there. ``demo-embed`` is the usual one.
+answer with the server's name; asked to go on until a file, it makes a file of that name and its own
+beside it, and streams words until the file is there. ``demo-embed`` is the usual one.
 """
 
 import sys
@@ -21,6 +21,7 @@ def engine_of(name: str) -> EmbeddedModel:
         asked = prompt.messages[-1].content
         if asked.startswith(GO_ON):
             gate = Path(asked.removeprefix(GO_ON))
+            gate.with_suffix(f".{name}").touch()
             while not gate.exists():
                 yield "and "
         yield from (f"word{number} " for number in range(WORDS))
