@@ -34,7 +34,7 @@ def embedded(rows: list[Any], *hosts: str, **how: Any) -> list[Any]:
 
 
 def chatted(rows: list[Any], *hosts: str, **how: Any) -> list[Any]:
-    with asker_of(plan_of(hosts, model="demo", **how), chat_rows) as asker:
+    with asker_of(plan_of(hosts, model="demo", rows_per_request=1, **how), chat_rows) as asker:
         return asker.answers(rows)
 
 
