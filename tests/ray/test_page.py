@@ -12,7 +12,11 @@ pytest.importorskip("ray", reason='no Ray: pip install -e ".[test-ray]"')
 from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama
 
 PAGE = Path(__file__).parents[2] / "docs/scaling.md"
-BLOCK = re.compile(r'^```python title="needs: pip install ollama-ext\[ray\]"\n(.*?)^```', re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"^```python title=\"needs: pip install ollama-ext\[ray\]\"\n(.*?)^```", re.MULTILINE | re.DOTALL
+)
+    r'^```python title="needs: pip install ollama-ext\[ray\]"\n(.*?)^```', re.MULTILINE | re.DOTALL
+)
 MODELS = [
     EmbeddedModel("llama3.2", capabilities=("completion",)),
     EmbeddedModel("nomic-embed-text", capabilities=("embedding",)),
