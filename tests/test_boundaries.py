@@ -65,6 +65,7 @@ def test_the_transport_needs_neither() -> None:
     [
         ("langchain_ollama_ext", "langchain_core", "ollama-ext[langchain]"),
         ("llamaindex_ollama_ext", "llama_index", "ollama-ext[llamaindex]"),
+        ("ollama_ext.ray", "ray", "ollama-ext[ray]"),
     ],
 )
 def test_a_missing_framework_names_its_extra(package: str, framework: str, extra: str) -> None:

@@ -11,6 +11,7 @@ PACKAGES = [
     "ollama_transport",
     "ollama_ext",
     "ollama_ext.embedded",
+    "ollama_ext.ray",
     "langchain_ollama_ext",
     "llamaindex_ollama_ext",
 ]
@@ -18,6 +19,8 @@ PACKAGES = [
 
 @pytest.fixture(params=PACKAGES)
 def package(request: pytest.FixtureRequest) -> ModuleType:
+    if request.param == "ollama_ext.ray":
+        pytest.importorskip("ray", reason='no Ray: pip install -e ".[test-ray]"')
     return importlib.import_module(request.param)
 
 

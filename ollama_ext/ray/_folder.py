@@ -63,10 +63,12 @@ class Folder:
         # Named by its rows: a batch that Ray repeats replaces its own files.
         name = hashlib.blake2b(repr(table[self.key].to_pylist()).encode(), digest_size=16)
         for kind, rows in ((ANSWERED, table.filter(pc.invert(mask))), (FAILED, table.filter(mask))):
-            path = f"{folder}/{kind}-{name.hexdigest()}.parquet"
+            file = f"{kind}-{name.hexdigest()}.parquet"
+            path = f"{folder}/{file}"
             if rows.num_rows:
-                pq.write_table(rows, f"{path}.part", filesystem=system)
-                system.move(f"{path}.part", path)
+                # Readers of Parquet folders pass over names with a dot.
+                pq.write_table(rows, f"{folder}/.{file}", filesystem=system)
+                system.move(f"{folder}/.{file}", path)
             elif kind == FAILED and system.get_file_info(path).type != pafs.FileType.NotFound:
                 system.delete_file(path)
 

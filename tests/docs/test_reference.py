@@ -3,6 +3,7 @@
 import importlib
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -14,14 +15,20 @@ SHOWN = set(re.findall(r"^::: (\S+)$", PAGE, re.MULTILINE))
 NAMED = set(re.findall(r"`(\w+)`", PAGE))
 PACKAGES = (
     *("ollama_transport", "langchain_ollama_ext", "llamaindex_ollama_ext"),
-    *("ollama_ext", "ollama_ext.embedded"),
+    *("ollama_ext", "ollama_ext.embedded", "ollama_ext.ray"),
 )
+
+
+def imported(package: str) -> ModuleType:
+    if package == "ollama_ext.ray":
+        pytest.importorskip("ray", reason='no Ray: pip install -e ".[test-ray]"')
+    return importlib.import_module(package)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_public_name_is_in_the_reference(package: str) -> None:
     """By a directive of its own, in the module of errors, or as another name of one of these."""
-    module = importlib.import_module(package)
+    module = imported(package)
     missing = [
         name
         for name in module.__all__
@@ -36,7 +43,7 @@ def test_every_public_name_is_in_the_reference(package: str) -> None:
 def test_the_reference_lists_public_names_only(shown: str) -> None:
     """Nothing is shown that a program cannot import, or should not."""
     package, _, name = shown.rpartition(".")
-    module = importlib.import_module(package)
+    module = imported(package)
     assert name in module.__all__ or shown == "ollama_transport.errors"
 
 

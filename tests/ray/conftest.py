@@ -1,11 +1,13 @@
 """A Ray cluster of two nodes for the tests of this folder, which skip without Ray."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
+ASKED = "OLLAMA_EXT_RAY"
 # Ray sets its own defaults, and warns of that.
 DEFAULTS = pytest.mark.filterwarnings("ignore:`use_:DeprecationWarning:ray.data.context")
 
@@ -18,7 +20,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="package")
 def cluster() -> Iterator[None]:
-    """Run a cluster of two nodes for the tests of this folder."""
+    """Run a cluster of two nodes for the tests of this folder, where that is asked for."""
+    if not os.environ.get(ASKED):
+        pytest.skip(f"minutes on a cluster of two nodes: set {ASKED}=1")
     from ray_cluster import running_cluster
 
     with running_cluster():

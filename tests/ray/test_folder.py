@@ -68,8 +68,9 @@ def test_a_file_that_was_being_written_is_no_answer(folder: Folder) -> None:
     """A run that is killed leaves half a file, which no later run reads."""
     folder.write(rows_of(1), [False])
     (path,) = folder.files(ANSWERED)
-    Path(path.replace(ANSWERED + "-", ANSWERED + "-0") + ".part").write_bytes(b"PAR1 half")
+    Path(path).with_name(f".{ANSWERED}-half.parquet").write_bytes(b"PAR1 half")
     assert folder.keys().to_pylist() == [1]
+    assert pq.read_table(str(Path(path).parent))["id"].to_pylist() == [1]
 
 
 def test_other_files_of_the_folder_are_left_alone(folder: Folder) -> None:

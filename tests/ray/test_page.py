@@ -9,14 +9,13 @@ import pytest
 
 pytest.importorskip("ray", reason='no Ray: pip install -e ".[test-ray]"')
 
+import pyarrow.parquet as pq
+
 from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama
 
 PAGE = Path(__file__).parents[2] / "docs/scaling.md"
-BLOCK = re.compile(
-    r"^```python title=\"needs: pip install ollama-ext\[ray\]\"\n(.*?)^```", re.MULTILINE | re.DOTALL
-)
-    r'^```python title="needs: pip install ollama-ext\[ray\]"\n(.*?)^```', re.MULTILINE | re.DOTALL
-)
+TITLE = "needs: pip install ollama-ext[ray]"
+BLOCK = re.compile(rf'^```python title="{re.escape(TITLE)}"\n(.*?)^```', re.MULTILINE | re.DOTALL)
 MODELS = [
     EmbeddedModel("llama3.2", capabilities=("completion",)),
     EmbeddedModel("nomic-embed-text", capabilities=("embedding",)),
@@ -44,6 +43,6 @@ def test_the_blocks_of_the_page_run(
     names: dict[str, Any] = {"__name__": "__guide__"}
     for block in blocks:
         exec(block, names)
-    assert names["vectors"].count() == 100
+    assert pq.read_table("vectors").num_rows == 100
     assert names["ledger"].snapshot().models["nomic-embed-text"].failures == 0
     assert list((tmp_path / "vectors").glob("answered-*.parquet"))
