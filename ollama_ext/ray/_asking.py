@@ -24,7 +24,7 @@ from ollama_transport.concurrency import map_threads
 from ollama_transport.settings.retry import is_repeatable
 
 REST_S = 5.0
-"""A server that failed is left alone for so many seconds, unless all of them failed."""
+"""Seconds for which a server that failed is left alone, unless all of them failed."""
 
 Borrow = Callable[[], AbstractContextManager[Client]]
 """Gives the client of the server that is to be asked now."""
@@ -113,7 +113,7 @@ def messages_of(row: Any) -> list[dict[str, Any]]:
 
 
 def is_worth_a_repetition(error: BaseException) -> bool:
-    """Return whether a failed request is sent again; nobody has seen a part of its answer."""
+    """Return whether a failed request is sent again; no part of its answer was used."""
     broke_off = isinstance(error, OllamaConnectionError | StreamTruncatedError)
     return broke_off or is_repeatable(error)
 

@@ -95,7 +95,7 @@ def chat_dataset(
     """
     given: dict[str, Any] = {} if request is None else dict(request)
     if given.get("tools"):
-        raise ConfigError("tools: nobody would run them; use a framework's model in map_batches.")
+        raise ConfigError("chat_dataset runs no tools: use a framework's model in map_batches.")
     chat_request(model, [{"role": "user", "content": "checked early"}], given, {})
     return _run(ds, Chat, Plan(model=model, column=column, into=into, request=given, **how))
 

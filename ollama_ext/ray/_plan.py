@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from ollama_ext.ray._ledger import SharedLedger
 
 BULK_RETRY = RetryPolicy(max_retries=8, max_wait_s=120.0)
-"""More patient than a program that somebody waits for: a server may start again meanwhile."""
+"""More patient than the default of a client: a server may start again meanwhile."""
 
 OWN = ("host", "base_url", "retry", "max_retries", "transport", "settings", "http_client")
 """Arguments of a client that a plan sets itself, or that cannot go to another machine."""

@@ -39,7 +39,7 @@ def test_options_that_cannot_work_are_refused(how: dict[str, Any], words: str) -
 
 
 def test_chats_take_no_tools() -> None:
-    """Nobody would run them, and the calls would be lost."""
+    """They would not be run, and the calls would be lost."""
     tool = {"type": "function", "function": {"name": "weather"}}
     with pytest.raises(ConfigError, match="tools"):
         chat_dataset(None, model="demo", request={"tools": [tool]})
