@@ -18,7 +18,8 @@ class Member:
 
     name: str
     port: int
-    process: "subprocess.Popen[str]"
+    process: "subprocess.Popen[str] | None" = None
+    """None for a server that somebody else ends."""
 
     @property
     def url(self) -> str:
@@ -26,6 +27,7 @@ class Member:
 
     def kill(self) -> None:
         """End it at once, as a power cut would; its connections break off."""
+        assert self.process is not None
         self.process.kill()
         self.process.wait(PATIENCE_S)
 

@@ -19,12 +19,13 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 
 @dataclass
 class Proxy:
-    """A running proxy; ``counts`` tells who served how many requests."""
+    """A running proxy: where it listens, where HAProxy tells who served what, and its process."""
 
     kind: str
     port: int
     stats_port: int
     folder: Path
+    pid: int = 0
 
     @property
     def url(self) -> str:
@@ -48,6 +49,7 @@ def running_proxy(kind: str, members: list[Member], folder: Path) -> Iterator[Pr
         process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             _wait_for(proxy.port, process, folder)
+            proxy.pid = process.pid
             yield proxy
         finally:
             process.terminate()
