@@ -6,12 +6,16 @@ others are, and hardly on what else the machine does.
 
 import asyncio
 import gc
+import multiprocessing
 import os
 import statistics
 import tempfile
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, aclosing, contextmanager
 from dataclasses import dataclass, fields
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +123,11 @@ class Work:
                 if self.begun == self.load.streams:
                     self.all_begun.set()
 
+    async def streams(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(self.load.streams):
+                tasks.create_task(self.stream())
+
     async def calls(self) -> None:
         slots = asyncio.Semaphore(self.load.at_once)
 
@@ -202,24 +211,21 @@ async def costs_of(work: Work, meter: Meter) -> dict[str, Cost]:
     try:
         await _one_of_each(work)
         before = meter.now()
-        waiting = asyncio.create_task(meter.cpu_us(lambda: _streams(work), load.streams * load.tokens))
+        running = asyncio.create_task(meter.cpu_us(work.streams, load.streams * load.tokens))
         async with asyncio.timeout(PATIENCE_S):
             await work.all_begun.wait()
         held = meter.now()
-        token_us = await waiting
+        token_us = await running
         call_us = await meter.cpu_us(work.calls, load.calls)
         await work.embed()
         text_us = await meter.cpu_us(work.embed, load.texts)
+        kib = {name: (held[name].kib - before[name].kib) / load.streams for name in before}
+        kib[type(work).__name__] = await _own_kib_a_stream(work)
     finally:
         await work.aclose()
+    files = {name: (held[name].files - before[name].files) / load.streams for name in before}
     return {
-        name: Cost(
-            call_us[name],
-            token_us[name],
-            text_us[name],
-            (held[name].kib - before[name].kib) / load.streams,
-            (held[name].files - before[name].files) / load.streams,
-        )
+        name: Cost(call_us[name], token_us[name], text_us[name], kib[name], files[name])
         for name in before
     }
 
@@ -231,10 +237,17 @@ async def _one_of_each(work: Work) -> None:
         await anext(pieces)
 
 
-async def _streams(work: Work) -> None:
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(work.load.streams):
-            tasks.create_task(work.stream())
+async def _own_kib_a_stream(work: Work) -> float:
+    """Return what open streams hold in this process, whose freed memory would hide it."""
+    work.begun = 0
+    work.all_begun.clear()
+    tracemalloc.start()
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
+        tasks.create_task(work.streams())
+        await work.all_begun.wait()
+        kib = tracemalloc.get_traced_memory()[0] / 1024
+        tracemalloc.stop()
+    return kib / work.load.streams
 
 
 @contextmanager
@@ -248,14 +261,20 @@ def proxied(kind: str) -> Iterator[Proxy]:
         yield stack.enter_context(running_proxy(kind, members, folder))
 
 
+def costs_once(kind: str, framework: str, load: Load) -> dict[str, Cost]:
+    """Measure a framework and a proxy in this process."""
+    with proxied(kind) as proxy:
+        meter = Meter({framework: [os.getpid()], kind: family(proxy.pid)})
+        return asyncio.run(costs_of(FRAMEWORKS[framework](proxy.url, load), meter))
+
+
 def measured(rounds: int, load: Load) -> dict[str, Cost]:
     """Return the least cost of each program over the rounds: the one least disturbed."""
     found: dict[str, list[Cost]] = {}
-    for kind in PROXIES * rounds:
-        for name, framework in FRAMEWORKS.items():
-            with proxied(kind) as proxy:
-                meter = Meter({name: [os.getpid()], kind: family(proxy.pid)})
-                costs = asyncio.run(costs_of(framework(proxy.url, load), meter))
+    fresh = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, fresh, max_tasks_per_child=1) as processes:
+        for kind, framework in [*product(PROXIES, FRAMEWORKS)] * rounds:
+            costs = processes.submit(costs_once, kind, framework, load).result()
             for program, cost in costs.items():
                 found.setdefault(program, []).append(cost)
     return {name: least(costs) for name, costs in found.items()}
