@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from scaling_costs import PROXIES, Cost
+from scaling_costs import Cost
 
 USERS = (10, 1_000, 100_000, 10_000_000)
 
