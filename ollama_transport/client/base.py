@@ -311,15 +311,16 @@ class BaseClient(WireChoice, Generic[H]):
                 raise answer_failure(raw, openai="/v1/" in call.path)
             return call.read(raw)
 
-    def new_reader(self, call: Call[T]) -> Reader[T]:
-        """Return the reader of one stream.
+    def new_reader(self, call: Call[T], *, joins: bool = False) -> Reader[T]:
+        """Return the reader of one stream; ``joins`` is True where only the whole matters.
 
         Raises:
             ConfigError: when the endpoint does not stream.
         """
         if call.reader is None:
             raise ConfigError(f"{call.path} cannot be streamed: use `send` instead of `stream`.")
-        return call.reader()
+        joining = call.joining_reader if joins else None
+        return call.reader() if joining is None else joining()
 
     def give_up(self, response: httpx.Response) -> None:
         """Mark the connection of an answer that has surplus bytes, so that it is not reused."""

@@ -46,7 +46,7 @@ class Sender(BaseClient[httpx.Client], Wires):
         return self.whole_answer(call, data, response.headers)
 
     def _gathered(self, call: Call[T]) -> T:
-        begun = self._begin(call)
+        begun = self._begin(call, joins=True)
         lines = list[T]()
         with closing(begun.response):
             with reading(call.method, self.url(call), begun.reader):
@@ -59,9 +59,12 @@ class Sender(BaseClient[httpx.Client], Wires):
                 lines += begun.reader.finish()
         return call.joined(lines)
 
-    def _begin(self, call: Call[T]) -> Begun[T]:
-        """Send a call once and return its stream, as soon as part of the answer has arrived."""
-        reader = self.new_reader(call)
+    def _begin(self, call: Call[T], *, joins: bool = False) -> Begun[T]:
+        """Send a call once and return its stream, as soon as part of the answer has arrived.
+
+        ``joins`` is True where only the joined answer matters.
+        """
+        reader = self.new_reader(call, joins=joins)
         response = self._send_once(call, content_of(call.stream_body()))
         begun = Begun(call, response, reader, iter_content(response, self.max_answer_bytes))
         try:
@@ -167,7 +170,7 @@ class AsyncSender(BaseClient[httpx.AsyncClient], AsyncWires):
         return self.whole_answer(call, data, response.headers)
 
     async def _gathered(self, call: Call[T]) -> T:
-        begun = await self._begin(call)
+        begun = await self._begin(call, joins=True)
         lines = list[T]()
         async with aclosing(begun.response):
             with reading(call.method, self.url(call), begun.reader):
@@ -179,9 +182,12 @@ class AsyncSender(BaseClient[httpx.AsyncClient], AsyncWires):
                 lines += begun.reader.finish()
         return call.joined(lines)
 
-    async def _begin(self, call: Call[T]) -> AsyncBegun[T]:
-        """Send a call once and return its stream, as soon as part of the answer has arrived."""
-        reader = self.new_reader(call)
+    async def _begin(self, call: Call[T], *, joins: bool = False) -> AsyncBegun[T]:
+        """Send a call once and return its stream, as soon as part of the answer has arrived.
+
+        ``joins`` is True where only the joined answer matters.
+        """
+        reader = self.new_reader(call, joins=joins)
         response = await self._send_once(call, content_of(call.stream_body()))
         begun = AsyncBegun(call, response, reader, aiter_content(response, self.max_answer_bytes))
         try:

@@ -101,13 +101,13 @@ def test_plain_lines_are_read_with_and_without_orjson(
         pytest.importorskip("orjson")
     else:
         monkeypatch.setitem(sys.modules, "orjson", None)
-    texts._loads.cache_clear()
+    texts.json_loads.cache_clear()
     try:
         assert text_lines([PLAIN, PLAIN, LAST]) == [ChatLine.from_native(json.loads(PLAIN))] * 2
         for line in LINES:
             assert text_lines([line]) in ([], [_plainly(line)])
     finally:
-        texts._loads.cache_clear()
+        texts.json_loads.cache_clear()
 
 
 def _plainly(line: bytes) -> ChatLine | None:

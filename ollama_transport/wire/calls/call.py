@@ -64,7 +64,8 @@ class Call(Generic[T]):
     pulled first. ``count`` turns the lines of an answer into the requests that count its tokens,
     for servers that may leave the counts out. ``is_numbers`` is True for answers of many numbers,
     none of which needs more than the precision of a float. ``join`` merges the lines of a stream
-    into one answer; None where they cannot be merged. ``streams_whole`` is True where a whole
+    into one answer; None where they cannot be merged. ``joining_reader`` makes a quicker reader for
+    lines that are only joined; None for none. ``streams_whole`` is True where a whole
     answer is requested as a stream unless the caller says otherwise. ``lacks`` are the parts that
     the server may refuse and that can be left out. ``natively`` makes the same call on Ollama's own
     wire, for a server that may turn out to be one; None where it is none or the wire was named.
@@ -89,6 +90,7 @@ class Call(Generic[T]):
     is_numbers: bool = False
     count: Callable[[Sequence[Any]], Any] | None = None
     join: Callable[[Sequence[T]], T] | None = None
+    joining_reader: Callable[[], Reader[T]] | None = None
     streams_whole: bool = False
     lacks: tuple[Lack, ...] = ()
     natively: Callable[[], "Call[T]"] | None = None

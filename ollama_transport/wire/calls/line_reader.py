@@ -63,8 +63,11 @@ class LineReader(Generic[T]):
             return self._fed(data)
         if self._order.is_pending or not self._decoder.is_between_lines:
             return self._fed_first(data)
+        return self._shortly(data, self._texts)
+
+    def _shortly(self, data: bytes, texts: Callable[[Sequence[bytes]], list[T]]) -> list[T]:
         *whole, rest = data.split(b"\n")
-        found = self._texts(whole)
+        found = texts(whole)
         if found:
             self._received += found
             self._decoder.note_lines()

@@ -16,6 +16,7 @@ from ollama_transport.wire.calls.line_reader import LineReader
 from ollama_transport.wire.calls.overflow import described, recover_by_truncation
 from ollama_transport.wire.native.lines import STREAM, WHOLE, answer_lines, is_done
 from ollama_transport.wire.native.messages import write_message
+from ollama_transport.wire.native.runs import RunReader
 from ollama_transport.wire.native.texts import text_lines
 from ollama_transport.wire.shaping.forced import call_format, forced_names
 from ollama_transport.wire.shaping.joining import joined_chat, joined_text
@@ -78,6 +79,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
         shapers,
         join=join,
         texts=text_lines,
+        runs=RunReader,
         recover=_recovery(request, chat),
         lacks=reasoning_lacks(body),
     )

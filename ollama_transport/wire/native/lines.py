@@ -9,6 +9,7 @@ from ollama_transport.wire.calls.body import without_none
 from ollama_transport.wire.calls.call import (
     Call,
     Lack,
+    Reader,
     Recover,
     Shaper,
     shaped,
@@ -37,12 +38,14 @@ def answer_lines(
     *,
     join: Callable[[Sequence[Line]], Line] | None,
     texts: Callable[[Sequence[bytes]], list[Line]] | None = None,
+    runs: Callable[..., Reader[Line]] | None = None,
     recover: Recover[Line] | None = None,
     lacks: tuple[Lack, ...] = (),
 ) -> Call[Line]:
     """Return a call that generates text; ``join`` is None where it only loads or unloads.
 
-    ``texts`` is as for `LineReader`; ``recover`` and ``lacks`` as for `Call`.
+    ``texts`` is as for `LineReader`, and ``runs`` a quicker kind of it for lines that are only
+    joined: it serves where no shaper wants to see each line. ``recover`` and ``lacks`` as for `Call`.
     """
     unended: Callable[[Line], Line] | None = None if join is None else _unended
 
@@ -60,12 +63,20 @@ def answer_lines(
             raise truncated((answer,), whole=True)
         return shaped(answer, shapers())
 
+    def joining_reader() -> Reader[Line]:
+        if runs is None or shapers():
+            return reader()
+        return runs(read, is_done, unended)
+
+    def reader() -> Reader[Line]:
+        return shaping(LineReader(read, is_done, unended, texts), shapers())
+
     return Call(
         "POST",
         path,
         read_whole,
         body=without_none(body),
-        reader=lambda: shaping(LineReader(read, is_done, unended, texts), shapers()),
+        reader=reader,
         whole_fields=WHOLE,
         stream_fields=STREAM,
         model=model,
@@ -73,6 +84,7 @@ def answer_lines(
         capability="completion",
         pullable=True,
         join=join,
+        joining_reader=joining_reader,
         # Unstreamed, the connection is silent until the end, and proxies cut it after a minute.
         streams_whole=join is not None,
         recover=recover,
