@@ -18,11 +18,6 @@ LEFT: dict[str, str] = {
     "only plain lines of Ollama's own wire have a short way yet.",
     "lc-call": "awaited: langchain-core takes 1,035, and asyncio's write, wake-up and timers what "
     "is more than in the blocking call.",
-    "li-long-streamed": "the goal needs lines that are never made into objects. Today orjson takes "
-    "6, our two objects of a line 6, checks 7, joining 4, socket and chunked coding 3, the garbage "
-    "collector most of the rest, since all lines are kept until the answer is complete. Streaming "
-    "stays the default: it makes the timeout the silence between two tokens.",
-    "lc-long": "as in the row above.",
     "history": "missed by less than the spread of two runs.",
     "calls-at-once": "httpcore's pool walks all its connections for each call that finds none "
     "waiting; bare httpx, the floor, costs three times as much. By CPU the goal is reached.",

@@ -120,19 +120,22 @@ class Chunked:
     def feed(self, data: bytes) -> bytes:
         """Take bytes and return the content in them."""
         pieces: list[bytes] = []
-        if self._is_between and not self._rest:
-            pieces, data = cut_whole_chunks(data)
-            if not data:
-                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
         try:
-            pieces.extend(self._pieces(data))
+            # A long read begins and ends inside a chunk, with many whole ones between the two.
+            if self._rest or not self._is_between:
+                pieces.extend(self._pieces(data, is_one=True))
+                data, self._rest = self._rest, b""
+            if self._is_between:
+                whole, data = cut_whole_chunks(data)
+                pieces += whole
+            pieces.extend(self._pieces(data) if data else ())
         except MalformedAnswer as error:
             # Valid content before it is returned first, wherever the reads were cut.
             self.finished = self.has_surplus = True
             self._failure = error
             if not pieces:
                 raise
-        return b"".join(pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def end(self) -> None:
         """Take the end of the connection, or of the body."""
@@ -143,7 +146,8 @@ class Chunked:
                 "the connection was closed before the last chunk of the body"
             )
 
-    def _pieces(self, data: bytes) -> Iterator[bytes]:
+    def _pieces(self, data: bytes, *, is_one: bool = False) -> Iterator[bytes]:
+        """Yield the content step by step; ``is_one`` stops where the next chunk would begin."""
         data, at = self._rest + data, 0
         while at < len(data) and not self.finished:
             if self._missing:
@@ -153,6 +157,8 @@ class Chunked:
                 yield content
             elif (end := self._step(data, at)) > at:
                 at = end
+                if is_one and self._is_between:
+                    break
             else:
                 break
         self._rest = data[at:]

@@ -44,8 +44,8 @@ def answer_lines(
 ) -> Call[Line]:
     """Return a call that generates text; ``join`` is None where it only loads or unloads.
 
-    ``texts`` is as for `LineReader`, and ``runs`` a quicker kind of it for lines that are only
-    joined: it serves where no shaper wants to see each line. ``recover`` and ``lacks`` as for `Call`.
+    ``texts`` is as for `LineReader`; ``recover`` and ``lacks`` as for `Call`. ``runs`` is a quicker
+    `LineReader` for lines that are only joined; it serves where no shaper wants to see each line.
     """
     unended: Callable[[Line], Line] | None = None if join is None else _unended
 
