@@ -65,10 +65,10 @@ class TextRun(ChatLine):
 
     @property
     def raw(self) -> Mapping[str, Any]:  # type: ignore[override]  # made when it is asked for
-        """Return the message as one line would have it; no other key."""
+        """Return the keys that joining reads, as one line would have them."""
         said = self.message
         thought = {"thinking": said.thinking} if said.thinking else {}
-        return {"message": {"role": said.role, "content": said.content, **thought}}
+        return {"message": {"role": said.role, "content": said.content, **thought}, "done": False}
 
 
 def text_run(data: bytes) -> tuple[str, str, int] | None:
