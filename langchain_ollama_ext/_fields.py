@@ -96,8 +96,9 @@ class ModelFields(ServerFields, _Writing):
     )
     reasoning: Think | None = Field(
         default=None,
-        description="Whether to reason: True, False, or a level (low, medium, high, max). None "
-        "leaves it to the server, which reasons if the model can. The reasoning is returned in "
+        description="Whether to reason: True, False, or a level (low, medium, high, max, or "
+        "one of the model's own). None leaves it to the server, which reasons if the model can. "
+        " The reasoning is returned in "
         "additional_kwargs['reasoning_content'], and as a reasoning block of content_blocks.",
     )
     format: str | dict[str, Any] | None = Field(

@@ -71,8 +71,9 @@ class LLMFields(
     )
     thinking: Think | None = Field(
         default=None,
-        description='Reason before the answer: True, False, "low", "medium", "high" or "max". None '
-        "leaves it to the server, which does so with models that can.",
+        description='Reason before the answer: True, False, or a level ("low", "medium", "high", '
+        '"max", or one of the model\'s own). None leaves it to the server, which does so with '
+        "models that can.",
     )
     on_context_overflow: OverflowPolicy | None = Field(
         default="warn",

@@ -125,8 +125,22 @@ if TYPE_CHECKING:
     from ollama_transport.client.default import pull as pull
     from ollama_transport.client.default import push as push
     from ollama_transport.client.default import show as show
+    from ollama_transport.client.default import systemone as systemone
     from ollama_transport.client.default import web_fetch as web_fetch
     from ollama_transport.client.default import web_search as web_search
+    from ollama_transport.wire.values.systemone import (
+        SystemOneAnswer,
+        SystemOneChoiceAnswer,
+        SystemOneChoiceQuestion,
+        SystemOneContent,
+        SystemOneNoulAnswer,
+        SystemOneNoulQuestion,
+        SystemOneQuestion,
+        SystemOneResponse,
+        SystemOneScoreAnswer,
+        SystemOneScoreQuestion,
+        SystemOneUsage,
+    )
 
 __all__ = [
     "AsyncClient",
@@ -199,6 +213,17 @@ __all__ = [
     "StreamError",
     "StreamFailedError",
     "StreamTruncatedError",
+    "SystemOneAnswer",
+    "SystemOneChoiceAnswer",
+    "SystemOneChoiceQuestion",
+    "SystemOneContent",
+    "SystemOneNoulAnswer",
+    "SystemOneNoulQuestion",
+    "SystemOneQuestion",
+    "SystemOneResponse",
+    "SystemOneScoreAnswer",
+    "SystemOneScoreQuestion",
+    "SystemOneUsage",
     "Think",
     "TimeoutLike",
     "Timeouts",
@@ -241,6 +266,7 @@ _FUNCTIONS = (
     "pull",
     "push",
     "show",
+    "systemone",
     "web_fetch",
     "web_search",
 )
@@ -252,6 +278,8 @@ def __getattr__(name: str) -> Any:
         return _lazy_name("ollama_transport.client", name)
     if name in _FUNCTIONS:
         return _lazy_name("ollama_transport.client.default", name)
+    if name.startswith("SystemOne"):
+        return _lazy_name("ollama_transport.wire.values.systemone", name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

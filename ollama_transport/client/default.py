@@ -20,5 +20,6 @@ ps = _client.ps
 pull = _client.pull
 push = _client.push
 show = _client.show
+systemone = _client.systemone
 web_fetch = _client.web_fetch
 web_search = _client.web_search

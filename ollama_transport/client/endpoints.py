@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import aclosing, closing
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ollama_transport.client.choices import can, likeliest, listed_context
 from ollama_transport.client.given import OptionsLike, options_of
@@ -25,6 +25,13 @@ from ollama_transport.wire.values.answers import (
 from ollama_transport.wire.values.by_key import Listed
 from ollama_transport.wire.values.requests import ChatRequest, GenerateRequest
 from ollama_transport.wire.values.web_answers import FetchAnswer, SearchAnswer
+
+if TYPE_CHECKING:
+    from ollama_transport.wire.values.systemone import (
+        SystemOneContent,
+        SystemOneQuestion,
+        SystemOneResponse,
+    )
 
 T = TypeVar("T")
 
@@ -159,6 +166,22 @@ class Endpoints(Wires, Transfers):
         """Remove a model from memory."""
         # Without messages, keep_alive 0 unloads at once (wire reference 3.5).
         return self.send(native.chat(ChatRequest(model, keep_alive=0)))
+
+    def systemone(
+        self,
+        model: str,
+        state: "SystemOneContent",
+        questions: "Mapping[str, SystemOneQuestion | Mapping[str, Any]]",
+        keep_alive: KeepAlive | None = None,
+    ) -> "SystemOneResponse":
+        """Have a System One model answer questions about a state, in one response.
+
+        ``state`` is text or JSON. A question asks for a choice, a score or a probability; it is an
+        object or a dict, such as ``{"type": "noul", "instructions": "Is it urgent?"}``.
+        """
+        from ollama_transport.wire.native.systemone import systemone  # here: hardly any program
+
+        return self.send(systemone(model, state, questions, keep_alive))
 
     @abstractmethod
     def web_client(self) -> Self | None:
@@ -298,6 +321,22 @@ class AsyncEndpoints(AsyncWires, AsyncTransfers):
     async def unload(self, model: str) -> ChatLine:
         """Remove a model from memory."""
         return await self.send(native.chat(ChatRequest(model, keep_alive=0)))
+
+    async def systemone(
+        self,
+        model: str,
+        state: "SystemOneContent",
+        questions: "Mapping[str, SystemOneQuestion | Mapping[str, Any]]",
+        keep_alive: KeepAlive | None = None,
+    ) -> "SystemOneResponse":
+        """Have a System One model answer questions about a state, in one response.
+
+        ``state`` is text or JSON. A question asks for a choice, a score or a probability; it is an
+        object or a dict, such as ``{"type": "noul", "instructions": "Is it urgent?"}``.
+        """
+        from ollama_transport.wire.native.systemone import systemone  # here: hardly any program
+
+        return await self.send(systemone(model, state, questions, keep_alive))
 
     @abstractmethod
     def web_client(self) -> Self | None:

@@ -85,8 +85,6 @@ class CreateKeywords(TypedDict, total=False):
     """Keywords of ``create``; ``modelfile`` is the text of one, as older programs give it."""
 
     modelfile: str | None
-    quantize: str | None
-    from_: str | None
     files: Mapping[str, str] | None
     adapters: Mapping[str, str] | None
     template: str | None
@@ -169,7 +167,11 @@ def embed_request(
 
 
 def create_request(
-    model: CreateRequest | str, more: Mapping[str, Any], files: Files
+    model: CreateRequest | str,
+    quantize: str | None,
+    from_: str | None,
+    more: Mapping[str, Any],
+    files: Files,
 ) -> CreateRequest:
     """Return the request of ``create(model=…, from_=…)``; a request is returned unchanged.
 
@@ -179,9 +181,10 @@ def create_request(
         ConfigError: under the same conditions as `chat_request`, and for an invalid Modelfile.
     """
     if isinstance(model, CreateRequest):
-        return _alone(model, None, more)
+        return _alone(model, quantize if from_ is None else from_, more)
+    named = {"quantize": quantize, "from_": from_, **_checked("create", more, CreateKeywords)}
     # A None would override what the Modelfile says.
-    given = {n: v for n, v in _checked("create", more, CreateKeywords).items() if v is not None}
+    given = {name: value for name, value in named.items() if value is not None}
     text = given.pop("modelfile", None)
     fields = {} if text is None else read_modelfile(text)
     if "parameters" in given:

@@ -22,6 +22,7 @@ from ollama_transport.client.given import (
     generate_request,
     paths_of,
 )
+from ollama_transport.client.spelled import spell_out
 from ollama_transport.wire.native import calls as native
 from ollama_transport.wire.values.answers import ChatLine, Embeddings, GenerateLine, Progress
 from ollama_transport.wire.values.requests import (
@@ -207,18 +208,42 @@ class Keywords(Files, Endpoints):
     def create(self, model: CreateRequest, /) -> Progress: ...
     @overload
     def create(
-        self, model: str, *, stream: Literal[False] = False, **more: Unpack[CreateKeywords]
+        self,
+        model: str,
+        quantize: str | None = None,
+        from_: str | None = None,
+        *,
+        stream: Literal[False] = False,
+        **more: Unpack[CreateKeywords],
     ) -> Progress: ...
     @overload
     def create(
-        self, model: str, *, stream: Literal[True], **more: Unpack[CreateKeywords]
+        self,
+        model: str,
+        quantize: str | None = None,
+        from_: str | None = None,
+        *,
+        stream: Literal[True],
+        **more: Unpack[CreateKeywords],
     ) -> Generator[Progress]: ...
     @overload
     def create(
-        self, model: str, *, stream: bool, **more: Unpack[CreateKeywords]
+        self,
+        model: str,
+        quantize: str | None = None,
+        from_: str | None = None,
+        *,
+        stream: bool,
+        **more: Unpack[CreateKeywords],
     ) -> Progress | Generator[Progress]: ...
     def create(
-        self, model: CreateRequest | str, *, stream: bool = False, **more: Unpack[CreateKeywords]
+        self,
+        model: CreateRequest | str,
+        quantize: str | None = None,
+        from_: str | None = None,
+        *,
+        stream: bool = False,
+        **more: Unpack[CreateKeywords],
     ) -> Progress | Generator[Progress]:
         """Create a model from another or from uploaded files; with ``stream`` yield the progress.
 
@@ -226,7 +251,7 @@ class Keywords(Files, Endpoints):
         Files that a Modelfile names are never opened.
         """
         files = self._files(paths_of(more.get("messages")))
-        request = create_request(model, more, files)
+        request = create_request(model, quantize, from_, more, files)
         if stream:
             return self.create_stream(request)
         return self.send(native.create(request))
@@ -234,3 +259,6 @@ class Keywords(Files, Endpoints):
     def create_blob(self, path: Path | str) -> str:
         """Send a file to the server: `upload` under ollama-python's name."""
         return self.upload(path)
+
+
+spell_out(Keywords.chat, Keywords.generate, Keywords.embed, Keywords.create)

@@ -22,6 +22,7 @@ from ollama_transport.client.given import (
     generate_request,
     paths_of,
 )
+from ollama_transport.client.spelled import spell_out
 from ollama_transport.wire.native import calls as native
 from ollama_transport.wire.values.answers import ChatLine, Embeddings, GenerateLine, Progress
 from ollama_transport.wire.values.requests import (
@@ -206,18 +207,42 @@ class AsyncKeywords(AsyncFiles, AsyncEndpoints):
     async def create(self, model: CreateRequest, /) -> Progress: ...
     @overload
     async def create(
-        self, model: str, *, stream: Literal[False] = False, **more: Unpack[CreateKeywords]
+        self,
+        model: str,
+        quantize: str | None = None,
+        from_: str | None = None,
+        *,
+        stream: Literal[False] = False,
+        **more: Unpack[CreateKeywords],
     ) -> Progress: ...
     @overload
     async def create(
-        self, model: str, *, stream: Literal[True], **more: Unpack[CreateKeywords]
+        self,
+        model: str,
+        quantize: str | None = None,
+        from_: str | None = None,
+        *,
+        stream: Literal[True],
+        **more: Unpack[CreateKeywords],
     ) -> AsyncGenerator[Progress]: ...
     @overload
     async def create(
-        self, model: str, *, stream: bool, **more: Unpack[CreateKeywords]
+        self,
+        model: str,
+        quantize: str | None = None,
+        from_: str | None = None,
+        *,
+        stream: bool,
+        **more: Unpack[CreateKeywords],
     ) -> Progress | AsyncGenerator[Progress]: ...
     async def create(
-        self, model: CreateRequest | str, *, stream: bool = False, **more: Unpack[CreateKeywords]
+        self,
+        model: CreateRequest | str,
+        quantize: str | None = None,
+        from_: str | None = None,
+        *,
+        stream: bool = False,
+        **more: Unpack[CreateKeywords],
     ) -> Progress | AsyncGenerator[Progress]:
         """Create a model from another or from uploaded files; with ``stream`` yield the progress.
 
@@ -225,7 +250,7 @@ class AsyncKeywords(AsyncFiles, AsyncEndpoints):
         Files that a Modelfile names are never opened.
         """
         files = await self._files(paths_of(more.get("messages")))
-        request = create_request(model, more, files)
+        request = create_request(model, quantize, from_, more, files)
         if stream:
             return self.create_stream(request)
         return await self.send(native.create(request))
@@ -233,3 +258,6 @@ class AsyncKeywords(AsyncFiles, AsyncEndpoints):
     async def create_blob(self, path: Path | str) -> str:
         """Send a file to the server: `upload` under ollama-python's name."""
         return await self.upload(path)
+
+
+spell_out(AsyncKeywords.chat, AsyncKeywords.generate, AsyncKeywords.embed, AsyncKeywords.create)

@@ -1,17 +1,36 @@
 """The single list of options: names, types, units and descriptions, for every model class."""
 
 import difflib
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from operator import itemgetter
-from typing import Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ollama_transport.errors import ConfigError
 
-Think = bool | Literal["low", "medium", "high", "max"]
-"""On, off, or a level; every thinking model accepts every level (wire reference 3.3)."""
+# Models may define more levels than the usual ones, such as "xhigh".
+_LEVEL = re.compile(r"(?!(?:true|false)$)[a-zA-Z][\w.-]{0,63}", re.IGNORECASE)
+
+
+def reasoning_level(value: object) -> str:
+    """Return a text that can be the name of a reasoning level.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if isinstance(value, str) and _LEVEL.fullmatch(value):
+        return value
+    raise ValueError(
+        f"invalid reasoning level {value!r}: give True, False, None, or a level: low, medium, "
+        "high, max, or another that the model defines."
+    )
+
+
+Think = bool | Annotated[str, AfterValidator(reasoning_level)]
+"""On, off, or a level: low, medium, high, max (wire reference 3.3), or one of the model's own."""
 
 
 class SamplingOptions(BaseModel):

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any, Literal, cast
 
 from ollama_transport.errors import ConfigError
-from ollama_transport.settings.options import Think
+from ollama_transport.settings.options import Think, reasoning_level
 
 KeepAlive = float | str | timedelta
 """How long a model stays in memory: seconds, or a text such as "5m"; a negative one for ever."""
@@ -19,7 +19,6 @@ _NUMBER = re.compile(r"^[+-]?\d{1,18}(?:\.\d{1,18})?$")
 _AMOUNT = r"(?:\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})"
 # Both Unicode signs for micro, like Go's parser.
 _DURATION = re.compile(rf"^[+-]?(?:{_AMOUNT}(?:ns|us|µs|μs|ms|s|m|h))+$")
-_LEVELS = ("low", "medium", "high", "max")
 
 
 def keep_alive(value: KeepAlive | None) -> float | str | None:
@@ -59,16 +58,15 @@ def check_think(value: object) -> Think | None:
     """Return a value for ``think``; None leaves it to the server (on if the model can think).
 
     Raises:
-        ConfigError: for anything but True, False, "low", "medium", "high" and "max".
+        ConfigError: for anything but True, False and the name of a level. Whether the model has
+            that level is for the server to say.
     """
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, str) and value in _LEVELS:
-        return cast("Think", value)
-    raise ConfigError(
-        f"invalid reasoning level {value!r}: give True, False, None, or one of "
-        f"{', '.join(_LEVELS)}."
-    )
+    try:
+        return reasoning_level(value)
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
 
 
 def check_split_thinking(value: object) -> SplitThinking | None:

@@ -123,7 +123,7 @@ def test_nothing_is_sent_that_was_not_asked_for(run: Run) -> None:
         ({"temprature": 1}, "did you mean 'temperature'"),
         ({"top_p": 7}, "top_p"),
         ({"num_ctx": -5}, "num_ctx"),
-        ({"reasoning": "banana"}, "banana"),
+        ({"reasoning": "ba nana"}, "ba nana"),
         ({"keep_alive": "banana"}, "keep_alive"),
         ({"format": "xml"}, "format"),
         ({"top_logprobs": 21}, "top_logprobs"),

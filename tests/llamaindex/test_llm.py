@@ -301,7 +301,7 @@ def test_request_timeout_can_be_set_later() -> None:
         ({"context_window": 8192, "num_ctx": 4096}, "mean the same"),
         ({"request_timeout": 1, "timeout": 2}, "mean the same"),
         ({"keep_alive": "5 minutes"}, "keep_alive"),
-        ({"thinking": "extreme"}, "thinking"),
+        ({"thinking": "very high"}, "thinking"),
         ({"client": httpx.Client}, "ollama_transport.Client"),
         ({"async_client": object()}, "ollama_transport.AsyncClient"),
         ({"top_logprobs": 21}, "top_logprobs"),

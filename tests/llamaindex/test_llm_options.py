@@ -96,7 +96,7 @@ def test_another_model_for_one_call(ollama: Make, way: Way) -> None:
         ({"options": {"mirostat": 1}}, "no longer exists"),
         ({"max_new_tokens": 5}, "'num_predict'"),
         ({"context_window": 5}, "'num_ctx'"),
-        ({"think": "extreme"}, "invalid reasoning level"),
+        ({"think": "very high"}, "invalid reasoning level"),
         ({"format": "xml"}, "JSON schema"),
         ({"keep_alive": "soon"}, "keep_alive"),
         ({"on_context_overflow": "panic"}, "on_context_overflow"),

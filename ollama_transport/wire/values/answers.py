@@ -5,7 +5,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    PrivateAttr,
+    ValidationError,
+    computed_field,
+    model_validator,
+)
 
 # pydantic exports this from its root only since 2.10.4.
 from pydantic.functional_validators import ModelWrapValidatorHandler
@@ -324,6 +331,7 @@ class ShowAnswer(Answer):
     remote_host: str | None = None
     requires: str | None = None
 
+    @computed_field  # type: ignore[prop-decorator] # mypy knows no decorator above a property
     @property
     def modelinfo(self) -> dict[str, Any] | None:
         """Return ``model_info`` under ollama-python's name."""

@@ -1,7 +1,9 @@
 """Images as callers give them: bytes, base64, or a file given as such."""
 
+import base64
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from ollama_transport.errors import ConfigError
 
@@ -30,6 +32,15 @@ class Image:
         if self.path is not None:
             return Path(self.path)
         return self.value if isinstance(self.value, Path) else None
+
+    def model_dump(self) -> str:
+        """Return the image as base64, as it is sent; a file is read now.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        value = self.value if self.file is None else self.file.read_bytes()
+        return value if isinstance(value, str) else base64.b64encode(cast("bytes", value)).decode()
 
 
 ImageLike = bytes | str | Path | Image

@@ -12,7 +12,7 @@ _NUMBERS = frozenset({int, float})
 
 
 class Floats(list[list[float]]):
-    """Vectors that whoever read them knows to be lists of floats, and of nothing else."""
+    """Vectors that are known to be lists of floats, and of nothing else."""
 
     __slots__ = ()
 
