@@ -171,7 +171,7 @@ class CallAssembler:
             is_told = self._passes_on(draft) or not call.arguments
             held = "" if is_told else json_text(call.arguments)
         else:
-            # What cannot be read is told as it came, where no repair was passed on before.
+            # What cannot be read is passed on as it came, where no repair was passed on before.
             passed = "".join(draft.passed)
             held = draft.text.removeprefix(passed) if draft.text.startswith(passed) else ""
         identity = call.id if draft.id is None or draft.is_untold else None
