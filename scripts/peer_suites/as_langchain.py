@@ -164,7 +164,7 @@ class Handler(BaseHTTPRequestHandler):
             lines = WIRE.answer(self.path, body)
         except httpx.ConnectError:
             self.close_connection = True
-            return
+            return None
         except ollama.ResponseError as error:
             return self._send(500, [{"error": str(error)}])
         except ValueError as error:
@@ -215,9 +215,7 @@ def _watch(cls: Any, home: ModuleType) -> None:
     cls.__init__ = made
 
 
-for home, cls in zip(
-    HOMES, (ours.ChatOllama, ours.OllamaLLM, ours.OllamaEmbeddings), strict=True
-):
+for home, cls in zip(HOMES, (ours.ChatOllama, ours.OllamaLLM, ours.OllamaEmbeddings), strict=True):
     _watch(cls, home)
 
 
@@ -259,7 +257,10 @@ _module("langchain_ollama._utils", parse_url_with_auth=_address)
 
 
 def _any_text(check: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *given, match=None, **named: check(*given, **named)
+    def checked(*given: Any, **named: Any) -> Any:
+        return check(*given, **{name: value for name, value in named.items() if name != "match"})
+
+    return checked
 
 
 vars(pytest).update(raises=_any_text(pytest.raises), warns=_any_text(pytest.warns))
@@ -283,5 +284,5 @@ def _network() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _no_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Give langchain-tests a picture: it downloads its own from the web."""
-    monkeypatch.setattr(httpx, "get", lambda url, **_: httpx.Response(200, content=PNG))
+    monkeypatch.setattr(httpx, "get", lambda *_, **__: httpx.Response(200, content=PNG))
     monkeypatch.setenv("LANGCHAIN_TESTS_USER_AGENT", "none: nothing is downloaded")

@@ -1,4 +1,4 @@
-"""A pytest plugin: LlamaIndex's `llms.ollama` and `embeddings.ollama` are ours, on a local server."""
+"""A pytest plugin: LlamaIndex's classes for Ollama are ours, on a server in this process."""
 
 import os
 import sys

@@ -2,6 +2,8 @@
 
 from peer_suites.suite import Suite
 
+NO_JSON = "Arguments of a call that are no JSON"
+WRONG = "A `response_format` of a wrong type"
 ADDRESS = 'An address that the package cannot read (`"myhost"`, `"qwen3:8b"`, `ftp://…`)'
 LOST = "An address with a query, a fragment or port 0"
 ON_INIT = "`validate_model_on_init=True`"
@@ -36,7 +38,7 @@ SUITE = Suite(
         "test_parse_url_with_auth_bare_hostname": ADDRESS,
         "test_parse_url_with_auth_model_name_with_colon": ADDRESS,
         "test_parse_url_with_auth_non_http_scheme": ADDRESS,
-        "test_parse_json_string_failure_case_raises_exception": "Arguments of a call that are no JSON",
+        "test_parse_json_string_failure_case_raises_exception": NO_JSON,
         "test_load_response_with_empty_content_is_skipped": TEXTS,
         "test_load_response_with_whitespace_content_is_skipped": TEXTS,
         "test_load_followed_by_content_response": TEXTS,
@@ -47,7 +49,7 @@ SUITE = Suite(
         "test_acreate_chat_stream_raises_when_client_none": PRIVATE,
         "test_invoke_raises_when_client_none": PRIVATE,
         "test_chat_ollama_prioritizes_explicit_format": UNKNOWN,
-        "test_chat_ollama_warns_invalid_response_format_type": "A `response_format` of a wrong type",
+        "test_chat_ollama_warns_invalid_response_format_type": WRONG,
         "test_reasoning_content_empty_string_preserved": '`reasoning_content=""` in a history',
         "test_embed_documents_raises_when_client_none": PRIVATE,
         "test_aembed_documents_raises_when_client_none": PRIVATE,

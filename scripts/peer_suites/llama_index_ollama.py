@@ -2,7 +2,8 @@
 
 Their source distributions have no tests; the tests are in the repository run-llama/llama_index:
 
-    scripts/peer-suites llama-index-llms-ollama=CHECKOUT/llama-index-integrations/llms/…
+    llms=CHECKOUT/llama-index-integrations/llms
+    scripts/peer-suites llama-index-llms-ollama=$llms/llama-index-llms-ollama
 """
 
 from peer_suites.suite import Suite
@@ -15,6 +16,7 @@ LLM = Suite(
     tests=["tests"],
     plugin="as_llamaindex",
     arguments=ARGUMENTS,
+    published=False,
     differs={
         "test_chat_with_think": THINK,
         "test_async_chat_with_think": THINK,
@@ -26,5 +28,6 @@ EMBEDDING = Suite(
     tests=["tests"],
     plugin="as_llamaindex",
     arguments=ARGUMENTS,
+    published=False,
     differs={},
 )

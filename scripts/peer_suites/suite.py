@@ -20,6 +20,7 @@ class Suite:
         differs: What is meant to differ: by the end of a test's id, the words that the reason's row
             of docs/guides/migrating.md begins with.
         arguments: Further arguments for pytest.
+        published: False where the distribution has no tests, and a checkout's folder is given.
         rewrite: What is changed in a test file's text before it is run, given its name and text.
     """
 
@@ -28,4 +29,5 @@ class Suite:
     plugin: str
     differs: Mapping[str, str]
     arguments: Sequence[str] = ()
+    published: bool = True
     rewrite: Callable[[str, str], str] = _unchanged
