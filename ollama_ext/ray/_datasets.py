@@ -1,12 +1,13 @@
 """`embed_dataset` and `chat_dataset`: rows in, rows with answers out."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Unpack
 
 import ray
 import ray.data
 
-from ollama_ext.ray._folder import ANSWERED, FAILED, Folder, without
+from ollama_ext.ray._folder import ANSWERED, FAILED, Folder, absolute, without
 from ollama_ext.ray._plan import BulkOptions, Plan
 from ollama_ext.ray._slots import Slots
 from ollama_ext.ray._workers import Chat, Embed, Worker
@@ -103,7 +104,9 @@ def chat_dataset(
 def _run(ds: "Dataset", worker: type[Worker], plan: Plan) -> "Dataset":
     if plan.output is None or plan.key is None:
         return _mapped(ds, worker, plan)
-    folder = Folder(plan.output, plan.key)
+    # Workers have a working directory of their own.
+    plan = replace(plan, output=absolute(plan.output))
+    folder = Folder(str(plan.output), plan.key)
     folder.forget_failures()
     _mapped(_unwritten(ds, folder), worker, plan).materialize()
     files = folder.files(ANSWERED, FAILED)

@@ -73,9 +73,13 @@ class Folder:
                 system.delete_file(path)
 
     def _opened(self) -> tuple[Any, str]:
-        place = self.place if "://" in self.place else os.path.abspath(self.place)
-        system, folder = pafs.FileSystem.from_uri(place)
+        system, folder = pafs.FileSystem.from_uri(self.place)
         return system, folder.rstrip("/")
+
+
+def absolute(place: str) -> str:
+    """Return a place that means the same in every process: an address, or an absolute path."""
+    return place if "://" in place else os.path.abspath(place)
 
 
 def without(table: Any, key: str, known: Any) -> Any:

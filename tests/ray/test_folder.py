@@ -9,7 +9,7 @@ pytest.importorskip("ray", reason='no Ray: pip install -e ".[test-ray]"')
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ollama_ext.ray._folder import ANSWERED, FAILED, Folder, without
+from ollama_ext.ray._folder import ANSWERED, FAILED, Folder, absolute, without
 
 
 def rows_of(*keys: int) -> pa.Table:
@@ -34,7 +34,8 @@ def folder(
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "done"
     return Folder(
-        {"path": str(path), "address": path.as_uri(), "relative": "done"}[request.param], "id"
+        {"path": str(path), "address": path.as_uri(), "relative": absolute("done")}[request.param],
+        "id",
     )
 
 
