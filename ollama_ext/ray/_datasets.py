@@ -105,10 +105,9 @@ def _run(ds: "Dataset", worker: type[Worker], plan: Plan) -> "Dataset":
     if plan.output is None or plan.key is None:
         return _mapped(ds, worker, plan)
     # Workers have a working directory of their own.
-    plan = replace(plan, output=absolute(plan.output))
-    folder = Folder(str(plan.output), plan.key)
+    folder = Folder(absolute(plan.output), plan.key)
     folder.forget_failures()
-    _mapped(_unwritten(ds, folder), worker, plan).materialize()
+    _mapped(_unwritten(ds, folder), worker, replace(plan, output=folder.place)).materialize()
     files = folder.files(ANSWERED, FAILED)
     return ray.data.read_parquet(files, filesystem=folder.system) if files else ds.limit(0)
 
