@@ -1,13 +1,16 @@
 """LangSmith sees of each run its model, options, tools, usage and error, and no secret."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from langchain_core.tools import tool
 from langchain_core.tracers import LangChainTracer
-from langsmith_api import LangSmith, langsmith
+from langsmith_api import LangSmith, langsmith, served
 from running import Run
 
 from langchain_ollama_ext import ChatOllama, OllamaLLM
@@ -15,6 +18,17 @@ from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama, Reply
 from ollama_transport import ModelNotFoundError
 
 KEY = "key-48151623"
+PATIENCE_S = 120
+PROGRAM = f"""
+from langchain_core.tracers.langchain import wait_for_all_tracers
+from langchain_ollama_ext import ChatOllama
+
+with ChatOllama(model="demo", seed=7, api_key="{KEY}") as model:
+    model.invoke("hi")
+    for _ in model.stream("hi"):
+        pass
+wait_for_all_tracers()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +150,37 @@ def test_a_completion(
     assert seen["extra"]["metadata"]["ls_model_name"] == "demo"
     assert seen["extra"]["invocation_params"]["seed"] == 3
     assert '"eval_count"' in json.dumps(seen["outputs"])
+
+
+def test_the_environment_alone_turns_it_on(server: EmbeddedOllama) -> None:
+    """LANGSMITH_TRACING and a key: runs leave in compressed batches, from a thread of LangSmith's.
+
+    In a process of its own, since LangSmith reads the environment once and its thread stays.
+    """
+    kept = {name: value for name, value in os.environ.items() if "LANG" not in name}
+    with served() as (told, url):
+        settings = {
+            "LANGSMITH_TRACING": "true",
+            "LANGSMITH_ENDPOINT": url,
+            "LANGSMITH_API_KEY": "lsv2_pt_test",
+            "OLLAMA_HOST": server.url,
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            env=kept | settings,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+        )
+    assert done.returncode == 0, done.stderr
+    assert told.batches
+    assert all(batch["content-encoding"] == "zstd" for batch in told.batches)
+    assert all(batch["x-api-key"] == "lsv2_pt_test" for batch in told.batches)
+    runs = [run for run in told.runs.values() if run["run_type"] == "llm"]
+    assert len(runs) == 2
+    for run in runs:
+        assert run["extra"]["metadata"]["ls_model_name"] == "demo"
+        assert run["extra"]["invocation_params"]["seed"] == 7
+        assert message(run)["usage_metadata"]["input_tokens"] > 0
+        assert run["end_time"]
+    assert KEY not in "".join(told.bodies)
