@@ -1,7 +1,7 @@
 """The embedding model: OllamaEmbeddings, for LangChain's vector stores and retrievers."""
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.embeddings import Embeddings
 from pydantic import ConfigDict, Field, PrivateAttr
@@ -12,6 +12,7 @@ from langchain_ollama_ext._validation import validate_model
 from ollama_transport import (
     AsyncClient,
     Client,
+    EmbeddingArray,
     EmbedRequest,
     SamplingOptions,
     ServerFields,
@@ -27,9 +28,18 @@ from ollama_transport.conversation import (
     batches,
     check_text,
     check_texts,
+    joined_array,
     locating,
 )
 from ollama_transport.settings import resolve_prefixes, set_options
+
+if TYPE_CHECKING:
+    import numpy
+    from numpy.typing import NDArray
+
+    FloatArray = NDArray[numpy.float32]
+
+A = TypeVar("A", Vectors, EmbeddingArray)
 
 
 class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteOptions, Embeddings):
@@ -123,23 +133,8 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
             # The server would load the model for an empty list, and answer with no vectors.
             if not texts:
                 return []
-            client = self._ready_client()
-
-            def embed(part: Sequence[str]) -> list[list[float]]:
-                return self._vectors(client.embed(self._request(part)))
-
-            def embed_batch(batch: Batch) -> list[list[float]]:
-                with failures.of(batch):
-                    return embed(batch.texts)
-
-            with locating(embed) as failures:
-                parts = map_threads(
-                    embed_batch,
-                    self._batches(texts),
-                    self.requests_at_once,
-                    _Progress(self.on_progress),
-                )
-            return [vector for part in parts for vector in part]
+            parts = self._parts(texts, self._ready_client().embed)
+            return [vector for part in parts for vector in part.vectors]
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """Return the vectors of documents; [] for an empty list, without a request."""
@@ -147,23 +142,31 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
             check_texts(texts)
             if not texts:
                 return []
-            client = await self._aready_client()
+            parts = await self._aparts(texts, (await self._aready_client()).embed)
+            return [vector for part in parts for vector in part.vectors]
 
-            async def embed(part: Sequence[str]) -> list[list[float]]:
-                return self._vectors(await client.embed(self._request(part)))
+    def embed_documents_array(self, texts: list[str]) -> "FloatArray":
+        """Return the vectors of documents as one numpy array, as FAISS and other stores take it.
 
-            async def embed_batch(batch: Batch) -> list[list[float]]:
-                with failures.of(batch):
-                    return await embed(batch.texts)
+        It has 32-bit floats and the shape (number of texts, length of a vector); (0, `dimensions`
+        or 0) for an empty list, without a request. Batches, order, checks and errors are those of
+        `embed_documents`.
 
-            async with alocating(embed) as failures:
-                parts = await map_tasks(
-                    embed_batch,
-                    self._batches(texts),
-                    self.requests_at_once,
-                    _Progress(self.on_progress),
-                )
-            return [vector for part in parts for vector in part]
+        Raises:
+            ImportError: when numpy is not installed (``pip install 'ollama-ext[arrays]'``).
+        """
+        with langchain_errors():
+            check_texts(texts)
+            parts = self._parts(texts, self._ready_client().embed_array) if texts else []
+            return joined_array([part.vectors for part in parts], self.dimensions)
+
+    async def aembed_documents_array(self, texts: list[str]) -> "FloatArray":
+        """Same as `embed_documents_array`, awaited."""
+        with langchain_errors():
+            check_texts(texts)
+            ready = self._aready_client
+            parts = await self._aparts(texts, (await ready()).embed_array) if texts else []
+            return joined_array([part.vectors for part in parts], self.dimensions)
 
     def embed_query(self, text: str) -> list[float]:
         """Return the vector of a query."""
@@ -171,14 +174,70 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
             # As a list of one: the server returns a vector for [""], but none for "" (5.1).
             client = self._ready_client()
             request = self._request([self._query(text)])
-            return self._vectors(client.embed(request))[0]
+            return self._metered(client.embed(request)).vectors[0]
 
     async def aembed_query(self, text: str) -> list[float]:
         """Return the vector of a query."""
         with langchain_errors():
             client = await self._aready_client()
             request = self._request([self._query(text)])
-            return self._vectors(await client.embed(request))[0]
+            return self._metered(await client.embed(request)).vectors[0]
+
+    def embed_query_array(self, text: str) -> "FloatArray":
+        """Return the vector of a query as a numpy array of 32-bit floats, of one dimension.
+
+        Raises:
+            ImportError: when numpy is not installed (``pip install 'ollama-ext[arrays]'``).
+        """
+        with langchain_errors():
+            client = self._ready_client()
+            request = self._request([self._query(text)])
+            vector: FloatArray = self._metered(client.embed_array(request)).vectors[0]
+            return vector
+
+    async def aembed_query_array(self, text: str) -> "FloatArray":
+        """Same as `embed_query_array`, awaited."""
+        with langchain_errors():
+            client = await self._aready_client()
+            request = self._request([self._query(text)])
+            vector: FloatArray = self._metered(await client.embed_array(request)).vectors[0]
+            return vector
+
+    def _parts(self, texts: list[str], ask: Callable[[EmbedRequest], A]) -> list[A]:
+        def embed(part: Sequence[str]) -> A:
+            return self._metered(ask(self._request(part)))
+
+        with locating(embed) as failures:
+
+            def embed_batch(batch: Batch) -> A:
+                with failures.of(batch):
+                    return embed(batch.texts)
+
+            return map_threads(
+                embed_batch,
+                self._batches(texts),
+                self.requests_at_once,
+                _Progress(self.on_progress),
+            )
+
+    async def _aparts(
+        self, texts: list[str], ask: Callable[[EmbedRequest], Awaitable[A]]
+    ) -> list[A]:
+        async def embed(part: Sequence[str]) -> A:
+            return self._metered(await ask(self._request(part)))
+
+        async with alocating(embed) as failures:
+
+            async def embed_batch(batch: Batch) -> A:
+                with failures.of(batch):
+                    return await embed(batch.texts)
+
+            return await map_tasks(
+                embed_batch,
+                self._batches(texts),
+                self.requests_at_once,
+                _Progress(self.on_progress),
+            )
 
     def _batches(self, texts: Sequence[str]) -> list[Batch]:
         # Added before the texts are split into batches, so that errors count them in the length.
@@ -214,9 +273,9 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
         name = self.model if self.model is not None else self.chosen_model("embedding")
         return "" if name is None else name
 
-    def _vectors(self, answer: Vectors) -> list[list[float]]:
+    def _metered(self, answer: A) -> A:
         self._meter.add(answer.usage)
-        return answer.vectors
+        return answer
 
     def _ready_client(self) -> Client:
         client = self.sync_client()

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from llama_index.core.base.embeddings.base import Embedding
 from llama_index.core.callbacks.base import CallbackManager
 from llama_index.core.callbacks.schema import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.embedding import (
@@ -14,7 +13,9 @@ from llama_index.core.instrumentation.events.embedding import (
 )
 from llama_index.core.utils import get_tqdm_iterable
 from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.event_handlers import NullEventHandler
 
+from llamaindex_ollama_ext._vector_cache import as_list
 from ollama_transport import Usage
 
 _DISPATCHER = get_dispatcher(__name__)
@@ -27,7 +28,7 @@ class Report:
     """The results of one embedding event, for its end."""
 
     def __init__(self) -> None:
-        self.vectors: Sequence[Embedding] = ()
+        self.vectors: Sequence[Any] = ()
         self.tokens: int | None = None
 
     def count(self, usage: Usage | None) -> None:
@@ -56,25 +57,42 @@ def reported(
     get an end event, with the exception.
     """
     report = Report()
-    _DISPATCHER.event(EmbeddingStartEvent(model_dict=payload))
+    if _is_heard():
+        _DISPATCHER.event(EmbeddingStartEvent(model_dict=payload))
     start: dict[str, Any] = {EventPayload.SERIALIZED: payload}
     # Core's hooks return bare vectors, so the token count takes this way out of them.
     token = _RUNNING.set(report)
     try:
         with manager.event(CBEventType.EMBEDDING, payload=start) as event:
             yield report
-            event.on_end(
-                payload={EventPayload.CHUNKS: chunks, EventPayload.EMBEDDINGS: report.vectors}
-            )
+            if manager.handlers:
+                vectors = [as_list(vector) for vector in report.vectors]
+                event.on_end({EventPayload.CHUNKS: chunks, EventPayload.EMBEDDINGS: vectors})
     finally:
         _RUNNING.reset(token)
-    _DISPATCHER.event(end_event(chunks, report))
+    if _is_heard():
+        _DISPATCHER.event(end_event(chunks, report))
 
 
 def end_event(chunks: Sequence[str], report: Report) -> EmbeddingEndEvent:
     """Return the end event of instrumentation, with the token count if core has the field."""
     counts = {"token_count": report.tokens} if _TAKES_TOKENS else {}
-    return EmbeddingEndEvent(chunks=list(chunks), embeddings=list(report.vectors), **counts)
+    vectors = [as_list(vector) for vector in report.vectors]
+    return EmbeddingEndEvent(chunks=list(chunks), embeddings=vectors, **counts)
+
+
+def _is_heard() -> bool:
+    """Return whether anybody listens to the events of instrumentation.
+
+    Their vectors are checked number by number, which takes as long as to read them.
+    """
+    dispatcher = _DISPATCHER
+    while True:
+        if any(not isinstance(each, NullEventHandler) for each in dispatcher.event_handlers):
+            return True
+        if not dispatcher.propagate or dispatcher.parent is None:
+            return False
+        dispatcher = dispatcher.parent
 
 
 @contextmanager

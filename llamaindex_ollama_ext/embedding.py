@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Literal, Self, Unpack
+from typing import Any, Literal, Self, TypeVar, Unpack
 
 from llama_index.core.base.embeddings.base import BaseEmbedding, Embedding
 from llama_index.core.callbacks.base import CallbackManager
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from llamaindex_ollama_ext._array_methods import ArrayMethods, V
 from llamaindex_ollama_ext._core import await_for_rate, wait_for_rate
 from llamaindex_ollama_ext._core_fields import core_fields_described
 from llamaindex_ollama_ext._embedding_events import count_for_event, progress, reported
@@ -15,6 +16,7 @@ from llamaindex_ollama_ext._options import EmbeddingOptions, undumped
 from llamaindex_ollama_ext._vector_cache import VectorCache, filled, missing
 from ollama_transport import (
     ConfigError,
+    EmbeddingArray,
     Embeddings,
     EmbedRequest,
     KeepAlive,
@@ -27,7 +29,6 @@ from ollama_transport.client import REQUESTS_AT_ONCE
 from ollama_transport.concurrency import map_tasks
 from ollama_transport.conversation import (
     Batch,
-    EmbeddingFields,
     alocating,
     batches,
     check_text,
@@ -37,11 +38,12 @@ from ollama_transport.conversation import (
 )
 from ollama_transport.settings import check_options, resolve_prefixes, set_options, without_obsolete
 
+A = TypeVar("A", Embeddings, EmbeddingArray)
 Kind = Literal["query", "text"]
 
 
 @core_fields_described
-class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedding):
+class OllamaEmbedding(ServerFields, SamplingOptions, ArrayMethods, BaseEmbedding):
     """An embedding model of an Ollama server, or of an OpenAI-compatible one (wire reference 5.1).
 
     ```python
@@ -214,14 +216,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
         **kwargs: Any,  # noqa: ARG002 - core's pipelines pass all arguments that they were run with
     ) -> list[Embedding]:
         """Return the vectors of texts, in their order; `embed_batch_size` texts per request."""
-        check_texts(texts)
-        vectors: list[Embedding] = []
-        with progress(texts, show=show_progress) as done:
-            for batch in batches(texts, self.embed_batch_size):
-                with locating(self._embed_some) as failures, failures.of(batch):
-                    vectors += self._text_batch(list(batch.texts), self._get_text_embeddings)
-                done(batch.texts)
-        return vectors
+        return self._batched(texts, self._get_text_embeddings, show=show_progress)
 
     async def aget_text_embedding_batch(
         self,
@@ -234,21 +229,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
         At most `num_workers` requests run concurrently, and no others are queued, so that a query
         in between does not have to wait. The first failure is raised at once and stops the others.
         """
-        check_texts(texts)
-
-        async def embed(batch: Batch) -> list[Embedding]:
-            with failures.of(batch):
-                return await self._atext_batch(list(batch.texts), self._aget_text_embeddings)
-
-        with progress(texts, show=show_progress) as done:
-            async with alocating(self._aembed_some) as failures:
-                parts = await map_tasks(
-                    embed,
-                    batches(texts, self.embed_batch_size),
-                    self._at_once(),
-                    lambda batch: done(batch.texts),
-                )
-        return [vector for part in parts for vector in part]
+        return await self._abatched(texts, self._aget_text_embeddings, show=show_progress)
 
     def get_general_text_embedding(self, texts: str) -> Embedding:
         """Return the vector of an unchanged text: no instruction, no prefix, no cache."""
@@ -261,16 +242,12 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
     def get_general_text_embeddings(self, texts: list[str]) -> list[Embedding]:
         """Return the vectors of unchanged texts, by one request; [] for an empty list."""
         check_texts(texts)
-        if not texts:
-            return []
-        return self._counted(self.sync_client().embed(self._request(texts)))
+        return self._counted(self.sync_client().embed(self._request(texts))).vectors
 
     async def aget_general_text_embeddings(self, texts: list[str]) -> list[Embedding]:
         """Return the vectors of unchanged texts, by one request; [] for an empty list."""
         check_texts(texts)
-        if not texts:
-            return []
-        return self._counted(await self.async_client().embed(self._request(texts)))
+        return self._counted(await self.async_client().embed(self._request(texts))).vectors
 
     def _get_query_embedding(self, query: str) -> Embedding:
         return self.get_general_text_embedding(self._format_query(query))
@@ -288,8 +265,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
         return self.get_general_text_embeddings([self._format_text(text) for text in texts])
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[Embedding]:
-        formatted = [self._format_text(text) for text in texts]
-        return await self.aget_general_text_embeddings(formatted)
+        return await self.aget_general_text_embeddings([self._format_text(text) for text in texts])
 
     def _format_query(self, query: str) -> str:
         return _formatted(query, self.query_instruction, self._prefixes()[0])
@@ -305,20 +281,54 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
             prefixes=self.prefixes,
         )
 
-    def _embed_some(self, texts: Sequence[str]) -> list[Embedding]:
-        return self._get_text_embeddings(list(texts))
+    def _batched(
+        self, texts: list[str], embed: Callable[[list[str]], list[V]], *, show: bool
+    ) -> list[V | Embedding]:
+        check_texts(texts)
+        vectors: list[V | Embedding] = []
+        with progress(texts, show=show) as done:
+            for batch in batches(texts, self.embed_batch_size):
+                with locating(self._get_text_embeddings) as failures, failures.of(batch):
+                    part = self._text_batch(list(batch.texts), embed)
+                vectors += part
+                done(batch.texts)
+        return vectors
 
-    async def _aembed_some(self, texts: Sequence[str]) -> list[Embedding]:
-        return await self._aget_text_embeddings(list(texts))
+    async def _abatched(
+        self, texts: list[str], embed: Callable[[list[str]], Awaitable[list[V]]], *, show: bool
+    ) -> list[V | Embedding]:
+        check_texts(texts)
+        with progress(texts, show=show) as done:
+            async with alocating(self._aget_text_embeddings) as failures:
+
+                async def embed_batch(batch: Batch) -> list[V | Embedding]:
+                    with failures.of(batch):
+                        return await self._atext_batch(list(batch.texts), embed)
+
+                parts = await map_tasks(
+                    embed_batch,
+                    batches(texts, self.embed_batch_size),
+                    self._at_once(),
+                    lambda batch: done(batch.texts),
+                )
+        return [vector for part in parts for vector in part]
+
+    def _array(self, texts: list[str]) -> EmbeddingArray:
+        request = self._request([self._format_text(text) for text in texts])
+        return self._counted(self.sync_client().embed_array(request))
+
+    async def _aarray(self, texts: list[str]) -> EmbeddingArray:
+        request = self._request([self._format_text(text) for text in texts])
+        return self._counted(await self.async_client().embed_array(request))
 
     def _text_batch(
-        self, texts: list[str], embed: Callable[[list[str]], list[Embedding]]
-    ) -> list[Embedding]:
+        self, texts: list[str], embed: Callable[[list[str]], list[V]]
+    ) -> list[V | Embedding]:
         with reported(self.callback_manager, self.to_payload(), texts) as report:
             self.sync_client().resolve_model(self.model_name, "embedding")
             keys = [self._key("text", text) for text in texts]
             found = self._cache().find(keys)
-            fresh: list[Embedding] = []
+            fresh: list[V] = []
             if gaps := missing(found):
                 wait_for_rate(self)
                 # Errors name positions among all texts, not among those that were missing.
@@ -329,13 +339,13 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
         return vectors
 
     async def _atext_batch(
-        self, texts: list[str], embed: Callable[[list[str]], Awaitable[list[Embedding]]]
-    ) -> list[Embedding]:
+        self, texts: list[str], embed: Callable[[list[str]], Awaitable[list[V]]]
+    ) -> list[V | Embedding]:
         with reported(self.callback_manager, self.to_payload(), texts) as report:
             await self.async_client().resolve_model(self.model_name, "embedding")
             keys = [self._key("text", text) for text in texts]
             found = await self._cache().afind(keys)
-            fresh: list[Embedding] = []
+            fresh: list[V] = []
             if gaps := missing(found):
                 await await_for_rate(self)
                 with placing(gaps):
@@ -376,11 +386,11 @@ class OllamaEmbedding(ServerFields, SamplingOptions, EmbeddingFields, BaseEmbedd
             **self.request_fields(),
         )
 
-    def _counted(self, answer: Embeddings) -> list[Embedding]:
+    def _counted(self, answer: A) -> A:
         # Core's events have no count in older versions, so it is also kept here.
         self._total.add(answer.usage)
         count_for_event(answer.usage)
-        return answer.vectors
+        return answer
 
 
 def _formatted(text: str, instruction: str | None, prefix: str) -> str:

@@ -37,8 +37,6 @@ from ollama_transport.settings.retry import RetryPolicy
 from ollama_transport.telemetry import active
 from ollama_transport.wire.calls.any_decoder import without_bom
 from ollama_transport.wire.calls.call import Call, Reader
-from ollama_transport.wire.calls.decoders import parse_object
-from ollama_transport.wire.calls.fast_json import parse_numbers
 from ollama_transport.wire.calls.lacks import REASONING_FIELDS
 from ollama_transport.wire.calls.other_form import are_several, is_stream, whole_from_stream
 from ollama_transport.wire.calls.said import empty_answer
@@ -302,7 +300,7 @@ class BaseClient(WireChoice, Generic[H]):
             if is_stream(data):
                 return whole_from_stream(call, data)
             try:
-                raw = parse_numbers(data) if call.is_numbers else parse_object(data)
+                raw = call.parse(data)
             except ProtocolError:
                 if not are_several(data):
                     raise

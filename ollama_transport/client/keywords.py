@@ -31,6 +31,7 @@ from ollama_transport.wire.values.requests import (
     EmbedRequest,
     GenerateRequest,
 )
+from ollama_transport.wire.values.vectors import EmbeddingArray, joined_array
 
 
 class Keywords(Files, Endpoints):
@@ -155,6 +156,27 @@ class Keywords(Files, Endpoints):
         if not request.input:
             return Embeddings([], model="" if request.model is None else request.model)
         return self.send(self.made(lambda dialect: dialect.embed(request)))
+
+    def embed_array(
+        self,
+        model: EmbedRequest | str | None = None,
+        input: str | Sequence[str] = (),
+        **more: Unpack[EmbedKeywords],
+    ) -> EmbeddingArray:
+        """Return the vectors of texts as one numpy array; otherwise as `embed`.
+
+        The array has 32-bit floats and the shape (number of texts, length of a vector); without
+        texts it has no rows, and as many columns as ``dimensions`` says. It costs half of what
+        lists cost where pysimdjson is installed, and less with base64 (on ``/v1``).
+
+        Raises:
+            ImportError: when numpy is not installed.
+        """
+        request = embed_request(model, input, more)
+        if not request.input:
+            empty = joined_array([], request.dimensions)
+            return EmbeddingArray(empty, model="" if request.model is None else request.model)
+        return self.send(self.made(lambda dialect: dialect.embed_array(request)))
 
     @overload
     def pull(

@@ -35,6 +35,7 @@ from ollama_transport.wire.dialect import Dialect, dialect_of
 from ollama_transport.wire.native import calls as native
 from ollama_transport.wire.shaping.behind_v1 import bears_mark, is_unheeded, may_be_unheeded
 from ollama_transport.wire.values.answers import Embeddings
+from ollama_transport.wire.values.vectors import EmbeddingArray
 
 T = TypeVar("T")
 Make = Callable[[Dialect], Call[T]]
@@ -99,7 +100,7 @@ class WireChoice(ABC):
             return False
         if isinstance(answer, OllamaError) and not isinstance(answer, ToolCallMissingError):
             return False
-        if isinstance(answer, Embeddings):
+        if isinstance(answer, Embeddings | EmbeddingArray):
             return is_unheeded(call.body, answer)  # these bear no mark
         lines = _lines(answer)
         self.memory.is_marked = any(bears_mark(line) for line in lines)

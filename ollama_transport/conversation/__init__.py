@@ -31,6 +31,7 @@ from ollama_transport.wire.values.json_text import (
     find_json,
     first_fitting,
 )
+from ollama_transport.wire.values.vectors import joined_array
 
 __all__ = [
     "PLAIN",
@@ -60,6 +61,7 @@ __all__ = [
     "find_json",
     "first_fitting",
     "is_address",
+    "joined_array",
     "locating",
     "placing",
     "ready_history",

@@ -90,7 +90,7 @@ class Failures:
 
 
 @contextmanager
-def locating(embed: Callable[[Sequence[str]], object]) -> Iterator[Failures]:
+def locating(embed: Callable[[list[str]], object]) -> Iterator[Failures]:
     """Make an error of a batch name the text that caused it, found by a few calls of ``embed``.
 
     The error's ``text_index`` is the position of the text in the whole list, and its message names
@@ -117,7 +117,7 @@ def locating(embed: Callable[[Sequence[str]], object]) -> Iterator[Failures]:
 
 
 @asynccontextmanager
-async def alocating(embed: Callable[[Sequence[str]], Awaitable[object]]) -> AsyncIterator[Failures]:
+async def alocating(embed: Callable[[list[str]], Awaitable[object]]) -> AsyncIterator[Failures]:
     """Same as `locating`, awaited."""
     failures = Failures()
     try:

@@ -31,6 +31,7 @@ from ollama_transport.wire.values.requests import (
     UnsupportedOptions,
 )
 from ollama_transport.wire.values.usage import Usage
+from ollama_transport.wire.values.vectors import EmbeddingArray
 from ollama_transport.wire.values.web_answers import FetchAnswer, SearchAnswer, SearchHit
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "ContextTruncatedWarning",
     "CreateRequest",
     "EmbedRequest",
+    "EmbeddingArray",
     "Embeddings",
     "FetchAnswer",
     "GenerateLine",

@@ -8,6 +8,7 @@ from ollama_transport.wire.native import calls as native
 from ollama_transport.wire.openai import calls as openai
 from ollama_transport.wire.values.answers import ChatLine, Embeddings, GenerateLine, ModelList
 from ollama_transport.wire.values.requests import ChatRequest, EmbedRequest, GenerateRequest
+from ollama_transport.wire.values.vectors import EmbeddingArray
 
 
 class Dialect(Protocol):
@@ -21,6 +22,9 @@ class Dialect(Protocol):
 
     def embed(self, request: EmbedRequest) -> Call[Embeddings]:
         """Return the call for the vectors of texts."""
+
+    def embed_array(self, request: EmbedRequest) -> Call[EmbeddingArray]:
+        """Return the call for the vectors of texts as one array."""
 
     def models(self) -> Call[ModelList]:
         """Return the call that lists the server's models."""

@@ -51,22 +51,29 @@ def model(request: pytest.FixtureRequest, server: Picky) -> Any:
     return OllamaEmbedding("m", embed_batch_size=10, **settings)
 
 
-@pytest.fixture
-def embeds(model: Any, run: Run) -> Embeds:
-    if isinstance(model, OllamaEmbeddings):
-        ask = model.aembed_documents if run.is_async else model.embed_documents
-    else:
-        ask = model.aget_text_embedding_batch if run.is_async else model.get_text_embedding_batch
-    return lambda texts: run(ask(texts))
+@pytest.fixture(params=["", "_array"], ids=["lists", "arrays"])
+def embeds(request: pytest.FixtureRequest, model: Any, run: Run) -> Embeds:
+    """Return what embeds documents, as lists and as arrays, which are lists here."""
+    is_langchain = isinstance(model, OllamaEmbeddings)
+    name = "embed_documents" if is_langchain else "get_text_embedding_batch"
+    ask = getattr(model, ("a" if run.is_async else "") + name + request.param)
+    return lambda texts: as_lists(run(ask(texts)))
 
 
-@pytest.fixture
-def embeds_query(model: Any, run: Run) -> Callable[[Any], list[float]]:
-    if isinstance(model, OllamaEmbeddings):
-        ask = model.aembed_query if run.is_async else model.embed_query
-    else:
-        ask = model.aget_query_embedding if run.is_async else model.get_query_embedding
-    return lambda text: run(ask(text))
+@pytest.fixture(params=["", "_array"], ids=["list", "array"])
+def embeds_query(
+    request: pytest.FixtureRequest, model: Any, run: Run
+) -> Callable[[Any], list[float]]:
+    is_langchain = isinstance(model, OllamaEmbeddings)
+    if request.param and not is_langchain:
+        pytest.skip("LlamaIndex has arrays of documents only")
+    name = "embed_query" if is_langchain else "get_query_embedding"
+    ask = getattr(model, ("a" if run.is_async else "") + name + request.param)
+    return lambda text: as_lists(run(ask(text)))
+
+
+def as_lists(vectors: Any) -> Any:
+    return vectors if isinstance(vectors, list) else vectors.tolist()
 
 
 def texts(count: int, *bad: int) -> list[str]:

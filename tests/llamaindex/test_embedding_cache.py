@@ -1,5 +1,6 @@
 """Caches, events and rate limits around `OllamaEmbedding`, as core's own tests ask for them."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -86,6 +87,25 @@ def test_only_new_texts_of_a_batch_are_embedded(embedder: Any, network: Vectors)
     assert embed.get_text_embedding_batch(["a", "b", "c"]) == [vector_of(t) for t in "abc"]
     assert embed.get_text_embedding_batch(["c", "a"]) == [vector_of(t) for t in "ca"]
     assert network.inputs == [["b"], ["a", "c"]]
+
+
+def test_arrays_and_lists_share_the_cache_and_the_events(
+    embedder: Any, network: Vectors, events: Events
+) -> None:
+    """What is kept and told of are lists of floats, be the result an array."""
+    debug, store = LlamaDebugHandler(print_trace_on_end=False), SimpleKVStore()
+    embed = embedder(embeddings_cache=store, callback_manager=CallbackManager([debug]))
+    embed.get_text_embedding("b")
+    vectors = [vector_of(text) for text in "abc"]
+    assert embed.get_text_embedding_batch_array(["a", "b", "c"]).tolist() == vectors
+    assert embed.get_text_embedding_batch(["c", "a"]) == [vector_of(t) for t in "ca"]
+    assert network.inputs == [["b"], ["a", "c"]]
+    assert json.loads(json.dumps(store.to_dict())) == store.to_dict()
+    assert [end.embeddings for end in events.ends][1] == vectors
+    ends = debug.get_event_pairs(CBEventType.EMBEDDING)
+    payload = ends[1][1].payload
+    assert payload is not None
+    assert payload[EventPayload.EMBEDDINGS] == vectors
 
 
 def test_query_and_text_never_share_an_entry(embedder: Any, network: Vectors) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from ollama_transport.errors import OllamaError, StreamTruncatedError
+from ollama_transport.wire.calls.decoders import parse_object
 
 T = TypeVar("T")
 
@@ -63,7 +64,8 @@ class Call(Generic[T]):
     None; None for calls that need no model. ``pullable`` is True where a missing model may be
     pulled first. ``count`` turns the lines of an answer into the requests that count its tokens,
     for servers that may leave the counts out. ``is_numbers`` is True for answers of many numbers,
-    none of which needs more than the precision of a float. ``join`` merges the lines of a stream
+    none of which needs more than the precision of a float; ``parse`` makes the object of a whole
+    answer's bytes. ``join`` merges the lines of a stream
     into one answer; None where they cannot be merged. ``joining_reader`` makes a quicker reader for
     lines that are only joined; None for none. ``streams_whole`` is True where a whole
     answer is requested as a stream unless the caller says otherwise. ``lacks`` are the parts that
@@ -88,6 +90,7 @@ class Call(Generic[T]):
     capability: str | None = None
     pullable: bool = False
     is_numbers: bool = False
+    parse: Callable[[bytes], dict[str, Any]] = parse_object
     count: Callable[[Sequence[Any]], Any] | None = None
     join: Callable[[Sequence[T]], T] | None = None
     joining_reader: Callable[[], Reader[T]] | None = None

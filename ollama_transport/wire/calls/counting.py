@@ -15,10 +15,11 @@ from ollama_transport.wire.calls.call import Call, Reader, ReaderAround
 from ollama_transport.wire.values.answers import ChatLine, Embeddings, GenerateLine
 from ollama_transport.wire.values.messages import ToolCall, ToolCallDelta
 from ollama_transport.wire.values.usage import Usage
+from ollama_transport.wire.values.vectors import EmbeddingArray
 
 CHARACTERS_PER_TOKEN = 4
 
-Line = TypeVar("Line", ChatLine, GenerateLine, Embeddings)
+Line = TypeVar("Line", ChatLine, GenerateLine, Embeddings, EmbeddingArray)
 
 # The fields of every wire and endpoint that reach the model.
 _ASKED = ("messages", "prompt", "suffix", "system", "input", "tools")

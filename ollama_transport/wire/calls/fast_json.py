@@ -6,7 +6,9 @@ from functools import cache
 from typing import Any
 
 from ollama_transport.wire.calls.decoders import parse_object
-from ollama_transport.wire.values.vectors import Floats
+from ollama_transport.wire.values.vectors import Floats, the_numpy
+
+_SCALARS = (str, int, float, bool)
 
 
 def parse_numbers(data: bytes) -> dict[str, Any]:
@@ -30,6 +32,40 @@ def parse_numbers(data: bytes) -> dict[str, Any]:
                 value["embeddings"] = Floats(vectors)
             return value
     return parse_object(data)
+
+
+def parse_arrays(data: bytes) -> dict[str, Any]:
+    """Return what `parse_numbers` returns, with the vectors as one array of 64-bit floats.
+
+    So it is where pysimdjson is installed, in less than half of the time, and where they are
+    vectors of numbers alone and of one length. Otherwise they are lists.
+
+    Raises:
+        ProtocolError: under the same conditions as parse_object.
+    """
+    make = _simd_parser()
+    if make is not None:
+        try:
+            return _with_array(make().parse(data), data)
+        except (ValueError, TypeError, LookupError, AttributeError, RuntimeError):
+            pass  # other answers, and errors among them: the lists show what they are
+    return parse_numbers(data)
+
+
+def _with_array(answer: Any, data: bytes) -> dict[str, Any]:
+    """Return an answer of simdjson's as a dict; it raises when it has no proper vectors."""
+    vectors = answer["embeddings"]
+    (length,) = {len(vector) for vector in vectors}
+    # A buffer has the numbers of the lists inside of vectors, too.
+    if not length or _count(data, b"[") != len(vectors) + 1:
+        raise ValueError
+    # Exact: simdjson rounds as Python does, and refuses what is not a number.
+    numbers = the_numpy().frombuffer(vectors.as_buffer(of_type="d"), "f8")
+    # Not `items()`, which makes a list of each vector.
+    rest = {key: answer[key] for key in answer if key != "embeddings"}
+    if not all(value is None or isinstance(value, _SCALARS) for value in rest.values()):
+        raise ValueError
+    return {**rest, "embeddings": numbers.reshape(len(vectors), length)}
 
 
 def _are_floats(vectors: list[Any], data: bytes) -> bool:
@@ -59,6 +95,16 @@ def _count_points(data: bytes) -> int:
 def _count(data: bytes, byte: bytes) -> int:
     # Faster than `data.count`, which does not search by memchr.
     return len(data) - len(data.replace(byte, b""))
+
+
+@cache
+def _simd_parser() -> Callable[[], Any] | None:
+    # A parser for each answer: one cannot be used again, nor by threads, while its values live.
+    try:
+        from simdjson import Parser
+    except ImportError:
+        return None
+    return Parser
 
 
 @cache

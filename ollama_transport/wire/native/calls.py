@@ -11,7 +11,8 @@ from ollama_transport.schema.grammar import grammar_safe
 from ollama_transport.schema.remembered import flattened_tool
 from ollama_transport.wire.calls.body import image_data, without_none
 from ollama_transport.wire.calls.call import Call, Recover
-from ollama_transport.wire.calls.lacks import reasoning_lacks
+from ollama_transport.wire.calls.fast_json import parse_arrays, parse_numbers
+from ollama_transport.wire.calls.lacks import dropped, reasoning_lacks
 from ollama_transport.wire.calls.line_reader import LineReader
 from ollama_transport.wire.calls.overflow import described, recover_by_truncation
 from ollama_transport.wire.native.lines import STREAM, WHOLE, answer_lines, is_done
@@ -39,7 +40,12 @@ from ollama_transport.wire.values.requests import (
     EmbedRequest,
     GenerateRequest,
 )
-from ollama_transport.wire.values.vectors import checked_vectors
+from ollama_transport.wire.values.vectors import (
+    EmbeddingArray,
+    checked_array,
+    checked_vectors,
+    the_numpy,
+)
 
 A = TypeVar("A", bound=Answer)
 T = TypeVar("T")
@@ -118,6 +124,39 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
     Raises:
         ConfigError: when no model is named.
     """
+    expected = len(request.input)
+
+    def read(raw: Mapping[str, Any]) -> Embeddings:
+        answer = Embeddings.from_native(raw)
+        return replace(answer, vectors=checked_vectors(answer.vectors, expected))
+
+    return _embed(request, embed, read, parse_numbers)
+
+
+def embed_array(request: EmbedRequest) -> Call[EmbeddingArray]:
+    """Same as `embed`, for one array of all vectors.
+
+    Raises:
+        ImportError: when numpy is not installed; otherwise as `embed`.
+    """
+    np, expected = the_numpy(), len(request.input)
+
+    def read(raw: Mapping[str, Any]) -> EmbeddingArray:
+        rest, vectors = dropped(raw, "embeddings"), raw.get("embeddings")
+        is_array = isinstance(vectors, np.ndarray)  # as `parse_arrays` makes it of most answers
+        answer = Embeddings.from_native({**rest, "embeddings": []} if is_array else raw)
+        array = checked_array(vectors if is_array else answer.vectors, expected)
+        return EmbeddingArray(array, answer.model, answer.usage, rest)
+
+    return _embed(request, embed_array, read, parse_arrays)
+
+
+def _embed(
+    request: EmbedRequest,
+    build: Callable[[EmbedRequest], Call[T]],
+    read: Callable[[Mapping[str, Any]], T],
+    parse: Callable[[bytes], dict[str, Any]],
+) -> Call[T]:
     body = {
         "model": _asked(request.model),
         "input": list(request.input),
@@ -127,12 +166,6 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
         "options": dict(request.options) if request.options else None,
         **request.extra,
     }
-    expected = len(request.input)
-
-    def read(raw: Mapping[str, Any]) -> Embeddings:
-        answer = Embeddings.from_native(raw)
-        return replace(answer, vectors=checked_vectors(answer.vectors, expected))
-
     return Call(
         "POST",
         "/api/embed",
@@ -141,9 +174,10 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
         model=request.model,
         metered=True,
         is_numbers=True,
+        parse=parse,
         capability="embedding",
         pullable=True,
-        recover=_recovery(request, embed),
+        recover=_recovery(request, build),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from ollama_transport.error_texts import brief
 from ollama_transport.errors import ProtocolError
+from ollama_transport.wire.calls.lacks import dropped
 from ollama_transport.wire.calls.said import check_said, empty_answer, other_wire
 from ollama_transport.wire.errors.mapping import answer_failure
 from ollama_transport.wire.openai.tools import read_calls
@@ -30,7 +31,13 @@ from ollama_transport.wire.values.content_parts import (
 )
 from ollama_transport.wire.values.messages import Message, ToolCall, ToolCallDelta
 from ollama_transport.wire.values.usage import Usage
-from ollama_transport.wire.values.vectors import Floats, checked_vectors
+from ollama_transport.wire.values.vectors import (
+    EmbeddingArray,
+    Floats,
+    checked_array,
+    checked_vectors,
+    the_numpy,
+)
 
 # On Ollama's own wire calls end with `stop` as well (wire reference 3.2).
 _INDEX_DIGITS = 9
@@ -259,6 +266,43 @@ def read_embeddings(raw: Mapping[str, Any], expected: int) -> Embeddings:
     Raises:
         ProtocolError: when there is not exactly one vector for each of the expected texts.
     """
+    given = _in_order(raw, expected)
+    vectors = [_vector(value) for value in given]
+    is_packed = all(isinstance(value, str) for value in given)
+    return Embeddings(
+        vectors=checked_vectors(Floats(vectors) if is_packed else vectors, expected),
+        model=text_of(raw, "model"),
+        usage=read_usage(raw),
+        raw=raw,
+    )
+
+
+def read_embedding_array(raw: Mapping[str, Any], expected: int) -> EmbeddingArray:
+    """Same as `read_embeddings`, for one array of all vectors."""
+    given = _in_order(raw, expected)
+    packed = _unpacked(given)
+    return EmbeddingArray(
+        vectors=checked_array([*map(_vector, given)] if packed is None else packed, expected),
+        model=text_of(raw, "model"),
+        usage=read_usage(raw),
+        raw=dropped(raw, "data"),
+    )
+
+
+def _unpacked(given: Sequence[Any]) -> Any:
+    """Return vectors of base64 as one array; None for others, about which lists tell more."""
+    try:
+        packed = [b64decode(value, validate=True) for value in given]
+    except (ValueError, TypeError):
+        return None
+    length = len(packed[0])
+    if not length or length % 4 or any(len(each) != length for each in packed):
+        return None
+    return the_numpy().frombuffer(b"".join(packed), "<f4").reshape(len(packed), -1)
+
+
+def _in_order(raw: Mapping[str, Any], expected: int) -> list[Any]:
+    """Return the vectors of an answer as they came, one for each of the expected texts."""
     entries = raw.get("data")
     if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
         raise ProtocolError("the answer holds no list of vectors under `data`")
@@ -269,15 +313,7 @@ def read_embeddings(raw: Mapping[str, Any], expected: int) -> Embeddings:
             f"{expected} texts: they cannot be matched to the texts, so none is returned."
         )
     placed = dict(zip(places, entries, strict=True))
-    given = [placed[place].get("embedding") for place in range(expected)]
-    vectors = [_vector(value) for value in given]
-    is_packed = all(isinstance(value, str) for value in given)
-    return Embeddings(
-        vectors=checked_vectors(Floats(vectors) if is_packed else vectors, expected),
-        model=text_of(raw, "model"),
-        usage=read_usage(raw),
-        raw=raw,
-    )
+    return [placed[place].get("embedding") for place in range(expected)]
 
 
 def _places(entries: Sequence[Mapping[str, Any]]) -> list[int]:

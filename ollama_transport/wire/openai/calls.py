@@ -4,9 +4,9 @@ Used by vLLM, llama.cpp's llama-server, llama-cpp-python, LM Studio, OpenLLM, Lo
 Ollama itself besides its own wire.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
-from typing import Any
+from typing import Any, TypeVar
 
 from ollama_transport.errors import ConfigError
 from ollama_transport.schema.grammar import grammar_safe
@@ -15,8 +15,14 @@ from ollama_transport.schema.strict import is_strict
 from ollama_transport.wire.calls.body import without_none
 from ollama_transport.wire.calls.call import Call, shaped, shaping
 from ollama_transport.wire.calls.counting import estimating
+from ollama_transport.wire.calls.fast_json import parse_numbers
 from ollama_transport.wire.calls.lacks import EndpointLack, FieldLack, reasoning_lacks
-from ollama_transport.wire.openai.answers import read_chat, read_embeddings, read_text
+from ollama_transport.wire.openai.answers import (
+    read_chat,
+    read_embedding_array,
+    read_embeddings,
+    read_text,
+)
 from ollama_transport.wire.openai.lacks import BASE64, chat_lacks, option_lacks, stream_lacks
 from ollama_transport.wire.openai.messages import write_messages
 from ollama_transport.wire.openai.options import reasoning_effort, refuse, write_options
@@ -34,6 +40,9 @@ from ollama_transport.wire.values.requests import (
     NamedTool,
     WritingRequest,
 )
+from ollama_transport.wire.values.vectors import EmbeddingArray, the_numpy
+
+T = TypeVar("T", Embeddings, EmbeddingArray)
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _NAME_LENGTH = 64
@@ -198,6 +207,22 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
         ConfigError: when no model is named.
         UnsupportedOptionError: for an option without a field on this wire, unless dropping is on.
     """
+    expected = len(request.input)
+    return estimating(_embed(request, lambda raw: read_embeddings(raw, expected)))
+
+
+def embed_array(request: EmbedRequest) -> Call[EmbeddingArray]:
+    """Same as `embed`, for one array of all vectors.
+
+    Raises:
+        ImportError: when numpy is not installed; otherwise as `embed`.
+    """
+    the_numpy()
+    expected = len(request.input)
+    return estimating(_embed(request, lambda raw: read_embedding_array(raw, expected)))
+
+
+def _embed(request: EmbedRequest, read: Callable[[Mapping[str, Any]], T]) -> Call[T]:
     refuse({**_native_only(request), **request.options}, request.unsupported_options)
     body = {
         "model": _asked(request.model),
@@ -205,20 +230,19 @@ def embed(request: EmbedRequest) -> Call[Embeddings]:
         "dimensions": request.dimensions,
         "encoding_format": "base64",
     }
-    expected = len(request.input)
-    call = Call(
+    return Call(
         "POST",
         "/v1/embeddings",
-        lambda raw: read_embeddings(raw, expected),
+        read,
         body={**without_none(body), **request.extra},
         model=request.model,
         metered=True,
         is_numbers=True,
+        parse=parse_numbers,
         capability="embedding",
         pullable=True,
         lacks=(BASE64,),
     )
-    return estimating(call)
 
 
 def models() -> Call[ModelList]:
