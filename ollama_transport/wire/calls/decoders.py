@@ -336,8 +336,9 @@ def _is_whole(data: bytes) -> bool:
 
 def one_by_one(data: bytes) -> Iterator[bytes]:
     """Yield the objects that follow each other in a text, with or without white space between."""
+    at = 0
     try:
-        text, at = data.decode().strip(), 0
+        text = data.decode().strip()
         while at < len(text):
             _, end = _read_value(text, at)
             yield text[at:end].encode()
