@@ -86,7 +86,7 @@ def _older_schema(call: Call[Any]) -> Call[Any]:
 # Only what says that the other form alone is taken: any other refusal is about this schema.
 _SCHEMA = FieldLack(
     "json_schema",
-    r"(?s)(?=.{0,2000}response_format).*?\b(?:be|are|[Uu]se)[\s:]{0,3}(?:['\"`,\s]|or|and|text){0,20}"
+    r"\b(?:be|are|[Uu]se)[\s:]{0,3}(?:['\"`,\s]|or|and|text){0,20}"
     r"json_object(?:['\"`,\s]|or|and|text){0,20}+(?!json_schema)",
     _older_schema,
 )
