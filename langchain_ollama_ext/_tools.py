@@ -38,6 +38,9 @@ def _read_tool(tool: Any, strict: bool | None) -> dict[str, Any]:
     # Imported here, like those below, so that only calls with tools load it.
     from langchain_core.utils.function_calling import convert_to_openai_tool
 
+    # The form of OpenAI's Responses API has no object around the function.
+    if isinstance(tool, Mapping) and tool.get("type") == "function" and "function" not in tool:
+        tool = {key: value for key, value in tool.items() if key != "type"}
     if isinstance(tool, Mapping) and not _describes_function(tool):
         raise ConfigError(
             f"the tool {dict(tool)!r:.120} is not a function: Ollama has no tools that the "
@@ -67,6 +70,9 @@ def _describes_function(tool: Mapping[str, Any]) -> bool:
     kind = tool.get("type", "function")
     shaped = any(key in tool for key in ("input_schema", "parameters", "description", "function"))
     if isinstance(kind, str) and kind not in ("function", "custom", "object") and not shaped:
+        return False
+    # OpenAI's custom tools take text; those of Anthropic's that are called so have a schema.
+    if kind == "custom" and not ("input_schema" in tool or "parameters" in tool):
         return False
     return any(key in tool for key in ("function", "name", "title", "toolSpec"))
 

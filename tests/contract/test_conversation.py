@@ -11,6 +11,8 @@ from llama_index.core.base.llms.types import ChatMessage, TextBlock, ToolCallBlo
 
 from langchain_ollama_ext import ChatOllama
 from llamaindex_ollama_ext import Ollama
+from ollama_transport import Message, ToolCall
+from ollama_transport.conversation import ready_history
 
 WIRES = {"native": {}, "openai": {"base_url": "http://127.0.0.1:8000/v1"}}
 ANSWERS = {"native": "chat/tiny-chat/hello-whole", "openai": "openai/hello-whole"}
@@ -148,3 +150,11 @@ def test_readable_calls_of_a_message_stay_calls(sends: Sends) -> None:
     call, _ = sends([([("1", "weather", ROME), ("2", "time", "{bad")], [("1", "rain")])])
     assert arguments_of(call) == [ROME]
     assert "{bad" in call["content"]
+
+
+def test_a_call_of_which_nothing_is_left_goes_out_as_text() -> None:
+    """Without a name, arguments and a result, it would be a call that strict servers refuse."""
+    lost = ToolCall("", "", error="cut off")
+    ready = ready_history([Message("user", "hi"), Message("assistant", tool_calls=(lost,))])
+    assert ready[-1].tool_calls == ()
+    assert "cut off" in ready[-1].content

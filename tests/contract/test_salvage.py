@@ -94,6 +94,18 @@ def test_several_calls_and_the_words_beside_them(chats: Chats, size: int) -> Non
     assert len({identity for identity, _, _ in found.calls}) == 2
 
 
+def test_ids_of_calls_in_the_text_differ_from_turn_to_turn(chats: Chats) -> None:
+    """Some servers tell one time for all answers; Mistral's templates take nine letters."""
+    ids = []
+    for question in ("hi", "and in Rome?"):
+        found = chats.chat(
+            {"content": ONE}, question=question, call={"tools": TOOLS}, salvage_tool_calls=True
+        )
+        ids += [identity for identity, _, _ in found.calls]
+    assert len(set(ids)) == 2
+    assert all(len(str(identity)) == 9 and str(identity).isalnum() for identity in ids)
+
+
 def test_values_written_as_text_have_the_type_of_the_schema(chats: Chats) -> None:
     """Templates without JSON write numbers and texts alike."""
     text = "<function=add><parameter=a>\n1\n</parameter><parameter=b>2</parameter></function>"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from both_chats import Chats
 from running import Run
-from wire_answers import WIRES, pieces_of
+from wire_answers import WIRES, pieces_of, replied
 
 from ollama_transport import ConfigError
 
@@ -53,6 +53,17 @@ SPLIT = {
     "a tag inside the text": ("The tag <think> and </think>.", "The tag <think> and </think>.", ""),
     "no tag": ("<th", "<th", ""),
     "another tag": ("<thinking>a</thinking>b", "b", "a"),
+    "a tag of gpt-oss": (
+        "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>b",
+        "b",
+        "a",
+    ),
+    "a tag twice": ("<think>\n<think>a</think>b", "b", "a"),
+    "thoughts between words": (
+        "<think>a</think>Paris<think>b</think> or Rome",
+        "Paris or Rome",
+        "ab",
+    ),
     "a tag in brackets": ("[THINK]a[/THINK]b", "b", "a"),
 }
 
@@ -93,6 +104,25 @@ def test_a_template_may_have_opened_the_thoughts(chats: Chats, size: int) -> Non
     """An empty first tag says so; the answer then begins with thoughts."""
     pieces = [{"content": piece} for piece in pieces_of("Hm.\n</think>\n\nParis", size)]
     found = chats.chat(*pieces, split_thinking=("", "</think>"))
+    assert (found.text, found.thinking) == ("Paris", "Hm.")
+
+
+def test_a_closing_tag_alone_at_the_beginning_is_dropped(chats: Chats) -> None:
+    """The server has read the thoughts, and left their end; in a stream too."""
+    messages = [
+        {"content": "", "thinking": "Hm."},
+        {"content": "</th"},
+        {"content": "ink>\n\nParis"},
+    ]
+    found = chats.chat(*messages, split_thinking="tags")
+    assert (found.text, found.thinking) == ("Paris", "Hm.")
+
+
+def test_a_whole_answer_that_came_as_a_stream_is_split_too(run: Run, adapter: str) -> None:
+    """Ollama's wire is asked for a stream, whichever answer the caller wants."""
+    chats = Chats(run, adapter, "native", streams=False)
+    pieces = [{"content": piece} for piece in ("Hm.</th", "ink>\n\nPa", "ris")]
+    found = chats.played(replied("native", pieces, streams=True), split_thinking="tags")
     assert (found.text, found.thinking) == ("Paris", "Hm.")
 
 

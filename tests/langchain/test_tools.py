@@ -335,6 +335,17 @@ def test_arguments_travel_as_an_object_again() -> None:
     assert json.loads(network.requests[-1].content)["messages"][0]["content"] == "x"
 
 
+def test_a_custom_tool_is_refused_and_a_flat_function_is_read() -> None:
+    """OpenAI's custom tools take text; those of its Responses API have no object around them."""
+    model = ChatOllama(model="m")
+    with pytest.raises(ConfigError, match=r"'custom'.*not a function"):
+        model.bind_tools([{"type": "custom", "name": "run", "description": "Runs code."}])
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    bound: Any = model.bind_tools([{"type": "function", "name": "f", "parameters": schema}])
+    (read,) = bound.kwargs["tools"]
+    assert (read["function"]["name"], read["function"]["parameters"]) == ("f", schema)
+
+
 @pytest.mark.parametrize("kind", ["web_search_20250305", "code_execution_20250522", "mcp"])
 def test_a_provider_s_own_tool_is_refused_by_name(kind: str) -> None:
     """It would become a function without arguments that nobody runs."""

@@ -39,6 +39,7 @@ class Chats:
         self.adapter = adapter
         self.wire = wire
         self.streams = streams
+        self.question = "hi"
         self.network: Facts | None = None
 
     def settings(self, answer: httpx.Response, more: dict[str, Any]) -> dict[str, Any]:
@@ -53,32 +54,40 @@ class Chats:
         *messages: dict[str, Any],
         reason: str = "stop",
         call: dict[str, Any] | None = None,
+        question: str = "hi",
         **more: Any,
     ) -> Outcome:
+        self.question = question
         answer = replied(self.wire, messages, streams=self.streams, reason=reason)
+        return self.played(answer, call=call, **more)
+
+    def played(
+        self, answer: httpx.Response, call: dict[str, Any] | None = None, **more: Any
+    ) -> Outcome:
+        """Return what a user gets of an answer that is played as it is."""
         settings = self.settings(answer, more)
         ask = self._langchain if self.adapter == "LangChain" else self._llamaindex
         return ask(settings, {} if call is None else call)
 
     def _langchain(self, settings: dict[str, Any], call: dict[str, Any]) -> Outcome:
-        model, run = ChatOllama(**settings), self.run
+        model, run, said = ChatOllama(**settings), self.run, self.question
         try:
             if not self.streams:
                 whole = (
-                    run(model.ainvoke("hi", **call)) if run.is_async else model.invoke("hi", **call)
+                    run(model.ainvoke(said, **call)) if run.is_async else model.invoke(said, **call)
                 )
                 return langchain_message(whole)
             chunks = (
-                run(_listed(model.astream("hi", **call)))
+                run(_listed(model.astream(said, **call)))
                 if run.is_async
-                else [*model.stream("hi", **call)]
+                else [*model.stream(said, **call)]
             )
             return langchain_message(functools.reduce(lambda a, b: a + b, chunks))
         finally:
             run(model.aclose() if run.is_async else model.close())
 
     def _llamaindex(self, settings: dict[str, Any], call: dict[str, Any]) -> Outcome:
-        llm, run, asked = Ollama(**settings), self.run, [ChatMessage("hi")]
+        llm, run, asked = Ollama(**settings), self.run, [ChatMessage(self.question)]
         try:
             if not self.streams:
                 whole = run(llm.achat(asked, **call)) if run.is_async else llm.chat(asked, **call)

@@ -138,6 +138,10 @@ def test_vectors_are_the_same_in_base64_and_numbers(
             ([{"embedding": [n], "index": index} for n in (1.0, 2.0)], [[1.0], [2.0]])
             for index in (0, None, "", "0", "a")
         ),
+        ([{"embedding": [n], "index": n} for n in (2, 1)], [[1], [2]]),
+        ([{"embedding": [n], "index": n} for n in (8, 7)], [[7], [8]]),
+        ([{"embedding": [2.0], "index": 1}, {"embedding": [1.0]}], [[1.0], [2.0]]),
+        ([[1.0], [2.0]], [[1.0], [2.0]]),
         ([{"embedding": [2.0], "index": "1"}, {"embedding": [1.0], "index": "0"}], [[1.0], [2.0]]),
     ],
 )

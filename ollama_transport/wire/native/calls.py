@@ -20,8 +20,7 @@ from ollama_transport.wire.native.messages import write_message
 from ollama_transport.wire.native.runs import RunReader
 from ollama_transport.wire.native.texts import text_lines
 from ollama_transport.wire.shaping.forced import call_format, forced_names
-from ollama_transport.wire.shaping.joining import joined_chat, joined_text
-from ollama_transport.wire.shaping.shapers import chat_shapers, text_shapers
+from ollama_transport.wire.shaping.shapers import chat_join, chat_shapers, text_join, text_shapers
 from ollama_transport.wire.values.answers import (
     Answer,
     ChatLine,
@@ -76,7 +75,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
     asked = facts_of(offered, request.messages)
     read = partial(ChatLine.from_native, asked=asked) if tools else ChatLine.from_native
     # Without a message the call only loads or unloads the model.
-    join = joined_chat if request.messages else None
+    join = chat_join(request) if request.messages else None
     return answer_lines(
         "/api/chat",
         body,
@@ -110,7 +109,7 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
     }
     shapers = partial(text_shapers, request)
     # Without a prompt the call only loads or unloads the model (wire reference 4).
-    join = joined_text if request.prompt or request.images else None
+    join = text_join(request) if request.prompt or request.images else None
     read = GenerateLine.from_native
     recover = _recovery(request, generate)
     return answer_lines(

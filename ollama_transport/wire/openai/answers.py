@@ -303,7 +303,7 @@ def _unpacked(given: Sequence[Any]) -> Any:
 
 def _in_order(raw: Mapping[str, Any], expected: int) -> list[Any]:
     """Return the vectors of an answer as they came, one for each of the expected texts."""
-    entries = raw.get("data")
+    entries = _listed(raw.get("data", raw.get("embeddings")))
     if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
         raise ProtocolError("the answer holds no list of vectors under `data`")
     places = _places(entries)
@@ -316,11 +316,29 @@ def _in_order(raw: Mapping[str, Any], expected: int) -> list[Any]:
     return [placed[place].get("embedding") for place in range(expected)]
 
 
+def _listed(data: object) -> object:
+    """Return an answer's vectors as a list of objects; some servers send one, or bare lists."""
+    if isinstance(data, Mapping):
+        return [data]
+    if isinstance(data, list) and data and isinstance(data[0], list):
+        return [{"embedding": vector} for vector in data]
+    return data
+
+
 def _places(entries: Sequence[Mapping[str, Any]]) -> list[int]:
     """Return the position of each vector: the API numbers them and promises no order."""
-    places = [_place(entry.get("index", at)) for at, entry in enumerate(entries)]
+    places = [_place(entry.get("index")) for entry in entries]
     # Some servers give all vectors the same index, which says as little as none.
-    return list(range(len(entries))) if len(set(places)) <= 1 else places
+    if len(set(places)) <= 1:
+        return list(range(len(entries)))
+    # Servers written in Go leave out the index 0.
+    left = set(range(len(entries))) - set(places)
+    if places.count(-1) == 1 and len(left) == 1:
+        places[places.index(-1)] = left.pop()
+    first = min(places)
+    # Others count from 1, or through several requests.
+    is_whole = first > 0 and sorted(places) == list(range(first, first + len(places)))
+    return [place - first for place in places] if is_whole else places
 
 
 def _place(index: object) -> int:

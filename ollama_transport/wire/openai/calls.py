@@ -28,8 +28,7 @@ from ollama_transport.wire.openai.messages import write_messages
 from ollama_transport.wire.openai.options import reasoning_effort, refuse, write_options
 from ollama_transport.wire.openai.reader import ChatReader, TextReader
 from ollama_transport.wire.shaping.forced import forced_names
-from ollama_transport.wire.shaping.joining import joined_chat, joined_text
-from ollama_transport.wire.shaping.shapers import chat_shapers, text_shapers
+from ollama_transport.wire.shaping.shapers import chat_join, chat_shapers, text_join, text_shapers
 from ollama_transport.wire.values.answers import ChatLine, Embeddings, GenerateLine, ModelList
 from ollama_transport.wire.values.arguments import facts_of
 from ollama_transport.wire.values.messages import Message
@@ -89,7 +88,7 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
         metered=True,
         capability="completion",
         pullable=True,
-        join=joined_chat,
+        join=chat_join(request),
         lacks=(*_lacks(body, request), *reasoning_lacks(body)),
     )
     return estimating(call)
@@ -136,7 +135,7 @@ def generate(request: GenerateRequest) -> Call[GenerateLine]:
         metered=True,
         capability="completion",
         pullable=True,
-        join=joined_text,
+        join=text_join(request),
         lacks=(*_lacks(body, request), *_completion_lacks(request)),
     )
     return estimating(call)
@@ -192,7 +191,7 @@ def _by_chat(request: GenerateRequest) -> Call[GenerateLine]:
         metered=True,
         capability="completion",
         pullable=True,
-        join=joined_text,
+        join=text_join(request),
         lacks=asked.lacks,
     )
     return estimating(call)

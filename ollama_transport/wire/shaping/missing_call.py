@@ -12,7 +12,7 @@ from ollama_transport.wire.shaping.call_text import Tools, Written, bare_calls
 from ollama_transport.wire.shaping.salvage import tool_schemas
 from ollama_transport.wire.values.answers import ChatLine
 from ollama_transport.wire.values.json_text import FoundJson, find_json, find_thought_json
-from ollama_transport.wire.values.messages import ToolCall, made_id
+from ollama_transport.wire.values.messages import ToolCall, short_id
 from ollama_transport.wire.values.requests import ChatRequest, MissingCall, NamedTool
 
 
@@ -28,7 +28,8 @@ class ForcedCallFinder:
     answer without the call is a fault, which is raised at the end of the answer.
     """
 
-    def __init__(self, tools: Tools, mode: MissingCall = "error") -> None:
+    def __init__(self, tools: Tools, mode: MissingCall = "error", turn: str = "") -> None:
+        self._turn = turn
         self._tools = tools
         self._mode = mode
         self._held = ""
@@ -63,7 +64,8 @@ class ForcedCallFinder:
             self._miss(line)
             return self._with_text(line, line.text + self._flush())
         name, arguments = call
-        made = ToolCall(name, arguments, id=made_id(f"{line.created_at}|forced", 0, name))
+        salt = f"{line.created_at}|{self._turn}|forced"
+        made = ToolCall(name, arguments, id=short_id(salt, 0, name))
         return replace(line, message=replace(line.message, tool_calls=(made,)))
 
     def _flush(self) -> str:

@@ -18,7 +18,7 @@ from ollama_transport.wire.shaping.call_text import (
     leading_calls,
 )
 from ollama_transport.wire.values.answers import ChatLine
-from ollama_transport.wire.values.messages import ToolCall, made_id
+from ollama_transport.wire.values.messages import ToolCall, short_id
 
 # Left behind by a template whose opening tag the model did not write.
 _STRAY = Form("</tool_call>", "</tool_call>")
@@ -58,8 +58,9 @@ class CallSalvager:
     end of an answer that has no others.
     """
 
-    def __init__(self, tools: Tools) -> None:
+    def __init__(self, tools: Tools, turn: str = "") -> None:
         self._tools = tools
+        self._turn = turn
         self._rest = ""
         self._form: Form | None = None
         self._searched = 0
@@ -97,7 +98,9 @@ class CallSalvager:
     def _made(self, call: Written, created_at: str) -> ToolCall:
         name, arguments = call
         self._count += 1
-        return ToolCall(name, arguments, id=made_id(f"{created_at}|text", self._count, name))
+        # In letters and digits that every template takes.
+        salt = f"{created_at}|{self._turn}|text"
+        return ToolCall(name, arguments, id=short_id(salt, self._count, name))
 
     def _take(self, piece: str, *, is_last: bool) -> tuple[str, list[Written]]:
         """Return the text that is certainly not part of a call, and the complete calls."""

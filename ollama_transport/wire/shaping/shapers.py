@@ -1,15 +1,16 @@
 """The transformations of an answer's lines before the caller sees them, on both wires."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ollama_transport.wire.calls.call import Shaper
 from ollama_transport.wire.calls.said import LeftoverWatcher
 from ollama_transport.wire.shaping.forced import CallShaper, FirstCallShaper
 from ollama_transport.wire.shaping.hidden import chat_hiders, text_hiders
+from ollama_transport.wire.shaping.joining import joined_chat, joined_text
 from ollama_transport.wire.shaping.json_answer import JsonAnswer
 from ollama_transport.wire.shaping.missing_call import ForcedCallFinder, forced_tools
 from ollama_transport.wire.shaping.salvage import CallSalvager, CallWatcher, tool_schemas
-from ollama_transport.wire.shaping.thinking import ThinkSplitter, thinking_tags
+from ollama_transport.wire.shaping.thinking import ThinkSplitter, splitting, thinking_tags
 from ollama_transport.wire.values.answers import ChatLine, GenerateLine
 from ollama_transport.wire.values.arguments import turn
 from ollama_transport.wire.values.requests import ChatRequest, GenerateRequest
@@ -30,15 +31,28 @@ def chat_shapers(request: ChatRequest, written: Sequence[str] = ()) -> list[Shap
         tools = tool_schemas(request.tools)
         # A forced call counts, in whichever form the model wrote it.
         salvages = request.salvage_tool_calls or forced
-        found.append(CallSalvager(tools) if salvages else CallWatcher(tools, request.model))
+        if salvages:
+            found.append(CallSalvager(tools, turn(request.messages)))
+        else:
+            found.append(CallWatcher(tools, request.model))
     if forced:
-        found.append(ForcedCallFinder(forced, request.on_missing_call))
+        found.append(ForcedCallFinder(forced, request.on_missing_call, turn(request.messages)))
     elif request.format is not None:
         found.append(JsonAnswer(request.format))
     if request.parallel_tool_calls is False:
         found.append(FirstCallShaper())
     # The hiders come last: calls are found among the thoughts too.
     return [*found, *chat_hiders(request)]
+
+
+def chat_join(request: ChatRequest) -> Callable[[Sequence[ChatLine]], ChatLine]:
+    """Return how the lines of an answer become a whole one."""
+    return splitting(joined_chat, thinking_tags(request.split_thinking, request.think))
+
+
+def text_join(request: GenerateRequest) -> Callable[[Sequence[GenerateLine]], GenerateLine]:
+    """Same as `chat_join`, for a completion."""
+    return splitting(joined_text, thinking_tags(request.split_thinking, request.think))
 
 
 def text_shapers(request: GenerateRequest) -> list[Shaper[GenerateLine]]:

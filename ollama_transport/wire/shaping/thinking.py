@@ -4,7 +4,7 @@ Tags count at the start of the text, where templates make the model write them, 
 such thoughts; elsewhere they are text. White space around thoughts is removed, as by Ollama.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Generic, Literal, TypeVar
 
@@ -20,7 +20,18 @@ KNOWN_TAGS: Sequence[Tags] = (
     ("<thinking>", "</thinking>"),
     ("<thought>", "</thought>"),
     ("<reasoning>", "</reasoning>"),
-    ("[THINK]", "[/THINK]"),
+    ("<thoughts>", "</thoughts>"),
+    ("[THINK]", "[/THINK]"),  # Mistral
+    ("<seed:think>", "</seed:think>"),  # Seed
+    ("<|think|>", "<|/think|>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),  # OpenThinker
+    ("<|START_THINKING|>", "<|END_THINKING|>"),  # Command A
+    ("◁think▷", "◁/think▷"),  # Kimi-VL
+    ("<unused94>thought\n", "<unused95>"),  # MedGemma
+    (
+        "<|channel|>analysis<|message|>",
+        "<|end|><|start|>assistant<|channel|>final<|message|>",  # gpt-oss
+    ),
 )
 """The tags that today's templates put around thoughts; the first pair is the most common."""
 
@@ -36,12 +47,32 @@ def thinking_tags(split: SplitThinking | None, think: Think | None) -> Sequence[
     return ()
 
 
+def splitting(
+    join: Callable[[Sequence[Line]], Line], tags: Sequence[Tags]
+) -> Callable[[Sequence[Line]], Line]:
+    """Return a join that also splits thoughts off by a closing tag that stands alone.
+
+    The template opened the thoughts in the prompt then, which only a whole answer shows.
+    """
+    return (lambda lines: _parted(join(lines), tags)) if tags else join
+
+
+def _parted(line: Line, tags: Sequence[Tags]) -> Line:
+    """Return a whole answer with its thoughts separated, if it has only their closing tag."""
+    for opening, closing in () if line.thinking else tags:
+        before, found, after = line.text.partition(closing)
+        if found and opening not in before:
+            return _with(line, after.lstrip(), before.strip())
+    return line
+
+
 class ThinkSplitter(Generic[Line]):
     """Moves the thoughts in one answer's text to its ``thinking``; make one for each answer.
 
     `push` transforms each line. Text that may be the beginning of a tag is held back. An empty
-    opening tag means that the template itself opened the thoughts. A whole answer with only a
-    closing tag is split there as well; in a stream that text has already been returned by then.
+    opening tag means that the template itself opened the thoughts. A closing tag at the very
+    beginning is dropped. A whole answer with only a closing tag is split there as well (see
+    `splitting`); in a stream that text has already been returned by then.
     """
 
     def __init__(self, tags: Sequence[Tags]) -> None:
@@ -53,6 +84,7 @@ class ThinkSplitter(Generic[Line]):
         self._eats_space = False
         self._last = ""
         self._is_first = True
+        self._may_repeat = False
         if any(not opening for opening, _ in tags):
             self._begin(next(pair for pair in tags if not pair[0]))
 
@@ -65,17 +97,11 @@ class ThinkSplitter(Generic[Line]):
             self._is_first = False
             return line
         is_whole, self._is_first = self._is_first and line.done, False
-        if is_whole and (parted := self._part_at_end(line.text)) is not None:
-            return _with(line, *parted)
+        if is_whole and self._state == "start":
+            parted = _parted(line, self._tags)
+            if parted is not line:
+                return parted
         return _with(line, *self._take(line.text, is_last=line.done))
-
-    def _part_at_end(self, text: str) -> tuple[str, str] | None:
-        """Return text and thoughts of a whole answer that has only the closing tag."""
-        for opening, closing in self._tags if self._state == "start" else ():
-            before, found, after = text.partition(closing)
-            if found and opening not in before:
-                return after.lstrip(), before.strip()
-        return None
 
     def _take(self, piece: str, *, is_last: bool) -> tuple[str, str]:
         """Return what is certainly text, and what is certainly thoughts, so far."""
@@ -102,19 +128,28 @@ class ThinkSplitter(Generic[Line]):
                 self._rest = said[len(pair[0]) :]
                 self._begin(pair)
                 return
-        if is_last or not any(opening.startswith(said) for opening, _ in self._tags):
+            # The server has read the thoughts, and left the end of them.
+            if pair[1] and said.startswith(pair[1]):
+                self._open, self._close = pair
+                self._rest, self._state, self._eats_space = said[len(pair[1]) :], "text", True
+                return
+        if is_last or not any(tag.startswith(said) for pair in self._tags for tag in pair):
             self._state = "plain"
 
     def _begin(self, pair: Tags) -> None:
         self._open, self._close = pair
+        self._may_repeat = bool(self._open)
         self._state, self._eats_space = "thinking", True
 
     def _thinking(self, is_last: bool) -> str:
         self._eat_space()
+        if self._may_repeat and self._repeats_tag(is_last):
+            return ""
         at = self._rest.find(self._close)
         if at >= 0:
             thoughts, self._rest = self._rest[:at], self._rest[at + len(self._close) :]
-            self._state, self._eats_space = "text", True
+            # Between two words of the text, the space behind the thoughts is all that is left.
+            self._state, self._eats_space = "text", not self._last or self._last.isspace()
             return thoughts.rstrip()
         # White space before the closing tag is removed, so it is held back too.
         kept = 0 if is_last else _held(self._rest, self._close)
@@ -122,11 +157,23 @@ class ThinkSplitter(Generic[Line]):
         thoughts, self._rest = stripped, "" if is_last else self._rest[len(stripped) :]
         return thoughts
 
+    def _repeats_tag(self, is_last: bool) -> bool:
+        """Return whether the thoughts may begin with their tag once more, which is dropped."""
+        if self._rest.startswith(self._open):
+            # The model wrote the tag that the template had written.
+            self._rest, self._may_repeat = self._rest[len(self._open) :], False
+            self._eats_space = True
+            self._eat_space()
+        elif self._rest and (is_last or not self._open.startswith(self._rest)):
+            self._may_repeat = False
+        return self._may_repeat
+
     def _text(self, is_last: bool) -> str:
         self._eat_space()
         at = self._find_tag()
         if at >= 0:
             text, self._rest = self._rest[:at], self._rest[at + len(self._open) :]
+            self._last = text[-1:] if text else self._last
             self._state, self._eats_space = "thinking", True
             return text
         kept = 0 if is_last or not self._open else _held(self._rest, self._open)
