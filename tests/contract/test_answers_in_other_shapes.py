@@ -219,3 +219,21 @@ def test_the_form_of_the_other_wire_is_named(
     url, data = form
     found = ask(run, Network(httpx.Response(200, content=data)), settings(url), streams)
     assert found.error == "ProtocolError"
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("complete", [complete_langchain, complete_llamaindex])
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"content": [{"type": "text", "text": "Hello"}]}, "Hello"),
+        ({"content": None, "refusal": "No."}, "No."),
+    ],
+)
+def test_a_completion_by_chat_is_read_as_a_chat(
+    run: Run, complete: Ask, streams: bool, said: dict[str, Any], told: str
+) -> None:
+    """Parts are its text, and so is a refusal, which would be lost."""
+    data = sse(choice("delta", said), choice("delta", {}, "stop", usage=USAGE))
+    found = complete(run, Network(httpx.Response(200, content=data)), settings(OPENAI), streams)
+    assert found.text == told

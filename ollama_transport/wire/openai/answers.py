@@ -132,7 +132,8 @@ def text_line(
     said = part if isinstance(part, Mapping) else {}
     content, thoughts = content_of(said)
     return GenerateLine(
-        text=text_of(choice, "text") + content,
+        # A completion has no other place for a refusal.
+        text=text_of(choice, "text") + content + refusal_of(said),
         thinking=thoughts_of(said) + thoughts,
         model=text_of(raw, "model"),
         created_at=_created_at(raw),
