@@ -11,9 +11,9 @@ from recorded import all_names, recording
 
 from ollama_transport import ChatLine, ChatRequest, Message, OllamaError
 from ollama_transport.wire.calls.call import Call, Reader
-from ollama_transport.wire.native import texts
 from ollama_transport.wire.native.calls import chat
 from ollama_transport.wire.native.runs import RunReader, TextRun, text_run
+from ollama_transport.wire.values.json_bytes import json_loads
 
 CALL = chat(ChatRequest(model="m", messages=[Message("user", "Hi")]))
 STREAMS = [name for name in all_names() if name.startswith("chat/") and recording(name).is_stream]
@@ -163,7 +163,7 @@ def test_runs_are_read_with_and_without_orjson(
         pytest.importorskip("orjson")
     else:
         monkeypatch.setitem(sys.modules, "orjson", None)
-    texts.json_loads.cache_clear()
+    json_loads.cache_clear()
     try:
         assert text_run(b"".join(PLAIN)) == (
             'Hié \u0085\u2028 " \\ \n\t 😀x<b> / \ufffd \ud7ff\ue000Hi',
@@ -172,7 +172,7 @@ def test_runs_are_read_with_and_without_orjson(
         )
         assert text_run(HI.replace(b"Hi", b"\xed\xa0\xbd")) is None
     finally:
-        texts.json_loads.cache_clear()
+        json_loads.cache_clear()
 
 
 def test_lines_that_somebody_wants_to_see_are_not_read_in_runs() -> None:

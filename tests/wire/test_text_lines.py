@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from ollama_transport import ChatLine, OllamaError
 from ollama_transport.wire.calls.line_reader import LineReader
-from ollama_transport.wire.native import texts
 from ollama_transport.wire.native.lines import is_done
 from ollama_transport.wire.native.texts import text_lines
+from ollama_transport.wire.values.json_bytes import json_loads
 
 
 def _line(**changes: object) -> bytes:
@@ -101,13 +101,13 @@ def test_plain_lines_are_read_with_and_without_orjson(
         pytest.importorskip("orjson")
     else:
         monkeypatch.setitem(sys.modules, "orjson", None)
-    texts.json_loads.cache_clear()
+    json_loads.cache_clear()
     try:
         assert text_lines([PLAIN, PLAIN, LAST]) == [ChatLine.from_native(json.loads(PLAIN))] * 2
         for line in LINES:
             assert text_lines([line]) in ([], [_plainly(line)])
     finally:
-        texts.json_loads.cache_clear()
+        json_loads.cache_clear()
 
 
 def _plainly(line: bytes) -> ChatLine | None:

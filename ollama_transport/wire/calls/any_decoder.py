@@ -71,6 +71,13 @@ class AnyDecoder:
             return not self._begun
         return isinstance(self._decoder, NDJSONDecoder) and self._decoder.is_between
 
+    @property
+    def is_between_events(self) -> bool:
+        """Return whether the next byte begins an event, or the answer."""
+        if self._decoder is None:
+            return not self._begun
+        return isinstance(self._decoder, SSEDecoder) and self._decoder.is_between
+
     def note_lines(self) -> None:
         """Take note that whole lines of JSON were read elsewhere."""
         if self._decoder is None:

@@ -136,6 +136,12 @@ class SSEDecoder:
         """Return the start of an answer that is not a stream of events; empty when it is one."""
         return b"" if self._has_had_data else self._stray
 
+    @property
+    def is_between(self) -> bool:
+        """Return whether the next byte begins an event, and nothing is held back."""
+        is_inside = self._data_lines or self._is_error or self._lines.holds_any
+        return not (is_inside or self._after_cr or self.finished or self._order.is_pending)
+
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """Take bytes of any size and return the objects of the events completed by them."""
         # The LF of a CRLF that was cut in two ends no second line.

@@ -10,24 +10,21 @@ from typing import Any
 
 from ollama_transport.errors import OllamaError
 from ollama_transport.wire.calls.line_reader import LineReader
-from ollama_transport.wire.native.texts import json_loads, text_lines
+from ollama_transport.wire.native.texts import text_lines
 from ollama_transport.wire.values.answers import ChatLine
+from ollama_transport.wire.values.json_bytes import TEXT, read_json_text
 from ollama_transport.wire.values.messages import Message
 
-# What a JSON text may hold between its quotes. Whatever is rare or has rules beyond one text
-# (surrogates by number, names that are not ASCII) is left to the reader of any line.
-_PLAIN = rb'[^"\\\x00-\x1f]'
-_ESCAPE = rb'\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})'
-_TEXT = rb"%s*+(?:%s%s*+)*" % (_PLAIN, _ESCAPE, _PLAIN)
+# Whatever is rare or has rules beyond one text (surrogates by number, names that are not ASCII) is
+# left to the reader of any line.
 _NAME = rb"[ !#-\[\]-~]*+"
 # As Ollama's own server writes a line (wire reference 3.2): these keys, in this order. A match
-# begins where a line begins; the constant before that check lets the search run in C. No group is
-# possessive: before 3.11.5 Python matched such groups wrongly.
+# begins where a line begins; the constant before that check lets the search run in C.
 _LINE = (
     rb'\{"model":"(?<![^\n]\{"model":")%s","created_at":"%s",'
     rb'"message":\{"role":"assistant","content":"(%s)"(?:,"thinking":"((?!")%s)")?\},'
     rb'"done":false\}\n'
-) % (_NAME, _NAME, _TEXT, _TEXT)
+) % (_NAME, _NAME, TEXT, TEXT)
 _TEXTS = re.compile(_LINE)
 _RUN = re.compile(rb"(?:%s)*" % _LINE)
 
@@ -85,17 +82,12 @@ def text_run(data: bytes) -> tuple[str, str, int] | None:
         found = _TEXTS.findall(data, 0, end)
     if not found:
         return None
+    texts, thoughts = (b"".join(parts) for parts in zip(*found, strict=True))
+    # What stands between the quotes of several texts is what one of all would hold.
     try:
-        return _joined([text for text, _ in found]), _joined([text for _, text in found]), end
+        return read_json_text(texts), read_json_text(thoughts), end
     except ValueError:
         return None
-
-
-def _joined(texts: list[bytes]) -> str:
-    # One JSON text: what stands between the quotes of several is what one of all would hold.
-    joined = b'"' + b"".join(texts) + b'"'
-    text: str = json_loads()(joined.decode())
-    return text
 
 
 class RunReader(LineReader[ChatLine]):

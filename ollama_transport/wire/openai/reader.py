@@ -8,9 +8,10 @@ from typing import Any, Generic, TypeVar
 from ollama_transport.errors import OllamaError, ProtocolError, StreamFailedError
 from ollama_transport.wire.calls.any_decoder import AnyDecoder
 from ollama_transport.wire.calls.call import truncated
-from ollama_transport.wire.calls.decoders import FailureLast, SSEDecoder
+from ollama_transport.wire.calls.decoders import MAX_LINE_BYTES, FailureLast, SSEDecoder
 from ollama_transport.wire.calls.said import check_said, empty_answer, says_something
 from ollama_transport.wire.errors.mapping import answer_failure, tells_error
+from ollama_transport.wire.openai.alike import AlikeEvents
 from ollama_transport.wire.openai.answers import (
     chat_line,
     check_choice,
@@ -29,6 +30,8 @@ from ollama_transport.wire.values.call_shapes import told_calls
 from ollama_transport.wire.values.usage import Usage
 
 Line = TypeVar("Line", ChatLine, GenerateLine)
+
+_EVENT_END = b"\n\n"
 
 
 class EventReader(ABC, Generic[Line]):
@@ -193,6 +196,44 @@ class ChatReader(EventReader[ChatLine]):
         super().__init__()
         self._asked = asked
         self._calls = CallAssembler(asked)
+        self._alike = AlikeEvents()
+
+    def feed(self, data: bytes) -> list[ChatLine]:
+        """Take bytes of any size and return the lines completed by them."""
+        if self._is_over or not self._alike.has_hope or len(data) > MAX_LINE_BYTES:
+            return super().feed(data)
+        found: list[ChatLine] = []
+        try:
+            self._feed_each(data, found)
+        except OllamaError as error:
+            if not found:
+                raise
+            self._order.hold(error)
+        return found
+
+    def _feed_each(self, data: bytes, found: list[ChatLine]) -> None:
+        """Read event by event, and add their lines to those found."""
+        *events, rest = data.split(_EVENT_END)
+        is_between = self._is_between
+        for event in events:
+            line = self._alike.read(event) if is_between else None
+            if line is not None:
+                self._received.append(line)
+                self._end, self._hides_failure = line.raw, False
+                found.append(line)
+                continue
+            lines = super().feed(event + _EVENT_END)
+            found += lines
+            if is_between:
+                self._alike.learn(event, lines)
+            is_between = self._is_between
+        found += super().feed(rest) if rest or not events else []
+
+    @property
+    def _is_between(self) -> bool:
+        """Return whether the next byte begins an event, of an answer that goes on."""
+        is_open = self._reason is None and not (self._is_over or self._order.is_pending)
+        return is_open and self._decoder.is_between_events
 
     def _whole(self, raw: Mapping[str, Any]) -> ChatLine:
         return read_chat(raw, self._asked)

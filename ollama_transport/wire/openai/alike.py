@@ -1,0 +1,103 @@
+"""Read events that differ from an earlier one in nothing but their text, the bulk of a stream."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ollama_transport.errors import ProtocolError
+from ollama_transport.wire.calls.decoders import parse_object
+from ollama_transport.wire.openai.answers import finish_reason
+from ollama_transport.wire.values.answers import ChatLine
+from ollama_transport.wire.values.json_bytes import TEXT, read_json_text
+from ollama_transport.wire.values.messages import Message
+
+MOST_MISSES = 8
+"""Events that are looked at in vain, one after the other, before no more are."""
+
+_MOST_BYTES = 4096
+_CONTENT = re.compile(rb'data: ?\{.*"content": ?("(?=[^"])' + TEXT + rb'").*\}')
+_TEXT = re.compile(TEXT)
+_PROBE = "\x01 probe"
+_SIMPLE = (str, int, float, bool, type(None))
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """The bytes before and after the text of an event, and what the rest of it says."""
+
+    before: bytes
+    after: bytes
+    line: ChatLine
+
+    def read(self, event: bytes) -> ChatLine | None:
+        """Return the line of an event; None where more than its text is new."""
+        start, end = len(self.before), len(event) - len(self.after)
+        if not (event.startswith(self.before) and event.endswith(self.after) and start < end):
+            return None
+        if _TEXT.fullmatch(event, start, end) is None:
+            return None
+        try:
+            text = read_json_text(event[start:end])
+        except ValueError:
+            return None
+        line = self.line
+        return ChatLine(
+            Message(line.message.role, text),
+            line.model,
+            line.created_at,
+            raw=with_content(line.raw, text),
+        )
+
+
+class AlikeEvents:
+    """Reads the plain events of one stream by the example of those before them."""
+
+    def __init__(self) -> None:
+        self._pattern: _Pattern | None = None
+        self._misses = 0
+
+    @property
+    def has_hope(self) -> bool:
+        """Return whether events of this stream may be alike."""
+        return self._misses < MOST_MISSES
+
+    def read(self, event: bytes) -> ChatLine | None:
+        """Return the line of an event; None where it has to be read key by key."""
+        line = None if self._pattern is None else self._pattern.read(event)
+        self._misses = self._misses + 1 if line is None else 0
+        return line
+
+    def learn(self, event: bytes, lines: list[ChatLine]) -> None:
+        """Take an event that was read key by key as the example."""
+        if len(event) > _MOST_BYTES or b"\r" in event:
+            return
+        found = _CONTENT.fullmatch(event)
+        if found is None or len(lines) != 1 or not _is_plain(lines[0]):
+            return
+        before, after = event[: found.start(1) + 1], event[found.end(1) - 1 :]
+        line = lines[0]
+        # The proof: whatever text stands there, it is the content and nothing else.
+        probed = b"".join([before, rb"\u0001 probe", after]).removeprefix(b"data:")
+        try:
+            is_content = parse_object(probed.strip()) == with_content(line.raw, _PROBE)
+        except ProtocolError:
+            return
+        self._pattern = _Pattern(before, after, line) if is_content else self._pattern
+
+
+def _is_plain(line: ChatLine) -> bool:
+    """Return whether a line is text alone, and its event holds nothing that can be changed."""
+    said, choices = line.message, line.raw["choices"]
+    more = said.thinking or said.extra or line.tool_call_deltas or line.logprobs or line.done
+    if more or len(choices) != 1 or finish_reason(choices[0]) is not None:
+        return False
+    (choice,) = choices
+    rest = (*line.raw.items(), *choice.items(), *choice["delta"].items())
+    return all(isinstance(value, _SIMPLE) for key, value in rest if key not in ("choices", "delta"))
+
+
+def with_content(raw: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """Return an event of one choice with another text."""
+    (choice,) = raw["choices"]
+    return {**raw, "choices": [{**choice, "delta": {**choice["delta"], "content": text}}]}
