@@ -14,8 +14,6 @@ LEFT: dict[str, str] = {
     "text, socket and generators 15.",
     "lc-stream-waking": "each wake-up is a system call and, awaited, a turn of the event loop; "
     "bare httpx pays more for it than all of ours (see the floor).",
-    "v1-stream": "events are read key by key, since choices and deltas of many servers differ: "
-    "only plain lines of Ollama's own wire have a short way yet.",
     "lc-call": "awaited: langchain-core takes 1,035, and asyncio's write, wake-up and timers what "
     "is more than in the blocking call.",
     "history": "missed by less than the spread of two runs.",

@@ -215,14 +215,19 @@ class ChatReader(EventReader[ChatLine]):
         """Read event by event, and add their lines to those found."""
         *events, rest = data.split(_EVENT_END)
         is_between = self._is_between
-        for event in events:
+        for at, event in enumerate(events):
             line = self._alike.read(event) if is_between else None
             if line is not None:
                 self._received.append(line)
                 self._end, self._hides_failure = line.raw, False
                 found.append(line)
                 continue
-            lines = super().feed(event + _EVENT_END)
+            try:
+                lines = super().feed(event + _EVENT_END)
+            finally:
+                # An answer may end, and fail, before the rest of these bytes is looked at.
+                more = self._decoder.finished and any(map(bytes.strip, [*events[at + 1 :], rest]))
+                self.has_surplus = self.has_surplus or more
             found += lines
             if is_between:
                 self._alike.learn(event, lines)
