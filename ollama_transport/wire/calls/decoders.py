@@ -121,7 +121,7 @@ class SSEDecoder:
 
     def __init__(self, max_line_bytes: int = MAX_LINE_BYTES) -> None:
         self.finished = False
-        self.has_rest = False
+        self._has_rest = False
         self._lines = _Lines(max_line_bytes)
         self._order = FailureLast()
         self._data = _Lines(max_line_bytes)
@@ -135,6 +135,11 @@ class SSEDecoder:
     def stray(self) -> bytes:
         """Return the start of an answer that is not a stream of events; empty when it is one."""
         return b"" if self._has_had_data else self._stray
+
+    @property
+    def has_rest(self) -> bool:
+        """Return whether bytes followed the end that the stream marked."""
+        return self._has_rest or (self.finished and self._lines.has_rest)
 
     @property
     def is_between(self) -> bool:
@@ -157,7 +162,7 @@ class SSEDecoder:
     def _events(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         for line in lines:
             if self.finished:
-                self.has_rest = self.has_rest or bool(line.strip())
+                self._has_rest = self._has_rest or bool(line.strip())
             elif line.startswith(b"data:"):
                 # A data line alone may be an event, though no blank line follows it.
                 if self._data_lines == 1 and _is_whole(self._data.peek()):

@@ -7,7 +7,6 @@ from typing import Any
 
 from ollama_transport.errors import ProtocolError
 from ollama_transport.wire.calls.decoders import parse_object
-from ollama_transport.wire.openai.answers import finish_reason
 from ollama_transport.wire.values.answers import ChatLine
 from ollama_transport.wire.values.json_bytes import TEXT, read_json_text
 from ollama_transport.wire.values.messages import Message
@@ -17,7 +16,6 @@ MOST_MISSES = 8
 
 _MOST_BYTES = 4096
 _CONTENT = re.compile(rb'data: ?\{.*"content": ?("(?=[^"])' + TEXT + rb'").*\}')
-_TEXT = re.compile(TEXT)
 _PROBE = "\x01 probe"
 _SIMPLE = (str, int, float, bool, type(None))
 
@@ -35,8 +33,7 @@ class _Pattern:
         start, end = len(self.before), len(event) - len(self.after)
         if not (event.startswith(self.before) and event.endswith(self.after) and start < end):
             return None
-        if _TEXT.fullmatch(event, start, end) is None:
-            return None
+        # The proof that nothing but one text stands there: it would not be JSON otherwise.
         try:
             text = read_json_text(event[start:end])
         except ValueError:
@@ -70,7 +67,7 @@ class AlikeEvents:
 
     def learn(self, event: bytes, lines: list[ChatLine]) -> None:
         """Take an event that was read key by key as the example."""
-        if len(event) > _MOST_BYTES or b"\r" in event:
+        if len(event) > _MOST_BYTES:
             return
         found = _CONTENT.fullmatch(event)
         if found is None or len(lines) != 1 or not _is_plain(lines[0]):
@@ -90,7 +87,7 @@ def _is_plain(line: ChatLine) -> bool:
     """Return whether a line is text alone, and its event holds nothing that can be changed."""
     said, choices = line.message, line.raw["choices"]
     more = said.thinking or said.extra or line.tool_call_deltas or line.logprobs or line.done
-    if more or len(choices) != 1 or finish_reason(choices[0]) is not None:
+    if more or len(choices) != 1:
         return False
     (choice,) = choices
     rest = (*line.raw.items(), *choice.items(), *choice["delta"].items())

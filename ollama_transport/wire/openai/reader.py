@@ -80,7 +80,9 @@ class EventReader(ABC, Generic[Line]):
             self.has_surplus = self.has_surplus or bool(data.strip())
             return []
         self._is_empty = self._is_empty and not data.strip()
-        lines = self._take_all(self._decoder.feed(data))
+        # Of two failures the first is raised.
+        objects = [] if self._order.is_pending else self._decoder.feed(data)
+        lines = self._take_all(objects)
         if self._is_over or not self._decoder.finished or self._order.is_pending:
             return lines
         self.has_surplus = self._decoder.has_rest
