@@ -47,8 +47,14 @@ def register() -> Registration:
     the returned object, or the end of a ``with`` block. Existing models do not change. The
     functions of the same names in langchain-classic are not affected.
 
-    >>> import langchain_ollama_ext
-    >>> langchain_ollama_ext.register()  # doctest: +SKIP
+    ```python
+    from langchain.chat_models import init_chat_model
+
+    from langchain_ollama_ext import register
+
+    with register():
+        print(init_chat_model("ollama:llama3.2").invoke("Hello").content)
+    ```
 
     Raises:
         ImportError: when langchain is not installed, or its version has no such table; use

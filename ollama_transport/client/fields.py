@@ -61,6 +61,13 @@ class ServerFields(DeclaredFields):
 
     Raises:
         ConfigError: for a wrong or unknown argument; it names the argument and shows no secret.
+
+    ```python
+    from langchain_ollama_ext import ChatOllama
+
+    with ChatOllama(model="llama3.2", timeout=60, max_retries=3, max_concurrency=8) as model:
+        print(model.invoke("Hello").content)
+    ```
     """
 
     _clients: Clients = PrivateAttr(default_factory=Clients)

@@ -109,6 +109,12 @@ def parse_host(text: str, *, default_port: int | None = None) -> Endpoint:
 
     Raises:
         ConfigError: for an invalid text; the message lists the accepted forms.
+
+    ```python
+    from ollama_transport import parse_host
+
+    print(parse_host("gpu.example.org:11434"))
+    ```
     """
     # The same text is parsed several times for each model. Not kept if it holds a password.
     parse = _parsed if "@" in text else _parsed_once

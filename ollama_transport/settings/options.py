@@ -39,6 +39,13 @@ class SamplingOptions(BaseModel):
     None, the default of each, sends nothing: the server then uses the model's own PARAMETER, or
     its default. Changing num_ctx, num_batch, num_gpu, main_gpu, use_mmap, num_thread or
     draft_num_predict between requests makes the server reload the model.
+
+    ```python
+    from langchain_ollama_ext import ChatOllama
+
+    model = ChatOllama(model="llama3.2", temperature=0, num_ctx=8192, seed=1)
+    print(model.invoke("Hello", temperature=0.5).content)
+    ```
     """
 
     # The validator is built on first use, which makes every import some milliseconds faster.

@@ -40,6 +40,15 @@ def instrument(
 
     Raises:
         ImportError: when opentelemetry-api is not installed, naming the extra.
+
+    ```python
+    from ollama_transport import Client, instrument, uninstrument
+
+    instrument(capture_content=False)
+    with Client() as client:
+        print(client.chat(model="llama3.2", messages=[{"role": "user", "content": "Hello"}]))
+    uninstrument()
+    ```
     """
     _SWITCH.on = _made(tracer_provider, meter_provider, capture_content)
 

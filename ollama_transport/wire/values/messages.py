@@ -26,6 +26,15 @@ class ToolCall(CallKeys):
     ``arguments`` is an object, or a string where a server sent text that is not a JSON object.
     ``id`` is None where the server sends none; ``index`` is the position in the answer; ``error``
     says why the arguments could not be parsed, where that is known, and is never sent.
+
+    ```python
+    from ollama_transport import Message, ToolCall
+
+    call = ToolCall("weather", {"city": "Rome"}, id="1")
+    asked = Message("assistant", tool_calls=(call,))
+    result = Message("tool", "sunny", tool_name=call.name, tool_call_id=call.id)
+    print(asked.tool_calls[0].arguments["city"], result.content)
+    ```
     """
 
     name: str
@@ -65,6 +74,14 @@ class Message(Dumped, ByKey):
     ``images`` holds bytes, or text that is already base64 (standard alphabet, padded); audio
     belongs there too (wire reference 3.9). ``tool_name`` and ``tool_call_id`` belong to role
     "tool". ``extra`` holds further keys, sent and kept unchanged.
+
+    ```python
+    from ollama_transport import Client, Message
+
+    with Client() as client:
+        answer = client.chat(model="llama3.2", messages=[Message("user", "Hello")])
+    print(answer.message.role, answer.message.content)
+    ```
     """
 
     role: str

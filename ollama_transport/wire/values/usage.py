@@ -16,6 +16,14 @@ class Usage:
     Durations are in seconds. ``prompt_tokens`` includes the cached ones, while
     ``prompt_duration_s`` covers only those that were not (wire reference 3.2).
     ``estimated`` is True when the server sent no counts and they are an estimate.
+
+    ```python
+    from ollama_transport import Client
+
+    with Client() as client:
+        usage = client.chat(model="llama3.2", messages=[{"role": "user", "content": "Hello"}]).usage
+    print(usage.prompt_tokens, usage.completion_tokens)
+    ```
     """
 
     prompt_tokens: int | None = None
