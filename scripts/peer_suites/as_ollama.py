@@ -7,9 +7,12 @@ from types import ModuleType
 from typing import Any
 
 import werkzeug.wrappers
-from pytest_httpserver.httpserver import RequestHandlerBase, RequestMatcher
+from pytest import MonkeyPatch
+from pytest_httpserver.httpserver import HTTPServer, RequestHandlerBase, RequestMatcher
 
 import ollama_transport
+import ollama_transport.client.base
+import ollama_transport.settings.host
 from ollama_transport.schema.functions import function_tool
 
 
@@ -29,7 +32,7 @@ _module(
     "ollama._client",
     Client=ollama_transport.Client,
     AsyncClient=ollama_transport.AsyncClient,
-    CONNECTION_ERROR_MESSAGE="Failed to connect to Ollama",
+    CONNECTION_ERROR_MESSAGE="no server answers at",
     _copy_tools=lambda tools=None: [_tool(tool) for tool in tools or ()],
 )
 _module(
@@ -92,3 +95,47 @@ def _ended(lines: Iterable[str]) -> Iterable[str]:
 
 
 werkzeug.wrappers.Response = _WholeStream  # type: ignore[misc] # the tests import it by this name
+
+_dispatch = HTTPServer.dispatch
+
+
+def _dispatch_all(server: HTTPServer, request: werkzeug.wrappers.Request) -> _Response:
+    # Ours asks first; a real server answers 404 for a blob that it does not have.
+    if request.method == "HEAD" and request.path.startswith("/api/blobs/"):
+        return _Response(status=404)
+    return _dispatch(server, request)
+
+
+HTTPServer.dispatch = _dispatch_all
+
+_SERVER = HTTPServer(host="127.0.0.1")
+_CHAT = {"model": "m", "message": {"role": "assistant", "content": "Hello"}, "done": True}
+
+
+def served(monkeypatch: MonkeyPatch) -> None:
+    """Put a server in the place of the default one and of ollama.com: for `Client._request`."""
+    if not _SERVER.is_running():
+        _SERVER.start()
+    _SERVER.clear()
+    _SERVER.expect_request("/api/chat", method="POST").respond_with_json(_CHAT)
+    _SERVER.expect_request("/api/web_search", method="POST").respond_with_json({"results": []})
+    page = {"title": "", "content": "", "links": []}
+    _SERVER.expect_request("/api/web_fetch", method="POST").respond_with_json(page)
+    monkeypatch.setenv("OLLAMA_HOST", _SERVER.url_for(""))
+    cloud = f"http://localhost:{_SERVER.port}"
+    monkeypatch.setattr(ollama_transport.settings.host, "CLOUD_HOST", "localhost")
+    monkeypatch.setattr(ollama_transport.client.base, "CLOUD_URL", cloud)
+
+
+def sent_headers(client: ollama_transport.Client) -> Mapping[str, str]:
+    """Return the headers of a request as the server receives them: for `client._client.headers`."""
+    with MonkeyPatch.context() as patch:
+        served(patch)
+        client.chat("m", [{"role": "user", "content": "Hello"}])
+        received = _SERVER.log[-1][0].headers
+    return {name.lower(): value for name, value in received.items()}
+
+
+def pytest_unconfigure() -> None:
+    if _SERVER.is_running():
+        _SERVER.stop()

@@ -9,7 +9,7 @@ import pytest
 
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[1]
-PROGRAMS = ["langchain_program.py", "llamaindex_program.py"]
+PROGRAMS = ["langchain_program.py", "llamaindex_program.py", "ollama_program.py"]
 # Nonsense that a checker must refuse, line by line, so that a clean report means something.
 _WRONG = {
     "langchain_program.py": (
@@ -30,6 +30,16 @@ _WRONG = {
             "Ollama('m', temprature=.1)",
             "OllamaEmbedding('m', dimensions='x')",
             "OllamaEmbedding('m', api_keys='x')",
+        ],
+    ),
+    "ollama_program.py": (
+        "import ollama_transport as ollama",
+        [
+            "for part in ollama.chat('m', [], stream=True): part.mesage",
+            "ollama.chat('m', [], stream=True).message",
+            "ollama.chat('m', []).__next__()",
+            "ollama.chat('m', [], temprature=.1)",
+            "ollama.Client().pull('m').__next__()",
         ],
     ),
 }
