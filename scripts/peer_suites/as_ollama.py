@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
+import pytest
 import werkzeug.wrappers
-from pytest import MonkeyPatch
 from pytest_httpserver.httpserver import HTTPServer, RequestHandlerBase, RequestMatcher
 
 import ollama_transport
@@ -112,7 +112,7 @@ _SERVER = HTTPServer(host="127.0.0.1")
 _CHAT = {"model": "m", "message": {"role": "assistant", "content": "Hello"}, "done": True}
 
 
-def served(monkeypatch: MonkeyPatch) -> None:
+def served(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put a server in the place of the default one and of ollama.com: for `Client._request`."""
     if not _SERVER.is_running():
         _SERVER.start()
@@ -129,7 +129,7 @@ def served(monkeypatch: MonkeyPatch) -> None:
 
 def sent_headers(client: ollama_transport.Client) -> Mapping[str, str]:
     """Return the headers of a request as the server receives them: for `client._client.headers`."""
-    with MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         served(patch)
         client.chat("m", [{"role": "user", "content": "Hello"}])
         received = _SERVER.log[-1][0].headers

@@ -14,6 +14,10 @@ class Joke(BaseModel):
     setup: str
 
 
+def told(*values: object) -> None:
+    """Take anything that a program may print."""
+
+
 def weather(city: str) -> str:
     """Tell the weather of a city."""
     return f"sunny in {city}"
@@ -23,11 +27,11 @@ def blocking(client: ollama.Client) -> None:
     """Whole answers and streams of the module and of a client."""
     for part in ollama.chat(model="m", messages=messages, stream=True):
         assert_type(part, ollama.ChatResponse)
-        print(part["message"]["content"], part.message.content)
+        told(part["message"]["content"], part.message.content)
     assert_type(ollama.chat("m", messages, tools=[weather]), ollama.ChatResponse)
     assert_type(ollama.chat("m", messages, stream=False).message.content, str)
     parts: Iterator[ollama.ChatResponse] = client.chat("m", messages, stream=True, think="high")
-    print(next(parts).done)
+    told(next(parts).done)
     for line in ollama.generate("m", "Hello", stream=True):
         assert_type(line, ollama.GenerateResponse)
     assert_type(client.generate(model="m", prompt="Hello").response, str)
@@ -35,16 +39,16 @@ def blocking(client: ollama.Client) -> None:
         assert_type(step, ollama.ProgressResponse)
     assert_type(client.pull("m").status, str)
     for step in client.push("m", stream=True):
-        print(step.completed, step.total)
+        told(step.completed, step.total)
     for step in ollama.create("m", from_="n", stream=True):
-        print(step.status)
-    print(ollama.embed(model="m", input=["a", "b"]).embeddings[0][0])
-    print([model.model for model in ollama.list().models], ollama.show("m").capabilities)
-    print(client.chat("m", messages, format=Joke.model_json_schema(), options={"seed": 7}))
+        told(step.status)
+    told(ollama.embed(model="m", input=["a", "b"]).embeddings[0][0])
+    told([model.model for model in ollama.list().models], ollama.show("m").capabilities)
+    told(client.chat("m", messages, format=Joke.model_json_schema(), options={"seed": 7}))
     try:
         client.chat("missing", messages)
     except ollama.ResponseError as error:
-        print(error.status_code, error.error)
+        told(error.status_code, error.error)
 
 
 async def asynchronous(client: ollama.AsyncClient) -> None:
@@ -54,8 +58,8 @@ async def asynchronous(client: ollama.AsyncClient) -> None:
     assert_type(await client.chat(model="m", messages=messages), ollama.ChatResponse)
     lines: AsyncIterator[ollama.GenerateResponse] = await client.generate("m", "Hi", stream=True)
     async for line in lines:
-        print(line.response)
+        told(line.response)
     async for step in await client.pull("m", stream=True):
         assert_type(step, ollama.ProgressResponse)
     assert_type((await client.generate("m", "Hello")).response, str)
-    print((await client.list()).models, (await client.embed("m", "a")).embeddings)
+    told((await client.list()).models, (await client.embed("m", "a")).embeddings)

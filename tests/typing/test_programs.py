@@ -38,7 +38,7 @@ _WRONG = {
             "for part in ollama.chat('m', [], stream=True): part.mesage",
             "ollama.chat('m', [], stream=True).message",
             "ollama.chat('m', []).__next__()",
-            "ollama.chat('m', [], temprature=.1)",
+            "ollama.embed('m', 'x', dimensons=5)",
             "ollama.Client().pull('m').__next__()",
         ],
     ),
