@@ -34,6 +34,11 @@ SUITE = Suite(
         "test_client.test_client_generate_images": _TEXT,
         "test_client.test_async_client_generate_images": _TEXT,
         "test_image_serialization_string_path": _TEXT,
+        **{
+            f"test_image_serialization_string_path_uppercase_extension[{extension}]": _TEXT
+            for extension in ("PNG", "JPG", "JPEG", "WEBP")
+        },
+        "test_systemone_wire_and_answers[module]": _PRIVATE,
         "test_headers": "Headers of requests",
         "test_async_client_connection_error": "Texts of errors",
         "test_client_web_search_requires_bearer_auth_header": _WEB,
@@ -48,6 +53,11 @@ SUITE = Suite(
         "test_create_request_serialization_exclude_none_true": _REQUESTS,
         "test_create_request_serialization_exclude_none_false": _REQUESTS,
         "test_create_request_serialization_license_list": _REQUESTS,
+        **{
+            f"test_think_model_defined_levels_serialization[{level}]": _REQUESTS
+            for level in ("low", "medium", "high", "xhigh", "max")
+        },
+        "test_think_boolean_serialization": _REQUESTS,
         "test_function_with_all_types": _SCHEMAS,
         "test_function_with_no_docstring": _SCHEMAS,
         "test_function_with_only_description": _SCHEMAS,
