@@ -1,14 +1,13 @@
 """The fields of `Ollama`, and their checks."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+import ollama_transport
 from llamaindex_ollama_ext._params import Defaults, with_own_names
 from ollama_transport import (
-    AsyncClient,
-    Client,
     ConfigError,
     KeepAlive,
     OverflowPolicy,
@@ -20,10 +19,11 @@ from ollama_transport.conversation import FetchFields, SalvageFields, SplitField
 from ollama_transport.settings import keep_alive as checked_keep_alive
 from ollama_transport.settings import set_options, without_obsolete
 
+if TYPE_CHECKING:
+    from ollama_transport import AsyncClient, Client
+
 NOT_GIVEN: Any = object()
 """A default that differs from None, which means no time limit."""
-
-AnyClient = Client | AsyncClient
 
 SERVER_DECIDES = -1
 """The value of `context_window` that sends nothing."""
@@ -132,12 +132,12 @@ class LLMFields(
 
     # Properties like those of llama-index-llms-ollama, for programs that use its client.
     @property
-    def client(self) -> Client:
+    def client(self) -> "Client":
         """Return the blocking client, made when first needed."""
         return self.sync_client()
 
     @property
-    def async_client(self) -> AsyncClient:  # type: ignore[override] # a property in the class this replaces
+    def async_client(self) -> "AsyncClient":  # type: ignore[override] # a property in the class this replaces
         """Return the asynchronous client, made when first needed."""
         return super().async_client()
 
@@ -166,7 +166,7 @@ class LLMFields(
         further = self.additional_kwargs.get("extra_body")
         return {**shared, "extra": {**shared["extra"], **further}} if further else shared
 
-    def _defaults(self, client: AnyClient) -> Defaults:
+    def _defaults(self, client: "Client | AsyncClient") -> Defaults:
         return Defaults(
             model=self.model,
             options=self._options(client.config.wire),
@@ -199,15 +199,16 @@ def with_timeout(kwargs: dict[str, Any], seconds: Any) -> dict[str, Any]:
     return {**kwargs, "timeout": seconds}
 
 
-def check_client(name: str, given: object, kind: type) -> None:
-    """Refuse a client of another package, whose answers this class could not read.
+def check_client(name: str, given: object, kind: str) -> None:
+    """Refuse a client that is not ollama_transport's, whose answers this class could not read.
 
     Raises:
         ConfigError: for such a client; it says what to give instead.
     """
-    if given is not None and not isinstance(given, kind):
+    # By name: the clients bring httpx, which most programs need at their first call only.
+    if given is not None and not isinstance(given, getattr(ollama_transport, kind)):
         raise ConfigError(
-            f"{name} must be an ollama_transport.{kind.__name__}, got "
+            f"{name} must be an ollama_transport.{kind}, got "
             f"{type(given).__module__}.{type(given).__name__}: give one, or set base_url, headers, "
             "timeout, api_key or client_kwargs instead of a client."
         )

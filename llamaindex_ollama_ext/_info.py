@@ -2,19 +2,20 @@
 
 from collections.abc import MutableMapping
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from pydantic import BaseModel
 
 from ollama_transport import (
-    AsyncClient,
-    Client,
     ModelNotFoundError,
     OllamaError,
     ProtocolError,
     ShowAnswer,
     StatusError,
 )
+
+if TYPE_CHECKING:
+    from ollama_transport import AsyncClient, Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def _parameter(shown: ShowAnswer, name: str) -> int | None:
     return None
 
 
-def ask(client: Client, model: str) -> ModelFacts:
+def ask(client: "Client", model: str) -> ModelFacts:
     """Return the facts about a model, by one request.
 
     Of the OpenAI-compatible servers, only vLLM and llama.cpp list the length of the context.
@@ -82,7 +83,7 @@ def ask(client: Client, model: str) -> ModelFacts:
     return ModelFacts(context_length=client.context_length(model))
 
 
-async def aask(client: AsyncClient, model: str) -> ModelFacts:
+async def aask(client: "AsyncClient", model: str) -> ModelFacts:
     """Same as `ask`, for asyncio."""
     if client.config.wire == "native":
         return ModelFacts.of(await client.show(model))
@@ -103,7 +104,7 @@ def known_to(llm: BaseModel) -> Known:
     return cast(Known, getattr(llm, "_known"))  # noqa: B009
 
 
-def learn(known: Known, client: Client, model: str) -> None:
+def learn(known: Known, client: "Client", model: str) -> None:
     """Request the facts about a model unless they are known.
 
     It never raises: a chat works without them, and any error will occur in the chat as well, which
@@ -117,7 +118,7 @@ def learn(known: Known, client: Client, model: str) -> None:
         _give_up(known, model, error)
 
 
-async def alearn(known: Known, client: AsyncClient, model: str) -> None:
+async def alearn(known: Known, client: "AsyncClient", model: str) -> None:
     """Same as `learn`, for asyncio."""
     if not _begin(known, client, model):
         return
@@ -127,7 +128,7 @@ async def alearn(known: Known, client: AsyncClient, model: str) -> None:
         _give_up(known, model, error)
 
 
-def _begin(known: Known, client: Client | AsyncClient, model: str) -> bool:
+def _begin(known: Known, client: "Client | AsyncClient", model: str) -> bool:
     if model in known:
         return False
     # Entered before the answer arrives, so that a hundred concurrent first chats send one request.

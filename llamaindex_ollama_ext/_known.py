@@ -1,12 +1,14 @@
 """What an `Ollama` knows about its model, and keeps through pickles."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import PrivateAttr
 
 from llamaindex_ollama_ext._fields import LLMFields
 from llamaindex_ollama_ext._info import UNKNOWN, ModelFacts, aask, alearn, ask, known_to, learn
-from ollama_transport import AsyncClient, Client
+
+if TYPE_CHECKING:
+    from ollama_transport import AsyncClient, Client
 
 
 class KnownModel(LLMFields):
@@ -59,13 +61,13 @@ class KnownModel(LLMFields):
         name = self.model if self.model is not None else self.chosen_model()
         return "unknown" if name is None else name
 
-    def _ready(self, model: str | None) -> Client:
+    def _ready(self, model: str | None) -> "Client":
         # Before the call, so that a model without tools is known even if the call fails.
         client = self.client
         learn(known_to(self), client, client.resolve_model(model))
         return client
 
-    async def _aready(self, model: str | None) -> AsyncClient:
+    async def _aready(self, model: str | None) -> "AsyncClient":
         client = self.async_client
         await alearn(known_to(self), client, await client.resolve_model(model))
         return client

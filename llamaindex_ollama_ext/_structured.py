@@ -23,7 +23,10 @@ from llamaindex_ollama_ext._chat_events import DISPATCHER, ChatTelling, told
 from llamaindex_ollama_ext._core import await_for_rate, wait_for_rate
 from llamaindex_ollama_ext._objects import Growth, read_object
 from llamaindex_ollama_ext._structured_llm import CountedStructuredLLM
-from ollama_transport import AsyncClient, ChatLine, ChatRequest, Client, ConfigError
+from ollama_transport import ChatLine, ChatRequest, ConfigError
+
+if TYPE_CHECKING:
+    from ollama_transport import AsyncClient, Client
 
 _BY_CALL = (PydanticProgramMode.FUNCTION, PydanticProgramMode.OPENAI)
 
@@ -66,9 +69,9 @@ class StructuredOutputs(FunctionCallingLLM):
             self, messages: Sequence[ChatMessage], call: dict[str, Any]
         ) -> ChatRequest: ...
 
-        def _ready(self, model: str | None) -> Client: ...
+        def _ready(self, model: str | None) -> "Client": ...
 
-        async def _aready(self, model: str | None) -> AsyncClient: ...
+        async def _aready(self, model: str | None) -> "AsyncClient": ...
 
     def structured_predict(
         self,

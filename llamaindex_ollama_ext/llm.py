@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import aclosing, closing
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -24,7 +24,6 @@ from llamaindex_ollama_ext._core_fields import core_fields_described
 from llamaindex_ollama_ext._fields import (
     NOT_GIVEN,
     SERVER_DECIDES,
-    AnyClient,
     check_client,
     with_timeout,
 )
@@ -48,14 +47,15 @@ from llamaindex_ollama_ext._stream import (
 from llamaindex_ollama_ext._structured import StructuredOutputs
 from llamaindex_ollama_ext._tools import tool_selections, tool_spec, with_user_message
 from ollama_transport import (
-    AsyncClient,
     ChatRequest,
-    Client,
     GenerateRequest,
     KeepAlive,
     Think,
 )
 from ollama_transport.conversation import FetchLimits
+
+if TYPE_CHECKING:
+    from ollama_transport import AsyncClient, Client
 
 
 @core_fields_described
@@ -139,8 +139,8 @@ class Ollama(KnownModel, StructuredOutputs):
         prompt_key: str = "prompt",
         json_mode: bool = False,
         additional_kwargs: dict[str, Any] | None = None,
-        client: Client | None = None,
-        async_client: AsyncClient | None = None,
+        client: "Client | None" = None,
+        async_client: "AsyncClient | None" = None,
         is_function_calling_model: bool = True,
         keep_alive: KeepAlive | None = None,
         thinking: Think | None = None,
@@ -161,8 +161,8 @@ class Ollama(KnownModel, StructuredOutputs):
             headers=headers,
             **with_timeout(undumped(kwargs), request_timeout),
         )
-        check_client("client", client, Client)
-        check_client("async_client", async_client, AsyncClient)
+        check_client("client", client, "Client")
+        check_client("async_client", async_client, "AsyncClient")
         # Last: `use_clients` refuses fields that only the clients of a model itself would heed.
         if client is not None or async_client is not None:
             self.use_clients(client, async_client)
@@ -326,7 +326,7 @@ class Ollama(KnownModel, StructuredOutputs):
         return GenerateRequest(images=[media[id(block)] for block in blocks], **fields)
 
     def _completion_fields(
-        self, client: AnyClient, prompt: str, formatted: bool, call: dict[str, Any]
+        self, client: "Client | AsyncClient", prompt: str, formatted: bool, call: dict[str, Any]
     ) -> dict[str, Any]:
         fields = completion_fields(self._defaults(client), call)
         system, to_prompt = self.system_prompt, self.completion_to_prompt

@@ -106,6 +106,16 @@ def test_the_peers_are_never_imported() -> None:
     )
 
 
+def test_the_clients_are_imported_at_the_first_call() -> None:
+    """They bring httpx, which brings a command line: a tenth of what LlamaIndex's import takes."""
+    works(
+        """
+        import llamaindex_ollama_ext
+        assert not {"ollama_transport.client.clients", "ollama_transport.net.pool"} & set(sys.modules)
+        """
+    )
+
+
 def test_importing_the_transport_loads_no_framework() -> None:
     """Where the frameworks are installed, the transport still leaves them alone."""
     works(
