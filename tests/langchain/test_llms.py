@@ -221,7 +221,7 @@ def test_stop_texts_of_model_and_call_add_up(server: EmbeddedOllama, llm: Ollama
         ({"temprature": 1}, "did you mean 'temperature'"),
         ({"temperature": -1}, "temperature"),
         ({"options": {"num_cxt": 1}}, "did you mean 'num_ctx'"),
-        ({"reasoning": "banana"}, "banana"),
+        ({"reasoning": "ba nana"}, "ba nana"),
         ({"format": "xml"}, "xml"),
         ({"keep_alive": "soon"}, "soon"),
         ({"top_logprobs": 21}, "top_logprobs"),
