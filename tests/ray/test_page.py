@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama
 
 PAGE = Path(__file__).parents[2] / "docs/scaling.md"
-TITLE = "needs: pip install ollama-ext[ray]"
+TITLE = "needs: a Ray cluster"
 BLOCK = re.compile(rf'^```python title="{re.escape(TITLE)}"\n(.*?)^```', re.MULTILINE | re.DOTALL)
 MODELS = [
     EmbeddedModel("llama3.2", capabilities=("completion",)),
