@@ -119,7 +119,13 @@ def _mapped(ds: "Dataset", worker: type[Worker], plan: Plan) -> "Dataset":
         worker,
         batch_size=plan.rows_at_once,
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(size=plan.actors, max_tasks_in_flight_per_actor=2),
+        # Not `size`: Ray would warn of a dataset that has fewer blocks than there are workers.
+        compute=ray.data.ActorPoolStrategy(
+            min_size=1,
+            initial_size=plan.actors,
+            max_size=plan.actors,
+            max_tasks_in_flight_per_actor=2,
+        ),
         fn_constructor_args=(plan, slots),
         num_cpus=plan.num_cpus,
     )
