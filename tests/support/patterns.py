@@ -5,6 +5,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,10 @@ def _module_names(packages: tuple[str, ...]) -> Iterator[str]:
     for package in packages:
         yield package
         inside = importlib.import_module(package).__path__
-        for found in pkgutil.walk_packages(inside, f"{package}."):
-            if not found.name.endswith("__main__"):
+        # Ray is an extra that few have; a package without it is not imported.
+        left_out = () if find_spec("ray") else ("ollama_ext.ray",)
+        for found in pkgutil.walk_packages(inside, f"{package}.", onerror=lambda _: None):
+            if not found.name.endswith("__main__") and not found.name.startswith(left_out):
                 yield found.name
 
 

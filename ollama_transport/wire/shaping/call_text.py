@@ -13,11 +13,12 @@ from typing import Any
 from ollama_transport.wire.values.arguments import MAX_PYTHON, is_plain, read_arguments
 from ollama_transport.wire.values.json_text import find_json
 
+# Each space is read by one repeat alone: two in a row would share a long run in every way.
 _NAMED = re.compile(
-    r"\s{0,100}(?:\[TOOL_CALLS\])?\s{0,100}([\w.-]{1,128})\s{0,100}(?:\[CALL_ID\][\w-]{0,64})?"
-    r"\s{0,100}(?:\[ARGS\])?\s{0,100}(?=\{)"
+    r"\s{0,100}(?:\[TOOL_CALLS\]\s{0,100})?([\w.-]{1,128})(?![\w.-])\s{0,100}"
+    r"(?:\[CALL_ID\][\w-]{0,64}\s{0,100})?(?:\[ARGS\]\s{0,100})?(?=\{)"
 )
-_HARMONY = re.compile(r"([\w.-]{1,128})[^{}]{0,100}<\|message\|>")
+_HARMONY = re.compile(r"([\w.-]{1,128})(?![\w.-])[^{}]{0,100}<\|message\|>")
 _BETWEEN = re.compile(
     r"(?:\s|[,;]|\[TOOL_CALLS\]|(?:```|~~~)(?:json|tool_call|tool_code)?|json(?=\s)|<\|plugin\|>)*+"
 )

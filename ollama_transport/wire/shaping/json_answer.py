@@ -14,7 +14,10 @@ from typing import Any
 from ollama_transport.wire.values.answers import ChatLine
 from ollama_transport.wire.values.json_text import FoundJson, find_json, find_thought_json
 
-_FENCE = re.compile(r"\s*(?:(?:```|~~~)\w{0,20}|json)?\s*(?=\{\s*[\"}]|\[)")
+# Each space is read by one repeat alone, and not gone back over: a run of spaces is its length.
+_FENCE = re.compile(
+    r"\s{0,100}+(?:(?:```|~~~)\w{0,20}+\s{0,100}+|json\s{0,100}+)?(?=\{\s{0,100}+[\"}]|\[)"
+)
 _OUTSIDE = re.compile(r'[{}\[\]"]')
 _INSIDE = re.compile(r'["\\\x00-\x1f]')
 _MAX_OPENING = 200
