@@ -28,7 +28,7 @@ _PREFIXES = frozenset(mark[:count] for mark in _MARKS for count in range(1, len(
 _BARE = Form("", "")
 # The start of a line that may be a call: the bracket of an object and its first key.
 _HEAD = re.compile(
-    r"(?:```(?:json|tool_call|tool_code)?|json)?\s{0,100}\[?\s{0,100}\{\s{0,100}"
+    r"(?:```(?:json|tool_call|tool_code)?|json)?\s{0,100}(?:\[\s{0,100})?\{\s{0,100}"
     r'"(?:name|function|type|id|tool|tool_name|tool_calls|arguments|parameters|action)"'
 )
 _LINE_HEAD = re.compile(rf"^[ \t]{{0,100}}{_HEAD.pattern}", re.MULTILINE)

@@ -2,13 +2,13 @@
 
 import json
 import re
+from string import ascii_letters
 
 _OUTSIDE = re.compile(r'[{}\[\]",]')
 _INSIDE = re.compile(r'["\\\x00-\x1f]')
 # Python's words for JSON's, and the end of a text that may be the beginning of one.
 _WORDS = {"True": "true", "False": "false", "None": "null"}
 _WORD = re.compile(r"\b(?:True|False|None)\b")
-_LETTERS = re.compile(r"[A-Za-z]*$")
 
 
 class ArgumentStream:
@@ -79,8 +79,9 @@ class ArgumentStream:
             self._last = text.rstrip()[-1]
         if self._letters:
             text, self._letters = self._letters + text, ""
-        if not is_whole and (letters := _LETTERS.search(text)) is not None:
-            self._letters, text = letters.group(), text[: letters.start()]
+        if not is_whole:
+            end = len(text.rstrip(ascii_letters))
+            self._letters, text = text[end:], text[:end]
         if text.strip():
             # A key without double quotes: no JSON.
             self.is_plain = not self._held.startswith("{")
