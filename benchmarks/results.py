@@ -36,7 +36,9 @@ class Measured:
         if not self.has("ours", measure) or not self.has(to, measure):
             return None
         if beyond:
-            return self.value("ours", measure, beyond) / self.value(to, measure, beyond)
+            other = self.value(to, measure, beyond)
+            # On a busy machine the floor can take longer than what is above it.
+            return self.value("ours", measure, beyond) / other if other > 0 else None
         pairs = zip(self.figures["ours"].of(measure), self.figures[to].of(measure), strict=True)
         return statistics.median(ours / other for ours, other in pairs)
 

@@ -53,6 +53,8 @@ def test_a_floor_is_taken_off_both_sides() -> None:
     """Where only what comes on top of httpx counts, it is subtracted before dividing."""
     row = a_row(Goal((0.5,)), beyond="httpx")
     assert slower_than_peer(row, [measured(3.0, 2.0, 1.0)], 1.9) == {"sync": 2.0}
+    # Where the floor took longer than the peer, nothing can be said.
+    assert slower_than_peer(row, [measured(1.0, 2.0, 3.0)], 1.9) == {}
 
 
 def test_rows_slower_than_the_peer_are_found() -> None:
