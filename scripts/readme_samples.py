@@ -1,4 +1,4 @@
-"""Write the samples of `ollama-ext doctor` and `chat` in the guide of the command line.
+"""Write the samples of `ollama-ext` in the guide of the command line.
 
 python scripts/readme_samples.py
 """
@@ -13,11 +13,14 @@ import sysconfig
 import time
 from pathlib import Path
 
-from ollama_ext.embedded import EmbeddedOllama, demo_models
+from ollama_ext.embedded import EmbeddedOllama, Reply, demo_models
 
 PAGE = Path(__file__).parents[1] / "docs" / "guides" / "command-line.md"
 SAMPLE = re.compile(r"    \$ ollama-ext doctor\n(?:    \S.*\n)+")
 CHAT = re.compile(r"    \$ ollama-ext chat demo\n(?:    \S.*\n)+")
+# The demo's sample ends with the first framework; its list of sources is indented further.
+DEMO = re.compile(r"    \$ ollama-ext demo\n(?:    .*\n)*?    [\d,]+ prompt tokens.*\n")
+PULL = re.compile(r"    \$ ollama-ext pull llama3.2\n(?:    \S.*\n)+")
 COMMAND = Path(sysconfig.get_path("scripts")) / "ollama-ext"
 DEADLINE_S = 120
 # What a terminal obeys and does not show.
@@ -86,7 +89,49 @@ def chat_sample() -> str:
     return shown("$ ollama-ext chat demo\n" + _STEERING.sub("", text).removesuffix(">>> "))
 
 
-SAMPLES = ((SAMPLE, doctor_sample), (CHAT, chat_sample))
+def printed(arguments: list[str], url: str) -> str:
+    """Return what a command prints, both of its outputs as they come."""
+    done = subprocess.run(
+        [COMMAND, *arguments],
+        env=environment(url, 80),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=DEADLINE_S,
+    )
+    return done.stdout
+
+
+def demo_sample() -> str:
+    """Return the answer through LangChain, where no Ollama is (nothing listens on port 9)."""
+    lines = printed(["demo"], "http://127.0.0.1:9").splitlines()
+    (first, *_) = (at for at, line in enumerate(lines) if "prompt tokens" in line)
+    return shown("\n".join(["$ ollama-ext demo", *lines[: first + 1]]))
+
+
+def pull_sample() -> str:
+    """Return what a pull prints, from a server that plays one."""
+    layer = {"status": "pulling dde5aa3fc5ff", "digest": "sha256:dde5aa3fc5ff", "total": 2019377376}
+    steps = [
+        {"status": "pulling manifest"},
+        layer,
+        {**layer, "completed": 2019377376},
+        {"status": "verifying sha256 digest"},
+        {"status": "writing manifest"},
+        {"status": "success"},
+    ]
+    with EmbeddedOllama() as server:
+        server.script("POST", "/api/pull", Reply.lines(steps))
+        return shown("$ ollama-ext pull llama3.2\n" + printed(["pull", "llama3.2"], server.url))
+
+
+SAMPLES = (
+    (SAMPLE, doctor_sample),
+    (CHAT, chat_sample),
+    (DEMO, demo_sample),
+    (PULL, pull_sample),
+)
 
 
 def main() -> None:

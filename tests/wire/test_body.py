@@ -35,7 +35,7 @@ def test_an_image_has_many_forms_and_is_sent_in_one(run: Run, image: bytes | str
 @pytest.mark.parametrize(
     "text",
     [
-        "/home/me/cat.png",
+        "/pictures/cat.png",
         "https://example.org/cat.png",
         "cat.png",
         PLAIN[:-1],

@@ -82,6 +82,7 @@ class Dumped:
     @classmethod
     def from_native(cls, raw: Mapping[str, Any]) -> Self:
         """Return the answer for an object of Ollama's own wire."""
+        # Each class of answers has its own; only messages and answers are read this way.
         raise NotImplementedError
 
     def __setitem__(self, key: str, value: Any) -> None:
