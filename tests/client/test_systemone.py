@@ -84,6 +84,15 @@ def test_refusals_are_errors_of_ours(run: Run, code: int, text: str, expected: t
     assert (error.status_code, error.error) == (code, text)
 
 
+def test_a_server_without_the_endpoint_is_named_as_the_cause(run: Run) -> None:
+    """No base URL is to blame for an Ollama that is too old."""
+    answer = httpx.Response(404, text="404 page not found")
+    error = run.thrown(run.client(transport=Network(answer)).systemone, "m", "s", QUESTIONS)
+    assert isinstance(error, RequestRejectedError)
+    assert "has no System One endpoint" in str(error)
+    assert "base_url" not in str(error)
+
+
 @pytest.mark.parametrize(
     "questions",
     [{}, [], None, {"q": {"type": "essay", "instructions": "?"}}, {"q": {"type": "noul"}}],

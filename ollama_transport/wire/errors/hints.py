@@ -45,6 +45,7 @@ _OPENAI_PATH_HINT = (
     "the API as base_url with api='openai' (…/v1, …/v3, …/v1beta/openai), or for Ollama's own wire "
     "a base_url without /v1."
 )
+_NO_SYSTEM_ONE_HINT = "This server has no System One endpoint: newer versions of Ollama have it."
 _FEWER_TEXTS_HINT = (
     "A proxy in front of the server gave up waiting: send fewer texts at once, or raise its "
     "timeout."
@@ -147,6 +148,9 @@ def openai_hint(kind: type[StatusError], status: int, hint: str, path: str) -> s
     """Return what to do about an error on /v1, where num_ctx and `ollama pull` mean nothing."""
     if hint in (_LOADING_HINT, LOAD_HINT):
         return hint
+    # An endpoint of Ollama's alone, although it stands below /v1 (wire reference 5.10).
+    if hint == _NATIVE_PATH_HINT and path.endswith("/v1/systemone"):
+        return _NO_SYSTEM_ONE_HINT
     if status in GATEWAY_TIMEOUTS:
         return _FEWER_TEXTS_HINT if path.endswith("/embeddings") else _STREAM_HINT
     return _IN_OTHER_WORDS.get(hint, _OPENAI_HINTS.get(kind, hint))
