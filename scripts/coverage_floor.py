@@ -8,10 +8,9 @@ import json
 import sys
 from pathlib import Path
 
-# Percent. Set them to what a run of .ci/run prints, and lower them only with a reason. Lowered by a
-# point: 97.27 and 93.04 were measured before much was added, and no whole run with coverage since.
-LINES = 95.5
-BRANCHES = 91.0
+# Percent. Set them to what a run of .ci/run prints, and lower them only with a reason.
+LINES = 96.5
+BRANCHES = 92.0
 
 
 def main(file):
