@@ -135,8 +135,10 @@ class Pool:
         return _LoopClient(client, _close_with_loop(weakref.ref(self), loop, client))
 
     def forget(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Drop the client of a loop that is ending."""
-        self._loops.pop(loop, None)
+        """Drop the client of a loop that is ending, or closed: then its sockets are closed here."""
+        held = self._loops.pop(loop, None)
+        if held is not None and loop.is_closed():
+            _cut_all(held.client)
 
     def _forget_closed_loops(self) -> None:
         # A copy, since other threads may be adding their loops.
@@ -164,7 +166,8 @@ class Pool:
                 # A loop may end before it runs the task: then shutdown_asyncgens closes the guard.
                 _LEFT_TO_LOOP[held.client] = (loop, held)
             if loop.is_running():
-                loop.call_soon_threadsafe(_start_closing, loop, held)
+                with contextlib.suppress(RuntimeError):  # closed in the meantime
+                    loop.call_soon_threadsafe(_start_closing, loop, held)
 
     async def arelease(self, owner: object) -> None:
         """Same as `release`, but wait until the connections of the running loop are closed."""
@@ -233,8 +236,8 @@ def close_abandoned() -> None:
         if not pool.is_foreign():
             pool.close()
     for client, (loop, _) in list(_LEFT_TO_LOOP.items()):
-        if loop.is_closed():
-            _LEFT_TO_LOOP.pop(client, None)
+        if loop.is_closed() and _LEFT_TO_LOOP.pop(client, None) is not None:
+            _cut_all(client)
 
 
 def _httpx_arguments(settings: Settings, config: Config) -> dict[str, Any]:

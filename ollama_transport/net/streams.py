@@ -180,8 +180,11 @@ class LoopStream(asyncio.Protocol):
         """Close the connection at once."""
         if self._alarm is not None:
             self._alarm.cancel()
-        # Methods of a closed loop raise; the socket is closed with the object then.
-        if self._transport is not None and not self._loop.is_closed():
+        if self._transport is None:
+            return
+        if self._loop.is_closed():
+            _close_without_loop(self._transport)
+        else:
             self._transport.abort()
 
     async def wait_closed(self) -> None:
@@ -316,6 +319,18 @@ def _gate(loop: asyncio.AbstractEventLoop, host: str, port: int) -> asyncio.Sema
     """Return the semaphore for connects to a server: more at once would overflow its backlog."""
     gates = _GATES.setdefault(loop, {})
     return gates.setdefault((host, port), asyncio.Semaphore(CONNECTING_AT_ONCE))
+
+
+def _close_without_loop(transport: asyncio.Transport) -> None:
+    """Close the socket of a transport that its loop, which is closed, can no longer close."""
+    # Otherwise the server sees an open connection until the garbage collector comes by, and
+    # asyncio warns then. LlamaIndex's `asyncio_run` closes a loop so, at each call in a notebook.
+    under = getattr(getattr(transport, "_ssl_protocol", None), "_transport", transport)
+    if (raw := getattr(under, "_sock", None)) is not None:
+        raw.close()
+        for known, name, done in ((under, "_sock", None), (transport, "_closed", True)):
+            if hasattr(known, name):
+                setattr(known, name, done)
 
 
 def _has_unread(raw: socket.socket, tls: object) -> bool:

@@ -158,7 +158,7 @@ def failures(run: Run, name: str) -> list[Outcome]:
     return [ask(run, Facts(name), wire(name), streams) for ask in asks for streams in ways]
 
 
-@pytest.mark.parametrize("name", ERRORS)
+@pytest.mark.parametrize("name", sorted(ERRORS))
 def test_a_recorded_error_has_its_class(run: Run, name: str) -> None:
     """Both adapters raise the class that says what to do, with the server's status."""
     status = recording(name).status
@@ -166,7 +166,7 @@ def test_a_recorded_error_has_its_class(run: Run, name: str) -> None:
     assert [(o.error, o.status) for o in failures(run, name)] == [wanted] * len(failures(run, name))
 
 
-@pytest.mark.parametrize("name", [name for name in CUT if recording(name).objects])
+@pytest.mark.parametrize("name", [name for name in sorted(CUT) if recording(name).objects])
 def test_a_cut_answer_keeps_what_came(run: Run, name: str) -> None:
     """The text up to the cut is in the error."""
     text = expected(recording(name)).text

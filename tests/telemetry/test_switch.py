@@ -72,6 +72,7 @@ def test_the_global_providers_are_the_default(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     "name",
     ["suppress_language_model_instrumentation", context._SUPPRESS_INSTRUMENTATION_KEY],
+    ids=["openllmetry", "opentelemetry"],
 )
 def test_a_suppressed_call_is_not_recorded(run: Run, server: EmbeddedOllama, name: str) -> None:
     """OpenLLMetry suppresses the layers below its own span by the first of these."""
