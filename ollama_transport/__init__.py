@@ -1,8 +1,8 @@
 """Talk to Ollama: one transport, blocking and asynchronous, for every framework.
 
 Programs for ollama-python run with ``import ollama_transport as ollama``: `Client`, `AsyncClient`,
-the functions (`chat`, `generate`, `embed`, …, on a client of the package's own) and `ResponseError`
-are called and read in the same way.
+the functions (`chat`, `generate`, `embed`, …, which share one client) and `ResponseError` have the
+same names, arguments and attributes.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -254,7 +254,7 @@ __all__ = [
 ]
 
 
-# Not in `__all__`: after a star import `list` would be one of these.
+# Not in `__all__`: a star import would replace the builtin `list`.
 _FUNCTIONS = (
     "chat",
     "copy",
@@ -275,7 +275,7 @@ _FUNCTIONS = (
 
 
 def __getattr__(name: str) -> Any:
-    # The clients bring httpx, 40 ms of import that a program pays at its first call instead.
+    # Importing the clients imports httpx, which takes 40 ms: done at first use.
     if name in ("AsyncClient", "Client"):
         return _lazy_name("ollama_transport.client", name)
     if name in _FUNCTIONS:

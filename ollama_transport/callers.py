@@ -1,4 +1,4 @@
-"""Where a warning points: at the caller's line, past our modules and the frameworks' own."""
+"""Find the caller's line for a warning, skipping our modules and those of the frameworks."""
 
 import inspect
 
@@ -12,13 +12,13 @@ _PASSED = frozenset(
         *("asyncio", "concurrent", "contextlib", "contextvars", "functools", "threading"),
     )
 )
-"""Packages between a caller and us, by their first name."""
+"""Top-level packages that can stand between a caller and us."""
 
 
 def caller_level() -> int:
-    """Return the ``stacklevel`` with which the function that asks warns at the caller's line.
+    """Return the ``stacklevel`` with which a warning shows the line of the user's code.
 
-    2 where no caller is found, as in a thread that a framework started.
+    2 if there is none, as in a thread that a framework started.
     """
     frame = inspect.currentframe()
     level = 0

@@ -1,4 +1,4 @@
-"""Pure functions for the texts of errors and their headers."""
+"""Pure functions that read the text and the headers of an error."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 
 _SHOWN_CHARACTERS = 80
 
-# Ollama's cloud, OpenAI, Groq, OpenRouter, Google
+# The wordings of Ollama's cloud, OpenAI, Groq, OpenRouter and Google.
 _USED_UP = re.compile(
     r"(?i)usage limit|exceeded your current quota|insufficient_quota|\bper[- ](?:day|week|month)\b|"
     r"\b(?:daily|weekly|monthly) (?:limit|quota)|\b[tr]pd\b"
@@ -15,12 +15,12 @@ _USED_UP = re.compile(
 
 
 def is_used_up(text: str) -> bool:
-    """Return whether a server's text says that an account has used all it may for hours or days."""
+    """Return whether a server's text says that a quota is used up for hours or days."""
     return _USED_UP.search(text) is not None
 
 
 def brief(value: object) -> str:
-    """Return the beginning of a value of a server's as Python writes it."""
+    """Return the beginning of the repr of a value that a server sent."""
     try:
         return repr(value)[:_SHOWN_CHARACTERS]
     except RecursionError:
@@ -39,7 +39,7 @@ def http_date(text: str) -> datetime | None:
 
 def inner_error(text: str) -> str:
     """Return the error inside a JSON body; any other text as it is."""
-    # Who makes the error by hand may give the whole body, as ollama-python takes it.
+    # A caller that makes the error may pass the whole body, as ollama-python allows.
     if not text.startswith("{"):
         return text
     try:

@@ -1,4 +1,4 @@
-"""Every error of ours, sorted by what the caller can do about it.
+"""All errors of this package, sorted by what the caller can do about them.
 
     OllamaError
       ConfigError (ValueError)             fix the call or the settings; raised before any I/O
@@ -7,22 +7,22 @@
       BudgetExceededError                  a limit of the caller's own: .limit, .spent
       ToolCallMissingError (ValueError)    a forced call is not in the answer: .text .thinking
       TransportError                       no complete answer came; .url
-        OllamaConnectionError (ConnectionError)   not reached: start it, check the host
-        OllamaTimeoutError (TimeoutError)         it was too slow: .phase, .timeout_s, .received
-        ProtocolError                      the server is not an Ollama: .line, its first bytes
-          EmptyAnswerError                 a success that held nothing: ask again
-      ResponseError                        the server answered, with a failure: .error .status_code
-        StatusError                        the server said no: .body .headers
+        OllamaConnectionError (ConnectionError)   no connection: start it, check the host
+        OllamaTimeoutError (TimeoutError)         too slow: .phase, .timeout_s, .received
+        ProtocolError                      not an answer of Ollama: .line, its first bytes
+          EmptyAnswerError                 status 200 with an empty answer: try again
+      ResponseError                        the server reported a failure: .error .status_code
+        StatusError                        an error status: .body .headers
           AuthenticationError              401, 403: .signin_url
           ModelNotFoundError               404: .model; pull it
           RequestRejectedError             fix the request
             ContextOverflowError           .prompt_tokens .context_length
             UnsupportedCapabilityError     the model cannot do that: .capability
-          ServerBusyError                  408, 429, 502 and more: come again; .retry_after_s
+          ServerBusyError                  408, 429, 502 and more: retry; .retry_after_s
           ServerError                      other 5xx: see the server's log
         StreamError                        the answer began and then failed: .received
           StreamFailedError                the server sent an error line
-          StreamTruncatedError             it ended without its last line
+          StreamTruncatedError             the last line is missing
 
 Every message says what happened, at which URL (without credentials) and what to do next. Every
 class pickles. No httpx type crosses the edge of this package; its error is the ``__cause__``.
@@ -49,15 +49,15 @@ def _restore(
 class OllamaError(Exception):
     """The root of every error that this package raises.
 
-    ``text_index`` is the place of the text that an embedding failed for, in the list that was
-    given; None where the failure is about no text, or the text is not known.
+    ``text_index`` is the index of the text that could not be embedded, in the caller's list; None
+    if the error concerns no single text, or the text is unknown.
     """
 
-    # Set once the error is made, so that every class keeps its own constructor.
+    # Set after construction, so that each subclass keeps its own constructor.
     text_index: int | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exception's own way calls the constructor with args alone, which ours would refuse.
+        # The default calls the constructor with args alone, but ours need keyword arguments.
         return _restore, (type(self), self.args, dict(self.__dict__))
 
 
@@ -66,7 +66,7 @@ class ConfigError(OllamaError, ValueError):
 
     @property
     def error(self) -> str:
-        """Return the message, as ollama-python's RequestError has it."""
+        """Return the message, like RequestError of ollama-python."""
         return str(self)
 
 
@@ -85,7 +85,7 @@ class UnsupportedContentError(OllamaError, ValueError):
 class BudgetExceededError(OllamaError):
     """Raised when a budget forbids a call; nothing was sent.
 
-    ``limit`` is the name of the limit, ``spent`` what was used or held when it was reached.
+    ``limit`` is the name of the limit, ``spent`` what was used or reserved at that time.
     """
 
     def __init__(self, message: str, *, limit: str, spent: float) -> None:
@@ -94,14 +94,14 @@ class BudgetExceededError(OllamaError):
         self.spent = spent
 
 
-# A ValueError as well: LlamaIndex raises that where a required call is missing.
+# Also a ValueError: LlamaIndex raises that for a missing required call.
 class ToolCallMissingError(OllamaError, ValueError):
     """Raised when an answer lacks the tool call that was forced by ``tool_choice``.
 
-    ``tools`` are the names of the tools of which one had to be called. ``text`` is what the model
-    wrote instead and ``thinking`` what it thought, "" for none; ``done_reason`` is why the answer
-    ended ("length" when it was cut) and ``usage`` its tokens, None where the server did not say;
-    ``raw`` is the last object of the answer as the server sent it.
+    ``tools`` names the tools of which one had to be called. ``text`` and ``thinking`` are what the
+    model wrote instead, or "". ``done_reason`` is why the answer ended ("length" if it was cut) and
+    ``usage`` its tokens; None if the server did not say. ``raw`` is the last object that the server
+    sent.
     """
 
     def __init__(
@@ -127,10 +127,10 @@ class ToolCallMissingError(OllamaError, ValueError):
 class TransportError(OllamaError):
     """Raised when no complete answer came from ``url`` (its credentials removed).
 
-    ``answered`` is True when the answer had begun.
+    ``answered`` is True if the answer had begun.
     """
 
-    # Set once the error is made, so that every class keeps its own constructor.
+    # Set after construction, so that each subclass keeps its own constructor.
     answered: bool = False
 
     def __init__(self, message: str, *, url: str) -> None:
@@ -138,11 +138,11 @@ class TransportError(OllamaError):
         self.url = url
 
 
-# Builtin errors as well: code that moves here from the official client keeps its `except`.
+# Also builtin errors: code that moves here from the official client keeps its `except`.
 class OllamaConnectionError(TransportError, ConnectionError):
-    """Raised when the server was never reached, or went away before it answered.
+    """Raised when the server could not be reached, or closed the connection before it answered.
 
-    ``sent`` is True when the request may have arrived all the same.
+    ``sent`` is True if the request may have reached the server.
     """
 
     def __init__(self, message: str, *, url: str, sent: bool = False) -> None:
@@ -153,8 +153,7 @@ class OllamaConnectionError(TransportError, ConnectionError):
 class OllamaTimeoutError(TransportError, TimeoutError):
     """Raised when the server was too slow in ``phase`` (connect, read, write or pool).
 
-    ``received`` holds the typed lines that had come when it fell silent in the middle of a stream,
-    in order; () where none had.
+    ``received`` holds the lines of a stream that had arrived, in order.
     """
 
     def __init__(
@@ -173,21 +172,21 @@ class OllamaTimeoutError(TransportError, TimeoutError):
 
 
 class ProtocolError(TransportError):
-    """Raised when the answer is not what an Ollama server sends; ``line`` is its start."""
+    """Raised when the answer does not follow the protocol; ``line`` is its start."""
 
-    # Decoders know no URL; who reads from the network adds it.
+    # Decoders do not know the URL; the client adds it.
     def __init__(self, message: str, *, url: str = "", line: bytes = b"") -> None:
         super().__init__(message, url=url)
         self.line = line
 
 
 class EmptyAnswerError(ProtocolError):
-    """Raised when a success held nothing: no text, no thoughts, no call, no reason to end."""
+    """Raised when a successful answer is empty: no text, thinking, tool call or done_reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponse:
-    """The answer behind a StatusError, for tracers that ask for ``error.response``."""
+    """The answer behind a StatusError, for tracers that read ``error.response``."""
 
     status_code: int
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -199,23 +198,23 @@ class ErrorResponse:
 
 
 _SHORT_WAIT_S = 60.0
-"""A limit of a day that asks for no longer wait than this is renewed bit by bit."""
+"""A daily limit with a shorter ``Retry-After`` is refilled continuously: retrying helps."""
 
 MAX_WAIT_DIGITS = 15
-"""A ``Retry-After`` of more digits is none: no clock reads it."""
+"""A longer ``Retry-After`` is ignored: it is not a sensible time."""
 
 GATEWAY_TIMEOUTS = frozenset({408, 504, 524})
-"""By these a proxy says that it waited for an answer: OpenRouter's, most, and Cloudflare's."""
+"""Statuses of a proxy that waited for an answer: OpenRouter's, the standard, and Cloudflare's."""
 
 LONG_SILENCE_S = 2.0
-"""A proxy that waited so long had reached the server: the model is at work on the answer."""
+"""After such a wait the proxy had reached the server, which is still generating."""
 
 
 class ResponseError(OllamaError):
-    """Raised when a server answered with a failure, at once or in the middle of a stream.
+    """Raised when a server reported a failure, at once or in the middle of a stream.
 
-    The name and the two attributes are ollama-python's. ``error`` is the server's own text;
-    ``status_code`` the HTTP status, -1 where the failure came in a stream.
+    The name and both attributes are those of ollama-python. ``error`` is the server's text,
+    ``status_code`` the HTTP status, or -1 for a failure within a stream.
     """
 
     def __init__(self, error: str, status_code: int = -1) -> None:
@@ -224,33 +223,33 @@ class ResponseError(OllamaError):
         self._status_code = status_code
 
     def __str__(self) -> str:
-        # The kinds of it have messages that tell the status themselves.
+        # The messages of subclasses already contain the status.
         if type(self) is not ResponseError or self._status_code == -1:
             return super().__str__()
         return f"{self._error} (status code: {self._status_code})"
 
     @property
     def error(self) -> str:
-        """Return the server's own text."""
+        """Return the server's text."""
         return self._error
 
     @property
     def status_code(self) -> int:
-        """Return the HTTP status; -1 in a stream."""
+        """Return the HTTP status; -1 for a failure within a stream."""
         return self._status_code
 
 
 class StatusError(ResponseError):
-    """Raised when the server answered with an error.
+    """Raised when the server answered with an error status.
 
-    ``error`` is the server's own text, ``body`` the whole body as text, ``headers`` the lower-cased
-    headers of the answer, ``model`` the model that was asked for, if one was; ``waited_s`` is how
-    long the answer took to come, in seconds, None where that is not known. Some servers tell an
-    error inside of an answer with status 200: ``status`` is the one that it names then, or the one
-    that such an error usually has, and ``received`` holds the typed lines that came before it.
+    ``error`` is the server's text, ``body`` the whole body as text, ``headers`` the headers with
+    lower-case names, ``model`` the requested model or None, ``waited_s`` the seconds until the
+    answer arrived, None if unknown. Some servers report an error in an answer with status 200:
+    then ``status`` is the one that it names, or the usual one of such an error, and ``received``
+    holds the lines before it.
     """
 
-    # Set once the error is made, so that every kind has one constructor.
+    # Set after construction, so that all subclasses share one constructor.
     received: tuple[Any, ...] = ()
     _told_wait_s: float | None = None
 
@@ -276,23 +275,22 @@ class StatusError(ResponseError):
 
     @property
     def response(self) -> ErrorResponse:
-        """Return status, headers and body as tracers of LangChain read them."""
+        """Return status, headers and body in the form that LangChain's tracers read."""
         return ErrorResponse(self.status, self.headers, self.body)
 
     @property
     def request_id(self) -> str | None:
-        """Return the ``x-request-id`` of a proxy in front of the server, if there was one."""
-        # Ollama sends none itself.
+        """Return the ``x-request-id`` that a proxy added; Ollama itself sends none."""
         return self.headers.get("x-request-id")
 
     @property
     def retry_after_s(self) -> float | None:
-        """Return the seconds that the ``Retry-After`` header asks for, or else the body.
+        """Return the seconds to wait by the ``Retry-After`` header, or else by the body, or None.
 
-        None where neither does. A date is counted from the answer's own ``Date``, or else from now.
+        A date is relative to the ``Date`` of the answer, or to now if that is missing.
         """
         text = self.headers.get("retry-after", "")
-        # Seconds, or else a date (RFC 9110, 10.2.3); some servers send parts of seconds.
+        # Seconds, or else a date (RFC 9110, 10.2.3); some servers send fractions.
         whole, _, part = text.strip().removeprefix("-").partition(".")
         if (whole + part).isascii() and (whole + part).isdigit():
             return max(0.0, float(text)) if len(text) <= MAX_WAIT_DIGITS else None
@@ -304,12 +302,11 @@ class StatusError(ResponseError):
 
 
 class AuthenticationError(StatusError):
-    """Raised when the server wants other credentials, or none of its users may do this.
+    """Raised when credentials are missing, wrong, or do not permit the request.
 
-    ``signin_url`` is where to sign the server in to ollama.com, when it names one.
+    ``signin_url`` is where to sign the server in to ollama.com, or None.
     """
 
-    # Set once the error is made, so that every kind has one constructor.
     signin_url: str | None = None
 
 
@@ -318,13 +315,13 @@ class ModelNotFoundError(StatusError):
 
 
 class RequestRejectedError(StatusError):
-    """Raised when the server refuses this request as it is."""
+    """Raised when the server refuses this request; sending it again does not help."""
 
 
 class ContextOverflowError(RequestRejectedError):
     """Raised when the prompt does not fit the context.
 
-    ``prompt_tokens`` and ``context_length`` are in tokens; None where the server did not say.
+    ``prompt_tokens`` and ``context_length`` are in tokens; None if the server did not say.
     """
 
     prompt_tokens: int | None = None
@@ -332,42 +329,41 @@ class ContextOverflowError(RequestRejectedError):
 
 
 class UnsupportedCapabilityError(RequestRejectedError):
-    """Raised when the model cannot do what was asked; ``capability`` as ``/api/show`` names it."""
+    """Raised when the model lacks ``capability``, which is a name of ``/api/show``."""
 
     capability: str = ""
 
 
 class ServerBusyError(StatusError):
-    """The server has too much to do, or was not reached; ``retry_after_s`` when it said how long.
+    """Raised when the server is overloaded or a proxy cannot reach it; see ``retry_after_s``.
 
     ``is_loading`` is True while the server loads the model.
     """
 
-    # Set once the error is made, so that every kind has one constructor.
     is_loading: bool = False
 
     @property
     def is_used_up(self) -> bool:
-        """Return whether an account has used all it may for hours or days: no second try helps."""
+        """Return whether a quota is used up for hours or days, so that no retry helps."""
         wait_s = self.retry_after_s
         is_short = wait_s is not None and wait_s <= _SHORT_WAIT_S
         return self.status == 429 and not is_short and is_used_up(self.error)
 
     @property
     def is_long_silence(self) -> bool:
-        """Return whether a proxy gave up on an answer that the model may still be writing."""
+        """Return whether a proxy gave up waiting while the model may still be generating."""
         waited = self.waited_s if self.waited_s is not None else 0.0
         return self.status in GATEWAY_TIMEOUTS and waited >= LONG_SILENCE_S
 
 
 class ServerError(StatusError):
-    """Raised when the server failed; its log says more."""
+    """Raised when the server failed internally; see its log."""
 
 
 class StreamError(ResponseError):
     """Raised when an answer began and then failed.
 
-    ``received`` holds what had come until then: the typed lines, in order.
+    ``received`` holds the lines that had arrived, in order.
     """
 
     def __init__(self, message: str, *, url: str = "", received: tuple[Any, ...] = ()) -> None:
@@ -387,4 +383,4 @@ class StreamFailedError(StreamError):
 
 
 class StreamTruncatedError(StreamError):
-    """Raised when an answer ended without its last line, so that the end of it is missing."""
+    """Raised when an answer ended without its last line, so that it is incomplete."""

@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first asked for."""
+"""Import a name of a package at its first use."""
 
 from importlib import import_module
 from typing import Any
@@ -7,13 +7,13 @@ __all__ = ["lazy_name"]
 
 
 def lazy_name(module: str, name: str) -> Any:
-    """Return a name of a module, which is imported now.
+    """Import a module and return one of its names.
 
     Raises:
-        ImportError: the module cannot be imported. An AttributeError on the way is its cause: if it
-            left a module's ``__getattr__`` as it is, Python would say that the name does not exist.
+        ImportError: when the module cannot be imported.
     """
     try:
         return getattr(import_module(module), name)
     except AttributeError as error:
+        # If this left a module's `__getattr__`, Python would say that the name does not exist.
         raise ImportError(f"importing {name} from {module} failed: {error}", name=module) from error

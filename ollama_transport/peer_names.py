@@ -1,4 +1,4 @@
-"""What ollama-python calls the same things, for annotations and `except` clauses of its users."""
+"""Names of ollama-python for our types, so that its users keep annotations and `except` clauses."""
 
 from typing import Any
 
@@ -69,5 +69,5 @@ class Options(SamplingOptions):
         return isinstance(key, str) and self.get(key) is not None
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return an option, None where it is not set, or a default where there is no such one."""
+        """Return an option, None if it is not set, or the default if there is no such option."""
         return getattr(self, key) if key in type(self).model_fields else default

@@ -13,7 +13,7 @@ from ollama_transport.wire.calls.call import Call
 
 
 class Budget:
-    """Forbids calls once an allowance is used up; one serves any number of models and threads.
+    """Forbids calls once an allowance is used up; any number of models and threads can share it.
 
     ```python
     from langchain_ollama_ext import ChatOllama

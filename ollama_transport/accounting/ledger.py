@@ -77,7 +77,7 @@ class LedgerSnapshot:
 
 
 class UsageLedger:
-    """Counts every call of the models it is given to, once each, whether it succeeds or not.
+    """Counts every call of the models that use it, once each, whether it succeeds or not.
 
     ```python
     from langchain_ollama_ext import ChatOllama
@@ -170,8 +170,7 @@ class UsageLedger:
             ImportError: when pandas is not installed.
         """
         try:
-            # Optional, and by name: an import statement would need pandas' stubs for every type
-            # checker.
+            # By name: an import statement would make every type checker ask for pandas' stubs.
             pandas = importlib.import_module("pandas")
         except ImportError as error:
             raise ImportError("to_pandas needs pandas: pip install pandas.") from error
@@ -182,7 +181,7 @@ class UsageLedger:
         return {"prices": self._prices, "totals": dict(self.snapshot().models)}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__init__(state["prices"])  # type: ignore[misc]  # a lock cannot travel: a new one
+        self.__init__(state["prices"])  # type: ignore[misc]  # a lock cannot be pickled: make a new one
         self._totals = dict(state["totals"])
 
     def __deepcopy__(self, _: object) -> "UsageLedger":

@@ -1,4 +1,4 @@
-"""The most tokens that a call can use: what a budget reserves for it."""
+"""The maximum number of tokens that a call can use, which a budget reserves."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from ollama_transport.wire.calls.call import Call
 _MARKS = 2
 """Tokens that an embedding model adds at the start and the end of a text."""
 _LEAST_CONTEXT, _LEAST_CONTEXT_VISION = 4, 2048
-"""The server raises a smaller num_ctx to these (wire reference 3.8)."""
+"""Minimum num_ctx; the server raises smaller values (wire reference 3.8)."""
 
 WorstCase = tuple[int, int]
 """Tokens of the prompt and of the answer."""
@@ -38,7 +38,7 @@ def worst_case(call: Call[Any], context_length: int | None = None) -> WorstCase:
             "a budget with reserve=True reserves the longest possible prompt: set num_ctx, or "
             "context_length of the budget if the server does not accept num_ctx."
         )
-    # Which of them a body has depends on the wire.
+    # Each wire has its own name for the limit.
     limits = (body.get("max_completion_tokens"), body.get("max_tokens"), options.get("num_predict"))
     limit = next((value for value in limits if value is not None), None)
     # 0 means no limit for a chat (wire reference 14).

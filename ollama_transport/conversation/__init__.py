@@ -1,4 +1,4 @@
-"""The rules about a conversation that both adapters share, on the transport's own types."""
+"""What both adapters do with a conversation: history, media, embedding batches, partial JSON."""
 
 from ollama_transport.conversation.answer_fields import SalvageFields, SplitFields, SystemFields
 from ollama_transport.conversation.cloud import cloud_note

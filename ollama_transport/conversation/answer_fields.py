@@ -1,4 +1,4 @@
-"""The fields that say how answers are read, and how messages are arranged."""
+"""Fields for reading answers and arranging messages."""
 
 from typing import Annotated
 
@@ -8,19 +8,19 @@ from ollama_transport.settings.values import SplitThinking, check_split_thinking
 
 
 class SplitFields(BaseModel):
-    """Fields of a model class that say how thoughts are separated from the text."""
+    """The field for separating thoughts from the text."""
 
     split_thinking: Annotated[SplitThinking | None, BeforeValidator(check_split_thinking)] = Field(
         default=None,
         description="Separate thoughts that a server leaves in the text: "
         '"tags" for the usual tags (<think>…</think>), or a pair of tags, the first empty if '
-        "the template itself opens the thoughts. None does so where reasoning is requested, "
+        "the template itself opens the thoughts. None separates them if reasoning is requested, "
         "False never.",
     )
 
 
 class SalvageFields(BaseModel):
-    """Fields of a model class that say what happens to tool calls in the text."""
+    """The field for tool calls that arrive as text."""
 
     salvage_tool_calls: bool = Field(
         default=False,
@@ -31,7 +31,7 @@ class SalvageFields(BaseModel):
 
 
 class SystemFields(BaseModel):
-    """Fields of a model class that say how system messages are sent."""
+    """The field for sending system messages."""
 
     merge_system: bool = Field(
         default=False,

@@ -1,8 +1,8 @@
-"""Which models run in Ollama's cloud, whose answers no schema holds."""
+"""Detect models of Ollama's cloud, which does not enforce schemas."""
 
 _NOTE = (
-    " It is a cloud model, and Ollama's cloud does not hold answers to a schema: give it a tool to "
-    "call, or use a local model."
+    " It is a cloud model, and Ollama's cloud does not enforce schemas: give it a tool to call, or "
+    "use a local model."
 )
 
 

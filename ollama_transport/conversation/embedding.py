@@ -100,7 +100,7 @@ def locating(embed: Callable[[list[str]], object]) -> Iterator[Failures]:
     try:
         yield failures
     except OllamaError as error:
-        # Not where the error occurs: here the other batches have been stopped already.
+        # Searched here and not where the error occurs: by now the other batches have stopped.
         if (batch := failures.batch(error)) is not None:
             search = _search(error, batch.texts)
             failed: bool | None = None

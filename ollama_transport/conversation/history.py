@@ -52,7 +52,7 @@ def _with_readable_calls(message: Message, answered: set[str]) -> Message:
     for call in message.tool_calls:
         arguments = _as_object(call.arguments)
         key = call.id if call.id is not None else call.name
-        # A call that could not be read, and of which nothing is left, is not one without arguments.
+        # An unreadable call of which nothing is left is not a call without arguments.
         is_lost = call.error is not None and not arguments and key not in answered
         if isinstance(arguments, Mapping) and not is_lost:
             calls.append(replace(call, arguments=arguments))

@@ -29,7 +29,7 @@ MAX_REDIRECTS = 5
 FETCHES_AT_ONCE = 4
 """Concurrent downloads of one conversation."""
 
-# What object stores serve for uploads without a type.
+# Object stores send these for uploads without a type.
 _UNSTATED = ("", "application/octet-stream", "binary/octet-stream")
 
 
@@ -102,7 +102,7 @@ async def afetch_media(urls: Sequence[str], limits: FetchLimits) -> dict[str, by
                 why = f"it took longer than fetch_timeout_s={limits.timeout_s:g}"
             except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
                 why = str(error) if str(error) else type(error).__name__
-            # Raised outside of `except`: the cause would keep a live request, and adds nothing.
+            # Raised outside of `except`: the httpx error as its cause would keep the request alive.
             raise refused(url, why)
 
         unique = list(dict.fromkeys(urls))
@@ -154,7 +154,7 @@ async def _is_private(url: str) -> bool:
         return False  # the request itself then fails, and says why
     # The part after % is an IPv6 zone, which belongs to the interface.
     addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-    # One is enough: the request may use any of them.
+    # One private address is enough: the request may use any of them.
     return any(not address.is_global for address in addresses)
 
 
@@ -178,7 +178,7 @@ def refused(url: str, why: str) -> UnsupportedContentError:
 
 
 def data_of(uri: str) -> bytes | str:
-    """Return the content of a data URI: bytes, or the URI itself where that is base64 already.
+    """Return the content of a data URI: bytes, or the URI itself if it is base64 already.
 
     Raises:
         UnsupportedContentError: for a data URI without a comma.

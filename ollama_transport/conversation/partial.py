@@ -249,7 +249,7 @@ class _Array:
     """A list that is still open, with the same methods as `_Object`."""
 
     closing = "]"
-    end_shows = False
+    end_shows = False  # its last item was shown already
 
     def __init__(self, target: Target, *, hidden: bool) -> None:
         self._target = target

@@ -52,7 +52,7 @@ class Config:
     wire: Wire
 
     def native(self) -> "Config":
-        """Return the same on Ollama's own wire."""
+        """Return a copy for Ollama's own wire."""
         return replace(self, wire="native")
 
 
@@ -141,7 +141,7 @@ class Settings:
         # Checked again: the target of OLLAMA_HOST is known only now.
         self._check_key(endpoint)
         credentials = self.credentials if self.credentials is not None else endpoint.credentials
-        # The caller's headers come last, so that they win.
+        # The caller's headers come last, to override ours.
         headers = {"user-agent": f"ollama-ext/{__version__}", **dict(self.headers)}
         if "authorization" not in headers:
             headers.update(self._authorization(environ, endpoint, credentials))
@@ -152,7 +152,7 @@ class Settings:
     ) -> dict[str, str]:
         if self.api_key is not None:
             return {"authorization": f"Bearer {self.api_key}"}
-        # The caller's settings take precedence over the environment.
+        # Before the environment: what the caller sets takes precedence.
         if credentials is not None:
             return {"authorization": basic_auth(credentials)}
         key = key_from_env(environ)
@@ -317,7 +317,7 @@ class ClientKwargs:
         """
         parts = (self.both, self.sync, self.asynchronous)
         return tuple(
-            tuple((name, _told_apart(part[name])) for name in sorted(part)) for part in parts
+            tuple((name, _comparable(part[name])) for name in sorted(part)) for part in parts
         )
 
     def lift_headers(self, more: Mapping[str, str] | None) -> dict[str, str]:
@@ -349,16 +349,15 @@ class ClientKwargs:
         return self if kept == list(parts) else ClientKwargs(*kept)
 
 
-def _told_apart(value: object) -> Hashable:
+def _comparable(value: object) -> Hashable:
     plain = isinstance(value, str | bytes | int | float | bool | None)
     return (type(value), value) if plain else (type(value), id(value))
 
 
 def _without_address(given: Mapping[str, Any]) -> dict[str, Any]:
-    # httpx would send there what our own URL does not ask for.
+    # httpx would send to this address instead of ours.
     if "base_url" in given:
         raise ConfigError(
-            "client_kwargs has a base_url, which is no argument for httpx here: give base_url=… "
-            "beside client_kwargs."
+            "client_kwargs must not contain base_url: pass base_url=… beside client_kwargs."
         )
     return dict(given)

@@ -50,10 +50,10 @@ _HOST = re.compile(r"^(?:[\w.-]+|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\])$", re.ASCII)
 class Endpoint:
     """A server's address, parsed.
 
-    ``path`` is the prefix before ``/api`` or ``/v1``, without a trailing slash; ``credentials``
-    is ``user:password`` out of the URL, kept out of the repr; ``wire`` is what a suffix of
-    ``/v1`` or ``/api`` asked for, None without one. ``is_root`` is True where the path is the root
-    of an OpenAI-compatible API itself, such as ``/v3``, and no ``/v1`` stands below it.
+    ``path`` is the prefix before ``/api`` or ``/v1``, without a trailing slash; ``credentials`` is
+    ``user:password`` from the URL, not shown in the repr; ``wire`` is the one that a suffix of
+    ``/v1`` or ``/api`` selects, or None. ``is_root`` is True if the path itself is the root of an
+    OpenAI-compatible API, such as ``/v3``, without ``/v1`` below it.
     """
 
     scheme: str
@@ -65,12 +65,12 @@ class Endpoint:
     is_root: bool = False
 
     def speaking(self, api: Wire) -> "Endpoint":
-        """Return the endpoint for a wire that was named: a path is the root of /v1 as given."""
+        """Return the endpoint for an explicit wire: a given path is then the root of the API."""
         is_root = api == "openai" and self.wire is None and bool(self.path)
         return replace(self, wire=api, is_root=True) if is_root else self
 
     def url_of(self, path: str) -> str:
-        """Return where a path of either wire is, such as ``/v1/models``."""
+        """Return the URL of a path of either wire, such as ``/v1/models``."""
         return self.url + (path.removeprefix("/v1") if self.is_root else path)
 
     @property
@@ -219,7 +219,7 @@ def _split_suffix(path: str, whole: str) -> tuple[str, Wire | None, bool]:
     # Users paste the address of an OpenAI client (…/v1), or one that ends in /api.
     if pasted := _PASTED.search(path):
         path = path[: pasted.start()]
-        # The endpoint itself says which wire it is, whatever its root is called.
+        # The pasted endpoint tells the wire, whatever its root is called.
         if not path.endswith(("/v1", "/api")):
             return path.rstrip("/"), "openai", bool(path)
     if path.endswith("/v1"):

@@ -64,7 +64,7 @@ class SamplingOptions(BaseModel):
     )
     num_predict: int | None = Field(
         default=None,
-        description="Most tokens to generate; negative is up to 10 times num_ctx. Default -1.",
+        description="Maximum tokens to generate; negative is up to 10 times num_ctx. Default -1.",
     )
     seed: int | None = Field(
         default=None, description="Number that makes the sampling repeatable; -1 is random."
@@ -120,7 +120,7 @@ class SamplingOptions(BaseModel):
         description="Layers to put on the GPU; 0 is CPU only, -1 lets the server decide.",
     )
     main_gpu: int | None = Field(
-        default=None, ge=0, description="Number of the GPU for what is not split."
+        default=None, ge=0, description="Number of the GPU for data that is not split."
     )
     use_mmap: bool | None = Field(
         default=None, description="Map the model file into memory instead of reading it."
@@ -164,7 +164,7 @@ class _Strict(SamplingOptions):
 def set_options(model: SamplingOptions) -> dict[str, Any]:
     """Return the options that are set on a model, ready to be sent; {} if none is."""
     values = _in_order(model)
-    # Mostly none is set, and each call asks several times.
+    # A shortcut: usually none is set, and each call asks several times.
     if values.count(None) == len(values):
         return {}
     return {n: value for n, value in zip(_IN_ORDER, values, strict=True) if value is not None}

@@ -43,15 +43,14 @@ class RetryPolicy:
         print(client.version())
     ```
 
-    Connection failures and the statuses 408, 429, 502 to 504, 520 to 524, 529 and 530 are retried,
-    as is a status 200 whose answer is such an error or holds nothing, and only before the first
-    byte of an answer;
-    vectors that are cut off are asked for again as well.
-    Waits grow exponentially from ``first_wait_s``, each random below
-    that (full jitter); a ``Retry-After`` header is honoured. ``max_wait_s`` limits the total wait
-    of a call. Read timeouts are not retried: the server stops loading a model when the client
-    disconnects, so a second try would start from scratch (wire reference 7.4). A 408, 504 or 524
-    after a long silence is not retried either: the model would generate the same answer again.
+    Connection failures, empty answers and the statuses 408, 429, 502 to 504, 520 to 524, 529 and
+    530 (also inside an answer with status 200) are retried before the first byte of an answer;
+    truncated vectors are requested again as well. Waits grow exponentially from ``first_wait_s``,
+    each random below that (full jitter); a ``Retry-After`` header is honoured. ``max_wait_s``
+    limits the total wait of a call. Read timeouts are not retried: the server stops loading a model
+    when the client disconnects, so a second try would start from scratch (wire reference 7.4). A
+    408, 504 or 524 after a long silence is not retried either: the model would generate the same
+    answer again.
 
     While a server reports that it is loading the model (503), the call is retried for at most
     ``loading_max_wait_s``, regardless of the other limits; with ``max_retries=0`` it is not.
@@ -105,13 +104,13 @@ class RetryPolicy:
 
         def stop(state: "tenacity.RetryCallState") -> bool:
             nonlocal counted, loading_s
-            # A wait that would go past the time is not begun.
+            # A wait that would exceed the limit is not begun.
             waited = elapsed_s + (state.seconds_since_start or 0.0) + state.upcoming_sleep
             if self.max_retries and _is_loading(state):
                 loading_s = waited
                 return waited > self.loading_max_wait_s
             counted += 1
-            # What loading took does not count.
+            # The time of loading does not count.
             return counted > self.max_retries or waited - loading_s > self.max_wait_s
 
         return stop
@@ -148,7 +147,7 @@ class FirstTry:
         self.elapsed_s = time.monotonic() - self._begin
 
     def then(self, send: Callable[..., R]) -> Callable[..., R]:
-        """Return what tenacity calls for each try, of which the first has failed already."""
+        """Return the function that tenacity calls for each try; the first has failed already."""
 
         def again(call: Any) -> R:
             self.raise_once()
@@ -195,8 +194,7 @@ def is_repeatable(
     ``repeatable`` is False for calls that must not arrive twice: they are sent again only if they
     certainly did not arrive. ``of_numbers`` is True for a call whose answer is vectors.
     """
-    # Nobody has seen a part of them, and the second answer is the same: unlike a text, which would
-    # be generated for minutes once more.
+    # No caller has seen a part of the vectors, and computing them again is fast and gives the same.
     if of_numbers and isinstance(error, StreamTruncatedError):
         return repeatable
     if isinstance(error, OllamaConnectionError | OllamaTimeoutError) and error.answered:
@@ -215,7 +213,7 @@ def is_repeatable(
 
 def _log(state: "tenacity.RetryCallState") -> None:
     error = state.outcome.exception() if state.outcome is not None else None
-    # Without the server's words, which may quote what was said.
+    # Without the server's message, which may quote the conversation.
     status = f" {error.status}" if isinstance(error, ServerBusyError) else ""
     logger.info(
         "try %d at %s failed, next one in %.2f s: %s%s",

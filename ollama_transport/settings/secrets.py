@@ -21,7 +21,7 @@ _SHORTEST_HIDDEN = 3
 
 
 def is_secret_header(name: str) -> bool:
-    """Tell by its name whether a header may contain a secret."""
+    """Return whether a header may contain a secret, judging by its name."""
     return _SECRET.search(name) is not None
 
 

@@ -10,10 +10,10 @@ from ollama_transport.errors import ConfigError
 from ollama_transport.settings.options import Think, reasoning_level
 
 KeepAlive = float | str | timedelta
-"""How long a model stays in memory: seconds, or a text such as "5m"; a negative one for ever."""
+"""How long a model stays in memory: seconds, or text such as "5m"; negative is forever."""
 
 SplitThinking = Literal["tags", False] | tuple[str, str]
-"""Which tags part thoughts from the text: the usual ones, none, or an opening and a closing one."""
+"""The tags around thoughts in the text: the usual ones, none, or an opening and a closing one."""
 
 _NUMBER = re.compile(r"^[+-]?\d{1,18}(?:\.\d{1,18})?$")
 _AMOUNT = r"(?:\d{1,18}(?:\.\d{0,18})?|\.\d{1,18})"
@@ -58,8 +58,8 @@ def check_think(value: object) -> Think | None:
     """Return a value for ``think``; None leaves it to the server (on if the model can think).
 
     Raises:
-        ConfigError: for anything but True, False and the name of a level. Whether the model has
-            that level is for the server to say.
+        ConfigError: for anything but True, False and the name of a level; whether the model has
+            that level is known to the server alone.
     """
     if value is None or isinstance(value, bool):
         return value
@@ -70,14 +70,14 @@ def check_think(value: object) -> Think | None:
 
 
 def check_split_thinking(value: object) -> SplitThinking | None:
-    """Return which tags part thoughts from the text; None leaves it to ``think``.
+    """Return the tags around thoughts in the text; None leaves it to ``think``.
 
     Raises:
         ConfigError: for anything but "tags", False, None and a pair of texts, the second not empty.
     """
     if value is None or value is False or value == "tags":
         return cast("SplitThinking | None", value)
-    # JSON, which configurations are kept in, has lists only.
+    # A configuration in JSON has lists only.
     if isinstance(value, tuple | list) and len(value) == 2:
         opening, closing = value
         if isinstance(opening, str) and isinstance(closing, str) and closing:
@@ -119,7 +119,7 @@ def check_top_logprobs(value: int | None) -> int | None:
 
 
 MAPPINGS = (dict, Mapping)
-"""For isinstance: to ask whether a dict is a Mapping takes ten times as long, alone."""
+"""For isinstance: checking a dict against Mapping alone takes ten times as long."""
 
 
 def check_items(name: str, value: object, kind: type | tuple[type, ...], wanted: str) -> None:
@@ -136,7 +136,7 @@ def check_items(name: str, value: object, kind: type | tuple[type, ...], wanted:
         odd = [item for item in value if not isinstance(item, kind)]
         if not odd:
             return
-        found = f"a list with {odd[0]!r:.80} in it"
+        found = f"a list that contains {odd[0]!r:.80}"
     raise ConfigError(f"`{name}` is {found}: give a list of {wanted}.")
 
 

@@ -1,4 +1,4 @@
-"""What an answer says about itself, by the names of the GenAI semantic conventions."""
+"""The attributes of an answer, under the names of the GenAI semantic conventions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ _COUNTS = (
 
 
 def used(usage: Usage | None) -> Attributes:
-    """Return the tokens, and the server's own durations in seconds; what is unknown is left out."""
+    """Return the tokens and the server's durations in seconds; unknown ones are left out."""
     if usage is None:
         return {}
     known = {name: getattr(usage, field) for name, field in _COUNTS}
@@ -30,10 +30,7 @@ def used(usage: Usage | None) -> Attributes:
 
 
 def answered(last: Any, tool_calls: Sequence[ToolCall]) -> Attributes:
-    """Return the attributes of an answer, by its last line; None is no answer.
-
-    The names of called tools are recorded, and never their arguments.
-    """
+    """Return the attributes of an answer, given its last line, or None if there was no answer."""
     found: Attributes = {}
     if model := getattr(last, "model", ""):
         found["gen_ai.response.model"] = model
@@ -42,16 +39,15 @@ def answered(last: Any, tool_calls: Sequence[ToolCall]) -> Attributes:
     ident = getattr(last, "raw", {}).get("id")
     if isinstance(ident, str) and ident:
         found["gen_ai.response.id"] = ident
+    # Names only: arguments may contain private data.
     if tool_calls:
         found["ollama_ext.response.tool_calls"] = [call.name for call in tool_calls]
     return found
 
 
 def failed(error: BaseException) -> Attributes:
-    """Return the attributes of a failure: its class and the server's status.
-
-    Its message may quote what was said, and is left out.
-    """
+    """Return the attributes of a failure: its class and the server's status."""
+    # Without its message, which may quote the conversation.
     found: Attributes = {"error.type": type(error).__qualname__}
     if isinstance(error, ResponseError) and error.status_code > 0:
         found["http.response.status_code"] = error.status_code

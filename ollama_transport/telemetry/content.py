@@ -12,9 +12,9 @@ _Part = dict[str, Any]
 
 
 def said_to_model(call: Call[Any]) -> Attributes:
-    """Return what a request tells the model: messages or prompt, system prompt, tools.
+    """Return the input of a call: messages or prompt, system prompt and tools.
 
-    Images are named and left out. Texts to embed are left out too: the conventions have no place
+    Images become placeholders. Texts to embed are left out: the conventions define no attribute
     for them.
     """
     body = {} if call.body is None else call.body
@@ -35,13 +35,13 @@ def said_to_model(call: Call[Any]) -> Attributes:
 def said_by_model(
     text: str, thinking: str, tool_calls: Sequence[ToolCall], reason: str | None
 ) -> Attributes:
-    """Return what the model said; {} for nothing, as in embeddings."""
+    """Return the output of a call; {} if there is none, as for embeddings."""
     parts = [{"type": "reasoning", "content": thinking}] if thinking else []
     parts += [_text(text)] if text else []
     parts += [_call(call.id, call.name, call.arguments) for call in tool_calls]
     if not parts:
         return {}
-    # A stream that was left, or cut, has no reason of its own.
+    # The conventions require a reason; an abandoned or cut stream has none.
     reason = "error" if reason is None else reason
     message = {"role": "assistant", "parts": parts, "finish_reason": reason}
     return {"gen_ai.output.messages": _json([message])}
@@ -55,7 +55,7 @@ def _message(message: Mapping[str, Any]) -> dict[str, Any]:
     else:
         parts += _contents(message.get("content"))
     parts += [_omitted("image") for _ in _listed(message.get("images"))]
-    parts += [_asked_call(call) for call in _listed(message.get("tool_calls"))]
+    parts += [_sent_call(call) for call in _listed(message.get("tool_calls"))]
     return {"role": message.get("role"), "parts": parts}
 
 
@@ -77,7 +77,7 @@ def _result(message: Mapping[str, Any]) -> _Part:
     return {"type": "tool_call_response", "id": ident, "response": message.get("content")}
 
 
-def _asked_call(call: Mapping[str, Any]) -> _Part:
+def _sent_call(call: Mapping[str, Any]) -> _Part:
     function = call.get("function", {})
     return _call(call.get("id"), function.get("name"), function.get("arguments"))
 
@@ -103,5 +103,5 @@ def _listed(value: object) -> Sequence[Any]:
 
 
 def _json(value: object) -> str:
-    # Arguments of tools may hold what a caller made: its text is better than no span.
+    # Tool arguments may contain objects of the caller: their text is better than no span.
     return json.dumps(value, ensure_ascii=False, default=str)

@@ -1,4 +1,4 @@
-"""The only module that talks to OpenTelemetry: one span and its metrics for each call."""
+"""The only module that uses OpenTelemetry: one span and its metrics for each call."""
 
 import os
 import time
@@ -22,10 +22,10 @@ _WITH_CONTENT = frozenset({"true", "1", "span_only", "span_and_event"})
 _SCOPE = "ollama_transport"
 _TRACE = context.create_key("ollama_ext_call")
 
-# OpenLLMetry sets the second while an instrumentation of a framework records the call.
+# OpenLLMetry sets the second while its instrumentation of a framework records the call.
 _SUPPRESSING = (context._SUPPRESS_INSTRUMENTATION_KEY, "suppress_language_model_instrumentation")
 _OPERATIONS = frozenset({"chat", "text_completion", "embeddings", "generate_content"})
-# OpenInference's, and OpenLLMetry's before it took the names of the conventions.
+# The other two are OpenInference's and older OpenLLMetry's names.
 _KINDS = (
     ("gen_ai.operation.name", _OPERATIONS),
     ("openinference.span.kind", frozenset({"LLM", "EMBEDDING"})),
@@ -42,7 +42,7 @@ _TOKENS = [float(4**n) for n in range(14)]
 
 
 class Telemetry:
-    """Makes the spans and metrics of calls, with the providers that it was given."""
+    """Creates the spans and metrics of calls with given providers."""
 
     def __init__(
         self, tracer_provider: Any, meter_provider: Any, capture_content: bool | None
@@ -74,7 +74,7 @@ class Telemetry:
     def trace(
         self, call: Call[Any], endpoint: Endpoint, wire: Wire, *, streams: bool
     ) -> "CallTrace | None":
-        """Return the trace of one call; None for a call that is not recorded here."""
+        """Return the trace of one call; None if the call is not recorded here."""
         name = operation(call)
         if name is None or _is_recorded_elsewhere():
             return None
@@ -94,7 +94,7 @@ class Telemetry:
 
 
 def _is_recorded_elsewhere() -> bool:
-    """Return True where another instrumentation records this call, or nothing may be recorded."""
+    """Return whether another instrumentation records this call, or recording is suppressed."""
     if any(context.get_value(key) for key in _SUPPRESSING):
         return True
     current = getattr(trace.get_current_span(), "attributes", None)
@@ -103,10 +103,10 @@ def _is_recorded_elsewhere() -> bool:
 
 
 class CallTrace:
-    """Follows one call from its first request to its end; a meter that receives each line.
+    """A meter that traces one call from its first request to the end of its answer.
 
-    The span is current only until the first line arrives: then a stream's caller runs, whose own
-    spans must not become its children.
+    The span is current only until the first line arrives: after that the consumer of the stream
+    runs in between, and its own spans must not become children of this one.
     """
 
     def __init__(self, telemetry: Telemetry, shared: Attributes, *, streams: bool) -> None:
@@ -133,14 +133,14 @@ class CallTrace:
             kind=trace.SpanKind.CLIENT,
             attributes={**self._shared, **asked(call, streams=self._streams)},
         )
-        # Building them costs time, and a span that is not sampled drops them.
+        # Serialising messages costs time, and a span that is not sampled drops them.
         if self._telemetry.captures_content and self._span.is_recording():
             self._span.set_attributes(said_to_model(call))
         within = context.set_value(_TRACE, self, trace.set_span_in_context(self._span))
         self._token = context.attach(within)
 
     def note(self, line: Any) -> None:
-        """Take a line of the answer, or a whole one."""
+        """Record a line of the answer, or a whole answer."""
         if self._last is None:
             self._first_s = time.perf_counter() - self._start
             self._leave()
@@ -158,7 +158,7 @@ class CallTrace:
     def end(self, _call: Call[Any], record: CallRecord, /) -> None:
         """End the span and count the call."""
         self._leave()
-        # A stream that its caller left is not a failure.
+        # A stream that its consumer closed early is not a failure.
         failure = self._failure if record.error is not None else {}
         response = answered(self._last, self._tool_calls)
         if self._span.is_recording():
@@ -184,7 +184,7 @@ class CallTrace:
     def _count(self, record: CallRecord, response: Attributes, failure: Attributes) -> None:
         model = response.get("gen_ai.response.model")
         shared = self._shared if model is None else self._shared | {"gen_ai.response.model": model}
-        # With the span in context, for exemplars.
+        # Exemplars link a measurement to the span in its context.
         within = trace.set_span_in_context(self._span)
         cause = {name: failure[name] for name in ("error.type",) if name in failure}
         self._telemetry.durations.record(record.elapsed_s, {**shared, **cause}, within)

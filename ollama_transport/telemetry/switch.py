@@ -1,4 +1,4 @@
-"""Whether calls are traced: for the whole process, or for one model."""
+"""Switch tracing on and off, for the whole process or for one model."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,14 +7,10 @@ if TYPE_CHECKING:
 
 
 class _Switch:
-    """The telemetry of the process, and that of models that turn it on themselves."""
+    """The telemetry of the process, and the one of models that turn it on themselves."""
 
-    def __init__(self) -> None:
-        self.on: Telemetry | None = None
-        self.fallback: Telemetry | None = None
-
-
-_SWITCH = _Switch()
+    on: "Telemetry | None" = None
+    fallback: "Telemetry | None" = None
 
 
 def instrument(
@@ -27,16 +23,17 @@ def instrument(
 
     A call is one client span, from its first request to the end of its answer, and a point of the
     metrics ``gen_ai.client.operation.duration``, ``gen_ai.client.token.usage`` and, for streams,
-    ``gen_ai.client.operation.time_to_first_chunk``. The header ``traceparent`` goes out. A second
-    call replaces the settings of the first. A model with ``telemetry=False`` is not recorded, nor
-    is a call that another instrumentation records already (see the guide on observability).
+    ``gen_ai.client.operation.time_to_first_chunk``. Requests carry the header ``traceparent``. A
+    second call replaces the settings of the first. A model with ``telemetry=False`` is not
+    recorded, nor is a call that another instrumentation already records (see the guide on
+    observability).
 
     Args:
-        tracer_provider: Makes the spans; None is the global one.
-        meter_provider: Makes the metrics; None is the global one.
+        tracer_provider: Creates the spans; None is the global one.
+        meter_provider: Creates the metrics; None is the global one.
         capture_content: Whether messages, answers and tool definitions are recorded on spans. None
-            asks OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT ("true", "span_only" or
-            "span_and_event" record them), and is False without it.
+            reads OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT ("true", "span_only" or
+            "span_and_event" record them); without it they are not recorded.
 
     Raises:
         ImportError: when opentelemetry-api is not installed, naming the extra.
@@ -50,24 +47,24 @@ def instrument(
     uninstrument()
     ```
     """
-    _SWITCH.on = _made(tracer_provider, meter_provider, capture_content)
+    _Switch.on = _made(tracer_provider, meter_provider, capture_content)
 
 
 def uninstrument() -> None:
-    """Undo `instrument`; models with ``telemetry=True`` go on, with the global providers."""
-    _SWITCH.on = None
+    """Undo `instrument`; models with ``telemetry=True`` continue, with the global providers."""
+    _Switch.on = None
 
 
 class Instrumentor:
     """The entry point that ``opentelemetry-instrument`` calls."""
 
     def instrument(self, **given: Any) -> None:
-        """Do as `instrument`, with the providers that are given, or else the global ones."""
+        """Call `instrument` with the given providers, or else the global ones."""
         names = ("tracer_provider", "meter_provider")
         instrument(**{name: given.get(name) for name in names})
 
     def uninstrument(self, **_: Any) -> None:
-        """Do as `uninstrument`."""
+        """Call `uninstrument`."""
         uninstrument()
 
 
@@ -79,16 +76,16 @@ def active(told: bool | None) -> "Telemetry | None":
     Raises:
         ImportError: when the model has telemetry=True and opentelemetry-api is not installed.
     """
-    if told is None or _SWITCH.on is not None:
-        return None if told is False else _SWITCH.on
-    if told and _SWITCH.fallback is None:
-        _SWITCH.fallback = _made(None, None, None)
-    return _SWITCH.fallback if told else None
+    if told is None or _Switch.on is not None:
+        return None if told is False else _Switch.on
+    if told and _Switch.fallback is None:
+        _Switch.fallback = _made(None, None, None)
+    return _Switch.fallback if told else None
 
 
 def _made(tracer_provider: Any, meter_provider: Any, capture_content: bool | None) -> "Telemetry":
     try:
-        # Imported here, so that only programs that use it pay for it.
+        # Imported here, so that programs without telemetry do not need OpenTelemetry.
         from ollama_transport.telemetry.spans import Telemetry
     except ImportError as error:
         raise ImportError(

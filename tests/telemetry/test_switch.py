@@ -51,7 +51,7 @@ def test_one_client_may_be_recorded_alone(
     """Without `instrument`, a model that asks for it is recorded by the global providers."""
     with recording_calls() as recorded:
         taken = active(True)
-    monkeypatch.setattr(switch._SWITCH, "fallback", taken)
+    monkeypatch.setattr(switch._Switch, "fallback", taken)
     uninstrument()
     run(run.client(server.url, telemetry=True).chat(HELLO))
     assert "traceparent" in server.requests[-1].headers
@@ -62,7 +62,7 @@ def test_one_client_may_be_recorded_alone(
 
 def test_the_global_providers_are_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
     """They are made once for the process."""
-    monkeypatch.setattr(switch._SWITCH, "fallback", None)
+    monkeypatch.setattr(switch._Switch, "fallback", None)
     made = active(True)
     assert made is not None
     assert active(True) is made
