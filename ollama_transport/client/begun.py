@@ -1,20 +1,36 @@
 """A stream whose first line has arrived; until then, its request can be repeated."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import httpx
 
-from ollama_transport.wire.calls.body import encode_body
+from ollama_transport.wire.calls.body import Writing, encode_body
 from ollama_transport.wire.calls.call import Call, Reader
 from ollama_transport.wire.calls.said import says_something
 
 T = TypeVar("T")
 
+_LARGE_BYTES = 128 * 1024
+"""A piece of an image from this size on takes long enough to let other tasks run."""
+
 
 def content_of(body: Mapping[str, Any] | None) -> bytes | None:
     """Return the bytes of a body; None if there is no body."""
     return None if body is None else encode_body(body)
+
+
+async def acontent_of(body: Mapping[str, Any] | None) -> bytes | None:
+    """Same as `content_of`; other tasks of the loop run between the pieces of large images."""
+    if body is None:
+        return None
+    writing = Writing(body)
+    for size in writing.steps():
+        if size >= _LARGE_BYTES:
+            # No thread would help: base64 is made under the interpreter's lock.
+            await asyncio.sleep(0)
+    return writing.written()
 
 
 def begins(lines: Sequence[Any]) -> bool:

@@ -11,7 +11,7 @@ import httpx
 import tenacity
 
 from ollama_transport.client.base import BaseClient
-from ollama_transport.client.begun import AsyncBegun, Begun, content_of
+from ollama_transport.client.begun import AsyncBegun, Begun, acontent_of, content_of
 from ollama_transport.client.pieces import AsyncPieces, Pieces
 from ollama_transport.client.wires import PROBE, AsyncWires, Wires
 from ollama_transport.errors import ModelNotFoundError, OllamaError
@@ -163,7 +163,7 @@ class AsyncSender(BaseClient[httpx.AsyncClient], AsyncWires):
         """Send a call once and return the whole answer, joined if it comes as a stream."""
         if self.joins(call):
             return await self._gathered(call)
-        response = await self._send_once(call, content_of(call.whole_body()))
+        response = await self._send_once(call, await acontent_of(call.whole_body()))
         async with aclosing(response):
             with reading(call.method, self.url(call)):
                 data = await aread_content(response, self.max_answer_bytes)
@@ -188,7 +188,7 @@ class AsyncSender(BaseClient[httpx.AsyncClient], AsyncWires):
         ``joins`` is True where only the joined answer matters.
         """
         reader = self.new_reader(call, joins=joins)
-        response = await self._send_once(call, content_of(call.stream_body()))
+        response = await self._send_once(call, await acontent_of(call.stream_body()))
         begun = AsyncBegun(call, response, reader, aiter_content(response, self.max_answer_bytes))
         try:
             with reading(call.method, self.url(call), reader, response.headers):

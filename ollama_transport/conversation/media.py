@@ -183,13 +183,14 @@ def data_of(uri: str) -> bytes | str:
     Raises:
         UnsupportedContentError: for a data URI without a comma.
     """
-    head, comma, data = uri.partition(",")
-    if not comma:
+    comma = uri.find(",")
+    if comma < 0:
         raise UnsupportedContentError(
             f"the data URI {uri[:40]!r} has no data: write data:image/png;base64,…"
         )
     # Kept whole: the wire removes the head, after reading the type if the bytes do not show it.
-    return uri if head.lower().endswith(";base64") else unquote_to_bytes(data)
+    is_base64 = uri[:comma].lower().endswith(";base64")
+    return uri if is_base64 else unquote_to_bytes(uri[comma + 1 :])
 
 
 Fetched = Mapping[str, bytes]

@@ -40,6 +40,7 @@ SUBSTITUTIONS = [
     ("aiter_content", "iter_content"),
     ("asend(http", "send(http"),
     ("aread", "read"),
+    ("acontent_of", "content_of"),
     ("arelease", "release"),
     ("atidy", "tidy"),
     ("aclose", "close"),

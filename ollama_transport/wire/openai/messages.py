@@ -3,6 +3,7 @@
 import json
 from base64 import b64decode
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ollama_transport.errors import UnsupportedContentError
@@ -88,28 +89,29 @@ def media_part(media: bytes | str) -> dict[str, Any]:
         UnsupportedContentError: for text that is not base64; and when the type is not png, jpeg,
             webp, gif, wav or mp3, and no data URI names it.
     """
-    data = image_data(media).data
-    mime = mime_of_bytes(_head(data))
+    data = image_data(media)
+    head = _head(data)
+    mime = mime_of_bytes(head)
     mime = _declared(media) if mime is None else mime
     if mime is None:
         raise UnsupportedContentError(
-            f"an image of unknown type begins with {_head(data)!r}: png, jpeg, webp, gif, wav and "
+            f"an image of unknown type begins with {head!r}: png, jpeg, webp, gif, wav and "
             "mp3 are recognised; pass anything else as a data URI that names its type."
         )
     kind, _, subtype = mime.partition("/")
     if kind == "audio":
-        return {"type": "input_audio", "input_audio": {"data": Base64(data), "format": subtype}}
-    uri = Base64(f"data:{mime};base64,".encode() + data)
+        return {"type": "input_audio", "input_audio": {"data": data, "format": subtype}}
+    uri = replace(data, prefix=f"data:{mime};base64,".encode())
     return {"type": "image_url", "image_url": {"url": uri}}
 
 
-def _head(data: bytes) -> bytes:
-    whole = min(_HEAD_CHARACTERS, len(data) // 4 * 4)
-    return b64decode(data[:whole])
+def _head(data: Base64) -> bytes:
+    whole = min(_HEAD_CHARACTERS, len(data.head) // 4 * 4)
+    return b64decode(data.head[:whole])
 
 
 def _declared(media: bytes | str) -> str | None:
     if not isinstance(media, str) or not media.startswith("data:"):
         return None
-    mime = media[5:].partition(",")[0].partition(";")[0]
+    mime = media[5 : media.find(",")].partition(";")[0]
     return mime if "/" in mime else None
