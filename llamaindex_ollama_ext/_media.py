@@ -73,7 +73,10 @@ def _at_hand(block: MediaBlock) -> bytes | str | None:
         return _read_stream(data)
     if data:
         # LlamaIndex's validators turn bytes into base64; data assigned later may still be raw.
-        return data.decode() if data.isascii() else data
+        try:
+            return data.decode("ascii")
+        except UnicodeDecodeError:
+            return data
     url = _url(block)
     if block.path is None and url.startswith("data:"):
         return data_of(url)

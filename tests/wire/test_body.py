@@ -100,7 +100,7 @@ def test_a_large_image_goes_around_the_encoder_and_arrives_whole() -> None:
     """A body with megabytes of image is the one that json.dumps would have made."""
     image = bytes(range(256)) * 4 * 5 * 1024
     text = b64encode(image).decode()
-    spliced = {"messages": [{"images": [image_data(image), Base64(b"eA==")], "content": "x"}]}
+    spliced = {"messages": [{"images": [image_data(image), Base64("eA==")], "content": "x"}]}
     plain = {"messages": [{"images": [text, "eA=="], "content": "x"}]}
     written = json.dumps(plain, separators=(",", ":"), ensure_ascii=False).encode()
     assert encode_body(spliced) == written
@@ -133,8 +133,8 @@ def test_no_text_is_taken_for_an_image(monkeypatch: pytest.MonkeyPatch) -> None:
         return found
 
     monkeypatch.setattr(uuid, "uuid4", noted)
-    encode_body({"image": Base64(b"eA==")})
-    body = {"text": marks[0], "image": Base64(b"eA=="), "same": Base64(b"eA==")}
+    encode_body({"image": Base64("eA==")})
+    body = {"text": marks[0], "image": Base64("eA=="), "same": Base64("eA==")}
     assert json.loads(encode_body(body)) == {"text": marks[0], "image": "eA==", "same": "eA=="}
     assert len(set(marks)) == 2
 

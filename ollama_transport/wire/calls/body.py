@@ -22,12 +22,10 @@ _DIGITS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 class Base64:
     """Data that is sent as base64, after ``prefix``.
 
-    ``data`` is bytes of base64; bytes to encode where ``is_raw``; or text of base64, which begins
-    at ``start``.
+    ``data`` is bytes to encode, or text that is base64 already and begins at ``start``.
     """
 
     data: bytes | str
-    is_raw: bool = False
     start: int = 0
     prefix: bytes = b""
 
@@ -35,14 +33,15 @@ class Base64:
     def most_bytes(self) -> int:
         """Return an upper bound of the bytes that are sent."""
         given = len(self.data)
-        return len(self.prefix) + (given + 2) // 3 * 4 if self.is_raw else len(self.prefix) + given
+        made = given if isinstance(self.data, str) else (given + 2) // 3 * 4
+        return len(self.prefix) + made
 
     @property
     def head(self) -> bytes:
         """Return the first characters of the data as base64: those of twelve bytes or more."""
-        if self.is_raw:
-            return b64encode(bytes(self.data[:12]))  # type: ignore[arg-type] # raw data is bytes
-        return _ascii(self.data[self.start : self.start + 64])
+        if isinstance(self.data, str):
+            return _ascii(self.data[self.start : self.start + 64])
+        return b64encode(self.data[:12])
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the bytes to send, piece by piece.
@@ -51,15 +50,12 @@ class Base64:
             UnsupportedContentError: for text that is not base64.
         """
         yield self.prefix
-        data = self.data
-        if isinstance(data, str):
-            yield from _checked(data, self.start)
-        elif self.is_raw:
-            view, step = memoryview(data), PIECE_BYTES // 4 * 3
-            for at in range(0, len(data), step):
-                yield b64encode(view[at : at + step])
-        else:
-            yield data
+        if isinstance(self.data, str):
+            yield from _checked(self.data, self.start)
+            return
+        view, step = memoryview(self.data), PIECE_BYTES // 4 * 3
+        for at in range(0, len(view), step):
+            yield b64encode(view[at : at + step])
 
 
 def image_data(image: bytes | str) -> Base64:
@@ -73,7 +69,7 @@ def image_data(image: bytes | str) -> Base64:
     """
     if isinstance(image, bytes | bytearray | memoryview):
         # A copy of what its owner may change before it is sent.
-        return Base64(image if isinstance(image, bytes) else bytes(image), is_raw=True)
+        return Base64(image if isinstance(image, bytes) else bytes(image))
     if not isinstance(image, str):
         raise UnsupportedContentError(
             f"an image is {image!r:.80}: `images` must be a list of bytes, base64 or data URIs. "
