@@ -23,15 +23,19 @@ PACKAGES = {"deepagents", "fastapi", "xllamacpp"}
 CLUSTER = "a Ray cluster"
 # Where an Ollama listens that nobody configured: in these tests, the embedded server does.
 USUAL_URL = "http://127.0.0.1:11434"
-MODELS = ("llama3.2", "qwen3:8b", "llava")
-CAPABILITIES = ("completion", "tools", "thinking", "vision")
+# As a real one of that name: models that see have another least context.
+MODELS = {
+    "llama3.2": ("completion", "tools", "thinking"),
+    "qwen3:8b": ("completion", "tools", "thinking"),
+    "llava": ("completion", "vision"),
+}
 EMBEDDING_MODELS = ("nomic-embed-text",)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[EmbeddedOllama]:
     """A server that has the models of the guides, all of which follow rules."""
-    models = [EmbeddedModel(name, capabilities=CAPABILITIES) for name in MODELS]
+    models = [EmbeddedModel(name, capabilities=can) for name, can in MODELS.items()]
     vectors = [EmbeddedModel(name, capabilities=("embedding",)) for name in EMBEDDING_MODELS]
     with EmbeddedOllama([*models, *vectors]) as running:
         yield running
@@ -46,9 +50,13 @@ def server() -> Iterator[EmbeddedOllama]:
 @pytest.mark.filterwarnings("ignore::ollama_transport.OnlyThoughtsWarning")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
 def test_each_block_of_a_page_runs(
-    page: Path, server: EmbeddedOllama, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    page: Path,
+    server: EmbeddedOllama,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A reader who copies the blocks of a page one after the other gets no error."""
+    """A reader who copies the blocks of a page one after the other gets what they print, no error."""
     monkeypatch.chdir(tmp_path)
     # Pages name files of a checkout.
     (tmp_path / "tests").symlink_to(ROOT / "tests")
@@ -65,6 +73,7 @@ def test_each_block_of_a_page_runs(
             code = block["code"].replace(USUAL_URL, server.url)
             # The lines of the page stand in a traceback.
             exec(compile("\n" * (line - 1) + code, str(page), "exec"), names)
+            assert "print(" not in code or capsys.readouterr().out.strip(), line
     if lacking:
         pytest.skip(f"all other blocks ran; not here: {', '.join(dict.fromkeys(lacking))}")
 

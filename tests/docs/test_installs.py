@@ -1,0 +1,109 @@
+"""What a page tells to install is what its code needs, so that a newcomer can copy and paste it."""
+
+import ast
+import re
+import sys
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+CODE = re.compile(r"^```python[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
+NEEDS = re.compile(r'title="needs: (\w+)"')
+# Of a checkout, or of a name; no `-e`, which is for those who work on the project.
+INSTALLS = re.compile(r"pip install (?!-)([^`&\n]+)")
+MODELS = ("llama3.2", "qwen3:8b", "llava", "nomic-embed-text")
+OURS = {"langchain_ollama_ext", "llamaindex_ollama_ext", "ollama_ext", "ollama_transport"}
+# What is loaded at the first use, or is needed by an extra.
+ALSO = {
+    "langchain_core.vectorstores": "numpy",
+    "langchain_ollama_ext": "langchain-core",
+    "llamaindex_ollama_ext": "llama-index-core",
+    "ollama_ext.embedded": "uvicorn",
+    "ollama_ext.ray": "ray",
+}
+# No call of these pages is sent.
+WITHOUT_CALLS = {"security.md", "scaling.md", "testing.md", "README.md"}
+
+
+@cache
+def brought_by(name: str, extras: tuple[str, ...]) -> frozenset[str]:
+    """Return a distribution and all that it requires."""
+    found = {name}
+    try:
+        lines = requires(name) or []
+    except PackageNotFoundError:
+        return frozenset(found)
+    for one in map(Requirement, lines):
+        wanted = any(not one.marker or one.marker.evaluate({"extra": e}) for e in (*extras, ""))
+        if wanted and (canonicalize_name(one.name), tuple(sorted(one.extras))) != (name, extras):
+            found |= brought_by(canonicalize_name(one.name), tuple(sorted(one.extras)))
+    return frozenset(found)
+
+
+def installed_by(text: str) -> set[str]:
+    """Return the distributions that the commands of a page install."""
+    found: set[str] = set()
+    for command in INSTALLS.findall(text):
+        for word in command.replace('"', "").split():
+            one = Requirement(word.replace(".[", "ollama-ext[") if word[0] == "." else word)
+            found |= brought_by(canonicalize_name(one.name), tuple(sorted(one.extras)))
+    return found
+
+
+def imports_of(text: str) -> set[str]:
+    """Return the dotted modules that the code of a page imports."""
+    nodes = [node for code in CODE.findall(text) for node in ast.walk(ast.parse(code))]
+    names = {one.name for node in nodes if isinstance(node, ast.Import) for one in node.names}
+    names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    return {name for name in names if name.partition(".")[0] not in sys.stdlib_module_names}
+
+
+@cache
+def by_module() -> Mapping[str, list[str]]:
+    return packages_distributions()
+
+
+def distribution_of(module: str) -> str:
+    """Return the distribution with a module: of a namespace, the one that is named after it."""
+    parts = module.split(".")
+    by_top = by_module()
+    known = {canonicalize_name(one) for names in by_top.values() for one in names}
+    for length in range(len(parts), 0, -1):
+        name = canonicalize_name("-".join(parts[:length]))
+        if name in known:
+            return name
+    return canonicalize_name(by_top.get(parts[0], [parts[0]])[0])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_installs_what_its_code_imports(page: Path) -> None:
+    """Each command of a page, run in a new environment, brings what the page uses."""
+    text = page.read_text()
+    modules = imports_of(text)
+    needed = {distribution_of(one) for one in modules if one.partition(".")[0] not in OURS}
+    needed |= {also for module, also in ALSO.items() if module in modules}
+    assert (needed | set(NEEDS.findall(text))) - installed_by(text) == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_page_pulls_the_models_that_it_asks(page: Path) -> None:
+    """A call of a model that was not pulled fails."""
+    text = page.read_text()
+    code = "".join(CODE.findall(text))
+    asked = {name for name in MODELS if f'"{name}"' in code}
+    pulled = set(re.findall(r"ollama pull ([\w.:-]+)", text))
+    assert page.name in WITHOUT_CALLS or asked <= pulled
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_command_can_be_pasted_into_every_shell(page: Path) -> None:
+    """To zsh, a comment that is typed in is words of the command."""
+    assert [line for line in CONSOLE.findall(page.read_text()) if " # " in line] == []
