@@ -17,8 +17,9 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 CODE = re.compile(r"^```python[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NEEDS = re.compile(r'title="needs: (\w+)"')
-# Of a checkout, or of a name; no `-e`, which is for those who work on the project.
-INSTALLS = re.compile(r"pip install (?!-)([^`&\n]+)")
+# Of a checkout, or of a name; no `-e`, which is for those who work on the project, and not the
+# command line, which is installed beside what code needs.
+INSTALLS = re.compile(r"pip install (?!-|\"\.\[cli)([^`&\n]+)")
 MODELS = ("llama3.2", "qwen3:8b", "llava", "nomic-embed-text")
 OURS = {"langchain_ollama_ext", "llamaindex_ollama_ext", "ollama_ext", "ollama_transport"}
 # What is loaded at the first use, or is needed by an extra.
