@@ -56,7 +56,7 @@ def test_each_block_of_a_page_runs(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A reader who copies the blocks of a page one after the other gets what they print, no error."""
+    """A reader who copies the blocks of a page, in their order, sees what they print, no error."""
     monkeypatch.chdir(tmp_path)
     # Pages name files of a checkout.
     (tmp_path / "tests").symlink_to(ROOT / "tests")
