@@ -63,7 +63,7 @@ class BaseClient(WireChoice, Generic[H]):
         headers: Sent with every request; they override ours.
         timeout: Seconds of silence, ``(connect, read)``, `Timeouts`, or None for no limit.
         max_retries: Number of retries, before the first byte of an answer only.
-        retry: The whole retry policy, where `max_retries` is not enough.
+        retry: The whole retry policy, if `max_retries` is not enough.
         api: "native", "openai", or "auto" to choose by the URL.
         allow_insecure_auth: Allow the key to be sent unencrypted.
         max_answer_bytes: Limit for one answer, whole or streamed, in decoded bytes; a longer one
@@ -134,20 +134,22 @@ class BaseClient(WireChoice, Generic[H]):
         # Not at creation: programs make models before they load their environment (dotenv).
         if self._config is None:
             self._config = self._settings.config(os.environ)
+        # Checked again, since the first answer may show that the server is an Ollama.
         if self.memory.is_ollama and self._config.wire == "openai" and self._settings.api == "auto":
             self._config = self._config.native()
         return self._config
 
     def web_client(self) -> Self | None:
-        """Return a client for the web search of ollama.com, where OLLAMA_API_KEY is a key for it.
+        """Return a client of ollama.com for web searches; None without OLLAMA_API_KEY.
 
-        None if this client's own server searches itself. Credentials of that server are not passed
-        on.
+        Also None if this client's server is ollama.com already, or the caller's httpx client is in
+        use.
         """
         # The caller's own httpx client is never bypassed: it may be a proxy or a test double.
         is_there = self.config.endpoint.is_cloud or self.http_client is not None
         if is_there or key_from_env(os.environ) is None:
             return None
+        # Credentials of the own server are not sent to ollama.com.
         server = replace(
             self._settings, base_url=CLOUD_URL, api_key=None, credentials=None, headers=()
         )
@@ -156,7 +158,7 @@ class BaseClient(WireChoice, Generic[H]):
 
     @property
     def timeouts(self) -> Timeouts:
-        """Return the waits of this client, in seconds."""
+        """Return the timeouts of this client, in seconds."""
         return self._settings.timeouts
 
     @property
@@ -181,6 +183,7 @@ class BaseClient(WireChoice, Generic[H]):
     def joins(self, call: Call[Any]) -> bool:
         """Return whether the whole answer of a call is requested as a stream."""
         wanted = self._told.wire_streaming
+        # Lines that cannot be merged (the steps of a pull) are not requested as a stream here.
         return call.join is not None and (call.streams_whole if wanted is None else wanted)
 
     def fitted(self, call: Call[T]) -> Call[T]:
@@ -207,7 +210,7 @@ class BaseClient(WireChoice, Generic[H]):
             error.args = (f"{error.args[0]} {hint}".rstrip(), *error.args[1:])
 
     def answered(self, call: Call[Any]) -> None:
-        """Remember what a call was answered without, after the server had refused it."""
+        """Remember the parts that a call was answered without, after the server refused them."""
         # Not before the answer: the refusal may have been about something else.
         if call.left_out:
             self.memory.refuse(call.left_out, call.model, self.config.endpoint.url)
@@ -310,7 +313,7 @@ class BaseClient(WireChoice, Generic[H]):
             return call.read(raw)
 
     def new_reader(self, call: Call[T], *, joins: bool = False) -> Reader[T]:
-        """Return the reader of one stream; ``joins`` is True where only the whole matters.
+        """Return the reader of one stream; ``joins`` is True if only the joined answer matters.
 
         Raises:
             ConfigError: when the endpoint does not stream.
@@ -353,6 +356,7 @@ class BaseClient(WireChoice, Generic[H]):
         self._take(state["settings"])
 
     def __deepcopy__(self, _: object) -> Self:
+        # Copies share limits and memory; a caller's httpx client cannot be copied.
         return type(self)(settings=self._told, http_client=self.http_client)
 
     def __repr__(self) -> str:

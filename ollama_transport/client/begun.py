@@ -35,6 +35,7 @@ async def acontent_of(body: Mapping[str, Any] | None) -> bytes | None:
 
 def begins(lines: Sequence[Any]) -> bool:
     """Return whether these lines contain part of the answer."""
+    # Lines without text, such as the steps of a pull, always count.
     return any(not hasattr(line, "thinking") or says_something(line) for line in lines)
 
 

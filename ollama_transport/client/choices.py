@@ -35,9 +35,9 @@ def likeliest(names: Sequence[str], capability: str) -> str | None:
 
 
 def listed_context(models: Sequence[ModelSummary], name: str) -> int | None:
-    """Return the context of a model of ``/v1/models``, in tokens; None where it is not told.
+    """Return the context length of a model of ``/v1/models``, in tokens; None if unknown.
 
-    An adapter (LoRA) has that of the model below it, which vLLM names as its parent.
+    A LoRA adapter has that of its base model, which vLLM names as its parent.
     """
     by_name = {model.name: model for model in models}
     # Ollama's list has the tag, which callers may leave out.

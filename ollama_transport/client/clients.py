@@ -12,10 +12,7 @@ from ollama_transport.client.keywords import Keywords
 from ollama_transport.client.keywords_async import AsyncKeywords
 from ollama_transport.client.sending import AsyncSender, Sender
 from ollama_transport.errors import OllamaError
-from ollama_transport.net.content import (
-    aread_content,
-    read_content,
-)
+from ollama_transport.net.content import aread_content, read_content
 from ollama_transport.net.errors import reading
 from ollama_transport.wire.calls.call import Call
 
@@ -81,7 +78,7 @@ class Client(Sender, Keywords):
     context manager; a closed client opens again when it is used.
 
     Every method raises: ConfigError, OllamaConnectionError, OllamaTimeoutError, ProtocolError,
-    StatusError and its kinds, StreamError and its kinds (see ``ollama_transport.errors``).
+    StatusError, StreamError and their subclasses (see ``ollama_transport.errors``).
     """
 
     def send(self, call: Call[T]) -> T:
@@ -136,6 +133,7 @@ class Client(Sender, Keywords):
     def _counted(self, call: Call[T], line: T, lines: Sequence[Any]) -> T:
         """Return the last line of an answer with the server's count of its tokens."""
         counting = call.counting(lines)
+        # If counting fails, the answer keeps its estimated usage.
         try:
             counts = [self._ask(request) for request in counting.requests]
         except OllamaError as error:
@@ -187,7 +185,7 @@ class AsyncClient(AsyncSender, AsyncKeywords):
     is used.
 
     Every method raises: ConfigError, OllamaConnectionError, OllamaTimeoutError, ProtocolError,
-    StatusError and its kinds, StreamError and its kinds (see ``ollama_transport.errors``).
+    StatusError, StreamError and their subclasses (see ``ollama_transport.errors``).
     """
 
     async def send(self, call: Call[T]) -> T:

@@ -1,4 +1,4 @@
-"""The fields that say where a server is and how its clients behave, as pydantic declares them."""
+"""Declarations of the fields for a server and for the behaviour of its clients."""
 
 from typing import Any
 
@@ -20,17 +20,16 @@ from ollama_transport.wire.values.requests import UnsupportedOptions
 
 
 class DeclaredFields(BaseModel):
-    """The fields of `ServerFields`, which has their behaviour."""
+    """The fields of `ServerFields`, which adds their behaviour."""
 
-    # Validators are built at the first use: at import they would cost every program that only
-    # imports.
+    # Validators are built at first use: at import, every program would wait for them.
     model_config = ConfigDict(arbitrary_types_allowed=True, defer_build=True)
 
     base_url: str | None = Field(
         default=None,
         description="The server's address, in any form of OLLAMA_HOST; a suffix of /v1 selects the "
-        "OpenAI-compatible wire. None reads OLLAMA_HOST and OLLAMA_PORT at the first call, and is "
-        "127.0.0.1:11434 without them. user:password@ becomes Basic auth.",
+        "OpenAI-compatible wire. None reads OLLAMA_HOST and OLLAMA_PORT at the first call; without "
+        "them it is 127.0.0.1:11434. user:password@ becomes Basic auth.",
     )
     api: Api = Field(
         default="auto",
@@ -47,6 +46,7 @@ class DeclaredFields(BaseModel):
         description="Headers for every request. Those that authenticate are moved to "
         "secret_headers, so that no dump, trace or pickle shows them.",
     )
+    # Excluded, since dumps end up in traces and configuration files.
     secret_headers: dict[str, SecretStr] = Field(
         default_factory=dict,
         exclude=True,
@@ -88,6 +88,7 @@ class DeclaredFields(BaseModel):
         gt=0,
         description="Limit for one answer in bytes, whole or streamed; more is a ProtocolError.",
     )
+    # Not in the repr: they may contain keys (auth, cookies, params).
     client_kwargs: dict[str, Any] = Field(
         default_factory=dict,
         repr=False,
@@ -107,6 +108,7 @@ class DeclaredFields(BaseModel):
         description="True if this object was loaded from a pickle that omitted secrets.",
     )
 
+    # Excluded: objects with locks, and functions, have no form in JSON.
     ledger: UsageLedger | None = Field(
         default=None,
         exclude=True,

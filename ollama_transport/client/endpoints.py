@@ -1,4 +1,4 @@
-"""The methods of the two clients, one for each endpoint; a dialect makes their calls."""
+"""The methods of the two clients, one for each endpoint; a dialect builds their calls."""
 
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
@@ -99,8 +99,8 @@ class Endpoints(Wires, Transfers):
     def context_length(self, model: str) -> int | None:
         """Return the context a model was trained for, in tokens; None when unknown.
 
-        An OpenAI-compatible server tells it in its list of models, if at all: what it was started
-        with, where that is less.
+        On an OpenAI-compatible server it is taken from the list of models, and is the length that
+        the server was started with if that is smaller.
         """
         if self.config.wire == "openai":
             return listed_context(self.list(), model)
@@ -143,6 +143,7 @@ class Endpoints(Wires, Transfers):
         return self.resolve_model(None, capability)
 
     def _named(self, call: Call[T]) -> Call[T]:
+        # Calls without a capability need no model, such as listing models.
         if call.model is not None or call.capability is None:
             return call
         return call.with_model(self.resolve_model(None, call.capability))
@@ -158,7 +159,7 @@ class Endpoints(Wires, Transfers):
         return answer.version
 
     def load(self, model: str, *, keep_alive: KeepAlive | None = None) -> ChatLine:
-        """Load a model, and keep it in memory as long as ``keep_alive`` says."""
+        """Load a model and keep it in memory for ``keep_alive``."""
         # A chat without messages loads the model (wire reference 3.5).
         return self.send(native.chat(ChatRequest(model, keep_alive=keep_alive)))
 
@@ -185,12 +186,12 @@ class Endpoints(Wires, Transfers):
 
     @abstractmethod
     def web_client(self) -> Self | None:
-        """Return a client for ollama.com, to be closed; None to ask this server."""
+        """Return a client of ollama.com, which the caller closes; None to use this server."""
 
     def web_search(self, query: str, max_results: int | None = None) -> SearchAnswer:
         """Search the web: at ollama.com with a key, or through a server that is signed in.
 
-        Where OLLAMA_API_KEY is set, ollama.com is asked, wherever this client's server is.
+        If OLLAMA_API_KEY is set, the request goes to ollama.com, whatever this client's server is.
         """
         if (there := self.web_client()) is not None:
             with closing(there):
@@ -199,7 +200,7 @@ class Endpoints(Wires, Transfers):
         return self.send(web.search(query, max_results=max_results, cloud=cloud))
 
     def web_fetch(self, url: str) -> FetchAnswer:
-        """Read a web page; who is asked for it as in `web_search`."""
+        """Return a web page, requested from the same server as in `web_search`."""
         if (there := self.web_client()) is not None:
             with closing(there):
                 return there.web_fetch(url)
@@ -261,8 +262,8 @@ class AsyncEndpoints(AsyncWires, AsyncTransfers):
     async def context_length(self, model: str) -> int | None:
         """Return the context a model was trained for, in tokens; None when unknown.
 
-        An OpenAI-compatible server tells it in its list of models, if at all: what it was started
-        with, where that is less.
+        On an OpenAI-compatible server it is taken from the list of models, and is the length that
+        the server was started with if that is smaller.
         """
         if self.config.wire == "openai":
             return listed_context(await self.list(), model)
@@ -315,7 +316,7 @@ class AsyncEndpoints(AsyncWires, AsyncTransfers):
         return answer.version
 
     async def load(self, model: str, *, keep_alive: KeepAlive | None = None) -> ChatLine:
-        """Load a model, and keep it in memory as long as ``keep_alive`` says."""
+        """Load a model and keep it in memory for ``keep_alive``."""
         return await self.send(native.chat(ChatRequest(model, keep_alive=keep_alive)))
 
     async def unload(self, model: str) -> ChatLine:
@@ -340,12 +341,12 @@ class AsyncEndpoints(AsyncWires, AsyncTransfers):
 
     @abstractmethod
     def web_client(self) -> Self | None:
-        """Return a client for ollama.com, to be closed; None to ask this server."""
+        """Return a client of ollama.com, which the caller closes; None to use this server."""
 
     async def web_search(self, query: str, max_results: int | None = None) -> SearchAnswer:
         """Search the web: at ollama.com with a key, or through a server that is signed in.
 
-        Where OLLAMA_API_KEY is set, ollama.com is asked, wherever this client's server is.
+        If OLLAMA_API_KEY is set, the request goes to ollama.com, whatever this client's server is.
         """
         if (there := self.web_client()) is not None:
             async with aclosing(there):
@@ -354,7 +355,7 @@ class AsyncEndpoints(AsyncWires, AsyncTransfers):
         return await self.send(web.search(query, max_results=max_results, cloud=cloud))
 
     async def web_fetch(self, url: str) -> FetchAnswer:
-        """Read a web page; who is asked for it as in `web_search`."""
+        """Return a web page, requested from the same server as in `web_search`."""
         if (there := self.web_client()) is not None:
             async with aclosing(there):
                 return await there.web_fetch(url)

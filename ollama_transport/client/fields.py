@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _KWARGS = ("client_kwargs", "sync_client_kwargs", "async_client_kwargs")
 REQUESTS_AT_ONCE = 4
-"""Concurrent requests of one call, where `max_concurrency` is not set."""
+"""Concurrent requests of one call, if `max_concurrency` is not set."""
 
 _DECIDING_MORE = frozenset(DECIDING) - {"base_url"}
 _OF_OWN_CLIENTS = (
@@ -52,7 +52,7 @@ _OF_OWN_CLIENTS = (
 
 
 class ServerFields(DeclaredFields):
-    """Fields of a model class that say where the server is and how to reach it.
+    """Fields of a model class for its server, and the lifetime of its clients.
 
     A mixin for pydantic models. Creating one does no I/O and reads no environment. Its clients are
     made at the first call, shared between models of equal settings, and closed by `close`,
@@ -88,7 +88,7 @@ class ServerFields(DeclaredFields):
 
     @model_validator(mode="after")
     def _check_server(self) -> Self:
-        # Beside defaults only the URL needs a check: the first call makes the settings.
+        # Defaults are valid, so only the URL is checked; the first call builds the settings.
         if self._has_defaults_alone():
             split_credentials(self.base_url)
         else:
@@ -154,10 +154,10 @@ class ServerFields(DeclaredFields):
         """Use these clients instead of the model's own; their creator closes them.
 
         Raises:
-            ConfigError: for a field of this model that only its own clients would heed.
+            ConfigError: for a field of this model that affects only its own clients.
         """
         for name in _OF_OWN_CLIENTS:
-            # False is a decision for these two, and the default of the others.
+            # For these two, False is a choice; for the others it is the default.
             unset = (None,) if name in ("wire_streaming", "telemetry") else (None, False)
             if getattr(self, name) not in unset:
                 raise ConfigError(f"Set {name} on the client you passed, not on the model.")
@@ -175,13 +175,13 @@ class ServerFields(DeclaredFields):
         return {"extra": extra, "unsupported_options": self.unsupported_options}
 
     def _recipe(self) -> Recipe:
-        # Cached until a field changes: parsing them costs as much as the rest of a short call.
+        # Cached until a field changes: building it costs as much as the rest of a short call.
         private = self.__pydantic_private__
         resolved: Resolved = self._resolved if private is None else private["_resolved"]
         return resolved.get(self.__dict__, self._made_recipe)
 
     def _own_clients(self) -> Clients:
-        # pydantic's way to a private attribute costs more than what is done with it here.
+        # pydantic's access to a private attribute costs more than all else here.
         private = self.__pydantic_private__
         clients: Clients = self._clients if private is None else private["_clients"]
         return clients

@@ -183,7 +183,7 @@ def create_request(
     if isinstance(model, CreateRequest):
         return _alone(model, quantize if from_ is None else from_, more)
     named = {"quantize": quantize, "from_": from_, **_checked("create", more, CreateKeywords)}
-    # A None would override what the Modelfile says.
+    # None would override the Modelfile.
     given = {name: value for name, value in named.items() if value is not None}
     text = given.pop("modelfile", None)
     fields = {} if text is None else read_modelfile(text)
@@ -217,8 +217,7 @@ def message_of(given: MessageLike, files: Files) -> Message:
     fields = _dumped(given)
     if not isinstance(fields, Mapping) or not isinstance(fields.get("role"), str):
         raise ConfigError(
-            f"a message is {given!r:.80}: it must be {{'role': 'user', 'content': '…'}} or a "
-            "Message."
+            f"invalid message {given!r:.80}: give {{'role': 'user', 'content': '…'}} or a Message."
         )
     known = {name: fields.get(name) for name in ("content", "thinking")}
     return Message(
@@ -241,15 +240,14 @@ def _call(given: object) -> ToolCall:
         return function
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
         raise ConfigError(
-            f"a tool call is {given!r:.80}: it must be "
-            "{'function': {'name': …, 'arguments': …}}."
+            f"invalid tool call {given!r:.80}: give {{'function': {{'name': …, 'arguments': …}}}}."
         )
     arguments = function.get("arguments")
     return ToolCall(
         function["name"],
         {} if arguments is None else arguments,
         fields.get("id"),
-        # Inside of the function on Ollama's wire, outside on the other.
+        # Inside the function on Ollama's wire, beside it on the other.
         function.get("index", fields.get("index")),
     )
 
@@ -261,7 +259,7 @@ def _tool(given: ToolLike) -> Mapping[str, Any]:
     if callable(fields):
         return function_tool(fields)
     raise ConfigError(
-        f"a tool is {given!r:.80}: it must be a function, a pydantic class, or "
+        f"invalid tool {given!r:.80}: give a function, a pydantic class, or "
         "{'type': 'function', 'function': {…}}."
     )
 
@@ -276,6 +274,7 @@ def _image(given: Any, files: Files) -> bytes | str:
 
 def paths_of(messages: object = None, images: object = None) -> list[Path]:
     """Return the paths of a request's images that are given as files."""
+    # Collected first, so that the client can read them: blocking, or in a thread.
     pictures = list(images) if isinstance(images, Sequence) and not isinstance(images, str) else []
     for message in messages if isinstance(messages, Sequence) else ():
         pictures += _images_of(message)

@@ -41,11 +41,9 @@ class Keywords(Files, Endpoints):
     """
 
     @overload
-    def chat(self, model: ChatRequest, /) -> ChatLine: ...
-    @overload
     def chat(
         self,
-        model: str | None = None,
+        model: ChatRequest | str | None = None,
         messages: Sequence[MessageLike] | None = None,
         *,
         stream: Literal[False] = False,
@@ -54,7 +52,7 @@ class Keywords(Files, Endpoints):
     @overload
     def chat(
         self,
-        model: str | None = None,
+        model: ChatRequest | str | None = None,
         messages: Sequence[MessageLike] | None = None,
         *,
         stream: Literal[True],
@@ -63,7 +61,7 @@ class Keywords(Files, Endpoints):
     @overload
     def chat(
         self,
-        model: str | None = None,
+        model: ChatRequest | str | None = None,
         messages: Sequence[MessageLike] | None = None,
         *,
         stream: bool,
@@ -90,11 +88,9 @@ class Keywords(Files, Endpoints):
         return self.send(self.made(lambda dialect: dialect.chat(request)))
 
     @overload
-    def generate(self, model: GenerateRequest, /) -> GenerateLine: ...
-    @overload
     def generate(
         self,
-        model: str | None = None,
+        model: GenerateRequest | str | None = None,
         prompt: str | None = None,
         suffix: str | None = None,
         *,
@@ -104,7 +100,7 @@ class Keywords(Files, Endpoints):
     @overload
     def generate(
         self,
-        model: str | None = None,
+        model: GenerateRequest | str | None = None,
         prompt: str | None = None,
         suffix: str | None = None,
         *,
@@ -114,7 +110,7 @@ class Keywords(Files, Endpoints):
     @overload
     def generate(
         self,
-        model: str | None = None,
+        model: GenerateRequest | str | None = None,
         prompt: str | None = None,
         suffix: str | None = None,
         *,
@@ -227,11 +223,9 @@ class Keywords(Files, Endpoints):
         return self.send(call)
 
     @overload
-    def create(self, model: CreateRequest, /) -> Progress: ...
-    @overload
     def create(
         self,
-        model: str,
+        model: CreateRequest | str,
         quantize: str | None = None,
         from_: str | None = None,
         *,
@@ -241,7 +235,7 @@ class Keywords(Files, Endpoints):
     @overload
     def create(
         self,
-        model: str,
+        model: CreateRequest | str,
         quantize: str | None = None,
         from_: str | None = None,
         *,
@@ -251,7 +245,7 @@ class Keywords(Files, Endpoints):
     @overload
     def create(
         self,
-        model: str,
+        model: CreateRequest | str,
         quantize: str | None = None,
         from_: str | None = None,
         *,

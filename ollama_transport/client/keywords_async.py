@@ -41,11 +41,9 @@ class AsyncKeywords(AsyncFiles, AsyncEndpoints):
     """
 
     @overload
-    async def chat(self, model: ChatRequest, /) -> ChatLine: ...
-    @overload
     async def chat(
         self,
-        model: str | None = None,
+        model: ChatRequest | str | None = None,
         messages: Sequence[MessageLike] | None = None,
         *,
         stream: Literal[False] = False,
@@ -54,7 +52,7 @@ class AsyncKeywords(AsyncFiles, AsyncEndpoints):
     @overload
     async def chat(
         self,
-        model: str | None = None,
+        model: ChatRequest | str | None = None,
         messages: Sequence[MessageLike] | None = None,
         *,
         stream: Literal[True],
@@ -63,7 +61,7 @@ class AsyncKeywords(AsyncFiles, AsyncEndpoints):
     @overload
     async def chat(
         self,
-        model: str | None = None,
+        model: ChatRequest | str | None = None,
         messages: Sequence[MessageLike] | None = None,
         *,
         stream: bool,
@@ -90,11 +88,9 @@ class AsyncKeywords(AsyncFiles, AsyncEndpoints):
         return await self.send(await self.made(lambda dialect: dialect.chat(request)))
 
     @overload
-    async def generate(self, model: GenerateRequest, /) -> GenerateLine: ...
-    @overload
     async def generate(
         self,
-        model: str | None = None,
+        model: GenerateRequest | str | None = None,
         prompt: str | None = None,
         suffix: str | None = None,
         *,
@@ -104,7 +100,7 @@ class AsyncKeywords(AsyncFiles, AsyncEndpoints):
     @overload
     async def generate(
         self,
-        model: str | None = None,
+        model: GenerateRequest | str | None = None,
         prompt: str | None = None,
         suffix: str | None = None,
         *,
@@ -114,7 +110,7 @@ class AsyncKeywords(AsyncFiles, AsyncEndpoints):
     @overload
     async def generate(
         self,
-        model: str | None = None,
+        model: GenerateRequest | str | None = None,
         prompt: str | None = None,
         suffix: str | None = None,
         *,
@@ -226,11 +222,9 @@ class AsyncKeywords(AsyncFiles, AsyncEndpoints):
         return await self.send(call)
 
     @overload
-    async def create(self, model: CreateRequest, /) -> Progress: ...
-    @overload
     async def create(
         self,
-        model: str,
+        model: CreateRequest | str,
         quantize: str | None = None,
         from_: str | None = None,
         *,
@@ -240,7 +234,7 @@ class AsyncKeywords(AsyncFiles, AsyncEndpoints):
     @overload
     async def create(
         self,
-        model: str,
+        model: CreateRequest | str,
         quantize: str | None = None,
         from_: str | None = None,
         *,
@@ -250,7 +244,7 @@ class AsyncKeywords(AsyncFiles, AsyncEndpoints):
     @overload
     async def create(
         self,
-        model: str,
+        model: CreateRequest | str,
         quantize: str | None = None,
         from_: str | None = None,
         *,

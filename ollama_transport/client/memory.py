@@ -10,7 +10,7 @@ logger = logging.getLogger("ollama_transport")
 
 
 REMEMBERED_S = 3600.0
-"""Seconds for which it is remembered what a server lacks: it may be restarted as another one."""
+"""Seconds for which a missing feature is remembered: the server may be updated meanwhile."""
 
 _MOST_REFUSALS = 256
 _NONE: frozenset[str] = frozenset()
@@ -19,9 +19,7 @@ _NONE: frozenset[str] = frozenset()
 class ServerMemory:
     """Remembers facts about a server, for both clients of a model.
 
-    What the server lacks is remembered for an hour.
-
-    Pickles and deep copies start empty.
+    What the server lacks is remembered for an hour. Pickles and deep copies start empty.
     """
 
     def __init__(self) -> None:
@@ -76,7 +74,7 @@ class ServerMemory:
         logger.info("%s refuses %s: it is left out from now on", url, ", ".join(sorted(names)))
 
     def notice_ollama(self, url: str) -> None:
-        """Warn once that an Ollama answers at ``/v1``, and what its own wire does better."""
+        """Warn once that the server at ``/v1`` is an Ollama, and what its own wire does better."""
         with self._lock:
             told, self._told_ollama = self._told_ollama, True
         if not told:
@@ -88,7 +86,7 @@ class ServerMemory:
             )
 
     def note_wire(self, url: str, *, is_ollama: bool) -> None:
-        """Remember whether Ollama's own wire is used behind ``/v1``, and say so where it is."""
+        """Remember whether the server behind ``/v1`` is an Ollama, and log it if so."""
         with self._lock:
             known, self.is_ollama = self.is_ollama, is_ollama
         if is_ollama and not known:

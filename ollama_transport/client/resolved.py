@@ -4,31 +4,13 @@ from collections.abc import Callable, Mapping
 from operator import itemgetter
 from typing import Any
 
+from ollama_transport.client.declared import DeclaredFields
 from ollama_transport.client.pair import Recipe
-from ollama_transport.client.told import OF_CONDUCT
 
-DECIDING = (
-    "base_url",
-    "api",
-    "api_key",
-    "headers",
-    "secret_headers",
-    "credentials",
-    "timeout",
-    "max_retries",
-    "retry_max_wait_s",
-    "loading_max_wait_s",
-    "allow_insecure_auth",
-    "max_answer_bytes",
-    "client_kwargs",
-    "sync_client_kwargs",
-    "async_client_kwargs",
-    "secrets_lost",
-    "ledger",
-    "budget",
-    "requests_per_minute",
-    "max_concurrency",
-    *OF_CONDUCT,
+DECIDING = tuple(
+    name
+    for name in DeclaredFields.model_fields
+    if name not in ("unsupported_options", "extra_body")
 )
 """The fields of `ServerFields` that make a recipe: all except those of single requests."""
 

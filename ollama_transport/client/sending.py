@@ -1,6 +1,6 @@
-"""How a call is sent: over which connection, how often, and what goes in its place.
+"""Send calls: connections, retries, pulls, and the call to send after a refusal.
 
-The two classes stand one above the other and differ in async words alone; a test holds them equal.
+The two classes differ only in async keywords and names; a test compares them line by line.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,7 @@ import tenacity
 
 from ollama_transport.client.base import BaseClient
 from ollama_transport.client.begun import AsyncBegun, Begun, acontent_of, content_of
-from ollama_transport.client.pieces import AsyncPieces, Pieces
+from ollama_transport.client.files import AsyncPieces, Pieces
 from ollama_transport.client.wires import PROBE, AsyncWires, Wires
 from ollama_transport.errors import ModelNotFoundError, OllamaError
 from ollama_transport.net.content import (
@@ -62,7 +62,7 @@ class Sender(BaseClient[httpx.Client], Wires):
     def _begin(self, call: Call[T], *, joins: bool = False) -> Begun[T]:
         """Send a call once and return its stream, as soon as part of the answer has arrived.
 
-        ``joins`` is True where only the joined answer matters.
+        ``joins`` is True if only the joined answer matters.
         """
         reader = self.new_reader(call, joins=joins)
         response = self._send_once(call, content_of(call.stream_body()))
@@ -70,17 +70,16 @@ class Sender(BaseClient[httpx.Client], Wires):
         try:
             with reading(call.method, self.url(call), reader, response.headers):
                 begun.wait()
-        # Cancellation and Ctrl-C too: no one else has the response yet, so no one else would close
-        # it.
+        # Also on cancellation and Ctrl-C: nothing else holds the response yet and could close it.
         except BaseException:
             response.close()
             raise
         return begun
 
     def _open(self, call: Call[Any], send: Callable[..., R]) -> R:
-        """Send a call, and where the server refuses it, the call to send instead."""
+        """Send a call; if the server refuses it, send its alternative if there is one."""
         call = self.fitted(call)
-        # This ends: each part of a call can be left out once, and `recover` is used once.
+        # The loop ends: each part is left out at most once, and `recover` is called once.
         while True:
             try:
                 answer = self._present(call, send)
@@ -141,7 +140,7 @@ class Sender(BaseClient[httpx.Client], Wires):
         with opening(call.method, self.url(call)):
             # Opened again for each try, since a file that was half read cannot be sent again.
             data = content if call.upload is None else Pieces(call.upload)
-            # The request gets no variable: error trackers record those of each frame, with its key.
+            # Not bound to a name: error trackers record local variables, and it contains the key.
             response = send(http, self.request(http, call, data))
             if response.is_success:
                 return response
@@ -185,7 +184,7 @@ class AsyncSender(BaseClient[httpx.AsyncClient], AsyncWires):
     async def _begin(self, call: Call[T], *, joins: bool = False) -> AsyncBegun[T]:
         """Send a call once and return its stream, as soon as part of the answer has arrived.
 
-        ``joins`` is True where only the joined answer matters.
+        ``joins`` is True if only the joined answer matters.
         """
         reader = self.new_reader(call, joins=joins)
         response = await self._send_once(call, await acontent_of(call.stream_body()))
@@ -199,7 +198,7 @@ class AsyncSender(BaseClient[httpx.AsyncClient], AsyncWires):
         return begun
 
     async def _open(self, call: Call[Any], send: Callable[..., Awaitable[R]]) -> R:
-        """Send a call, and where the server refuses it, the call to send instead."""
+        """Send a call; if the server refuses it, send its alternative if there is one."""
         call = self.fitted(call)
         while True:
             try:

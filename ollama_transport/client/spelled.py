@@ -19,5 +19,5 @@ def _spelled(parameter: inspect.Parameter) -> Iterator[inspect.Parameter]:
         return
     (keywords,) = get_args(parameter.annotation)
     for name, annotation in keywords.__annotations__.items():
-        # Not given is not None for every keyword: a name alone says enough here.
+        # None is only shown: for some keywords, omitting them means something else.
         yield inspect.Parameter(name, parameter.KEYWORD_ONLY, default=None, annotation=annotation)

@@ -25,7 +25,24 @@ if TYPE_CHECKING:
     import httpx
 
 
-class ClientOptions(TypedDict, total=False):
+class HttpxOptions(TypedDict, total=False):
+    """Arguments for httpx, given directly as to ollama-python, or in ``client_kwargs``."""
+
+    auth: Any
+    cert: Any
+    cookies: Any
+    event_hooks: Any
+    follow_redirects: bool
+    http1: bool
+    http2: bool
+    mounts: Any
+    params: Any
+    proxy: Any
+    trust_env: bool
+    verify: Any
+
+
+class ClientOptions(HttpxOptions, total=False):
     """Keyword arguments of `Client` and `AsyncClient`; see `BaseClient` for their meaning."""
 
     host: str | None
@@ -49,36 +66,9 @@ class ClientOptions(TypedDict, total=False):
     reasoning_history: ReasoningHistory
     telemetry: bool | None
     memory: ServerMemory | None
-    # ollama-python passes these to httpx; here they are the same as in client_kwargs.
-    auth: Any
-    cert: Any
-    cookies: Any
-    event_hooks: Any
-    follow_redirects: bool
-    http1: bool
-    http2: bool
-    mounts: Any
-    params: Any
-    proxy: Any
-    trust_env: bool
-    verify: Any
 
 
-# What ollama-python passes on to httpx.
-_FOR_HTTPX = (
-    "auth",
-    "cert",
-    "cookies",
-    "event_hooks",
-    "follow_redirects",
-    "http1",
-    "http2",
-    "mounts",
-    "params",
-    "proxy",
-    "trust_env",
-    "verify",
-)
+_FOR_HTTPX = tuple(HttpxOptions.__annotations__)
 _OF_SERVER = (
     "api_key",
     "timeout",
@@ -97,7 +87,7 @@ OF_CONDUCT = (
     "reasoning_history",
     "telemetry",
 )
-"""The settings of what a client does beside sending calls."""
+"""The settings for the behaviour of a client beyond sending calls."""
 
 
 @dataclass(frozen=True, slots=True)

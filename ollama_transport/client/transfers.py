@@ -7,7 +7,7 @@ from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ollama_transport.client.pieces import AsyncPieces, Pieces
+from ollama_transport.client.files import AsyncPieces, Pieces
 from ollama_transport.errors import AuthenticationError, StatusError
 from ollama_transport.wire.calls.call import Call
 from ollama_transport.wire.native import calls as native

@@ -1,16 +1,16 @@
-"""Choose the wire of a server, when its answers may show that it is an Ollama behind ``/v1``.
+"""Choose the wire of a server whose answers may show that it is an Ollama behind ``/v1``.
 
-``base_url="http://host:11434/v1"``, copied from an OpenAI program, works with everything that
-Ollama can do, because its own wire is used as soon as the server is known. Nobody else is asked a
-question for that, neither vLLM nor a hosted service with its key:
+A ``base_url="http://host:11434/v1"`` copied from an OpenAI program gets everything that Ollama can
+do, since its own wire is used as soon as the server is recognised. Other servers (vLLM, a hosted
+service with a key) receive no additional request:
 
-- The first answer decides, by its ``system_fingerprint``. It is used, unless ``/v1`` passed over
-  something of its request: then the request is sent once more on Ollama's own wire.
+- The first answer decides, by its ``system_fingerprint``. It is used, unless ``/v1`` ignored a part
+  of the request: then the request is sent again on Ollama's own wire.
 - ``/api/version`` only confirms that ``/api`` can be reached there: some proxies serve ``/v1``
-  alone. It is asked once for each server, before the next call.
-- A request that ``/v1`` cannot carry would be an error: before that, ``/api/version`` is asked.
+  alone. It is requested once per server, before the next call.
+- If ``/v1`` cannot carry a request, ``/api/version`` is requested before an error is raised.
 
-A question that fails in any way means that the server is not an Ollama.
+A server that answers this probe with an error is treated as not being an Ollama.
 """
 
 from abc import ABC, abstractmethod
@@ -41,11 +41,11 @@ T = TypeVar("T")
 Make = Callable[[Dialect], Call[T]]
 
 PROBE = native.version()
-"""The question whether Ollama's own wire can be reached; it counts against no limit."""
+"""The probe that shows whether Ollama's own wire can be reached; no limit applies to it."""
 
 
 class WireChoice(ABC):
-    """What is known of the wire of a server: everything about it that is not I/O."""
+    """What is known about the wire of a server, without I/O."""
 
     memory: ServerMemory
 
@@ -57,11 +57,11 @@ class WireChoice(ABC):
     @property
     @abstractmethod
     def settings(self) -> Settings:
-        """Return what this client was told."""
+        """Return the settings of this client."""
 
     @property
     def dialect(self) -> Dialect:
-        """Return the wire that chat, completion and embedding go over."""
+        """Return the wire that chat, completion and embedding use."""
         return dialect_of(self.config)
 
     @property
@@ -74,7 +74,7 @@ class WireChoice(ABC):
 
     @property
     def asks_first(self) -> bool:
-        """Return whether the server is asked before a call, since it seems to be an Ollama."""
+        """Return whether to probe the server before a call, since it seems to be an Ollama."""
         return self.memory.is_marked and self.may_be_ollama
 
     def twinned(self, make: Make[T]) -> Call[T]:
@@ -85,23 +85,20 @@ class WireChoice(ABC):
         return replace(call, natively=lambda: make(dialect_of(self.config.native())))
 
     def note_failed_probe(self, error: OllamaError) -> None:
-        """Remember that the server is not an Ollama, unless it could not be asked."""
+        """Remember that the server is not an Ollama, unless it could not be reached."""
         unreached = isinstance(error, OllamaConnectionError) and not error.sent
         unreached = unreached or (isinstance(error, OllamaTimeoutError) and error.phase != "read")
         if not unreached and not isinstance(error, ServerBusyError):
             self.memory.note_wire(self.config.endpoint.url, is_ollama=False)
 
     def gives_up(self, call: Call[Any], answer: Any) -> bool:
-        """Return whether an answer comes from an Ollama's ``/v1`` and does not heed its request.
-
-        A stream has hardly begun, so that asking once more costs little.
-        """
+        """Return whether an answer of Ollama's ``/v1`` ignored a part of its request."""
         if call.natively is None:
             return False
         if isinstance(answer, OllamaError) and not isinstance(answer, ToolCallMissingError):
             return False
         if isinstance(answer, Embeddings | EmbeddingArray):
-            return is_unheeded(call.body, answer)  # these bear no mark
+            return is_unheeded(call.body, answer)  # these have no mark
         lines = _lines(answer)
         self.memory.is_marked = any(bears_mark(line) for line in lines)
         if not self.memory.is_marked:
@@ -109,6 +106,7 @@ class WireChoice(ABC):
                 self.memory.note_wire(self.config.endpoint.url, is_ollama=False)
             return False
         is_stream = isinstance(answer, Begun | AsyncBegun)
+        # Only the start of a stream has arrived, so sending the request again costs little.
         return may_be_unheeded(call.body) if is_stream else is_unheeded(call.body, answer)
 
     def native_twin(self, call: Call[T]) -> Call[T]:
@@ -134,7 +132,7 @@ class Wires(WireChoice):
         """Send a small call once and return its whole answer."""
 
     def made(self, make: Make[T]) -> Call[T]:
-        """Return the call of a request on the wire that the server speaks best.
+        """Return the call of a request on the best wire of the server.
 
         Raises:
             ConfigError, UnsupportedContentError: for what that wire cannot carry.
@@ -175,7 +173,7 @@ class Wires(WireChoice):
         return self.memory.is_ollama is True
 
     def _natively(self, call: Call[T], answer: Any) -> Call[T] | None:
-        """Return what is sent to an Ollama instead of using its answer; None to use it."""
+        """Return the native call to send instead of using an answer; None to use the answer."""
         if not self.gives_up(call, answer) or not self._speaks_natively():
             return None
         if isinstance(answer, Begun):
@@ -195,7 +193,7 @@ class AsyncWires(WireChoice):
         """Send a small call once and return its whole answer."""
 
     async def made(self, make: Make[T]) -> Call[T]:
-        """Return the call of a request on the wire that the server speaks best.
+        """Return the call of a request on the best wire of the server.
 
         Raises:
             ConfigError, UnsupportedContentError: for what that wire cannot carry.
@@ -236,7 +234,7 @@ class AsyncWires(WireChoice):
         return self.memory.is_ollama is True
 
     async def _natively(self, call: Call[T], answer: Any) -> Call[T] | None:
-        """Return what is sent to an Ollama instead of using its answer; None to use it."""
+        """Return the native call to send instead of using an answer; None to use the answer."""
         if not self.gives_up(call, answer) or not await self._speaks_natively():
             return None
         if isinstance(answer, AsyncBegun):
