@@ -94,6 +94,7 @@ class Budget:
                 class), and with ``max_cost`` for a model without a price.
         """
         self._check_price(call)
+        # Without `reserve`, a call only has to find something left of the allowance.
         most = worst_case(call, self._context_length) if self._reserve else (0, 0)
         tokens, cost = sum(most), self._cost(call, most)
         # Checked and reserved under one lock: two calls must not both take the last of it.
@@ -116,6 +117,7 @@ class Budget:
                 del self._held[id(call)]
             self._reserve_more(-sum(most), -self._cost(call, most))
             if self._reserve:
+                # An estimate above the worst case would charge more than was reserved.
                 record = _bounded(record, most)
             entry = self._ledger.entry(record) if record.sent else ModelTotals()
             self._spent = self._spent.plus(entry)

@@ -59,6 +59,8 @@ class Limits:
         # The starts of the last requests, as many as are allowed: the oldest one decides.
         self._begun: deque[float] = deque(maxlen=requests_per_minute)
 
+    # The places are taken here, the starts are counted in `wait`: a retry starts again, but keeps
+    # its place.
     def __enter__(self) -> Self:
         if self._places is not None:
             self._places.__enter__()

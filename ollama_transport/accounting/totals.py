@@ -45,7 +45,7 @@ class UsageTotal:
     @property
     def total(self) -> Usage:
         """Return everything counted so far."""
-        return self._total
+        return self._total  # immutable, and replaced as a whole: reading needs no lock
 
     def reset(self) -> Usage:
         """Return everything counted so far, and start again at zero."""

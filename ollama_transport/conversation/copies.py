@@ -45,6 +45,7 @@ class Copies(Generic[M]):
     def make(self, values: Mapping[str, Any]) -> M:
         """Return a copy with these values, which are not validated."""
         fields = self._fields.copy()
+        # Frameworks add to these in place, so copies must not share them.
         for name in self._dicts:
             fields[name] = {}
         for name in self._lists:

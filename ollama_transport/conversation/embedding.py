@@ -48,6 +48,7 @@ def check_texts(texts: Sequence[str]) -> None:
     Raises:
         ConfigError: for a single text, and for an item that is not text; it names the position.
     """
+    # A text is a sequence of texts too: each letter would get a vector.
     if isinstance(texts, str):
         raise ConfigError(
             "documents must be a list of texts, got a single text: put it into a list, or embed "

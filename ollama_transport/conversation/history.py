@@ -25,6 +25,7 @@ def ready_history(messages: Sequence[Message]) -> list[Message]:
     is then the call's only argument, under `UNREADABLE_KEY`. Names that the caller gave are kept,
     and a result that belongs to no call keeps its position. The given messages are not changed.
     """
+    # Most chats have no tools, and each call passes its whole history through here.
     if not any(message.tool_calls or message.role == "tool" for message in messages):
         return list(messages)
     return _label_results(_make_calls_readable(messages))
@@ -117,7 +118,7 @@ def _in_call_order(
     named = [_named(result, call) for result, call in zip(results, found, strict=True)]
     places = [call.place for call in found if call is not None]
     if len(places) < len(results):
-        return named
+        return named  # a result without a call has no place in the order
     return [result for _, result in sorted(zip(places, named, strict=True), key=lambda p: p[0])]
 
 

@@ -1,4 +1,4 @@
-"""Whole chunks of a chunked body, all of a read cut at once."""
+"""Split a read of a chunked body into its whole chunks at once."""
 
 import re
 from functools import lru_cache
@@ -11,8 +11,8 @@ _PLAIN_SIZE = re.compile(rb"[0-9A-Fa-f]{1,20}")
 def cut_whole_chunks(data: bytes) -> tuple[list[bytes], bytes]:
     """Return the contents of the whole chunks that data begins with, and the rest of it.
 
-    A chunk is a line of a stream (wire reference 1.15), and a read has one or more. The step by
-    step way, for what is cut or unusual, costs ten times as much for each.
+    A chunk is a line of a stream (wire reference 1.15), and a read has one or more. Reading step by
+    step, which cut or unusual chunks need, takes ten times as long.
     """
     # Size, content, size, content, …: a line of JSON holds no line end, and so no chunk does.
     parts = data.split(_CRLF)
@@ -25,7 +25,7 @@ def cut_whole_chunks(data: bytes) -> tuple[list[bytes], bytes]:
     return contents, _CRLF.join(parts[end:])
 
 
-@lru_cache(maxsize=1024)  # sizes come again and again, and reading one takes longer than this
+@lru_cache(maxsize=1024)  # sizes repeat, and parsing one takes longer than a lookup
 def _plain_size(line: bytes) -> int:
     """Return the size that a line without extensions says; 0 for any other line."""
     return int(line, 16) if _PLAIN_SIZE.fullmatch(line) else 0

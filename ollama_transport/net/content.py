@@ -59,7 +59,7 @@ class _Content:
 
 
 def _codings(headers: httpx.Headers) -> list[str]:
-    if "content-encoding" not in headers:  # mostly, and then this is a fifth of the cost
+    if "content-encoding" not in headers:  # the usual case, at a fifth of the cost
         return []
     names = headers.get_list("content-encoding", split_commas=True)
     return [name for name in names if name.strip().lower() != "identity"]
@@ -131,5 +131,5 @@ def waited_s(response: httpx.Response) -> float | None:
     """Return how long a closed answer took, in seconds; None if it was not measured."""
     try:
         return response.elapsed.total_seconds()
-    except RuntimeError:  # a transport of the caller's had it read before httpx saw it
+    except RuntimeError:  # the caller's transport had read it already
         return None

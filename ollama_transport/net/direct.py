@@ -59,7 +59,7 @@ def build(
     content: Any,
     extensions: dict[str, Any] | None,
 ) -> httpx.Request:
-    """Return a request, as ``http.build_request`` does."""
+    """Return a request, like ``http.build_request``."""
     if not isinstance(content, bytes) or not is_plain(http):
         return http.build_request(
             method, url, headers=headers, content=content, extensions=extensions
@@ -91,7 +91,7 @@ def is_plain(http: _Http) -> bool:
 
 
 def send(http: httpx.Client, request: httpx.Request) -> httpx.Response:
-    """Send a request of `build` once, as ``http.send`` does; the answer is not read."""
+    """Send a request of `build` once, like ``http.send``; the answer is not read."""
     if not is_plain(http) or _has_user(request):
         return http.send(request, stream=True, follow_redirects=False)
     begun = time.perf_counter()

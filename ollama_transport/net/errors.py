@@ -51,9 +51,9 @@ class Received(Protocol):
 
 
 class _Mapping:
-    """Maps the errors of a block; costs next to nothing where there is none.
+    """Maps the errors of a block; costs next to nothing without an error.
 
-    A call has four such blocks, and a context manager made of a generator costs ten times as much.
+    A call has four such blocks, and a generator-based context manager costs ten times as much.
     """
 
     def __init__(self, mapper: Callable[..., Any], *told: Any) -> None:

@@ -56,7 +56,7 @@ class PlainRequest:
 
     def tell(self, connection: h11.Connection) -> None:
         """Bring a new connection of h11 into the state in which it can read the answer."""
-        # What was sent tells nothing about the answer: it takes its place without a body.
+        # The body that was sent does not matter for reading the answer, so h11 gets none.
         named = [(name, value) for name, value in self._headers if not _is_length(name)]
         length = b"0" if self.is_complete else b"1"
         headers = [*named, (b"content-length", length)]
@@ -66,7 +66,7 @@ class PlainRequest:
 
 
 def plain_request(method: bytes, target: bytes, headers: Headers) -> PlainRequest | None:
-    """Return a request of the usual form; None for one that only h11 can judge."""
+    """Return a request of the usual form; None for one that h11 must check."""
     named = {name.lower(): value for name, value in headers}
     if len(named) != len(headers) or not _is_usual(named) or _CODING in named:
         return None
@@ -74,7 +74,7 @@ def plain_request(method: bytes, target: bytes, headers: Headers) -> PlainReques
     if method not in _METHODS or not _TARGET.fullmatch(target) or next(iter(named), b"") != b"host":
         return None
     written = _CRLF.join(map(b": ".join, headers)) + _CRLF
-    # A line end in a value, and a colon in a name, would make a field of its own.
+    # A line end in a value, or a colon in a name, would begin another field.
     if written.count(_CRLF) != len(headers) or b":" in b"".join(named):
         return None
     if not _FIELDS.fullmatch(written):
@@ -110,7 +110,7 @@ def plain_head(data: bytes) -> PlainHead | None:
 
 
 def _is_usual(named: dict[bytes, bytes]) -> bool:
-    """Return whether fields say nothing that changes the state of the connection."""
+    """Return whether no field changes the state of the connection."""
     if not _BEYOND_US.isdisjoint(named):
         return False
     length = named.get(_LENGTH, b"0")

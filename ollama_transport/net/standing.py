@@ -58,7 +58,7 @@ class Standing(Generic[S]):
             return False
         if origin.port != (_PORTS.get(scheme) if port is None else port):
             return False
-        # That the server has not closed it is found out when the request is written.
+        # Whether the server has closed it shows when the request is written.
         return not self._is_too_old()
 
     def _is_too_old(self) -> bool:
@@ -72,7 +72,7 @@ class Standing(Generic[S]):
         return self._is_too_old() or self._stream.is_readable()
 
     def info(self) -> str:
-        """Return what the pool shows of it."""
+        """Return the description that the pool shows."""
         return f"{str(self._origin)!r}, HTTP/1.1, {self._standing.upper()}"
 
     def __repr__(self) -> str:

@@ -21,7 +21,7 @@ _FIELD = re.compile(r"^\s{0,200}:(\w{1,200})\b[^:]{0,300}:")
 
 
 def function_tool(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return the tool that a function, or a pydantic class of its arguments, is.
+    """Return a tool for a function, or for a pydantic class of its arguments.
 
     The parameters come from the annotations (a parameter without one is text), their descriptions
     from the docstring, in the style of Google or as ``:param name:``; ``Annotated[…, Field(…)]``
@@ -58,7 +58,7 @@ def _arguments(function: Callable[..., Any], name: str, told: Mapping[str, str])
             for parameter in signature.parameters.values()
             if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         }
-        # Aliases, since a parameter may have a name that pydantic keeps for itself.
+        # Aliases, since pydantic reserves some names that a parameter may have.
         model = create_model(
             name,
             __config__=ConfigDict(arbitrary_types_allowed=False),
@@ -66,7 +66,7 @@ def _arguments(function: Callable[..., Any], name: str, told: Mapping[str, str])
         )
         return model.model_json_schema(by_alias=True)
     except (NameError, TypeError, ValueError, PydanticUserError) as error:
-        # pydantic goes on with advice about its own configuration.
+        # The rest of pydantic's message is advice about its own configuration.
         reason = str(error).splitlines()[0].partition(". ")[0]
         raise ConfigError(
             f"the function {name} cannot be described to a model: {reason}. Annotate its "
@@ -94,6 +94,7 @@ def _untitled(properties: Mapping[str, Any]) -> dict[str, Any]:
 def read_docstring(text: str | None) -> tuple[str, dict[str, str]]:
     """Return the description of a docstring without its sections, and that of each argument."""
     lines = [] if text is None else text.splitlines()
+    # Arguments are described in the schema; the other sections are for people.
     ends = [n for n, line in enumerate(lines) if _SECTION.match(line) or _FIELD.match(line)]
     description = "\n".join(lines[: ends[0]] if ends else lines).strip()
     starts = [n for n, line in enumerate(lines) if _ARGS.match(line)]

@@ -71,7 +71,7 @@ class _Writer:
         for container, name, target in self._defs.pending():
             path = (container, name)
             self._defs.found(container)[name] = self._node(target, path)
-        # In the order in which the caller wrote them.
+        # In the caller's order, so that an accepted schema is sent unchanged.
         order = [*self._root, "$defs"]
         whole = {**result, **{key: value for key, value in self._defs.written.items() if value}}
         keys = [key for key in order if key in whole]
@@ -169,6 +169,7 @@ class _Writer:
         key, first = choices[0]
         groups = [[one for one in group if one is not False] for _, group in choices]
         if len(groups) == 1 and not base:
+            # Nothing stands beside the choice, so the branches need no merging.
             branches = groups[0]
         else:
             combined = islice(product(*groups), _MAX_BRANCHES)
@@ -188,7 +189,7 @@ class _Writer:
             if listed_values or not _may_be(kinds, kind):
                 layer = {key: value for key, value in layer.items() if key not in keys}
         if listed_values:
-            return layer
+            return layer  # the listed values are already exact
         layer = self._object(layer, path) if _may_be(kinds, "object") else layer
         layer = self._array(layer, path) if _may_be(kinds, "array") else layer
         unheld: list[str] = []

@@ -8,10 +8,7 @@ from ollama_transport.schema.grammar import grammar_safe
 from ollama_transport.schema.refused import not_a_function
 
 _CONTAINERS = ("$defs", "definitions")
-_MAPPINGS = (
-    dict,
-    Mapping,
-)  # a dict is found at once; as a Mapping alone it takes ten times as long
+_MAPPINGS = (dict, Mapping)  # checking a dict against Mapping alone takes ten times as long
 
 
 def tool_name(tool: Mapping[str, Any]) -> str:

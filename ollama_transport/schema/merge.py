@@ -38,6 +38,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 
 def _both(one: Any, other: Any) -> Any:
+    # True and {} allow anything, so the other schema decides.
     if one == other or other in (True, {}):
         return one
     return other if one in (True, {}) else {"allOf": [one, other]}

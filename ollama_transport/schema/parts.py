@@ -113,7 +113,7 @@ def gather(part: Part, found: Found) -> None:
     if not isinstance(schema, Mapping):
         raise ConfigError(f"a JSON schema must be an object, true or false, got {schema!r:.200}.")
     found.layers.append(part)
-    found.nullable |= schema.get("nullable") is True
+    found.nullable |= schema.get("nullable") is True  # OpenAPI 3.0 has no type "null"
     if "$ref" in schema:
         _gather_ref(schema["$ref"], part.walk, found)
     for sub in listed(schema, "allOf"):

@@ -1,4 +1,4 @@
-"""Return whether a JSON schema is strict by OpenAI's rules for structured outputs.
+"""Check whether a JSON schema is strict by OpenAI's rules for structured outputs.
 
 Source: OpenAI's guide to structured outputs, "Supported schemas" (2025): the root is an object
 without ``anyOf``; every object requires all of its properties and allows no others; ``allOf``,

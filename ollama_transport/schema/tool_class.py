@@ -1,4 +1,4 @@
-"""A tool as an object, under ollama-python's names, for programs that build theirs so."""
+"""A tool as an object, under the names of ollama-python, for programs written for it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class _Part(BaseModel):
-    # Keys that the class does not name are kept and sent: a schema has many.
+    # Keys without a field are kept and sent: JSON Schema has many.
     model_config = ConfigDict(extra="allow", populate_by_name=True, defer_build=True)
 
     def __getitem__(self, key: str) -> Any:
@@ -16,7 +16,7 @@ class _Part(BaseModel):
         raise KeyError(key)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return a part by its name, or a default where there is no such part."""
+        """Return a part by its name, or the default if there is none."""
         return getattr(self, key, default)
 
     def __contains__(self, key: object) -> bool:
@@ -49,7 +49,7 @@ class _Function(_Part):
 class Tool(_Part):
     """A tool for ``tools``: ``Tool(type="function", function=Tool.Function(name=…, …))``.
 
-    A dict or a Python function does as well. Every key of a schema is kept.
+    A dict or a Python function works as well. Every key of a schema is kept.
     """
 
     Function: ClassVar = _Function

@@ -129,6 +129,7 @@ def flatten_schema(schema: Mapping[str, Any], *, max_depth: int = MAX_DEPTH) -> 
         ConfigError: for a ``$ref`` without a target, an invalid value of a keyword, and a schema
             beyond MAX_LEVELS or MAX_NODES.
     """
+    # Each attempt allows less than the one before, until the schema fits.
     for depth, refs in ((max(1, max_depth), UNBOUNDED), *FALLBACKS):
         walk = Walk(schema, max_depth=depth, max_refs=refs, budget=Budget())
         try:
@@ -169,7 +170,7 @@ def _flatten(
 
 
 def _merged(choice: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    # Equal choices collapsed into one, which then applies to the value itself.
+    # Equal choices were collapsed into one, which then applies to the value itself.
     description = joined([own.get("description", ""), choice.get("description", "")])
     return {**choice, **own, **({"description": description} if description else {})}
 
@@ -201,6 +202,7 @@ def _enum(found: Found) -> list[Any] | None:
     ]
     if not lists:
         return None
+    # If they have no value in common, the nearest list was probably meant.
     both = [one for one in lists[0] if all(one in other for other in lists[1:])]
     enum = both if both else lists[0]
     left = [one for one in enum if one is not None]

@@ -141,7 +141,7 @@ def test_the_text_of_an_invalid_vector_is_named(
         ("[[0.5],[0.5]]", "not a list of objects"),
         (native("[[0.5],[0.5]]")[:-9], "not JSON"),
         ('{"data":[{"embedding":"AACAPw=="},{"embedding":"AACAPwAAgD8="}]}', r"\[1, 2\] numbers"),
-        ('{"data":[{"embedding":"AACAPw=="},{"embedding":"AAA="}]}', "in place of a vector"),
+        ('{"data":[{"embedding":"AACAPw=="},{"embedding":"AAA="}]}', "instead of a vector"),
         ('{"data":[{"embedding":""},{"embedding":""}]}', r"vectors of \[0\] numbers"),
         ('{"data":[{"embedding":"AACAPw=="},{"embedding":"AADAfw=="}]}', "text 1 holds NaN"),
         ('{"data":[{"embedding":"AACAPw=="}]}', "1 vectors .* 2 texts"),

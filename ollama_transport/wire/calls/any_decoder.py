@@ -1,4 +1,4 @@
-"""Decode an answer in whichever form it came: lines of JSON, events, one object or a list."""
+"""Decode an answer in any form: lines of JSON, events, one object or a list."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +17,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class _ListDecoder(NDJSONDecoder):
-    """Decodes a JSON list of objects, which is read when it has come to its end."""
+    """Decodes a JSON list of objects, at its end."""
 
     def feed(self, data: bytes) -> list[dict[str, Any]]:
         """Keep the bytes; no object is complete before the list is."""
@@ -34,9 +34,8 @@ class _ListDecoder(NDJSONDecoder):
 class AnyDecoder:
     """Decodes lines of JSON, events, or one JSON value, depending on how the bytes begin.
 
-    A byte order mark before them is ignored. Some servers answer in another form than was
-    requested. ``usual`` makes the decoder for bytes
-    that begin like none of these. ``is_json`` is True when the bytes are not events.
+    Some servers answer in another form than was requested. A byte order mark at the start is
+    ignored. ``usual`` makes the decoder for bytes that begin like none of these forms.
     """
 
     def __init__(self, usual: Callable[[], "NDJSONDecoder | SSEDecoder"]) -> None:
@@ -79,7 +78,7 @@ class AnyDecoder:
         return isinstance(self._decoder, SSEDecoder) and self._decoder.is_between
 
     def note_lines(self) -> None:
-        """Take note that whole lines of JSON were read elsewhere."""
+        """Record that whole lines of JSON were read elsewhere."""
         if self._decoder is None:
             self._decoder = NDJSONDecoder()
 
@@ -121,5 +120,5 @@ def _parse_list(data: bytes) -> list[dict[str, Any]]:
 
 
 def without_bom(data: bytes) -> bytes:
-    """Return an answer without the byte order mark that some proxies put before it."""
+    """Return an answer without the byte order mark that some proxies add."""
     return data.removeprefix(_BOM)

@@ -54,24 +54,21 @@ class Lack(Protocol):
 class Call(Generic[T]):
     """One request as a value, without any I/O.
 
-    ``body`` is JSON (None sends no body), to which ``whole_fields`` or ``stream_fields`` are
-    added; ``upload`` is a file to send instead. ``read`` makes a typed value of a whole answer's
-    object; ``reader`` makes the reader of a stream, None where the endpoint has none.
-    ``repeatable`` is False where doing it twice differs from doing it once, ``may_be_empty`` True
-    where success is an empty body, ``metered`` True where tokens are used. ``recover`` is called
-    once, when the server refused the call, and returns the call to send instead, or None to raise
-    the refusal. ``capability`` is what a model must be able to do to be chosen when ``model`` is
-    None; None for calls that need no model. ``pullable`` is True where a missing model may be
-    pulled first. ``count`` turns the lines of an answer into the requests that count its tokens,
-    for servers that may leave the counts out. ``is_numbers`` is True for answers of many numbers,
-    none of which needs more than the precision of a float; ``parse`` makes the object of a whole
-    answer's bytes. ``join`` merges the lines of a stream
-    into one answer; None where they cannot be merged. ``joining_reader`` makes a quicker reader for
-    lines that are only joined; None for none. ``streams_whole`` is True where a whole
-    answer is requested as a stream unless the caller says otherwise. ``lacks`` are the parts that
-    the server may refuse and that can be left out. ``natively`` makes the same call on Ollama's own
-    wire, for a server that may turn out to be one; None where it is none or the wire was named.
-    ``left_out`` are the names of the parts that the server refused and that are left out here.
+    - ``body`` is JSON (None: no body), to which ``whole_fields`` or ``stream_fields`` are added;
+      ``upload`` is a file to send instead.
+    - ``parse`` turns the bytes of a whole answer into an object, ``read`` that into a typed value;
+      ``reader`` makes the reader of a stream, ``joining_reader`` a faster one for lines that are
+      only joined, and ``join`` merges lines into one answer. None: not possible.
+    - ``model`` None takes the first model with ``capability``, which is None for calls without a
+      model; ``pullable``: a missing model may be pulled first.
+    - ``repeatable``: sending it twice has the same effect as once; ``may_be_empty``: success may
+      have an empty body; ``metered``: it uses tokens; ``is_numbers``: the answer is many floats;
+      ``streams_whole``: a whole answer is requested as a stream, unless the caller decides.
+    - ``recover`` is called once after a refusal and returns the call to send instead, or None.
+      ``lacks`` are the parts that a server may refuse and that can be left out, ``left_out`` the
+      names of those left out here.
+    - ``count`` turns the lines of an answer into the requests that count its tokens.
+    - ``natively`` makes the same call on Ollama's own wire, if the server may be an Ollama.
     """
 
     method: str
@@ -105,7 +102,7 @@ class Call(Generic[T]):
         return replace(self, model=model, body={"model": model, **body})
 
     def counting(self, lines: Sequence[Any]) -> Any:
-        """Return the requests that count the tokens of an answer; None where there are none."""
+        """Return the requests that count the tokens of an answer, or None."""
         return None if self.count is None else self.count(lines)
 
     def joined(self, lines: Sequence[T]) -> T:
@@ -146,14 +143,14 @@ Recover = Callable[[OllamaError], Call[T] | None]
 
 
 class Shaper(Protocol[T]):
-    """Transforms the lines of one answer; ``fault``, if it has one, is what is wrong with it."""
+    """Transforms the lines of one answer; its ``fault``, if any, is raised at the end."""
 
     def push(self, line: T) -> T:
         """Return the transformed line."""
 
 
 def shaping(reader: Reader[T], shapers: Sequence[Shaper[T]]) -> Reader[T]:
-    """Return a reader whose lines go through shapers; itself where there are none."""
+    """Return a reader whose lines go through shapers; the same reader if there are none."""
     return _ShapedReader(reader, shapers) if shapers else reader
 
 
@@ -251,7 +248,7 @@ def truncated(
     ended = "has no end" if whole else f"ended after {lines} without its last one"
     return StreamTruncatedError(
         f"the answer{at} {ended}. The connection was cut, or the model repeated itself "
-        "until the server gave up: what came is in `received`; ask again, or with another seed "
+        "until the server gave up: what arrived is in `received`; try again, with another seed "
         "or a higher repeat_penalty.",
         url=url,
         received=received,

@@ -1,11 +1,11 @@
-"""Token counts for answers that came without: estimated, or counted by the model's tokenizer.
+"""Token counts for answers without usage: estimated, or counted by the model's tokenizer.
 
 vLLM and llama.cpp's llama-server both have ``/tokenize``. Each names the field differently and
 ignores the other's name, so one request works for both.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -159,7 +159,3 @@ def read_count(raw: Mapping[str, Any]) -> int:
     if isinstance(tokens, list):
         return len(tokens)
     raise ProtocolError(f"the answer of /tokenize holds no count of tokens: {brief(raw)}")
-
-
-Count = Callable[[Sequence[Any]], Counting]
-"""Turns the lines of an answer into a `Counting`."""

@@ -15,7 +15,7 @@ def parse_numbers(data: bytes) -> dict[str, Any]:
     """Return the JSON object of an answer, in about a third of the time that `parse_object` takes.
 
     Integers of more than 64 bits may become floats, which vectors consist of anyway. Vectors that
-    are seen to be floats alone are `Floats`.
+    certainly consist of floats are `Floats`.
 
     Raises:
         ProtocolError: under the same conditions as parse_object.
@@ -37,8 +37,8 @@ def parse_numbers(data: bytes) -> dict[str, Any]:
 def parse_arrays(data: bytes) -> dict[str, Any]:
     """Return what `parse_numbers` returns, with the vectors as one array of 64-bit floats.
 
-    So it is where pysimdjson is installed, in less than half of the time, and where they are
-    vectors of numbers alone and of one length. Otherwise they are lists.
+    This needs pysimdjson, takes less than half the time, and works for vectors of numbers that all
+    have one length. Otherwise they are lists.
 
     Raises:
         ProtocolError: under the same conditions as parse_object.
@@ -48,15 +48,15 @@ def parse_arrays(data: bytes) -> dict[str, Any]:
         try:
             return _with_array(make().parse(data), data)
         except (ValueError, TypeError, LookupError, AttributeError, RuntimeError):
-            pass  # other answers, and errors among them: the lists show what they are
+            pass  # any other answer, such as an error: read it the usual way
     return parse_numbers(data)
 
 
 def _with_array(answer: Any, data: bytes) -> dict[str, Any]:
-    """Return an answer of simdjson's as a dict; it raises when it has no proper vectors."""
+    """Return an answer of simdjson as a dict; it raises if there are no proper vectors."""
     vectors = answer["embeddings"]
     (length,) = {len(vector) for vector in vectors}
-    # A buffer has the numbers of the lists inside of vectors, too.
+    # A buffer would also contain the numbers of lists inside vectors.
     if not length or _count(data, b"[") != len(vectors) + 1:
         raise ValueError
     # Exact: simdjson rounds as Python does, and refuses what is not a number.
@@ -71,7 +71,7 @@ def _with_array(answer: Any, data: bytes) -> dict[str, Any]:
 def _are_floats(vectors: list[Any], data: bytes) -> bool:
     """Return whether vectors are lists of floats alone, by the bytes that they were read from.
 
-    That takes half of what a look at each number takes, and a sixth where numpy is in use.
+    This takes half the time of checking each number, and a sixth if numpy is imported.
     """
     if not all(type(vector) is list for vector in vectors):
         return False
@@ -84,7 +84,7 @@ def _are_floats(vectors: list[Any], data: bytes) -> bool:
 
 
 def _count_points(data: bytes) -> int:
-    # To import numpy would take longer than it saves.
+    # Importing numpy would take longer than it saves.
     if "numpy" not in sys.modules:
         return _count(data, b".")
     import numpy
@@ -99,7 +99,7 @@ def _count(data: bytes, byte: bytes) -> int:
 
 @cache
 def _simd_parser() -> Callable[[], Any] | None:
-    # A parser for each answer: one cannot be used again, nor by threads, while its values live.
+    # One parser per answer: it cannot be reused, even by threads, while its values live.
     try:
         from simdjson import Parser
     except ImportError:

@@ -19,10 +19,9 @@ class LineReader(Generic[T]):
     """Reads a native stream: NDJSON lines, the last of which proves that nothing is missing.
 
     Server-sent events are read as well, since some gateways send them instead. ``unended`` turns a
-    ``done`` line that only says that the model was loaded into an ordinary line; None where every
-    ``done`` line ends the answer.
-    ``texts`` is a quicker reader for lines of plain text: it returns those at the beginning of what
-    it is given; None for none.
+    ``done`` line that only says that the model was loaded into an ordinary line; None: every
+    ``done`` line ends the answer. ``texts`` is a faster reader, which returns the lines of plain
+    text at the start of its input.
 
     Raises:
         StreamFailedError, StatusError: from `feed` and `finish`, for an error line (wire reference
@@ -77,7 +76,7 @@ class LineReader(Generic[T]):
         return self._after(found, self._fed, rest)
 
     def _fed_first(self, data: bytes) -> list[T]:
-        # Reads end inside a line: what follows it is read on the short way again.
+        # The read began inside a line: after that line, the faster reader can continue.
         end = data.find(b"\n") + 1
         if not 0 < end < len(data):
             return self._fed(data)
@@ -116,7 +115,7 @@ class LineReader(Generic[T]):
             raise truncated(self.received) from error
         lines = self._order.each(objects, self._take)
         if not self.complete and self._is_untold():
-            # Another server than Ollama, which says in each line whether it is the last.
+            # Not Ollama, whose every line says whether it is the last.
             lines.append(self._take({"done": True}))
         if not self.complete:
             raise self._missing_end()

@@ -1,4 +1,4 @@
-"""Read a whole answer that came in the form of a stream: pure."""
+"""Read a whole answer that came as a stream, without I/O."""
 
 from typing import TypeVar
 
@@ -51,5 +51,5 @@ def _only_event(call: Call[T], data: bytes) -> T:
     decoder = AnyDecoder(SSEDecoder)
     objects = [*decoder.feed(data), *decoder.finish()]
     if len(objects) != 1:
-        raise ProtocolError(f"the answer is {len(objects)} events in place of one object")
+        raise ProtocolError(f"the answer is {len(objects)} events instead of one object")
     return call.read(objects[0])

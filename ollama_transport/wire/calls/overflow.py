@@ -1,4 +1,4 @@
-"""What to do about a prompt that does not fit: never truncate it silently, unless asked to."""
+"""Handle prompts that do not fit: truncate them silently only if the caller allows it."""
 
 import warnings
 from collections.abc import Callable, Sequence

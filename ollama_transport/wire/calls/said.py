@@ -1,4 +1,4 @@
-"""Check the content of a whole answer: none is an error, reasoning alone is worth a warning."""
+"""Check the content of whole answers: an empty one is an error, reasoning alone a warning."""
 
 import warnings
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ def empty_answer() -> EmptyAnswerError:
     """Return (not raise) the error for a success without content, whole or streamed."""
     return EmptyAnswerError(
         "the answer is empty: status 200 without any content. A proxy may have dropped it, or "
-        "that is another kind of server: check base_url."
+        "this is another kind of server: check base_url."
     )
 
 
@@ -28,8 +28,8 @@ def other_wire(path: str) -> ProtocolError:
     """Return (not raise) the error for an answer that has the form of the other wire."""
     form, advice = ("Ollama's own wire", "without /v1") if "/v1" in path else ("/v1", "with /v1")
     return ProtocolError(
-        f"the answer has the form of {form}, which was not asked for: another kind of server, or "
-        f"a gateway that translates. Give base_url {advice}."
+        f"the answer has the form of {form}, which was not requested: it is another kind of "
+        f"server, or a gateway that translates. Give base_url {advice}."
     )
 
 

@@ -1,7 +1,7 @@
-"""Read runs of plain lines at once, for answers of which only the whole is asked for.
+"""Read runs of plain lines at once, for answers of which only the joined text is needed.
 
-A line is never made into an object: one pattern proves its shape, and one look at a run takes the
-texts of all its lines out.
+No object is made for a line: one pattern proves its shape, and one search over a run extracts the
+texts of all its lines.
 """
 
 import re
@@ -30,9 +30,9 @@ _RUN = re.compile(rb"(?:%s)*" % _LINE)
 
 
 class TextRun(ChatLine):
-    """Plain lines that followed each other, as one line; it grows while more of them come.
+    """Consecutive plain lines as one line, to which more are added as they arrive.
 
-    Their texts are joined when they are asked for.
+    Their texts are joined on access.
     """
 
     model = created_at = ""
@@ -56,12 +56,12 @@ class TextRun(ChatLine):
         return text_lines(b"".join(self._bytes).split(b"\n")[:-1])
 
     @property
-    def message(self) -> Message:  # type: ignore[override]  # made when it is asked for
+    def message(self) -> Message:  # type: ignore[override]  # joined on access
         """Return what all lines add."""
         return Message("assistant", "".join(self._contents), "".join(self._thoughts))
 
     @property
-    def raw(self) -> Mapping[str, Any]:  # type: ignore[override]  # made when it is asked for
+    def raw(self) -> Mapping[str, Any]:  # type: ignore[override]  # joined on access
         """Return the keys that joining reads, as one line would have them."""
         said = self.message
         thought = {"thinking": said.thinking} if said.thinking else {}
@@ -69,13 +69,13 @@ class TextRun(ChatLine):
 
 
 def text_run(data: bytes) -> tuple[str, str, int] | None:
-    """Return the text and the thoughts of the plain lines that data begins with, and their end.
+    """Return the text and the thoughts of the plain lines at the start of data, and their end.
 
-    None where it begins with no such line, or they are not valid UTF-8.
+    None if it does not begin with such a line, or they are not valid UTF-8.
     """
     end = data.rfind(b"\n") + 1
     found = _TEXTS.findall(data, 0, end)
-    # A match holds one line and its end: as many as there are ends are all lines.
+    # A match is one line: with as many matches as line ends, all lines matched.
     if len(found) != data.count(b"\n"):
         run = _RUN.match(data)
         end = 0 if run is None else run.end()
@@ -83,7 +83,7 @@ def text_run(data: bytes) -> tuple[str, str, int] | None:
     if not found:
         return None
     texts, thoughts = (b"".join(parts) for parts in zip(*found, strict=True))
-    # What stands between the quotes of several texts is what one of all would hold.
+    # The joined contents of several JSON strings are the content of one long string.
     try:
         return read_json_text(texts), read_json_text(thoughts), end
     except ValueError:
@@ -120,7 +120,7 @@ class RunReader(LineReader[ChatLine]):
             return found
 
     def _grown(self, content: str, thinking: str, lines: bytes) -> list[ChatLine]:
-        """Return the run that these lines begin; [] where they belong to the last one."""
+        """Return the run that these lines begin; [] if they continue the last one."""
         last = self._received[-1] if self._received else None
         run = last if isinstance(last, TextRun) else TextRun()
         run.add(content, thinking, lines)
@@ -131,7 +131,7 @@ class RunReader(LineReader[ChatLine]):
 
     @property
     def received(self) -> tuple[ChatLine, ...]:
-        """Return the lines that came so far, each of them."""
+        """Return each of the lines that arrived so far."""
         found: list[ChatLine] = []
         for line in self._received:
             found += line.lines() if isinstance(line, TextRun) else [line]

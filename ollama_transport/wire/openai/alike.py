@@ -1,4 +1,4 @@
-"""Read events that differ from an earlier one in nothing but their text, the bulk of a stream."""
+"""Read events that differ from an earlier one only in their text: the bulk of a stream."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from ollama_transport.wire.values.json_bytes import TEXT, read_json_text
 from ollama_transport.wire.values.messages import Message
 
 MOST_MISSES = 8
-"""Events that are looked at in vain, one after the other, before no more are."""
+"""Limit of consecutive misses, after which no more events of the stream are tried."""
 
 _MOST_BYTES = 4096
 _KEY = b'"content":'
@@ -23,18 +23,18 @@ _SIMPLE = (str, int, float, bool, type(None))
 
 @dataclass(frozen=True, slots=True)
 class _Pattern:
-    """The bytes before and after the text of an event, and what the rest of it says."""
+    """The bytes before and after the text of an event, and the line that the rest gives."""
 
     before: bytes
     after: bytes
     line: ChatLine
 
     def read(self, event: bytes) -> ChatLine | None:
-        """Return the line of an event; None where more than its text is new."""
+        """Return the line of an event; None if more than its text differs."""
         start, end = len(self.before), len(event) - len(self.after)
         if not (event.startswith(self.before) and event.endswith(self.after) and start < end):
             return None
-        # The proof that nothing but one text stands there: it would not be JSON otherwise.
+        # Proves that these bytes are one text: otherwise they would not be JSON.
         try:
             text = read_json_text(event[start:end])
         except ValueError:
@@ -49,7 +49,7 @@ class _Pattern:
 
 
 class AlikeEvents:
-    """Reads the plain events of one stream by the example of those before them."""
+    """Reads the plain events of one stream by comparison with an earlier one."""
 
     def __init__(self) -> None:
         self._pattern: _Pattern | None = None
@@ -61,22 +61,22 @@ class AlikeEvents:
         return self._misses < MOST_MISSES
 
     def read(self, event: bytes) -> ChatLine | None:
-        """Return the line of an event; None where it has to be read key by key."""
+        """Return the line of an event; None if it must be parsed."""
         line = None if self._pattern is None else self._pattern.read(event)
         self._misses = self._misses + 1 if line is None else 0
         return line
 
     def learn(self, event: bytes, lines: list[ChatLine]) -> None:
-        """Take an event that was read key by key as the example."""
+        """Use an event that was parsed as the pattern for those that follow."""
         if len(event) > _MOST_BYTES:
             return
-        # The last one, found without going back: a pattern for what is before costs its square.
+        # From the last key on: a pattern that also covers what is before takes quadratic time.
         found = _CONTENT.match(event, max(event.rfind(_KEY), 0))
         if found is None or len(lines) != 1 or not _is_plain(lines[0]):
             return
         before, after = event[: found.start(1) + 1], event[found.end(1) - 1 :]
         line = lines[0]
-        # The proof: whatever text stands there, it is the content and nothing else.
+        # Proves that any text in this place is the content and nothing else.
         probed = b"".join([before, rb"\u0001 probe", after]).removeprefix(b"data:")
         try:
             is_content = parse_object(probed.strip()) == with_content(line.raw, _PROBE)
@@ -86,7 +86,7 @@ class AlikeEvents:
 
 
 def _is_plain(line: ChatLine) -> bool:
-    """Return whether a line is text alone, and its event holds nothing that can be changed."""
+    """Return whether a line is only text, and its event contains no mutable values."""
     said, choices = line.message, line.raw["choices"]
     more = said.thinking or said.extra or line.tool_call_deltas or line.logprobs or line.done
     if more or len(choices) != 1:

@@ -54,7 +54,7 @@ def read_chat(raw: Mapping[str, Any], asked: RequestFacts = NOTHING_KNOWN) -> Ch
         ProtocolError: when it holds no answer.
     """
     choice = _only_choice(raw)
-    # Some servers send a single event in place of the whole answer.
+    # Some servers send a single event instead of the whole answer.
     message, reason = choice.get("message", choice.get("delta")), finish_reason(choice)
     calls = read_calls(message, salt_of(raw, asked), asked, is_cut=reason == "length")
     line = chat_line(raw, choice, message, calls=calls, reason=reason, usage=read_usage(raw))
@@ -291,7 +291,7 @@ def read_embedding_array(raw: Mapping[str, Any], expected: int) -> EmbeddingArra
 
 
 def _unpacked(given: Sequence[Any]) -> Any:
-    """Return vectors of base64 as one array; None for others, about which lists tell more."""
+    """Return vectors of base64 as one array; None for others, which are checked as lists."""
     try:
         packed = [b64decode(value, validate=True) for value in given]
     except (ValueError, TypeError):
@@ -354,7 +354,7 @@ def _vector(value: object) -> list[float]:
         return _floats(value)
     if isinstance(value, list):
         return value
-    raise ProtocolError(f"the answer holds {brief(value)} in place of a vector")
+    raise ProtocolError(f"the answer holds {brief(value)} instead of a vector")
 
 
 def _floats(text: str) -> list[float]:
@@ -363,7 +363,7 @@ def _floats(text: str) -> list[float]:
         return _unpack(b64decode(text, validate=True))
     except (binascii.Error, struct.error, ValueError) as error:
         # For a length that is not a multiple of four, numpy raises ValueError, struct its own.
-        raise ProtocolError(f"the answer holds {brief(text)} in place of a vector") from error
+        raise ProtocolError(f"the answer holds {brief(text)} instead of a vector") from error
 
 
 def _unpack(data: bytes) -> list[float]:

@@ -1,7 +1,7 @@
-"""Parts of a request that servers of ``/v1`` refuse, each with the next best thing to send.
+"""Parts of a request that servers of ``/v1`` refuse, each with the best alternative.
 
-What is left out is made up for here: usage is counted, a forced call is looked for in the answer,
-all calls but the first are dropped. Whatever cannot be made up for is an error of the server's.
+What is left out is compensated for: usage is counted, a forced call is looked for in the answer,
+all calls but the first are dropped. Whatever cannot be compensated for stays the server's error.
 """
 
 import re

@@ -112,7 +112,7 @@ class EventReader(ABC, Generic[Line]):
         return lines + self._close()
 
     def _has_end(self) -> bool:
-        # One object in place of events is a whole answer, and ends with the body.
+        # One object instead of events is a whole answer, and ends with the body.
         is_whole = self._decoder.is_json and self._objects == 1
         return self._decoder.finished or self._reason is not None or is_whole
 
@@ -144,7 +144,7 @@ class EventReader(ABC, Generic[Line]):
         return line
 
     def _take_whole(self, raw: Mapping[str, Any]) -> Line | None:
-        """Return a whole answer that came in place of its pieces; it ends the stream."""
+        """Return a whole answer that came instead of its pieces; it ends the stream."""
         if self._received:
             return None  # it repeats what the pieces said
         line = self._whole(raw)
@@ -277,7 +277,7 @@ class TextReader(EventReader[GenerateLine]):
 def _hidden_failure(received: tuple[Any, ...]) -> StreamFailedError:
     return StreamFailedError(
         f"the answer failed after {len(received)} lines, and the server hid why: Ollama's /v1 "
-        "sends an empty chunk in place of the error. What came before is in `received`; the "
+        "sends an empty chunk instead of the error. What came before is in `received`; the "
         "server's log says more, and its native wire (a base URL without /v1) names the error.",
         received=received,
     )

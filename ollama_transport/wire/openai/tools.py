@@ -23,7 +23,7 @@ class _Draft:
     name: str = ""
     id: str | None = None
     pieces: list[str] = field(default_factory=list)
-    # What was passed on of them.
+    # The part of them that was forwarded.
     passed: list[str] = field(default_factory=list)
     stream: ArgumentStream = field(default_factory=ArgumentStream)
     # Ids that came without arguments after the call's own: they belong to further calls, or to
@@ -166,12 +166,12 @@ class CallAssembler:
                 self._new(None, draft.name, identity)
 
     def _rest(self, draft: _Draft, call: ToolCall) -> ToolCallDelta | None:
-        """Return what the deltas so far lack of a call; None when they lack nothing."""
+        """Return the delta that completes a call; None if nothing is missing."""
         if isinstance(call.arguments, Mapping):
             is_told = self._passes_on(draft) or not call.arguments
             held = "" if is_told else json_text(call.arguments)
         else:
-            # What cannot be read is passed on as it came, where no repair was passed on before.
+            # Unreadable text is forwarded unchanged, unless a repaired part was forwarded before.
             passed = "".join(draft.passed)
             held = draft.text.removeprefix(passed) if draft.text.startswith(passed) else ""
         identity = call.id if draft.id is None or draft.is_untold else None

@@ -1,4 +1,4 @@
-"""Tell an Ollama that answers on ``/v1``, and what its ``/v1`` did not heed: pure."""
+"""Detect an Ollama behind ``/v1``, and the parts of a request that its ``/v1`` ignores."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,7 +20,7 @@ def bears_mark(line: object) -> bool:
 
 
 def may_be_unheeded(body: Mapping[str, Any] | None) -> bool:
-    """Return whether a request holds what Ollama's ``/v1`` passes over in silence.
+    """Return whether a request contains something that Ollama's ``/v1`` silently ignores.
 
     That is a forced call, and a prompt of which only a part is read (both seen on a real Ollama,
     wire reference 15).
@@ -30,7 +30,7 @@ def may_be_unheeded(body: Mapping[str, Any] | None) -> bool:
 
 
 def is_unheeded(body: Mapping[str, Any] | None, line: Any) -> bool:
-    """Return whether a whole answer shows that something of its request was passed over."""
+    """Return whether a whole answer shows that a part of its request was ignored."""
     asked = {} if body is None else body
     if _is_forced(asked) and not getattr(line, "tool_calls", ()):
         return True

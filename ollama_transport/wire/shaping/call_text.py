@@ -13,7 +13,7 @@ from typing import Any
 from ollama_transport.wire.values.arguments import MAX_PYTHON, is_plain, read_arguments
 from ollama_transport.wire.values.json_text import find_json
 
-# Each space is read by one repeat alone: two in a row would share a long run in every way.
+# Each space is read by one repeat: two adjacent repeats would take quadratic time.
 _NAMED = re.compile(
     r"\s{0,100}(?:\[TOOL_CALLS\]\s{0,100})?([\w.-]{1,128})(?![\w.-])\s{0,100}"
     r"(?:\[CALL_ID\][\w-]{0,64}\s{0,100})?(?:\[ARGS\]\s{0,100})?(?=\{)"
@@ -139,7 +139,7 @@ def _are_known(calls: list[Written], tools: Tools) -> bool:
 
 
 def _calls_of(value: object, tools: Tools, *, is_marked: bool) -> list[Written]:
-    """Return the calls that a value describes; [] if any part of it is none."""
+    """Return the calls that a value describes; [] if any part of it is not a call."""
     if isinstance(value, Mapping) and isinstance(value.get("tool_calls"), list):
         value = value["tool_calls"]
     values = value if isinstance(value, list) else [value]

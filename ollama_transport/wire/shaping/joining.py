@@ -15,7 +15,7 @@ def joined_chat(lines: Sequence[ChatLine]) -> ChatLine:
     if len(lines) == 1:
         return last
     messages = [line.message for line in lines]
-    # Few have more than text: to leave out those that have not is half of the cost for each token.
+    # Few have more than text: skipping the others halves the cost per token.
     more = [said for said in messages if said.images or said.tool_calls or said.extra]
     message = Message(
         role=last.message.role,
@@ -69,7 +69,7 @@ def _raw_chat(lines: Sequence[ChatLine]) -> dict[str, Any]:
     if "message" not in last:
         return dict(last)
     raws = [line.raw.get("message") for line in lines]
-    # Of its own class first: to ask whether a dict is a Mapping costs as much as all else here.
+    # The exact type first: checking a dict against Mapping costs as much as all else here.
     messages = [raw for raw in raws if type(raw) is dict or isinstance(raw, Mapping)]
     whole: dict[str, Any] = {}
     for message in messages:

@@ -1,6 +1,6 @@
-"""Leave only the JSON of an answer for which JSON was asked.
+"""Extract the JSON of an answer for which JSON was requested.
 
-Where a server does not hold ``format``, models write a fence, words or thoughts around the JSON,
+If a server does not enforce ``format``, models write a fence, words or thoughts around the JSON,
 and raw line ends into its strings. Callers that parse the text strictly (LangChain's
 ProviderStrategy) fail on those.
 """
@@ -14,7 +14,7 @@ from typing import Any
 from ollama_transport.wire.values.answers import ChatLine
 from ollama_transport.wire.values.json_text import FoundJson, find_json, find_thought_json
 
-# Each space is read by one repeat alone, and not gone back over: a run of spaces is its length.
+# Each space is read by one possessive repeat, so that a run of spaces takes linear time.
 _FENCE = re.compile(
     r"\s{0,100}+(?:(?:```|~~~)\w{0,20}+\s{0,100}+|json\s{0,100}+)?(?=\{\s{0,100}+[\"}]|\[)"
 )
@@ -24,7 +24,7 @@ _MAX_OPENING = 200
 
 
 class JsonAnswer:
-    """Passes on the JSON of one answer, without what stands around it; make one for each answer.
+    """Passes on the JSON of one answer, without the text around it; make one for each answer.
 
     Text that begins with JSON, or with a fence around it, is passed on as it comes. Any other text
     is held back to the end: if it holds JSON of the requested shape, that alone is passed on,

@@ -1,4 +1,4 @@
-"""The call that was forced: found in the text of an answer, or missed with an error."""
+"""Find a forced call in the text of an answer, or report that it is missing."""
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence

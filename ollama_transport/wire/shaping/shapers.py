@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from ollama_transport.wire.calls.call import Shaper
 from ollama_transport.wire.calls.said import LeftoverWatcher
 from ollama_transport.wire.shaping.forced import CallShaper, FirstCallShaper
-from ollama_transport.wire.shaping.hidden import chat_hiders, text_hiders
+from ollama_transport.wire.shaping.hidden import hiders
 from ollama_transport.wire.shaping.joining import joined_chat, joined_text
 from ollama_transport.wire.shaping.json_answer import JsonAnswer
 from ollama_transport.wire.shaping.missing_call import ForcedCallFinder, forced_tools
@@ -42,7 +42,7 @@ def chat_shapers(request: ChatRequest, written: Sequence[str] = ()) -> list[Shap
     if request.parallel_tool_calls is False:
         found.append(FirstCallShaper())
     # The hiders come last: calls are found among the thoughts too.
-    return [*found, *chat_hiders(request)]
+    return [*found, *hiders(request.think)]
 
 
 def chat_join(request: ChatRequest) -> Callable[[Sequence[ChatLine]], ChatLine]:
@@ -59,4 +59,4 @@ def text_shapers(request: GenerateRequest) -> list[Shaper[GenerateLine]]:
     """Return the shapers of one completion; make new ones for each."""
     tags = thinking_tags(request.split_thinking, request.think)
     found: list[Shaper[GenerateLine]] = [LeftoverWatcher(ThinkSplitter(tags))] if tags else []
-    return [*found, *text_hiders(request)]
+    return [*found, *hiders(request.think)]

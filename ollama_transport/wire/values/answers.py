@@ -34,11 +34,11 @@ from ollama_transport.wire.values.messages import (
 from ollama_transport.wire.values.usage import Usage
 
 
-# Not frozen, and nor is `Message`: a frozen one takes 28,000 instructions to make where this takes
-# 3,000, and each token makes both. Nothing here writes to them; who has an answer may.
+# Not frozen, like `Message`: creating a frozen one takes 28,000 instructions instead of 3,000, and
+# each token creates both. Nothing here changes them; a caller may.
 @dataclass(slots=True)
 class ChatLine(ChatKeys):
-    """One line of a streamed chat, or a whole answer: the two have one shape.
+    """One line of a streamed chat, or a whole answer; both have the same shape.
 
     ``message`` holds what this line adds. ``done_reason`` (stop, length, load, unload, …) and
     ``usage`` come with the last line, ``done`` being True; that line may carry text and tool
@@ -80,7 +80,7 @@ class ChatLine(ChatKeys):
             calls = refined(
                 [*parted(message.tool_calls)], asked, is_cut=raw.get("done_reason") == "length"
             )
-            # Servers of before 0.12.10 send no ids (wire reference 12); frameworks need one.
+            # Servers before 0.12.10 send no ids (wire reference 12); frameworks need one.
             calls_with_ids = with_ids(calls, f"{created_at}|{asked.turn}")
             message = replace(message, tool_calls=calls_with_ids)
         # Positional: this runs for every token, and keyword arguments cost a quarter more.
@@ -196,7 +196,7 @@ class Answer(ByKey, BaseModel):
     @model_validator(mode="wrap")
     @classmethod
     def _keep_raw(cls, raw: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        # A validator, so that the answers inside of answers keep theirs as well.
+        # A validator, so that nested answers keep theirs as well.
         answer = handler(raw)
         if isinstance(raw, Mapping):
             answer._raw = raw
@@ -389,5 +389,5 @@ class Progress(Answer):
 
     @property
     def done(self) -> bool:
-        """Return whether this is the last line of a transfer that went well."""
+        """Return whether this is the last line of a successful transfer."""
         return self.status == "success"

@@ -1,4 +1,4 @@
-"""Answers as plain data, by the names that ollama-python's answers have from pydantic."""
+"""Answers as plain data, with the pydantic methods of ollama-python's answers."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
-# Here absent and empty are the same, but an answer without text has "" there, not None.
+# Dumped as "" or [] when empty, as by ollama-python; other empty parts are dumped as None.
 _KEPT = frozenset({"content", "response", "embeddings", "arguments"})
 
 

@@ -45,7 +45,7 @@ _POLICIES, _UNSUPPORTED = get_args(OverflowPolicy), get_args(UnsupportedOptions)
 
 
 # Requests are not frozen: each call makes one, and a frozen one costs five times as much. Nothing
-# writes to one that is made.
+# changes one after its construction.
 @dataclass(slots=True, kw_only=True)
 class ModelRequest:
     """The fields common to every request to a model; None and {} leave the choice to the server.

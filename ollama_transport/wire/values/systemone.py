@@ -120,5 +120,5 @@ def question_fields(questions: object) -> dict[str, Any]:
     except ValidationError as error:
         found = error.errors()[0]
         place = ".".join(map(str, found["loc"]))
-        raise ConfigError(f"the question {place} cannot be asked: {found['msg']}.") from error
+        raise ConfigError(f"invalid question {place}: {found['msg']}.") from error
     return {name: question.model_dump() for name, question in checked.items()}

@@ -1,4 +1,4 @@
-"""Check vectors before they are stored: a wrong one in an index is noticed months later."""
+"""Check vectors before they are stored: a wrong one in an index may go unnoticed for months."""
 
 import math
 import struct

@@ -1,4 +1,4 @@
-"""What a web search and a web page are read as."""
+"""Answers of web search and web fetch."""
 
 from ollama_transport.wire.values.answers import Answer
 
