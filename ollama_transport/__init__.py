@@ -256,21 +256,8 @@ __all__ = [
 
 # Not in `__all__`: a star import would replace the builtin `list`.
 _FUNCTIONS = (
-    "chat",
-    "copy",
-    "create",
-    "delete",
-    "embed",
-    "embeddings",
-    "generate",
-    "list",
-    "ps",
-    "pull",
-    "push",
-    "show",
-    "systemone",
-    "web_fetch",
-    "web_search",
+    *("chat", "copy", "create", "delete", "embed", "embeddings", "generate", "list"),
+    *("ps", "pull", "push", "show", "systemone", "web_fetch", "web_search"),
 )
 
 

@@ -12,7 +12,12 @@ from ollama_ext.ray._plan import BulkOptions, Plan
 from ollama_ext.ray._slots import Slots
 from ollama_ext.ray._workers import Chat, Embed, Worker
 from ollama_transport import ConfigError
-from ollama_transport.client.given import ChatKeywords, EmbedKeywords, chat_request, embed_request
+from ollama_transport.client.keyword_requests import (
+    ChatKeywords,
+    EmbedKeywords,
+    chat_request,
+    embed_request,
+)
 
 if TYPE_CHECKING:
     from ray.data import Dataset

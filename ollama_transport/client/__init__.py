@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ollama_transport.client.arguments import plain_kwargs
-from ollama_transport.client.described import described
+from ollama_transport.client.field_descriptions import described
 from ollama_transport.client.fields import REQUESTS_AT_ONCE, ServerFields
 from ollama_transport.client.listing import aget_models, get_models
 from ollama_transport.lazy import lazy_name

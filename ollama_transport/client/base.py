@@ -9,8 +9,13 @@ from typing import Any, Generic, Self, TypeVar, Unpack
 import httpx
 
 from ollama_transport.accounting.meters import Account
+from ollama_transport.client.client_options import (
+    ClientOptions,
+    ClientSettings,
+    check_alone,
+    client_settings,
+)
 from ollama_transport.client.puller import pull_call, pull_turn
-from ollama_transport.client.told import ClientOptions, ClientSettings, check_alone, client_settings
 from ollama_transport.client.wires import WireChoice
 from ollama_transport.concurrency.flights import Turn
 from ollama_transport.errors import (

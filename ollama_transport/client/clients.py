@@ -7,10 +7,10 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing, closing
 from typing import Any, Self, TypeVar
 
-from ollama_transport.client.begun import content_of
 from ollama_transport.client.keywords import Keywords
 from ollama_transport.client.keywords_async import AsyncKeywords
 from ollama_transport.client.sending import AsyncSender, Sender
+from ollama_transport.client.started_streams import content_of
 from ollama_transport.errors import OllamaError
 from ollama_transport.net.content import aread_content, read_content
 from ollama_transport.net.errors import reading

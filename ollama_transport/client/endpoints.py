@@ -6,7 +6,7 @@ from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ollama_transport.client.choices import can, likeliest, listed_context
-from ollama_transport.client.given import OptionsLike, options_of
+from ollama_transport.client.keyword_requests import OptionsLike, options_of
 from ollama_transport.client.transfers import AsyncTransfers, Transfers
 from ollama_transport.client.wires import AsyncWires, Wires
 from ollama_transport.errors import ModelNotFoundError

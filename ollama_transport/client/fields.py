@@ -17,10 +17,10 @@ from ollama_transport.client.arguments import (
     plain_kwargs,
     validation_error,
 )
+from ollama_transport.client.client_options import OF_CONDUCT, ClientSettings
 from ollama_transport.client.declared import DeclaredFields
 from ollama_transport.client.pair import Clients, Recipe
 from ollama_transport.client.resolved import DECIDING, Resolved
-from ollama_transport.client.told import OF_CONDUCT, ClientSettings
 from ollama_transport.errors import ConfigError
 from ollama_transport.settings.client_settings import (
     ClientKwargs,
@@ -40,14 +40,8 @@ REQUESTS_AT_ONCE = 4
 
 _DECIDING_MORE = frozenset(DECIDING) - {"base_url"}
 _OF_OWN_CLIENTS = (
-    "ledger",
-    "budget",
-    "pull_missing",
-    "on_pull",
-    "on_token",
-    "requests_per_minute",
-    "wire_streaming",
-    "telemetry",
+    *("ledger", "budget", "pull_missing", "on_pull", "on_token"),
+    *("requests_per_minute", "wire_streaming", "telemetry"),
 )
 
 

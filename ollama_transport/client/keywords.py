@@ -10,7 +10,7 @@ from typing import Literal, Unpack, overload
 
 from ollama_transport.client.endpoints import Endpoints
 from ollama_transport.client.files import Files
-from ollama_transport.client.given import (
+from ollama_transport.client.keyword_requests import (
     ChatKeywords,
     CreateKeywords,
     EmbedKeywords,
@@ -22,7 +22,7 @@ from ollama_transport.client.given import (
     generate_request,
     paths_of,
 )
-from ollama_transport.client.spelled import spell_out
+from ollama_transport.client.signatures import spell_out
 from ollama_transport.wire.native import calls as native
 from ollama_transport.wire.values.answers import ChatLine, Embeddings, GenerateLine, Progress
 from ollama_transport.wire.values.requests import (

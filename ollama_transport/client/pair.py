@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ollama_transport.accounting.limits import Limits
+from ollama_transport.client.client_options import ClientSettings
 from ollama_transport.client.memory import ServerMemory
-from ollama_transport.client.told import ClientSettings
 from ollama_transport.concurrency.forks import Lock
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import httpx
 import tenacity
 
 from ollama_transport.client.base import BaseClient
-from ollama_transport.client.begun import AsyncBegun, Begun, acontent_of, content_of
 from ollama_transport.client.files import AsyncPieces, Pieces
+from ollama_transport.client.started_streams import AsyncBegun, Begun, acontent_of, content_of
 from ollama_transport.client.wires import PROBE, AsyncWires, Wires
 from ollama_transport.errors import ModelNotFoundError, OllamaError
 from ollama_transport.net.content import (

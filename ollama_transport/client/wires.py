@@ -19,8 +19,8 @@ from contextlib import aclosing, closing
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from ollama_transport.client.begun import AsyncBegun, Begun
 from ollama_transport.client.memory import ServerMemory
+from ollama_transport.client.started_streams import AsyncBegun, Begun
 from ollama_transport.errors import (
     OllamaConnectionError,
     OllamaError,

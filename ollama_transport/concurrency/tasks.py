@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from ollama_transport.concurrency.threads import and_tell
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -25,7 +27,7 @@ async def map_tasks(
         async with gate:
             # After a failure the gate opens before the group cancels the rest: yield for that.
             await asyncio.sleep(0)
-            return _told(await function(item), item, done)
+            return and_tell(await function(item), item, done)
 
     failure: Exception | None = None
     try:
@@ -37,9 +39,3 @@ async def map_tasks(
     if failure is not None:
         raise failure
     return [task.result() for task in tasks]
-
-
-def _told(result: R, item: T, done: Callable[[T], object] | None) -> R:
-    if done is not None:
-        done(item)
-    return result

@@ -23,18 +23,19 @@ def map_threads(
     """
     # Sequential calls need no thread, and stop at the first failure.
     if len(items) < 2 or limit == 1:
-        return [_and_tell(function(item), item, done) for item in items]
+        return [and_tell(function(item), item, done) for item in items]
     pool = ThreadPoolExecutor(max_workers=min(limit, len(items)))
     try:
         futures = {pool.submit(copy_context().run, function, item): item for item in items}
         for future in as_completed(futures):
-            _and_tell(future.result(), futures[future], done)
+            and_tell(future.result(), futures[future], done)
         return [future.result() for future in futures]
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _and_tell(result: R, item: T, done: Callable[[T], object] | None) -> R:
+def and_tell(result: R, item: T, done: Callable[[T], object] | None) -> R:
+    """Return a result, after telling ``done`` that its item is finished."""
     if done is not None:
         done(item)
     return result

@@ -138,20 +138,10 @@ _pick = itemgetter(*_IN_ORDER)
 OPTION_NAMES = frozenset(_IN_ORDER)
 
 OBSOLETE_OPTIONS = frozenset(
-    {
-        "embedding_only",
-        "f16_kv",
-        "logits_all",
-        "low_vram",
-        "mirostat",
-        "mirostat_eta",
-        "mirostat_tau",
-        "numa",
-        "penalize_newline",
-        "tfs_z",
-        "use_mlock",
-        "vocab_only",
-    }
+    (
+        *("embedding_only", "f16_kv", "logits_all", "low_vram", "mirostat", "mirostat_eta"),
+        *("mirostat_tau", "numa", "penalize_newline", "tfs_z", "use_mlock", "vocab_only"),
+    )
 )
 """Options of older servers, ignored by current ones (wire reference 6)."""
 

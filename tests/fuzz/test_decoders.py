@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ollama_transport import ProtocolError
-from ollama_transport.wire.calls.decoders import Decoder, NDJSONDecoder, SSEDecoder
+from ollama_transport.wire.calls.decoders import NDJSONDecoder, SSEDecoder
 
 _json = st.dictionaries(
     st.text(max_size=5), st.one_of(st.text(), st.integers(), st.none(), st.floats()), max_size=3
@@ -27,7 +27,7 @@ fuzz = settings(
 )
 
 
-def read(decoder: Decoder, parts: list[bytes]) -> Read:
+def read(decoder: NDJSONDecoder | SSEDecoder, parts: list[bytes]) -> Read:
     """Return the objects of a stream, and whether it failed."""
     objects = []
     try:

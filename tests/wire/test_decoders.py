@@ -11,7 +11,6 @@ from ollama_transport import ProtocolError
 from ollama_transport.settings.bounds import MAX_ANSWER_BYTES
 from ollama_transport.wire.calls.decoders import (
     MAX_LINE_BYTES,
-    Decoder,
     NDJSONDecoder,
     SSEDecoder,
     parse_object,
@@ -22,14 +21,14 @@ OBJECTS = [{"a": f"x{NEL}y{LS}z{PS}\r"}, {"b": [1, {"c": "é🐈"}]}, {"d": "e\n
 NDJSON = b"".join(json.dumps(o, ensure_ascii=False).encode() + b"\n" for o in OBJECTS)
 SSE = b"".join(b"data: " + json.dumps(o, ensure_ascii=False).encode() + b"\n\n" for o in OBJECTS)
 
-Make = Callable[..., Decoder]
+Make = Callable[..., NDJSONDecoder | SSEDecoder]
 both = pytest.mark.parametrize("make", [NDJSONDecoder, SSEDecoder])
 every_kind = pytest.mark.parametrize(
     ("make", "data"), [(NDJSONDecoder, NDJSON), (SSEDecoder, SSE)], ids=["ndjson", "sse"]
 )
 
 
-def decode(decoder: Decoder, pieces: Iterable[bytes]) -> list[dict[str, Any]]:
+def decode(decoder: NDJSONDecoder | SSEDecoder, pieces: Iterable[bytes]) -> list[dict[str, Any]]:
     found = [value for piece in pieces for value in decoder.feed(piece)]
     return found + decoder.finish()
 

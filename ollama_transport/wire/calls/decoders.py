@@ -6,7 +6,7 @@ separate call, `finish`, since only then is it known that something is missing.
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from ollama_transport.errors import OllamaError, ProtocolError
 from ollama_transport.settings.bounds import MAX_ANSWER_BYTES
@@ -25,19 +25,6 @@ DONE = b"[DONE]"
 _FIELDS = (b":", b"event", b"id", b"retry")
 FIELD_STARTS = (b"data:", b"event:", b"id:", b"retry:", b"error:")
 _read_value = json.JSONDecoder().raw_decode
-
-
-class Decoder(Protocol):
-    """Turns the bytes of a stream into objects: NDJSON for ``/api``, SSE for ``/v1``."""
-
-    finished: bool
-    """True when the stream itself marked its end (the ``[DONE]`` of SSE)."""
-
-    def feed(self, data: bytes) -> list[dict[str, Any]]:
-        """Take bytes of any size and return the objects completed by them, in order."""
-
-    def finish(self) -> list[dict[str, Any]]:
-        """Take the end of input and return what was complete but not terminated."""
 
 
 class NDJSONDecoder:

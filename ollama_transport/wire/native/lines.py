@@ -1,4 +1,4 @@
-"""Build the calls of Ollama's own wire that generate text."""
+"""The calls of Ollama's own wire that generate text: answers in lines."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -44,8 +44,8 @@ def answer_lines(
 ) -> Call[Line]:
     """Return a call that generates text; ``join`` is None where it only loads or unloads.
 
-    ``texts`` is as for `LineReader`, ``recover`` and ``lacks`` as for `Call`. ``runs`` is a faster
-    `LineReader` for lines that are only joined, used if no shaper needs to see each line.
+    ``texts`` is as for `LineReader`; ``recover`` and ``lacks`` as for `Call`. ``runs`` is a quicker
+    `LineReader` for lines that are only joined; it serves where no shaper wants to see each line.
     """
     unended: Callable[[Line], Line] | None = None if join is None else _unended
 

@@ -1,7 +1,7 @@
-"""Read runs of plain lines at once, for answers of which only the joined text is needed.
+"""Read runs of plain lines at once, for answers of which only the whole is asked for.
 
-No object is made for a line: one pattern proves its shape, and one search over a run extracts the
-texts of all its lines.
+A line is never made into an object: one pattern proves its shape, and one look at a run takes the
+texts of all its lines out.
 """
 
 import re
@@ -30,9 +30,9 @@ _RUN = re.compile(rb"(?:%s)*" % _LINE)
 
 
 class TextRun(ChatLine):
-    """Consecutive plain lines as one line, to which more are added as they arrive.
+    """Plain lines that followed each other, as one line; it grows while more of them come.
 
-    Their texts are joined on access.
+    Their texts are joined when they are asked for.
     """
 
     model = created_at = ""
@@ -56,12 +56,12 @@ class TextRun(ChatLine):
         return text_lines(b"".join(self._bytes).split(b"\n")[:-1])
 
     @property
-    def message(self) -> Message:  # type: ignore[override]  # joined on access
+    def message(self) -> Message:  # type: ignore[override]  # made when it is asked for
         """Return what all lines add."""
         return Message("assistant", "".join(self._contents), "".join(self._thoughts))
 
     @property
-    def raw(self) -> Mapping[str, Any]:  # type: ignore[override]  # joined on access
+    def raw(self) -> Mapping[str, Any]:  # type: ignore[override]  # made when it is asked for
         """Return the keys that joining reads, as one line would have them."""
         said = self.message
         thought = {"thinking": said.thinking} if said.thinking else {}
@@ -69,13 +69,13 @@ class TextRun(ChatLine):
 
 
 def text_run(data: bytes) -> tuple[str, str, int] | None:
-    """Return the text and the thoughts of the plain lines at the start of data, and their end.
+    """Return the text and the thoughts of the plain lines that data begins with, and their end.
 
-    None if it does not begin with such a line, or they are not valid UTF-8.
+    None where it begins with no such line, or they are not valid UTF-8.
     """
     end = data.rfind(b"\n") + 1
     found = _TEXTS.findall(data, 0, end)
-    # A match is one line: with as many matches as line ends, all lines matched.
+    # A match holds one line and its end: as many as there are ends are all lines.
     if len(found) != data.count(b"\n"):
         run = _RUN.match(data)
         end = 0 if run is None else run.end()
@@ -83,7 +83,7 @@ def text_run(data: bytes) -> tuple[str, str, int] | None:
     if not found:
         return None
     texts, thoughts = (b"".join(parts) for parts in zip(*found, strict=True))
-    # The joined contents of several JSON strings are the content of one long string.
+    # What stands between the quotes of several texts is what one of all would hold.
     try:
         return read_json_text(texts), read_json_text(thoughts), end
     except ValueError:
@@ -120,7 +120,7 @@ class RunReader(LineReader[ChatLine]):
             return found
 
     def _grown(self, content: str, thinking: str, lines: bytes) -> list[ChatLine]:
-        """Return the run that these lines begin; [] if they continue the last one."""
+        """Return the run that these lines begin; [] where they belong to the last one."""
         last = self._received[-1] if self._received else None
         run = last if isinstance(last, TextRun) else TextRun()
         run.add(content, thinking, lines)
@@ -131,7 +131,7 @@ class RunReader(LineReader[ChatLine]):
 
     @property
     def received(self) -> tuple[ChatLine, ...]:
-        """Return each of the lines that arrived so far."""
+        """Return the lines that came so far, each of them."""
         found: list[ChatLine] = []
         for line in self._received:
             found += line.lines() if isinstance(line, TextRun) else [line]

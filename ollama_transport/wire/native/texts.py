@@ -12,8 +12,8 @@ _OTHER_LINES = (ValueError, RecursionError, LookupError, TypeError)
 def text_lines(lines: Sequence[bytes]) -> list[ChatLine]:
     """Return the lines of a chat up to the first that adds more than text or thoughts.
 
-    The result is that of `ChatLine.from_native`, at a third of the cost. Anything else, including
-    bad JSON, is left to the general reader.
+    They are what `ChatLine.from_native` makes of them, at a third of the cost. Whatever is not
+    surely such a line, bad JSON among it, is left to the reader of any line.
     """
     loads = json_loads()
     found: list[ChatLine] = []

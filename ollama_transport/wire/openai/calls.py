@@ -5,7 +5,7 @@ Ollama itself besides its own wire.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, TypeVar
 
 from ollama_transport.errors import ConfigError
@@ -178,21 +178,12 @@ def _by_chat(request: GenerateRequest) -> Call[GenerateLine]:
     prompt = Message("user", request.prompt, images=request.images)
     # Both kinds of request inherit these fields.
     shared = {field.name: getattr(request, field.name) for field in fields(WritingRequest)}
-    asked = chat(ChatRequest(request.model, [*system, prompt], **shared))
-    call = Call(
-        "POST",
-        asked.path,
-        lambda raw: shaped(read_text(raw), text_shapers(request)),
-        body=asked.body,
+    asked: Call[Any] = chat(ChatRequest(request.model, [*system, prompt], **shared))
+    call: Call[GenerateLine] = replace(
+        asked,
+        read=lambda raw: shaped(read_text(raw), text_shapers(request)),
         reader=lambda: shaping(TextReader(), text_shapers(request)),
-        whole_fields=asked.whole_fields,
-        stream_fields=asked.stream_fields,
-        model=request.model,
-        metered=True,
-        capability="completion",
-        pullable=True,
         join=text_join(request),
-        lacks=asked.lacks,
     )
     return estimating(call)
 

@@ -111,8 +111,8 @@ class CallShaper:
             self._head = find_head(self._text, self._names)
         if self._head is None:
             # Not a call: the rest of the answer stays text, and what was held back goes first.
-            return _with_text(line, self._text)
-        bare = self._advance(_with_text(line, ""), self._head)
+            return with_text(line, self._text)
+        bare = self._advance(with_text(line, ""), self._head)
         return self._finish(bare, self._head) if line.done else bare
 
     def _advance(self, line: ChatLine, head: "Head") -> ChatLine:
@@ -132,7 +132,7 @@ class CallShaper:
     def _finish(self, line: ChatLine, head: "Head") -> ChatLine:
         call = self._call(line.created_at, head)
         if call is None:
-            return _with_text(line, self._text)
+            return with_text(line, self._text)
         calls = (*line.message.tool_calls, call)
         return replace(line, message=replace(line.message, tool_calls=calls))
 
@@ -266,7 +266,8 @@ class _ObjectScanner:
             self._depth -= 1
 
 
-def _with_text(line: ChatLine, text: str) -> ChatLine:
+def with_text(line: ChatLine, text: str) -> ChatLine:
+    """Return a line with another text."""
     if line.text == text:
         return line
     return replace(line, message=replace(line.message, content=text))

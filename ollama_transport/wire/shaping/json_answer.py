@@ -8,9 +8,9 @@ ProviderStrategy) fail on those.
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any
 
+from ollama_transport.wire.shaping.forced import with_text
 from ollama_transport.wire.values.answers import ChatLine
 from ollama_transport.wire.values.json_text import FoundJson, find_json, find_thought_json
 
@@ -51,11 +51,11 @@ class JsonAnswer:
             self._thoughts.append(message.thinking)
         if message.tool_calls or line.tool_call_deltas or message.extra:
             self._is_plain = True
-            return _with_text(line, self._held + message.content)
+            return with_text(line, self._held + message.content)
         is_whole, self._is_first = line.done and self._is_first, False
         text = self._passed(message.content)
         text = text + self._last() if line.done else text
-        return _with_text(line, self._repaired(text) if is_whole else text)
+        return with_text(line, self._repaired(text) if is_whole else text)
 
     def _repaired(self, text: str) -> str:
         """Return a whole answer repaired where it is not the requested JSON."""
@@ -132,9 +132,3 @@ class _JsonStream:
         self._depth += (mark in "{[") - (mark in "}]")
         self.ended = self._depth == 0 and not self._in_string
         return mark
-
-
-def _with_text(line: ChatLine, text: str) -> ChatLine:
-    if text == line.text:
-        return line
-    return replace(line, message=replace(line.message, content=text))

@@ -9,6 +9,7 @@ from ollama_transport.callers import caller_level
 from ollama_transport.error_texts import brief
 from ollama_transport.errors import ToolCallMissingError
 from ollama_transport.wire.shaping.call_text import Tools, Written, bare_calls
+from ollama_transport.wire.shaping.forced import with_text
 from ollama_transport.wire.shaping.salvage import tool_schemas
 from ollama_transport.wire.values.answers import ChatLine
 from ollama_transport.wire.values.json_text import FoundJson, find_json, find_thought_json
@@ -46,14 +47,14 @@ class ForcedCallFinder:
         self._texts.append(line.text)
         self._thoughts.append(line.thinking)
         if self._has_calls:
-            return self._with_text(line, self._flush() + line.text)
+            return with_text(line, self._flush() + line.text)
         text = line.text
         if not self._held:
             at = min((at for mark in "{`" if (at := text.find(mark)) >= 0), default=len(text))
             text, self._held = text[:at], text[at:]
         else:
             text, self._held = "", self._held + text
-        line = self._with_text(line, text)
+        line = with_text(line, text)
         return self._finish(line) if line.done else line
 
     def _finish(self, line: ChatLine) -> ChatLine:
@@ -62,7 +63,7 @@ class ForcedCallFinder:
             call = thought_call("".join(self._thoughts), self._tools)
         if call is None:
             self._miss(line)
-            return self._with_text(line, line.text + self._flush())
+            return with_text(line, line.text + self._flush())
         name, arguments = call
         salt = f"{line.created_at}|{self._turn}|forced"
         made = ToolCall(name, arguments, id=short_id(salt, 0, name))
@@ -71,11 +72,6 @@ class ForcedCallFinder:
     def _flush(self) -> str:
         text, self._held = self._held, ""
         return text
-
-    def _with_text(self, line: ChatLine, text: str) -> ChatLine:
-        if text == line.text:
-            return line
-        return replace(line, message=replace(line.message, content=text))
 
     def _miss(self, line: ChatLine) -> None:
         if self._mode == "pass" or self._refused:

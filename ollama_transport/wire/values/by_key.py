@@ -103,12 +103,8 @@ class Metrics(Dumped, ByKey):
     __slots__ = ()
 
     metric_keys: ClassVar[tuple[str, ...]] = (
-        "total_duration",
-        "load_duration",
-        "prompt_eval_count",
-        "prompt_eval_duration",
-        "eval_count",
-        "eval_duration",
+        *("total_duration", "load_duration", "prompt_eval_count", "prompt_eval_duration"),
+        *("eval_count", "eval_duration"),
     )
 
     @property

@@ -1,4 +1,4 @@
-"""Read JSON strings from bytes that a pattern has found, as fast as possible."""
+"""Read JSON from bytes that a pattern has found, in the fastest way."""
 
 import json
 from collections.abc import Callable
@@ -9,14 +9,14 @@ _PLAIN = rb'[^"\\\x00-\x1f]'
 _ESCAPE = rb'\\(?:["\\/bfnrt]|u(?![dD][89a-fA-F])[0-9a-fA-F]{4})'
 
 TEXT = rb"%s*+(?:%s%s*+)*" % (_PLAIN, _ESCAPE, _PLAIN)
-"""A pattern of the content of a JSON string, without escaped surrogates.
+"""A pattern of what stands between the quotes of a text, without surrogates by number.
 
 No group is possessive: before 3.11.5 Python matched such groups wrongly.
 """
 
 
 def read_json_text(inner: bytes) -> str:
-    """Return the text of a JSON string, given the bytes between its quotes, which match `TEXT`.
+    """Return the text whose quotes stand around these bytes, which match `TEXT`.
 
     Raises:
         ValueError: when they are not valid UTF-8.
@@ -27,9 +27,9 @@ def read_json_text(inner: bytes) -> str:
 
 @cache
 def json_loads() -> Callable[[bytes | str], Any]:
-    """Return the fastest installed reader of JSON."""
-    # orjson takes a third of the time. The two differ in numbers, which no line read here has, and
-    # what orjson refuses (NaN, lone surrogates, deep nesting) is left to the general reader.
+    """Return the quickest reader of JSON that is there."""
+    # It takes a third of the time. Numbers, where the two differ, are on no line that is kept, and
+    # what orjson refuses (NaN, lone surrogates, deep nesting) is left to the other reader.
     try:
         from orjson import loads
     except ImportError:

@@ -70,22 +70,12 @@ class ClientOptions(HttpxOptions, total=False):
 
 _FOR_HTTPX = tuple(HttpxOptions.__annotations__)
 _OF_SERVER = (
-    "api_key",
-    "timeout",
-    "max_retries",
-    "retry",
-    "api",
-    "allow_insecure_auth",
-    "max_answer_bytes",
+    *("api_key", "timeout", "max_retries", "retry"),
+    *("api", "allow_insecure_auth", "max_answer_bytes"),
 )
 OF_CONDUCT = (
-    "pull_missing",
-    "on_pull",
-    "on_token",
-    "count_tokens",
-    "wire_streaming",
-    "reasoning_history",
-    "telemetry",
+    *("pull_missing", "on_pull", "on_token", "count_tokens"),
+    *("wire_streaming", "reasoning_history", "telemetry"),
 )
 """The settings for the behaviour of a client beyond sending calls."""
 
