@@ -152,6 +152,7 @@ class UsageLedger:
 
     def snapshot(self) -> LedgerSnapshot:
         """Return the current totals."""
+        # A copy, since calls in flight will still be added.
         with self._lock:
             return LedgerSnapshot(dict(self._totals))
 

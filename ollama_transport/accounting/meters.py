@@ -188,6 +188,7 @@ def _told(record: CallRecord) -> str:
 
 
 def _tell(on_token: OnToken, line: Any) -> None:
+    # A line with both is a whole answer, whose reasoning came first.
     for name, is_thinking in (("thinking", True), ("text", False)):
         if text := getattr(line, name, ""):
             on_token(text, is_thinking)

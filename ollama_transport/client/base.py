@@ -201,6 +201,7 @@ class BaseClient(WireChoice, Generic[H]):
         """Return the call to send after a refusal; None raises the refusal."""
         names = call.refused(error)
         if self._told.reasoning_history == "always":
+            # The caller wants the reasoning sent or an error, not an answer without it.
             names -= REASONING_FIELDS
         if names:
             return replace(call.without(names), left_out=call.left_out | names)
@@ -210,6 +211,7 @@ class BaseClient(WireChoice, Generic[H]):
 
     def advise(self, call: Call[Any], error: OllamaError) -> None:
         """Name the option that a refusal is about, in its message."""
+        # Its subclasses have advice of their own.
         if type(error) is RequestRejectedError and call.body is not None:
             hint = field_hint(error.error, call.body)
             error.args = (f"{error.args[0]} {hint}".rstrip(), *error.args[1:])

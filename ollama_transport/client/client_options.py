@@ -186,6 +186,7 @@ def _joined(
         else (given,)
     )
     kwargs = ClientKwargs(*parts)
+    # Neither of two values for one argument is the obvious one.
     for name in named:
         if kwargs.both.get(name) is not None:
             raise ConfigError(f"give `{name}` or client_kwargs[{name!r}], not both.")

@@ -210,6 +210,7 @@ def message_of(given: MessageLike, files: Files) -> Message:
         ConfigError: for anything else, and for a tool call without a name.
     """
     if isinstance(given, Message):
+        # Files and Image objects are replaced by their data here; the wire encodes the others.
         calls = tuple(_call(call) for call in given.tool_calls)
         if any(isinstance(image, Path | Image) for image in given.images):
             given = replace(given, images=[_image(image, files) for image in given.images])
@@ -310,6 +311,7 @@ def _written(
 
 def _checked(method: str, more: Mapping[str, Any], keywords: Any) -> dict[str, Any]:
     known = keywords.__annotations__
+    # Python does not check names against a TypedDict, and servers ignore unknown fields.
     for name in more:
         if name not in known:
             raise unknown_name(f"argument of {method}", name, known)

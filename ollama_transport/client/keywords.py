@@ -40,6 +40,7 @@ class Keywords(Files, Endpoints):
     Those that take files (``images=[Path("photo.png")]``) raise OSError if one cannot be read.
     """
 
+    # `stream` decides the type of the answer: hence overloads for False, True and a variable.
     @overload
     def chat(
         self,

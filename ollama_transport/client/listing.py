@@ -41,6 +41,7 @@ class ModelListing:
         from ollama_transport.client.clients import Client  # here: it brings httpx, 40 ms of import
 
         check_cache(cache_s)
+        # A client for each lookup: only the list outlives it.
         with Client(base_url, **settings) as client:
             key = _key(client, capability)
             if (known := self._find(key, cache_s)) is not None:
@@ -84,6 +85,7 @@ class ModelListing:
             self._kept[key] = self._clock(), tuple(names)
 
     def _found(self, key: Hashable) -> list[str]:
+        # Another caller may have performed the lookup.
         with self._lock:
             return list(self._kept[key][1])
 

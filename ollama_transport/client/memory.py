@@ -12,6 +12,7 @@ logger = logging.getLogger("ollama_transport")
 REMEMBERED_S = 3600.0
 """Seconds for which a missing feature is remembered: the server may be updated meanwhile."""
 
+# Bounded, since the names of models may be arbitrary.
 _MOST_REFUSALS = 256
 _NONE: frozenset[str] = frozenset()
 

@@ -109,8 +109,10 @@ class Clients:
         """Close the clients made here."""
         for client in list(self._async.values()):
             await client.aclose()
+        # The blocking clients, and connections of other loops.
         self.close()
 
+    # The caller's own clients are shared by copies and pickled; those made here are made again.
     def __deepcopy__(self, _: object) -> "Clients":
         return Clients(self._given_sync, self._given_async)
 

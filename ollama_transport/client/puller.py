@@ -20,6 +20,7 @@ def pull_turn(url: str, model: str) -> Turn:
 
 def full_name(model: str) -> str:
     """Return a model's name with its tag, ``latest`` by default."""
+    # A colon before the last slash belongs to the port of a registry.
     return model if ":" in model.rpartition("/")[2] else f"{model}:latest"
 
 

@@ -119,6 +119,7 @@ class Sender(BaseClient[httpx.Client], Wires):
                 self.tell_pull(begun.reader.finish())
 
     def _try(self, call: Call[Any], send: Callable[..., R]) -> R:
+        # Without tenacity, which is needed only after a failure: see `FirstTry`.
         first = FirstTry()
         try:
             return send(call)
@@ -133,7 +134,8 @@ class Sender(BaseClient[httpx.Client], Wires):
         return tries(first.then(send), call)
 
     def _send_once(self, call: Call[Any], content: bytes | None) -> httpx.Response:
-        # For each try: a server's limit counts requests, not calls.
+        # For each try: a server's limit counts requests, not calls. The probe is ours, not the
+        # caller's.
         if call is not PROBE:
             self.limits.wait()
         http = self._http()

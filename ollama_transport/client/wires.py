@@ -70,6 +70,7 @@ class WireChoice(ABC):
         if self.memory.is_ollama is not None or self.settings.api != "auto":
             return False
         endpoint = self.config.endpoint
+        # Ollama serves this API below /v1 only.
         return endpoint.wire == "openai" and not endpoint.is_root
 
     @property
@@ -162,6 +163,7 @@ class Wires(WireChoice):
                 yield line
 
     def _speaks_natively(self) -> bool:
+        # Concurrent calls probe once, and the others wait for the result.
         with self.memory.lookups.turn(PROBE.path) as is_mine:
             if is_mine and self.memory.is_ollama is None:
                 try:
@@ -176,6 +178,7 @@ class Wires(WireChoice):
         """Return the native call to send instead of using an answer; None to use the answer."""
         if not self.gives_up(call, answer) or not self._speaks_natively():
             return None
+        # A discarded stream is closed, so that the server stops generating.
         if isinstance(answer, Begun):
             answer.response.close()
         return self.native_twin(call)

@@ -96,6 +96,7 @@ async def afetch_media(urls: Sequence[str], limits: FetchLimits) -> dict[str, by
 
         async def fetch(url: str) -> bytes:
             try:
+                # For the whole download; httpx limits only each wait.
                 async with asyncio.timeout(limits.timeout_s):
                     return await _fetch(http, url, limits)
             except TimeoutError:

@@ -347,7 +347,7 @@ def _skip(text: str, _: int) -> int:
 def _code(text: str, at: int) -> int:
     digits = text[at + 2 : at + 6]
     if len(digits) < 4:
-        return 0
+        return 0  # more text is needed, which `_escape` finds by the length
     try:
         return int(digits, 16)
     except ValueError:

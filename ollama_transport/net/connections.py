@@ -150,7 +150,7 @@ class _Content:
     def close(self) -> bool:
         """Return the connection to the pool; close it if the answer is unread: the server stops.
 
-        Returns whether the pool has a closed connection more.
+        Returns True if it was closed, so that the pool must drop it.
         """
         if self._closed:
             return False
@@ -189,7 +189,7 @@ class Transport(httpx.HTTPTransport):
         self._pool = ConnectionPool(tls, limits)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request over a connection that waits for one, or else as httpx does."""
+        """Send a request over an idle connection, or else as httpx does."""
         pool = self._pool
         connection = lane.waiting(pool, cast("list[Connection]", pool._connections), request)
         if connection is None:
@@ -316,7 +316,7 @@ class _AsyncContent:
     async def aclose(self) -> bool:
         """Return the connection to the pool; close it if the answer is unread: the server stops.
 
-        Returns whether the pool has a closed connection more.
+        Returns True if it was closed, so that the pool must drop it.
         """
         if self._closed:
             return False
@@ -355,7 +355,7 @@ class AsyncTransport(httpx.AsyncHTTPTransport):
         self._pool = AsyncConnectionPool(tls, limits)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request over a connection that waits for one, or else as httpx does."""
+        """Send a request over an idle connection, or else as httpx does."""
         pool = self._pool
         connection = lane.waiting(pool, cast("list[AsyncConnection]", pool._connections), request)
         if connection is None:

@@ -41,6 +41,7 @@ def function_tool(function: Callable[..., Any]) -> dict[str, Any]:
     else:
         description, told = read_docstring(inspect.getdoc(function))
         schema = _arguments(function, name, told)
+    # The tool has its name and description beside the parameters.
     schema = {key: value for key, value in schema.items() if key not in ("title", "description")}
     parameters = {**schema, "properties": _untitled(schema.get("properties", {}))}
     return {
@@ -111,6 +112,7 @@ def _google(lines: list[str]) -> dict[str, str]:
             break
         if not line.strip():
             continue
+        # Deeper lines than the first argument continue a description.
         margin = _indent(line) if margin is None else margin
         found = _ARGUMENT.match(line.strip()) if _indent(line) <= margin else None
         if found is not None:

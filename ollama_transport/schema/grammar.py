@@ -167,6 +167,7 @@ class _Writer:
         said = _said(layer)
         base = {key: value for key, value in layer.items() if key not in ANNOTATIONS}
         key, first = choices[0]
+        # False matches nothing, so the choice is the same without it.
         groups = [[one for one in group if one is not False] for _, group in choices]
         if len(groups) == 1 and not base:
             # Nothing stands beside the choice, so the branches need no merging.
@@ -185,6 +186,7 @@ class _Writer:
         layer = checked_type(layer, path)
         kinds = layer.get("type")
         listed_values = "enum" in layer or "const" in layer
+        # Keywords of a type that the value cannot have are without effect.
         for kind, keys in _INSIDE.items():
             if listed_values or not _may_be(kinds, kind):
                 layer = {key: value for key, value in layer.items() if key not in keys}

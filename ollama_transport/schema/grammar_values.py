@@ -31,6 +31,7 @@ def fit_string(layer: Mapping[str, Any], *, keep_ignored: bool) -> Fitted:
             unheld.append("pattern")
         else:
             fitted["pattern"] = pattern
+    # The grammar enforces only one of pattern, format and lengths.
     held = "pattern" in fitted and "pattern" not in unheld
     known = fitted.get("format") in HELD_FORMATS
     if "format" in fitted and (held or not known) and not (keep_ignored and _is_text(fitted)):

@@ -49,6 +49,7 @@ class Definitions:
         self._taken: set[str] = set()
         self._waiting: list[tuple[str, str, Any]] = []
         self.written: dict[str, dict[str, Any]] = {}
+        # Plain names first: they are kept, and other names must differ from them.
         for container in ("$defs", "definitions"):
             for name in root[container] if isinstance(root.get(container), Mapping) else ():
                 if _PLAIN_REF.fullmatch(f"#/{container}/{name}"):

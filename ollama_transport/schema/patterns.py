@@ -180,6 +180,7 @@ class _Reader:
 
     def _group(self) -> Node:
         if self.skip("?") and not self.skip(":"):
+            # Named groups match like plain ones.
             named = self.skip("P<") or (self.skip("<") and self.peek() not in ("=", "!"))
             if not named:
                 raise UnfitPatternError("a lookaround or a flag")
@@ -230,6 +231,7 @@ class _Reader:
 
     def _class(self) -> Ranges:
         negated = self.skip("^")
+        # For some regex engines this bracket ends the class, for others it is a member.
         if self.peek() == "]":
             raise UnfitPatternError("a class that begins with a bracket")
         found: list[tuple[int, int]] = []
@@ -369,6 +371,7 @@ def _written_class(ranges: Ranges, *, alone: bool) -> str:
     # The engine repeats the whole literal before a quantifier, so use a class there.
     if single.isascii() and single and not alone and (single.isalnum() or single in " -_/:@,#=%"):
         return single
+    # Negated classes reach to the last character: written negated again, they are short.
     if ranges[-1][1] < _TOP:
         return f"[{_members(ranges)}]"
     return f"[^{_members(without(without(_ALL, ranges), ((0xD800, 0xDFFF),)))}]"

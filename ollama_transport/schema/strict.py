@@ -28,6 +28,7 @@ def _is_strict(schema: Any) -> bool:
         properties, required = schema.get("properties", {}), schema.get("required", [])
         if schema.get("additionalProperties") is not False or set(properties) - set(required):
             return False
+    # An empty schema allows anything, which is not strict.
     return bool(schema) and all(_is_strict(one) for one in _inside(schema))
 
 

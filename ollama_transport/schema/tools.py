@@ -320,6 +320,7 @@ def _words(flat: Mapping[str, Any]) -> str:
 
 
 def _unique(values: Iterable[Any]) -> list[Any]:
+    # Not a set, since schemas cannot be hashed.
     unique: list[Any] = []
     for value in values:
         if value not in unique:

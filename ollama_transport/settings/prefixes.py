@@ -95,6 +95,7 @@ _TABLE: tuple[tuple[str, Prefixes], ...] = (
     ("granite-embedding", _published("ibm-granite/granite-embedding-278m-multilingual")),
 )
 
+# Whole words only: "e5-base" may be a part of another model's name.
 _PATTERNS = tuple(
     (re.compile(rf"(?<![a-z0-9])(?:{pattern})(?![a-z0-9])"), prefixes)
     for pattern, prefixes in _TABLE

@@ -173,6 +173,7 @@ class FirstTry:
 
 def _loading_pause(first_s: float, attempt: int, asked_s: float | None) -> float:
     """Return the seconds to wait for a loading model: more with each try, or as the server asks."""
+    # Bounded, since a power of many tries exceeds the range of a float.
     grown = max(first_s, _SHORTEST_PAUSE_S) * 2 ** min(attempt - 1, 16)
     return min(grown, _LONGEST_PAUSE_S) if asked_s is None else max(asked_s, _SHORTEST_PAUSE_S)
 

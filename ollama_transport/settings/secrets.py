@@ -32,6 +32,7 @@ def public_kwargs(kwargs: Mapping[str, Any]) -> dict[str, Any]:
 
 def hide(text: str, secrets: Iterable[str]) -> str:
     """Return a text with each secret replaced by ``***``."""
+    # The longest first, since one secret may contain another.
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= _SHORTEST_HIDDEN:
             text = text.replace(secret, HIDDEN)

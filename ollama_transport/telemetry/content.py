@@ -59,6 +59,7 @@ def _message(message: Mapping[str, Any]) -> dict[str, Any]:
     return {"role": message.get("role"), "parts": parts}
 
 
+# The names of the reasoning on both wires.
 _THINKING = ("thinking", "reasoning", "reasoning_content")
 
 

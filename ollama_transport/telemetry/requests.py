@@ -17,6 +17,7 @@ _OPERATIONS = {
     "/v1/completions": "text_completion",
     "/v1/embeddings": "embeddings",
 }
+# With the option's names on both wires, of which the first that is set counts.
 _NUMBERS = (
     ("gen_ai.request.temperature", float, ("temperature",)),
     ("gen_ai.request.top_p", float, ("top_p",)),
