@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ollama_ext.embedded.answers.generation import check_format
@@ -16,6 +16,7 @@ from ollama_ext.embedded.answers.prompts import (
 )
 from ollama_ext.embedded.answers.run import Completion, Run
 from ollama_ext.embedded.engine import Message, Prompt, ToolCall
+from ollama_ext.embedded.models.declared import EmbeddedModel
 from ollama_ext.embedded.models.loader import Loader
 from ollama_ext.embedded.models.store import Installed, ModelStore
 from ollama_ext.embedded.protocol.failures import WireError, no_multimodal
@@ -36,19 +37,12 @@ _MARKER = re.compile(r"<\|im_start\|>\w*\n?|<\|\w+\|>")
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """One server's state, as its endpoints see it.
-
-    Attributes:
-        store: The installed models.
-        loader: The models in memory.
-        vocabulary: Token ids of ``context`` on ``/api/generate``.
-        token_delay_s: Pause before each token, in seconds.
-    """
+    """One server's state, as its endpoints see it."""
 
     store: ModelStore
     loader: Loader
     vocabulary: "Vocabulary"
-    token_delay_s: float = 0.0
+    token_delay_s: float = 0.0  # before each token
 
 
 class Vocabulary:
@@ -81,9 +75,6 @@ def find_to_run(backend: Backend, fields: Fields, verb: str) -> tuple[str, Insta
         backend: The server.
         fields: The decoded request.
         verb: ``"chat"`` or ``"generate"``.
-
-    Raises:
-        WireError: 400 or 404, as wire reference 7.2 has it.
     """
     # Checked even when logprobs is off (wire reference 3.1).
     if not 0 <= fields["top_logprobs"] <= 20:
@@ -98,11 +89,7 @@ def find_to_run(backend: Backend, fields: Fields, verb: str) -> tuple[str, Insta
 
 
 def check_capabilities(installed: Installed, asked: str, verb: str, fields: Fields) -> None:
-    """Check that a model can chat, call tools, insert and think, as a request wants it to.
-
-    Raises:
-        WireError: 400, with Ollama's three ways to name the model.
-    """
+    """Check that a model can chat, call tools, insert and think, as a request wants it to."""
     able = installed.model.capabilities
     if "completion" not in able:
         raise WireError(400, f'"{asked}" does not support {verb}')
@@ -117,78 +104,35 @@ def check_capabilities(installed: Installed, asked: str, verb: str, fields: Fiel
         raise WireError(400, f'"{asked}" does not support thinking')
 
 
-def chat_run(backend: Backend, fields: Fields, asked: str, installed: Installed) -> Run:
-    """Return the run of a checked chat request.
-
-    Raises:
-        WireError: 500, for an option of a wrong type.
-    """
-    messages = with_system(_messages(fields["messages"]), installed.model.system)
-    tools: Sequence[Mapping[str, object]] = fields["tools"]
-    options = _options(fields, installed)
-    window = _window(fields, options, installed)
-    if installed.model.weights is not None:
-        # Only the engine can count its tokens, so the engine makes them fit.
-        whole_one = Fitted(messages, 0)
-        return _run(backend, fields, asked, installed, options, window, whole_one, None, tools)
-    fitted, refusal = _fit(lambda: fit_chat(messages, tools, window), messages, tools)
-    return _run(backend, fields, asked, installed, options, window, fitted, refusal, tools)
-
-
-def completion_run(backend: Backend, fields: Fields, asked: str, installed: Installed) -> Run:
-    """Return the run of a checked generate request.
-
-    Raises:
-        WireError: 500, for an option of a wrong type.
-    """
-    options = _options(fields, installed)
-    window = _window(fields, options, installed)
-    if installed.model.weights is not None:
-        turn = Fitted(_turn(fields, installed), 0)
-        run = _run(backend, fields, asked, installed, options, window, turn, None, ())
-        return replace(run, completion=Completion(fields["raw"], tuple(fields["context"])))
-    messages = _completion_messages(backend, fields, installed)
-    fitted, refusal = _fit(lambda: fit_completion(messages, window), messages, ())
-    return _run(backend, fields, asked, installed, options, window, fitted, refusal, ())
-
-
-def _fit(fit: Any, messages: Sequence[Message], tools: Any) -> tuple[Fitted, WireError | None]:
-    # The engine finds out after the load, so the refusal waits until then.
-    try:
-        return fit(), None
-    except WireError as refusal:
-        return Fitted(tuple(messages), count_prompt(messages, tools)), refusal
-
-
-def _run(
-    backend: Backend,
-    fields: Fields,
-    asked: str,
-    installed: Installed,
-    options: dict[str, object],
-    window: Window,
-    fitted: Fitted,
-    refusal: WireError | None,
-    tools: Sequence[Mapping[str, object]],
-) -> Run:
-    capabilities = frozenset(installed.model.capabilities)
+def run_of(backend: Backend, fields: Fields, verb: str, asked: str, installed: Installed) -> Run:
+    """Return the run of a checked request to ``"chat"`` or to ``"generate"``."""
+    model = installed.model
+    options = merge_options(model.parameters, fields["options"])
+    window = _window(fields, options, model)
+    completion = None
+    if verb == "chat":
+        messages = with_system(_messages(fields["messages"]), model.system)
+    else:
+        messages = _turns(backend, fields, model)
+        completion = Completion(fields["raw"], tuple(fields["context"]))
+    tools: Sequence[Mapping[str, object]] = fields.get("tools", ())
+    fitted, refusal = _fitted(messages, tools, window, model, verb)
     # A bad format is found when inference begins, so it waits for the load too.
     try:
         wanted = check_format(fields["format"])
     except WireError as error:
         wanted, refusal = None, error
-    if "vision" not in capabilities and any(message.images for message in fitted.messages):
+    if "vision" not in model.capabilities and any(one.images for one in fitted.messages):
         refusal = no_multimodal()
-    # By default, a model that can think does (wire reference 3.3).
-    think = "thinking" in capabilities if fields["think"] is None else fields["think"]
     prompt = Prompt(
         messages=fitted.messages,
         tools=tuple(tools),
         format=wanted,
-        think=think,
+        # By default, a model that can think does (wire reference 3.3).
+        think="thinking" in model.capabilities if fields["think"] is None else fields["think"],
         options=options,
         suffix=fields.get("suffix", ""),
-        capabilities=capabilities,
+        capabilities=frozenset(model.capabilities),
     )
     return Run(
         asked=asked,
@@ -200,34 +144,45 @@ def _run(
         top_logprobs=fields["top_logprobs"] if fields["logprobs"] else None,
         token_delay_s=backend.token_delay_s,
         refusal=refusal,
+        completion=completion,
     )
 
 
-def _options(fields: Fields, installed: Installed) -> dict[str, object]:
-    return merge_options(installed.model.parameters, fields["options"])
+def _fitted(
+    messages: tuple[Message, ...],
+    tools: Sequence[Mapping[str, object]],
+    window: Window,
+    model: EmbeddedModel,
+    verb: str,
+) -> tuple[Fitted, WireError | None]:
+    # Only the engine can count the tokens of weights, so the engine makes them fit.
+    if model.weights is not None:
+        return Fitted(messages, 0), None
+    try:
+        if verb == "chat":
+            return fit_chat(messages, tools, window), None
+        return fit_completion(messages, window), None
+    except WireError as refusal:
+        # The engine finds out after the load, so the refusal waits until then.
+        return Fitted(messages, count_prompt(messages, tools)), refusal
 
 
-def _num_ctx(options: Mapping[str, object], installed: Installed) -> int:
-    model = installed.model
+def _num_ctx(options: Mapping[str, object], model: EmbeddedModel) -> int:
     return context_size(options, model.context_length, vision="vision" in model.capabilities)
 
 
-def load_size(fields: Fields, installed: Installed) -> int:
-    """Return the context in tokens that a load request asks for.
-
-    Raises:
-        WireError: 500, for an option of a wrong type.
-    """
-    return _num_ctx(_options(fields, installed), installed)
+def load_size(fields: Fields, model: EmbeddedModel) -> int:
+    """Return the context in tokens that a load request asks for."""
+    return _num_ctx(merge_options(model.parameters, fields["options"]), model)
 
 
-def _window(fields: Fields, options: Mapping[str, object], installed: Installed) -> Window:
+def _window(fields: Fields, options: Mapping[str, object], model: EmbeddedModel) -> Window:
     return Window(
-        num_ctx=_num_ctx(options, installed),
+        num_ctx=_num_ctx(options, model),
         num_keep=whole(options, "num_keep", DEFAULT_NUM_KEEP),
         truncate=fields["truncate"] is not False,
         shift=fields["shift"] is not False,
-        native=installed.model.native_route,
+        native=model.native_route,
     )
 
 
@@ -239,38 +194,32 @@ def with_system(messages: Sequence[Message], system: str) -> tuple[Message, ...]
 
 
 def _messages(given: Sequence[Fields]) -> list[Message]:
+    same = ("content", "thinking", "tool_name")
     return [
         Message(
             role=item["role"].lower(),
-            content=item["content"],
-            thinking=item["thinking"],
             images=tuple(item["images"]),
-            tool_calls=tuple(_call(call["function"]) for call in item["tool_calls"]),
-            tool_name=item["tool_name"],
+            tool_calls=tuple(
+                ToolCall(call["function"]["name"], call["function"]["arguments"])
+                for call in item["tool_calls"]
+            ),
+            **{name: item[name] for name in same},
         )
         for item in given
     ]
 
 
-def _call(function: Fields) -> ToolCall:
-    return ToolCall(function["name"], function["arguments"])
-
-
-def _completion_messages(
-    backend: Backend, fields: Fields, installed: Installed
-) -> tuple[Message, ...]:
-    plain = {**fields, "prompt": plain_prompt(fields["prompt"])}
-    *before, user = _turn(plain, installed)
-    # Earlier turns come as token ids, and are read back into text.
-    earlier = plain_prompt(backend.vocabulary.decode(fields["context"]))
-    return (*before, *([Message("user", earlier)] if earlier else []), user)
-
-
-def _turn(fields: Fields, installed: Installed) -> tuple[Message, ...]:
-    user = Message("user", fields["prompt"], images=tuple(fields["images"]))
-    system = fields["system"] if fields["system"] else installed.model.system
+def _turns(backend: Backend, fields: Fields, model: EmbeddedModel) -> tuple[Message, ...]:
+    """Return the messages that a completion stands for; rules get the earlier turns as text."""
+    prompt, earlier = fields["prompt"], ""
+    if model.weights is None:
+        prompt = plain_prompt(prompt)
+        earlier = plain_prompt(backend.vocabulary.decode(fields["context"]))
+    found = [Message("user", earlier)] if earlier else []
+    found.append(Message("user", prompt, images=tuple(fields["images"])))
+    system = fields["system"] if fields["system"] else model.system
     # A raw prompt is the whole prompt: no system text, no template.
-    return (user,) if fields["raw"] or not system else (Message("system", system), user)
+    return tuple(found) if fields["raw"] or not system else (Message("system", system), *found)
 
 
 def plain_prompt(text: str) -> str:

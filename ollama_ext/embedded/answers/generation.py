@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 
 from ollama_ext.embedded.answers.grammar import check_grammar
-from ollama_ext.embedded.answers.prompts import render, tokens_of
+from ollama_ext.embedded.answers.prompts import tokens_of
 from ollama_ext.embedded.answers.run import Delta, End, Run
-from ollama_ext.embedded.answers.weights import render_weights, run_weights
+from ollama_ext.embedded.answers.weights import run_weights
 from ollama_ext.embedded.engine import Answer, ToolCall
 from ollama_ext.embedded.models.loader import Loader
 from ollama_ext.embedded.protocol.encoding import dump_json, through_float64
@@ -27,9 +27,6 @@ async def deltas(run: Run, loader: Loader) -> AsyncGenerator[Delta]:
     """Load the model and stream its answer.
 
     A stream can end without an ``end`` delta: that is an engine that stopped early (3.2).
-
-    Raises:
-        WireError: The engine's failure, perhaps after some deltas; 503 for a full queue.
     """
     began = time.perf_counter_ns()
     # The model is held until the stream ends or the client disconnects.
@@ -66,19 +63,6 @@ async def deltas(run: Run, loader: Loader) -> AsyncGenerator[Delta]:
         # The native route has gathered the calls; the rendered one has sent them already.
         last = pieces.calls if run.installed.model.native_route else []
         yield Delta(tool_calls=last, end=End(pieces.reason, metrics))
-
-
-async def rendered_prompt(run: Run, loader: Loader) -> str:
-    """Return the prompt as the model receives it.
-
-    Raises:
-        WireError: The engine's failure, of a model of weights.
-    """
-    if run.installed.model.weights is None:
-        return render(run.prompt.messages, run.prompt.tools)
-    async with loader.use(run.installed, run.window.num_ctx, run.keep_ns) as held:
-        assert held.runner is not None  # weights have one
-        return await render_weights(run, held.runner)
 
 
 def _ask(run: Run) -> Answer:
@@ -183,12 +167,7 @@ def wire_call(call: ToolCall, index: int, *, native: bool) -> dict[str, object]:
 
 
 def check_format(value: object) -> object:
-    """Return a request's format, None for "".
-
-    Raises:
-        WireError: **500**, for anything but ``"json"`` or an object (wire reference 3.6), 400 for
-            a schema that the engine's grammar refuses.
-    """
+    """Return a request's format, None for ""."""
     if value is None or value == "":
         return None
     if isinstance(value, dict):

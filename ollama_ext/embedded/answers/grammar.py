@@ -33,12 +33,7 @@ class _UnreadableError(Exception):
 
 
 def check_grammar(schema: Mapping[str, Any]) -> None:
-    """Refuse a schema as the engine does.
-
-    Raises:
-        WireError: **400** with nested JSON (wire reference 7.3). Where the engine would never end
-            (a minimum of 10**16, more items wanted than allowed) it is refused as well.
-    """
+    """Refuse a schema as the engine does."""
     errors = [*_dangling(schema, schema)]
     try:
         errors += _Converter(schema).errors(schema)

@@ -40,21 +40,13 @@ def _render_message(message: Message) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How long a prompt may be, and what happens to a longer one (wire reference 3.8, 14).
+    """How long a prompt may be, and what happens to a longer one (wire reference 3.8, 14)."""
 
-    Attributes:
-        num_ctx: The context length in tokens.
-        num_keep: Leading tokens that survive a shift.
-        truncate: Whether old messages are dropped.
-        shift: Whether a too long last message is cut.
-        native: Whether the route is the native one, which never cuts the last message.
-    """
-
-    num_ctx: int
-    num_keep: int = 4
-    truncate: bool = True
-    shift: bool = True
-    native: bool = True
+    num_ctx: int  # the context length in tokens
+    num_keep: int = 4  # leading tokens that survive a shift
+    truncate: bool = True  # whether old messages are dropped
+    shift: bool = True  # whether a too long last message is cut
+    native: bool = True  # whether the route is the native one, which never cuts the last message
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +60,7 @@ class Fitted:
 def fit_chat(
     messages: Sequence[Message], tools: Sequence[Mapping[str, object]], window: Window
 ) -> Fitted:
-    """Silently cut a conversation to the context length, oldest messages first.
-
-    Raises:
-        WireError: 400, when it does not fit and must not or cannot be cut.
-    """
+    """Silently cut a conversation to the context length, oldest messages first."""
     kept = list(messages)
     tokens = count_prompt(kept, tools)
     if window.truncate and tokens > window.num_ctx:
@@ -98,11 +86,7 @@ def _drop_oldest(messages: list[Message], excess: int) -> list[Message]:
 
 
 def fit_completion(messages: Sequence[Message], window: Window) -> Fitted:
-    """Cut the prompt of ``/api/generate`` to the context length.
-
-    Raises:
-        WireError: 400, when it is too long and truncate or shift is off.
-    """
+    """Cut the prompt of ``/api/generate`` to the context length."""
     tokens = count_prompt(messages, ())
     # Leave one token for the answer.
     if tokens < window.num_ctx:

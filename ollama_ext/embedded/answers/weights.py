@@ -30,9 +30,6 @@ async def run_weights(run: Run, runner: Runner, load_ns: int, began: int) -> Asy
         runner: The model in memory.
         load_ns: How long its load took, in nanoseconds.
         began: When the request came, by ``time.perf_counter_ns``.
-
-    Raises:
-        WireError: The engine's refusal or failure, perhaps after some deltas.
     """
     request = await _ask(run, runner)
     answer = _Answer(run)
@@ -48,16 +45,6 @@ async def run_weights(run: Run, runner: Runner, load_ns: int, began: int) -> Asy
     context = await _context(run, runner, request, answer)
     metrics = _metrics(answer.timings, load_ns, time.perf_counter_ns() - began)
     yield Delta(tool_calls=answer.calls(), end=End(answer.reason, metrics, context))
-
-
-async def render_weights(run: Run, runner: Runner) -> str:
-    """Return the prompt that the model's own template writes.
-
-    Raises:
-        WireError: The engine's refusal.
-    """
-    request = await _ask(run, runner)
-    return request.text if request.text is not None else await runner.render(request.body)
 
 
 async def _ask(run: Run, runner: Runner) -> LlamaRequest:
@@ -214,11 +201,7 @@ class _Answer:
         call["arguments"] += function.get("arguments", "")
 
     def calls(self) -> list[dict[str, object]]:
-        """Return the calls, their arguments joined.
-
-        Raises:
-            WireError: 500, for arguments that are not a JSON object, as when an answer was cut.
-        """
+        """Return the calls, their arguments joined."""
         return [_call(index, call) for index, call in sorted(self._calls.items())]
 
 

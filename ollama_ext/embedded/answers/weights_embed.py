@@ -13,12 +13,7 @@ _BATCH = 32
 async def embed_weights(
     runner: Runner, texts: Sequence[str], *, truncate: bool
 ) -> tuple[list[list[float]], int]:
-    """Return the unit vectors of texts, in order, and the number of their tokens.
-
-    Raises:
-        WireError: 400 for a text that is too long while ``truncate`` is off, or the engine's own
-            refusal.
-    """
+    """Return the unit vectors of texts, in order, and the number of their tokens."""
     vectors: list[list[float]] = []
     count = 0
     for start in range(0, len(texts), _BATCH):

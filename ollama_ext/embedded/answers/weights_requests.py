@@ -25,17 +25,11 @@ _SAMPLING: Mapping[str, object] = {
 
 @dataclass(frozen=True, slots=True)
 class LlamaRequest:
-    """A request to llama.cpp.
+    """A request to llama.cpp."""
 
-    Attributes:
-        path: Its path.
-        body: Its body.
-        text: The prompt of a completion of text; None for a chat.
-    """
-
-    path: str
-    body: Fields = field(repr=False)
-    text: str | None = None
+    path: str  # its path
+    body: Fields = field(repr=False)  # its body
+    text: str | None = None  # the prompt of a completion of text; None for a chat
 
 
 def chat_request(run: Run, messages: Sequence[Message]) -> LlamaRequest:

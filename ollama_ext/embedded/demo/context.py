@@ -51,19 +51,13 @@ NO_ANSWER = "The context does not say."
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a conversation asks.
+    """What a conversation asks."""
 
-    Attributes:
-        question: The question itself.
-        context: The text to answer from; "" when there is none.
-        given: Whether the prompt marks its context as such; then there is no other answer.
-        existing: An earlier answer to refine; "" for none.
-    """
-
-    question: str
-    context: str
+    question: str  # the question itself
+    context: str  # the text to answer from; "" when there is none
+    # Whether the prompt marks its context as such; then there is no other answer.
     given: bool = False
-    existing: str = ""
+    existing: str = ""  # an earlier answer to refine; "" for none
 
 
 def unfolded(messages: Sequence[Message]) -> Sequence[Message]:

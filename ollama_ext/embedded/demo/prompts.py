@@ -54,14 +54,10 @@ _REPEAT, _REPEAT_END = marks(
 
 @dataclass(frozen=True, slots=True)
 class Shaped:
-    """An answer in the form a prompt asks for.
+    """An answer in the form a prompt asks for."""
 
-    Attributes:
-        text: The answer as text.
-        hints: Its values by field name, for a JSON schema that asks for the same.
-    """
-
-    text: str
+    text: str  # the answer as text
+    # Its values by field name, for a JSON schema that asks for the same.
     hints: Mapping[str, object] = field(default_factory=dict)
 
 

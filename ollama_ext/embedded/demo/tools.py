@@ -42,17 +42,11 @@ _MOST_CALLS = 32
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool as the demo sees it.
-
-    Attributes:
-        name: Its name.
-        description: What it is for.
-        parameters: The JSON schema of its arguments.
-    """
+    """A tool as the demo sees it."""
 
     name: str
-    description: str
-    parameters: Mapping[str, Any]
+    description: str  # what it is for
+    parameters: Mapping[str, Any]  # the JSON schema of its arguments
 
     @property
     def properties(self) -> Mapping[str, Any]:

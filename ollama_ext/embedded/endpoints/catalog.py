@@ -12,7 +12,6 @@ from ollama_ext.embedded.endpoints.requests import COPY, DELETE, SHOW
 from ollama_ext.embedded.llama.gguf import read_gguf
 from ollama_ext.embedded.models.declared import EmbeddedModel
 from ollama_ext.embedded.models.store import Installed, Loaded
-from ollama_ext.embedded.protocol.decoding import decode_body
 from ollama_ext.embedded.protocol.encoding import local_timestamp
 from ollama_ext.embedded.protocol.failures import WireError
 from ollama_ext.embedded.protocol.names import parse_name
@@ -32,11 +31,6 @@ async def root(_request: Request) -> Response:
 async def version(_request: Request) -> Response:
     """Answer ``GET /api/version``."""
     return json_response({"version": VERSION})
-
-
-async def status(_request: Request) -> Response:
-    """Answer ``GET /api/status``: there is no cloud behind an embedded server."""
-    return json_response({"cloud": {"disabled": True, "source": "config"}})
 
 
 async def tags(request: Request) -> Response:
@@ -95,7 +89,7 @@ def _running(loaded: Loaded) -> Fields:
 
 async def show(request: Request) -> Response:
     """Answer ``POST /api/show``."""
-    fields = decode_body(SHOW, await request.body())
+    fields = SHOW.read(await request.body())
     asked = fields["model"] or fields["name"]
     if not asked:
         raise WireError(400, "model is required")
@@ -170,7 +164,7 @@ def _model_info(model: EmbeddedModel, *, verbose: bool) -> Fields:
 async def copy(request: Request) -> Response:
     """Answer ``POST /api/copy``: 200 and no body."""
     store = backend_of(request).store
-    fields = decode_body(COPY, await request.body())
+    fields = COPY.read(await request.body())
     source, destination = parse_name(fields["source"]), parse_name(fields["destination"])
     for field, name in (("source", source), ("destination", destination)):
         if not name.valid:
@@ -185,7 +179,7 @@ async def copy(request: Request) -> Response:
 async def delete(request: Request) -> Response:
     """Answer ``DELETE /api/delete``: 200 and no body."""
     backend = backend_of(request)
-    fields = decode_body(DELETE, await request.body())
+    fields = DELETE.read(await request.body())
     asked = fields["model"] or fields["name"]
     if not asked:
         raise WireError(400, "model is required")

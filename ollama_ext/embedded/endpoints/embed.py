@@ -15,7 +15,6 @@ from ollama_ext.embedded.demo.embed import embed_text, shorten
 from ollama_ext.embedded.endpoints.chat import backend_of
 from ollama_ext.embedded.endpoints.requests import EMBED, EMBEDDINGS
 from ollama_ext.embedded.models.store import Installed
-from ollama_ext.embedded.protocol.decoding import decode_body
 from ollama_ext.embedded.protocol.encoding import float32
 from ollama_ext.embedded.protocol.failures import NO_EMBEDDINGS, TOO_LONG, WireError
 from ollama_ext.embedded.protocol.options import merge_options, whole
@@ -26,26 +25,18 @@ _NOT_FOUND = 'model "{}" not found, try pulling it first'
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Vectors and their cost.
+    """Vectors and their cost."""
 
-    Attributes:
-        asked: The model's name as written in the request.
-        vectors: One unit vector for each text, in order.
-        tokens: Tokens of all texts together.
-        load_ns: Nanoseconds the load took.
-        total_ns: Nanoseconds in total.
-    """
-
-    asked: str
-    vectors: list[list[float]]
-    tokens: int
-    load_ns: int
-    total_ns: int
+    asked: str  # the model's name as written in the request
+    vectors: list[list[float]]  # one unit vector for each text, in order
+    tokens: int  # tokens of all texts together
+    load_ns: int  # nanoseconds the load took
+    total_ns: int  # nanoseconds in total
 
 
 async def embed(request: Request) -> Response:
     """Answer ``POST /api/embed``."""
-    fields = decode_body(EMBED, await request.body())
+    fields = EMBED.read(await request.body())
     found = await embed_texts(backend_of(request), fields, input_texts(fields["input"]))
     answer: Fields = {"model": found.asked, "embeddings": found.vectors}
     # No text, no metrics: the request was a load (wire reference 5.1).
@@ -60,7 +51,7 @@ async def embed(request: Request) -> Response:
 
 async def embeddings(request: Request) -> Response:
     """Answer ``POST /api/embeddings``, the legacy form: one text, every engine error a 500."""
-    fields = decode_body(EMBEDDINGS, await request.body())
+    fields = EMBEDDINGS.read(await request.body())
     if not fields["model"].strip():
         raise WireError(400, "model is required")
     texts = [fields["prompt"]] if fields["prompt"] else []
@@ -74,11 +65,7 @@ async def embeddings(request: Request) -> Response:
 
 
 def input_texts(value: object) -> list[str]:
-    """Return the texts of ``input``; "" and null are none at all.
-
-    Raises:
-        WireError: 400 ``invalid input type``.
-    """
+    """Return the texts of ``input``; "" and null are none at all."""
     if value is None or value == "":
         return []
     if isinstance(value, str):
@@ -89,12 +76,7 @@ def input_texts(value: object) -> list[str]:
 
 
 async def embed_texts(backend: Backend, fields: Fields, texts: Sequence[str]) -> Embedded:
-    """Load the model and embed texts.
-
-    Raises:
-        WireError: 404 for an unknown model, 501 for one that cannot embed, 400 for a text that is
-            too long while ``truncate`` is off.
-    """
+    """Load the model and embed texts."""
     # Of the three "not found" messages, this one is for a missing name.
     if not fields["model"].strip():
         raise WireError(404, "model '' not found")

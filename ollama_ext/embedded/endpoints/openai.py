@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ollama_ext.embedded.answers.backend import (
+    Backend,
     Fields,
-    chat_run,
     check_capabilities,
-    completion_run,
     find_to_run,
+    run_of,
 )
 from ollama_ext.embedded.answers.generation import deltas
 from ollama_ext.embedded.answers.run import Delta
@@ -25,7 +25,6 @@ from ollama_ext.embedded.endpoints.openai_requests import (
     CHAT_COMPLETION,
     COMPLETION,
     EMBEDDING,
-    decode_v1,
     native_chat,
     native_completion,
     wants_usage,
@@ -41,9 +40,9 @@ from ollama_ext.embedded.protocol.responses import (
 )
 
 _FORMATS = ("", "float", "base64")
-# Every chunk of a completion has a usage once it was asked for, of zeros but for the last (10.2).
 _NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-DONE = b"data: [DONE]\n\n"
+# What the compatible layer says of a request without a body.
+_EMPTY = "EOF"
 
 
 def json_line(value: object) -> Response:
@@ -61,38 +60,29 @@ def late(error: WireError) -> WireError:
 
 async def chat_completions(request: Request) -> Response:
     """Answer ``POST /v1/chat/completions``."""
-    backend = backend_of(request)
-    body = decode_v1(CHAT_COMPLETION, await request.body())
-    fields = native_chat(body)
-    try:
-        asked, installed = find_to_run(backend, fields, "chat")
-        check_capabilities(installed, asked, "chat", fields)
-        run = chat_run(backend, fields, asked, installed)
-        stream = deltas(run, backend.loader)
-        if not body["stream"]:
-            return json_line(chat_completion(asked, await collect(stream)))
-        chunks = _ChatChunks(asked, usage=wants_usage(body))
-        return await stream_response(chunks.play(stream), EVENTS)
-    except WireError as error:
-        raise late(error) from error
+    body = CHAT_COMPLETION.read(await request.body(), when_empty=_EMPTY)
+    return await _answer(backend_of(request), body, native_chat(body), "chat")
 
 
 async def completions(request: Request) -> Response:
     """Answer ``POST /v1/completions``."""
-    backend = backend_of(request)
-    body = decode_v1(COMPLETION, await request.body())
-    fields = native_completion(body)
+    body = COMPLETION.read(await request.body(), when_empty=_EMPTY)
+    return await _answer(backend_of(request), body, native_completion(body), "generate")
+
+
+async def _answer(backend: Backend, body: Fields, fields: Fields, verb: str) -> Response:
+    chat = verb == "chat"
     try:
-        asked, installed = find_to_run(backend, fields, "generate")
-        check_capabilities(installed, asked, "generate", fields)
+        asked, installed = find_to_run(backend, fields, verb)
+        check_capabilities(installed, asked, verb, fields)
         # Unlike chat, where this is refused: an empty prompt counts as a load (10.2).
-        if not fields["prompt"]:
+        if not chat and not fields["prompt"]:
             return json_line(completion(asked, Delta(), reason="load"))
-        run = completion_run(backend, fields, asked, installed)
-        stream = deltas(run, backend.loader)
+        stream = deltas(run_of(backend, fields, verb, asked, installed), backend.loader)
         if not body["stream"]:
-            return json_line(completion(asked, await collect(stream)))
-        chunks = _TextChunks(asked, usage=wants_usage(body))
+            whole = await collect(stream)
+            return json_line(chat_completion(asked, whole) if chat else completion(asked, whole))
+        chunks = (ChatChunks if chat else TextChunks)(asked, usage=wants_usage(body))
         return await stream_response(chunks.play(stream), EVENTS)
     except WireError as error:
         raise late(error) from error
@@ -151,45 +141,67 @@ def _reason(reason: str | None, *, called: bool) -> str | None:
 
 def completion(asked: str, delta: Delta, reason: str | None = None) -> Fields:
     """Return a whole answer of ``/v1/completions``."""
-    ended = delta.end.reason if delta.end else reason
-    choice = {"text": delta.content, "index": 0, "finish_reason": ended}
+    choice = _text(delta.content, delta.end.reason if delta.end else reason)
     head = _head("cmpl", "text_completion", asked)
     return {**head, "choices": [choice], "usage": _usage(delta)}
 
 
-def chat_chunks(asked: str, steps: list[Delta], usage: bool) -> list[bytes]:
-    """Return the events of a streamed chat."""
-    chunks = _ChatChunks(asked, usage=usage)
-    return [event for step in steps for event in chunks.written(step)]
+def _text(text: str, reason: str | None = None) -> Fields:
+    return {"text": text, "index": 0, "finish_reason": reason}
 
 
-def completion_chunks(asked: str, steps: list[Delta], usage: bool) -> list[bytes]:
-    """Return the events of a streamed completion, without its reasoning."""
-    chunks = _TextChunks(asked, usage=usage)
-    return [chunks.written(step) for step in steps if step.content or step.end is not None]
+class _Chunks:
+    """The events of one stream; they share an id and a time."""
 
-
-class _ChatChunks:
-    """The chunks of one chat stream; they share an id and a time."""
+    prefix = ""
+    kind = ""
+    order = ("id", "object", "created", "model", "system_fingerprint", "choices", "usage")
 
     def __init__(self, asked: str, *, usage: bool) -> None:
-        self._head = _head("chatcmpl", "chat.completion.chunk", asked)
+        self._head = _head(self.prefix, self.kind, asked)
         self._wants_usage = usage
-        self._begun = False
-        self._called = False
 
     async def play(self, stream: AsyncGenerator[Delta]) -> AsyncGenerator[bytes]:
         """Write the stream; a failure in its middle is swallowed, as Ollama does (10)."""
+        begun = False
         try:
             async with aclosing(stream) as opened:
                 async for delta in opened:
                     for chunk in self.written(delta):
                         yield chunk
+                        begun = True
         except WireError:
-            if not self._begun:
+            if not begun:
                 raise
             # The error line decodes to an empty chunk in Ollama; clients never see the text.
-            yield self._chunk({"content": ""}, None, model="")
+            self._head["model"] = ""
+            yield self._event(self._empty())
+
+    def written(self, delta: Delta) -> list[bytes]:
+        """Return the events of one step; those of the last are one write, as Ollama sends them."""
+        raise NotImplementedError
+
+    def _empty(self) -> Fields:
+        raise NotImplementedError
+
+    def _event(self, choice: Fields | None, usage: Fields | None = None) -> bytes:
+        event = {**self._head, "choices": [] if choice is None else [choice], "usage": usage}
+        return dump_event({name: event[name] for name in self.order if event[name] is not None})
+
+    def _done(self, delta: Delta) -> bytes:
+        usage = self._event(None, _usage(delta)) if self._wants_usage else b""
+        return usage + b"data: [DONE]\n\n"
+
+
+def _choice(delta: Fields, reason: str | None = None) -> Fields:
+    return {"index": 0, "delta": delta, "finish_reason": reason}
+
+
+class ChatChunks(_Chunks):
+    """The events of one streamed chat."""
+
+    prefix, kind = "chatcmpl", "chat.completion.chunk"
+    _begun = _called = False
 
     def written(self, delta: Delta) -> list[bytes]:
         """Return the events of one step."""
@@ -203,81 +215,47 @@ class _ChatChunks:
         if delta.content:
             chunks.append(self._said({"content": delta.content}, delta))
         if delta.end is not None:
-            chunks.append(self._last(delta, delta.end.reason))
+            reason = _reason(delta.end.reason, called=self._called)
+            end = self._event(_choice({}, reason))
+            chunks.append(end + self._done(delta))
         return chunks
 
     def _said(self, part: Fields, delta: Delta) -> bytes:
         role = {} if self._begun else {"role": "assistant"}
         self._begun = True
-        return self._chunk({**role, **part}, None, logprobs=delta.logprobs)
+        choice = _choice({**role, **part})
+        if delta.logprobs:
+            choice["logprobs"] = {"content": delta.logprobs}
+        return self._event(choice)
 
-    def _last(self, delta: Delta, reason: str) -> bytes:
-        # These come in one write, as Ollama sends them.
-        end = self._chunk({}, _reason(reason, called=self._called))
-        if self._wants_usage:
-            end += dump_event({**self._head, "choices": [], "usage": _usage(delta)})
-        return end + DONE
-
-    def _chunk(
-        self, part: Fields, reason: str | None, *, model: str | None = None, logprobs: object = None
-    ) -> bytes:
-        head = self._head if model is None else {**self._head, "model": model}
-        choice: Fields = {"index": 0, "delta": part, "finish_reason": reason}
-        if logprobs:
-            choice["logprobs"] = {"content": logprobs}
-        return dump_event({**head, "choices": [choice]})
+    def _empty(self) -> Fields:
+        return _choice({"content": ""})
 
 
-class _TextChunks:
-    """The chunks of one completion stream."""
+class TextChunks(_Chunks):
+    """The events of one streamed completion, without its reasoning."""
 
-    def __init__(self, asked: str, *, usage: bool) -> None:
-        self._head = _head("cmpl", "text_completion", asked)
-        self._wants_usage = usage
-        self._begun = False
+    prefix, kind = "cmpl", "text_completion"
+    # Another order than in chat, and the recordings have it.
+    order = ("id", "object", "created", "choices", "model", "system_fingerprint", "usage")
 
-    async def play(self, stream: AsyncGenerator[Delta]) -> AsyncGenerator[bytes]:
-        """Write the stream; reasoning is dropped, a failure in its middle swallowed."""
-        try:
-            async with aclosing(stream) as opened:
-                async for delta in opened:
-                    if delta.content or delta.end is not None:
-                        yield self.written(delta)
-                        self._begun = True
-        except WireError:
-            if not self._begun:
-                raise
-            yield self._chunk("", None, _NO_USAGE, model="")
+    def written(self, delta: Delta) -> list[bytes]:
+        """Return the events of one step."""
+        if delta.end is not None:
+            return [self._event(_text(delta.content, delta.end.reason)) + self._done(delta)]
+        return [self._event(_text(delta.content))] if delta.content else []
 
-    def written(self, delta: Delta) -> bytes:
-        """Return the events of one step, in one write."""
-        if delta.end is None:
-            return self._chunk(delta.content, None, _NO_USAGE)
-        end = self._chunk(delta.content, delta.end.reason, _NO_USAGE)
-        if self._wants_usage:
-            end += self._event([], self._head["model"], _usage(delta))
-        return end + DONE
+    def _empty(self) -> Fields:
+        return _text("")
 
-    def _chunk(
-        self, text: str, reason: str | None, usage: Fields, *, model: str | None = None
-    ) -> bytes:
-        choice = {"text": text, "index": 0, "finish_reason": reason}
-        return self._event([choice], self._head["model"] if model is None else model, usage)
-
-    def _event(self, choices: list[Fields], model: str, usage: Fields) -> bytes:
-        # Another order of keys than in chat, and the recordings have it.
-        head = self._head
-        event = {"id": head["id"], "object": head["object"], "created": head["created"]}
-        event |= {"choices": choices, "model": model}
-        event["system_fingerprint"] = head["system_fingerprint"]
-        if self._wants_usage:
-            event["usage"] = usage
-        return dump_event(event)
+    def _event(self, choice: Fields | None, usage: Fields | None = None) -> bytes:
+        # Once a usage was asked for, every chunk has one, of zeros but for the last (10.2).
+        return super()._event(choice, usage or (_NO_USAGE if self._wants_usage else None))
 
 
 async def embeddings(request: Request) -> Response:
     """Answer ``POST /v1/embeddings``; base64 is little-endian float32."""
-    fields = decode_v1(EMBEDDING, await request.body())
+    fields = EMBEDDING.read(await request.body(), when_empty=_EMPTY)
     wanted = fields["encoding_format"]
     if wanted.lower() not in _FORMATS:
         allowed = "Supported values: ['float', 'base64']."

@@ -5,54 +5,48 @@ import re
 from collections.abc import Mapping, Sequence
 
 from ollama_ext.embedded.answers.backend import Fields
-from ollama_ext.embedded.endpoints.requests import CHAT, GENERATE, TOOL
+from ollama_ext.embedded.endpoints.requests import CHAT, GENERATE, TOOL, texts
 from ollama_ext.embedded.protocol.decoding import (
-    ANYTHING,
     FLAG,
     MAYBE_NUMBER,
     MAYBE_WHOLE,
     OBJECT,
-    TEXT,
     WHOLE,
     Decoder,
-    ListOf,
     Struct,
-    decode_body,
+    anything,
+    list_of,
 )
 from ollama_ext.embedded.protocol.failures import WireError
 
+_PENALTIES = ("frequency_penalty", "presence_penalty")
 _SAMPLING: dict[str, Decoder] = {
     "stream_options": OBJECT,
-    "max_tokens": MAYBE_WHOLE,
-    "seed": MAYBE_WHOLE,
-    "stop": ANYTHING,
-    "temperature": MAYBE_NUMBER,
-    "top_p": MAYBE_NUMBER,
-    "frequency_penalty": MAYBE_NUMBER,
-    "presence_penalty": MAYBE_NUMBER,
+    "stop": anything,
     "stream": FLAG,
+    **dict.fromkeys(("max_tokens", "seed"), MAYBE_WHOLE),
+    **dict.fromkeys(("temperature", "top_p", *_PENALTIES), MAYBE_NUMBER),
 }
 CHAT_COMPLETION = Struct(
     "openai.ChatCompletionRequest",
-    {
-        "model": TEXT,
-        "messages": ListOf(OBJECT, "[]openai.Message"),
+    texts("model reasoning_effort")
+    | {
+        "messages": list_of(OBJECT, "[]openai.Message"),
         "response_format": OBJECT,
-        "tools": ListOf(TOOL, "[]api.Tool"),
+        "tools": list_of(TOOL, "[]api.Tool"),
         "reasoning": OBJECT,
-        "reasoning_effort": TEXT,
         "logprobs": FLAG,
         "top_logprobs": WHOLE,
-        **_SAMPLING,
-    },
+    }
+    | _SAMPLING,
 )
 COMPLETION = Struct(
     "openai.CompletionRequest",
-    {"model": TEXT, "prompt": TEXT, "suffix": TEXT, "logprobs": ANYTHING, **_SAMPLING},
+    texts("model prompt suffix") | {"logprobs": anything} | _SAMPLING,
 )
 EMBEDDING = Struct(
     "openai.EmbedRequest",
-    {"model": TEXT, "input": ANYTHING, "dimensions": WHOLE, "encoding_format": TEXT},
+    texts("model encoding_format") | {"input": anything, "dimensions": WHOLE},
 )
 _EFFORTS: dict[str, object] = {
     "none": False,
@@ -69,55 +63,29 @@ _DATA_URL = re.compile(r"data:(?:image/(?:jpeg|jpg|png|webp))?;base64,(.*)\Z", r
 _GO_KINDS = {type(None): "<nil>", bool: "bool", int: "float64", float: "float64"}
 
 
-def decode_v1(struct: Struct, body: bytes) -> Fields:
-    """Read a ``/v1`` body; an empty one is ``EOF``.
-
-    Raises:
-        WireError: 400.
-    """
-    return decode_body(struct, body, when_empty="EOF")
-
-
 def native_chat(fields: Fields) -> Fields:
-    """Return the native chat request of a ``/v1/chat/completions`` body.
-
-    Raises:
-        WireError: 400, for no messages, an unknown effort, or content of a wrong form.
-    """
+    """Return the native chat request of a ``/v1/chat/completions`` body."""
     # Ollama checks this before it looks up the model.
     if not fields["messages"]:
         raise WireError(400, "[] is too short - 'messages'")
     native = {
-        "model": fields["model"],
+        **{name: fields[name] for name in ("model", "stream", "logprobs", "top_logprobs")},
         "messages": _messages(fields["messages"]),
         "format": _format(fields["response_format"]),
         "options": _options(fields),
         "think": _think(fields),
-        "stream": fields["stream"],
-        "logprobs": fields["logprobs"],
-        "top_logprobs": fields["top_logprobs"],
     }
     # Decoded with the body already, so that errors in them name its type.
-    return {**CHAT.decode(native, "ChatRequest"), "tools": fields["tools"]}
+    return {**CHAT(native, "ChatRequest"), "tools": fields["tools"]}
 
 
 def native_completion(fields: Fields) -> Fields:
-    """Return the native generate request of a ``/v1/completions`` body.
-
-    Raises:
-        WireError: 400, for a stop value that is not text.
-    """
+    """Return the native generate request of a ``/v1/completions`` body."""
     stops = fields["stop"]
     if isinstance(stops, list) and not all(isinstance(stop, str) for stop in stops):
         raise WireError(400, "invalid type for 'stop' field: every element must be a string")
-    native = {
-        "model": fields["model"],
-        "prompt": fields["prompt"],
-        "suffix": fields["suffix"],
-        "options": _options(fields),
-        "stream": fields["stream"],
-    }
-    return GENERATE.decode(native, "GenerateRequest")
+    native = {name: fields[name] for name in ("model", "prompt", "suffix", "stream")}
+    return GENERATE({**native, "options": _options(fields)}, "GenerateRequest")
 
 
 def wants_usage(fields: Fields) -> bool:
@@ -130,12 +98,12 @@ def _options(fields: Fields) -> Fields:
     stop = fields["stop"]
     stops = [stop] if isinstance(stop, str) else stop if isinstance(stop, list) else []
     options: Fields = {"stop": [item for item in stops if isinstance(item, str)]}
-    for name, option in (("max_tokens", "num_predict"), ("seed", "seed")):
-        if fields[name] is not None:
-            options[option] = fields[name]
-    for name in ("frequency_penalty", "presence_penalty"):
-        if fields[name] is not None:
-            options[name] = fields[name]
+    sent = {
+        "num_predict": "max_tokens",
+        "seed": "seed",
+        **dict(zip(_PENALTIES, _PENALTIES, strict=True)),
+    }
+    options |= {name: fields[field] for name, field in sent.items() if fields[field] is not None}
     # Their default is 1.0 here, over the model's own parameters (10.1).
     for name in ("temperature", "top_p"):
         options[name] = 1.0 if fields[name] is None else fields[name]

@@ -8,12 +8,11 @@ from starlette.responses import Response
 
 from ollama_ext.embedded.answers.backend import Backend, Fields
 from ollama_ext.embedded.endpoints.chat import backend_of
-from ollama_ext.embedded.endpoints.requests import CREATE, PULL, WEB_FETCH, WEB_SEARCH
+from ollama_ext.embedded.endpoints.requests import CREATE, PULL
 from ollama_ext.embedded.llama.gguf import read_gguf
 from ollama_ext.embedded.llama.process import has_llama
 from ollama_ext.embedded.models.declared import EmbeddedModel, weights_model
 from ollama_ext.embedded.models.store import Installed
-from ollama_ext.embedded.protocol.decoding import decode_body
 from ollama_ext.embedded.protocol.failures import WireError
 from ollama_ext.embedded.protocol.names import ModelName, parse_name
 from ollama_ext.embedded.protocol.responses import (
@@ -31,7 +30,7 @@ _PROGRESS_STEPS = 4
 
 async def pull(request: Request) -> Response:
     """Answer ``POST /api/pull``; an unknown model ends in an error line."""
-    fields = decode_body(PULL, await request.body())
+    fields = PULL.read(await request.body())
     name = _asked_name(fields)
     return await _play(_pulled(backend_of(request), name), fields)
 
@@ -66,7 +65,7 @@ def _layer_progress(verb: str, installed: Installed) -> Iterator[Fields]:
 
 async def push(request: Request) -> Response:
     """Answer ``POST /api/push``; there is no registry, so what is here counts as pushed."""
-    fields = decode_body(PULL, await request.body())
+    fields = PULL.read(await request.body())
     if not (fields["model"] or fields["name"]):
         raise WireError(400, "model is required")
     return await _play(_pushed(backend_of(request), _asked_name(fields)), fields)
@@ -86,7 +85,7 @@ def _pushed(backend: Backend, name: ModelName) -> Iterator[Fields]:
 
 async def create(request: Request) -> Response:
     """Answer ``POST /api/create``: a model from another one, or from blobs."""
-    fields = decode_body(CREATE, await request.body())
+    fields = CREATE.read(await request.body())
     name = _asked_name(fields)
     if not fields["from"] and not fields["files"]:
         raise WireError(400, "neither 'from' or 'files' was specified", early=False)
@@ -180,13 +179,6 @@ async def _each(lines: Iterator[Fields]) -> AsyncGenerator[Fields]:
         yield line
 
 
-async def web_search(request: Request) -> Response:
-    """Answer ``POST /api/experimental/web_search``: this server is not signed in."""
-    decode_body(WEB_SEARCH, await request.body())
-    raise WireError(401, "unauthorized")
-
-
-async def web_fetch(request: Request) -> Response:
-    """Answer ``POST /api/experimental/web_fetch``: this server is not signed in."""
-    decode_body(WEB_FETCH, await request.body())
+async def web(_request: Request) -> Response:
+    """Answer ``/api/experimental/web_search`` and ``web_fetch``: nobody is signed in here."""
     raise WireError(401, "unauthorized")

@@ -62,18 +62,13 @@ _HIDDEN = frozenset({"general.name", "tokenizer.chat_template"})
 
 @dataclass(frozen=True, slots=True)
 class Gguf:
-    """A model file and its header.
-
-    Attributes:
-        path: Where it is.
-        size: Its size in bytes.
-        facts: The metadata of its header; arrays are None unless they were asked for.
-        tensors: Name, type and shape of each tensor.
-    """
+    """A model file and its header."""
 
     path: Path
-    size: int
+    size: int  # its size in bytes
+    # The metadata of its header; arrays are None unless they were asked for.
     facts: Mapping[str, object] = field(repr=False)
+    # Name, type and shape of each tensor.
     tensors: tuple[tuple[str, str, tuple[int, ...]], ...] = field(repr=False)
 
     @property

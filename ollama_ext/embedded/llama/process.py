@@ -47,22 +47,14 @@ def default_threads() -> int:
 
 @dataclass(frozen=True, slots=True)
 class RunnerSettings:
-    """How a model is loaded.
+    """How a model is loaded."""
 
-    Attributes:
-        path: The GGUF file.
-        num_ctx: Context of each request, in tokens.
-        parallel: Requests at a time.
-        embedding: Whether it embeds; a model does one of the two.
-        threads: Threads it computes with.
-        key: The API key that its requests must send.
-    """
-
-    path: str
-    num_ctx: int
-    parallel: int
-    embedding: bool
-    threads: int
+    path: str  # the GGUF file
+    num_ctx: int  # context of each request, in tokens
+    parallel: int  # requests at a time
+    embedding: bool  # whether it embeds; a model does one of the two
+    threads: int  # threads it computes with
+    # The API key that its requests must send.
     key: str = field(default_factory=lambda: secrets.token_urlsafe(24), repr=False)
 
 
@@ -90,11 +82,7 @@ class Runner:
 
     @classmethod
     async def start(cls, settings: RunnerSettings) -> "Runner":
-        """Load a model and return its runner.
-
-        Raises:
-            WireError: 500, when it cannot be loaded or takes five minutes.
-        """
+        """Load a model and return its runner; 500 when it cannot be loaded or takes too long."""
         with tempfile.TemporaryFile() as said:
             process = _spawn(settings, said)
             url = b""
@@ -127,11 +115,7 @@ class Runner:
         _end(self._process)
 
     async def ask(self, path: str, body: Mapping[str, object]) -> Any:
-        """Return the answer to a request.
-
-        Raises:
-            WireError: The engine's refusal, in its own words; 500 when its process ended.
-        """
+        """Return the answer to a request; a refusal has the engine's own words."""
         try:
             response = await self._client.post(path, json=body)
         except httpx.TransportError as error:
@@ -141,11 +125,7 @@ class Runner:
         return response.json()
 
     async def events(self, path: str, body: Mapping[str, object]) -> AsyncGenerator[Fields]:
-        """Yield the events of a streamed answer; closing it frees the slot.
-
-        Raises:
-            WireError: As ``ask``, and for an error in the middle of the stream.
-        """
+        """Yield the events of a streamed answer; closing it frees the slot."""
         try:
             async with self._client.stream("POST", path, json={**body, "stream": True}) as response:
                 if response.status_code != 200:

@@ -21,19 +21,13 @@ _LATER_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class LoadRules:
-    """How loading behaves.
+    """How loading behaves."""
 
-    Attributes:
-        load_s: Seconds a load takes.
-        load_gate: Holds every load until it is set; None for no hold.
-        max_queue: Requests that may wait for a load besides the one that loads.
-        num_parallel: Requests one model serves at a time; None for any number with models of rules,
-            and for one with models of weights, as Ollama has it.
-    """
-
-    load_s: float = 0.0
-    load_gate: Gate | None = None
-    max_queue: int = 512
+    load_s: float = 0.0  # seconds a load takes
+    load_gate: Gate | None = None  # holds every load until it is set; None for no hold
+    max_queue: int = 512  # requests that may wait for a load besides the one that loads
+    # Requests one model serves at a time; None for any number with models of rules, and for one
+    # with models of weights, as Ollama has it.
     num_parallel: int | None = None
 
     def __post_init__(self) -> None:
@@ -48,15 +42,10 @@ class LoadRules:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A model that is held for one request.
+    """A model that is held for one request."""
 
-    Attributes:
-        load_ns: How long its load took, in nanoseconds, waiting included.
-        runner: Runs its weights; None for a rule-based model.
-    """
-
-    load_ns: int
-    runner: Runner | None
+    load_ns: int  # how long its load took, in nanoseconds, waiting included
+    runner: Runner | None  # runs its weights; None for a rule-based model
 
 
 class Loader:
@@ -107,10 +96,6 @@ class Loader:
             num_ctx: Its context, in tokens.
             keep_ns: keep_alive in nanoseconds; None leaves it.
             threads: Threads that weights compute with; 0 leaves it.
-
-        Raises:
-            WireError: 503, when too many requests wait for a load already; 500, when it cannot be
-                loaded.
         """
         # Waiting in the queue counts as loading, as it does for a client of Ollama.
         began = asyncio.get_running_loop().time()

@@ -24,19 +24,12 @@ CLOUD_DISABLED = "ollama cloud is disabled: remote model is unavailable"
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """A model under a name, as ``/api/tags`` lists it.
-
-    Attributes:
-        name: Its name.
-        model: What it is.
-        modified_ns: When it was written, in nanoseconds since 1970.
-        parent: The ``from`` it was created with; "" for none.
-    """
+    """A model under a name, as ``/api/tags`` lists it."""
 
     name: ModelName
-    model: EmbeddedModel
-    modified_ns: int
-    parent: str = ""
+    model: EmbeddedModel  # what it is
+    modified_ns: int  # when it was written, in nanoseconds since 1970
+    parent: str = ""  # the ``from`` it was created with; "" for none
 
     @property
     def digest(self) -> str:
@@ -62,21 +55,13 @@ class Installed:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model in memory.
-
-    Attributes:
-        installed: The model.
-        num_ctx: The context it was loaded with, in tokens.
-        keep_ns: How long it stays after its last request, in nanoseconds.
-        expires_ns: When it goes, in nanoseconds since 1970.
-        runner: Runs its weights; None for a rule-based model.
-    """
+    """A model in memory."""
 
     installed: Installed
-    num_ctx: int
-    keep_ns: int
-    expires_ns: int
-    runner: Runner | None = None
+    num_ctx: int  # the context it was loaded with, in tokens
+    keep_ns: int  # how long it stays after its last request, in nanoseconds
+    expires_ns: int  # when it goes, in nanoseconds since 1970
+    runner: Runner | None = None  # runs its weights; None for a rule-based model
 
     def touched(self, keep_ns: int | None) -> "Loaded":
         """Return it after a request, with its expiry restarted."""
@@ -164,9 +149,6 @@ class ModelStore:
             asked: The request's name.
             not_found: The 404 text, with ``{}`` for the asked name and ``{short}`` for the
                 normalised one.
-
-        Raises:
-            WireError: 400 for a malformed name, 403 for a cloud model, 404 for an unknown one.
         """
         reference = parse_reference(asked)
         # Before the lookup: a cloud name needs no local model.

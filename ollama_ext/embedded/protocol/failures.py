@@ -19,6 +19,9 @@ PROMPT_TOO_LONG = (
 class WireError(Exception):
     """A refusal: an HTTP status and the text of ``error``.
 
+    Everything that reads a request, finds a model or runs one may raise it; docstrings do not
+    repeat that. The application writes it as the envelope of the request's path.
+
     Args:
         status: HTTP status code.
         text: The text of ``error``, exactly as Ollama writes it (wire reference 7.2).

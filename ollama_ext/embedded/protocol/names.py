@@ -66,25 +66,15 @@ def parse_name(text: str) -> ModelName:
 
 @dataclass(frozen=True, slots=True)
 class ModelReference:
-    """A name as a request gave it, with the suffix that says where the model is.
+    """A name as a request gave it, with the suffix that says where the model is."""
 
-    Attributes:
-        asked: The request's text, trimmed; answers echo it.
-        name: The parsed name, without the suffix.
-        source: ``""``, ``"local"`` or ``"cloud"``.
-    """
-
-    asked: str
-    name: ModelName
-    source: str
+    asked: str  # the request's text, trimmed; answers echo it
+    name: ModelName  # the parsed name, without the suffix
+    source: str  # ``""``, ``"local"`` or ``"cloud"``
 
 
 def parse_reference(text: str) -> ModelReference:
-    """Parse a request's model name.
-
-    Raises:
-        WireError: 400, when two suffixes stand in it.
-    """
+    """Parse a request's model name."""
     asked = text.strip()
     base, source = _cut_suffix(asked)
     if source and _cut_suffix(base)[1]:

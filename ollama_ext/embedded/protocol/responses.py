@@ -69,22 +69,14 @@ class StreamResponse(Response):
 
 
 async def stream_response(chunks: AsyncGenerator[bytes], content_type: str) -> Response:
-    """Wait for the first chunk, then return a response that streams (wire reference 1.14).
-
-    Raises:
-        WireError: What went wrong before the first chunk.
-    """
+    """Wait for the first chunk, then return a response that streams (wire reference 1.14)."""
     # Nothing is sent before this: not even the status is known yet.
     first = await anext(chunks, None)
     return StreamResponse(first, chunks, content_type)
 
 
 async def native_lines(values: AsyncGenerator[object]) -> AsyncGenerator[bytes]:
-    """Write NDJSON lines; a failure after the first becomes a last ``{"error"}`` line (7.4).
-
-    Raises:
-        WireError: A failure before the first line.
-    """
+    """Write NDJSON lines; a failure after the first becomes a last ``{"error"}`` line (7.4)."""
     begun = False
     try:
         async with aclosing(values) as stream:

@@ -24,23 +24,14 @@ _OWN = frozenset({"connection", "content-encoding", "content-length", "date", "t
 
 @dataclass(frozen=True, slots=True)
 class Interaction:
-    """One request and its answer.
+    """One request and its answer."""
 
-    Attributes:
-        method: Such as ``"POST"``.
-        uri: The address that was asked.
-        body: The body that was sent.
-        status: The answer's status.
-        headers: Its headers, names in lower case.
-        chunks: Its body, in the pieces that were received.
-    """
-
-    method: str
-    uri: str
-    body: bytes
-    status: int
-    headers: Mapping[str, str]
-    chunks: tuple[bytes, ...]
+    method: str  # such as ``"POST"``
+    uri: str  # the address that was asked
+    body: bytes  # the body that was sent
+    status: int  # the answer's status
+    headers: Mapping[str, str]  # its headers, names in lower case
+    chunks: tuple[bytes, ...]  # its body, in the pieces that were received
 
     @property
     def path(self) -> str:

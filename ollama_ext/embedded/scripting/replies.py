@@ -9,17 +9,42 @@ from typing import Any, Literal, overload
 
 from ollama_ext.embedded.gates import Gate
 from ollama_ext.embedded.protocol.encoding import dump_event, dump_json, dump_line
-from ollama_ext.embedded.scripting.said import Said, ToolCalls
 
 Cut = Literal["close", "reset"]
+ToolCalls = Sequence[tuple[str, Mapping[str, Any]]]
+"""Calls as ``(name, arguments)``."""
 _NDJSON = {"content-type": "application/x-ndjson"}
 _JSON = {"content-type": "application/json; charset=utf-8"}
 _EVENTS = {"content-type": "text/event-stream"}
 # The server writes these headers itself; sending them twice would break the framing.
 _OWN_HEADERS = frozenset({"date", "connection", "transfer-encoding", "content-length"})
 
-
 _STORY = "Once upon a time there was a model that answered every question."
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An answer in plain values."""
+
+    content: str = ""  # the text
+    thinking: str = ""  # the reasoning before it
+    tool_calls: tuple[tuple[str, Mapping[str, Any]], ...] = ()  # the tools that are called
+    # The vectors of an embedding; None for an answer of text.
+    vectors: tuple[tuple[float, ...], ...] | None = None
+    error: str | None = None  # the text of a failure; None for an answer
+    # After how many lines or events of a stream the connection is cut; None for never.
+    after: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.content, str) or not isinstance(self.thinking, str):
+            raise TypeError("a reply's content and thinking are text")
+        for call in self.tool_calls:
+            if not (isinstance(call, tuple) and len(call) == 2 and isinstance(call[1], Mapping)):
+                raise TypeError(
+                    f"a tool call is {call!r:.80}: give ('weather', {{'city': 'Rome'}})"
+                )
+        if self.after is not None and self.after < 0:
+            raise ValueError(f"after={self.after}: give how many lines come before the cut")
 
 
 def _cut_reply(after: int = 1, content: str = _STORY, **how: Any) -> "Reply":

@@ -8,17 +8,16 @@ from typing import Any
 from ollama_ext.embedded.answers.run import Delta, End
 from ollama_ext.embedded.endpoints.chat import chat_fields, completion_fields
 from ollama_ext.embedded.endpoints.openai import (
-    chat_chunks,
+    ChatChunks,
+    TextChunks,
     chat_completion,
     completion,
-    completion_chunks,
     embedding_list,
 )
 from ollama_ext.embedded.protocol.encoding import dump_line
 from ollama_ext.embedded.protocol.failures import error_body
 from ollama_ext.embedded.scripting.recorder import Request
-from ollama_ext.embedded.scripting.replies import Reply
-from ollama_ext.embedded.scripting.said import Said
+from ollama_ext.embedded.scripting.replies import Reply, Said
 
 Body = Mapping[str, Any]
 _PIECES = re.compile(r"\s*\S+\s*?(?=\s|$)|\s+")
@@ -58,12 +57,12 @@ def _body_of(request: Request) -> Body:
 
 def _misfit(said: Said, request: Request) -> Reply:
     kind = "vectors" if said.vectors is not None else "text"
-    text = (
-        f"the script's next reply is {kind}, which does not answer {request.method} {request.path}"
-    )
-    body = error_body(request.path, 500, text)
-    return Reply(
-        status=500, chunks=(body,), headers={"content-type": "application/json"}, sized=True
+    asked = f"{request.method} {request.path}"
+    text = f"the script's next reply is {kind}, which does not answer {asked}"
+    return Reply.raw(
+        error_body(request.path, 500, text),
+        status=500,
+        headers={"content-type": "application/json"},
     )
 
 
@@ -71,13 +70,10 @@ def _deltas(said: Said, body: Body) -> list[Delta]:
     """Return the steps of an answer: reasoning and text by words, then the calls, then the end."""
     steps = [Delta(thinking=piece) for piece in _PIECES.findall(said.thinking)]
     steps += [Delta(content=piece) for piece in _PIECES.findall(said.content)]
-    calls: list[dict[str, object]] = [
-        {
-            "id": f"call_{index + 1:08d}",
-            "function": {"index": index, "name": name, "arguments": dict(arguments)},
-        }
-        for index, (name, arguments) in enumerate(said.tool_calls)
-    ]
+    calls: list[dict[str, object]] = []
+    for index, (name, arguments) in enumerate(said.tool_calls):
+        function = {"index": index, "name": name, "arguments": dict(arguments)}
+        calls.append({"id": f"call_{index + 1:08d}", "function": function})
     steps += [Delta(tool_calls=calls)] if calls else []
     return [*steps, Delta(end=End("stop", _metrics(said, body)))]
 
@@ -116,7 +112,7 @@ def _native(fields: Callable[[str, Delta], dict[str, Any]]) -> Callable[[Said, B
 
 def _openai(
     whole: Callable[[str, Delta], dict[str, Any]],
-    chunks: Callable[[str, list[Delta], bool], list[bytes]],
+    chunks: type[ChatChunks | TextChunks],
 ) -> Callable[[Said, Body], Reply]:
     def write(said: Said, body: Body) -> Reply:
         model = str(body.get("model", ""))
@@ -124,20 +120,17 @@ def _openai(
             return Reply.json(whole(model, _whole(said, body)))
         options = body.get("stream_options")
         usage = isinstance(options, Mapping) and options.get("include_usage") is True
-        events = chunks(model, _deltas(said, body), usage)
+        stream = chunks(model, usage=usage)
+        events = [event for step in _deltas(said, body) for event in stream.written(step)]
         return Reply(chunks=tuple(events), headers={"content-type": "text/event-stream"})
 
     return write
 
 
 def _embed(said: Said, body: Body) -> Reply:
-    vectors = [list(vector) for vector in said.vectors or ()]
-    answer = {
-        "model": body.get("model", ""),
-        "embeddings": vectors,
-        "prompt_eval_count": len(vectors),
-    }
-    return Reply.json(answer)
+    count = len(said.vectors or ())
+    answer = {"model": body.get("model", ""), "embeddings": said.vectors}
+    return Reply.json({**answer, "prompt_eval_count": count})
 
 
 def _embed_legacy(said: Said, _: Body) -> Reply:
@@ -155,8 +148,8 @@ def _embed_openai(said: Said, body: Body) -> Reply:
 _WRITERS: dict[str, Callable[[Said, Body], Reply]] = {
     "/api/chat": _native(chat_fields),
     "/api/generate": _native(completion_fields),
-    "/v1/chat/completions": _openai(chat_completion, chat_chunks),
-    "/v1/completions": _openai(completion, completion_chunks),
+    "/v1/chat/completions": _openai(chat_completion, ChatChunks),
+    "/v1/completions": _openai(completion, TextChunks),
 }
 _EMBEDDERS: dict[str, Callable[[Said, Body], Reply]] = {
     "/api/embed": _embed,

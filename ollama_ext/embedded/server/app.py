@@ -30,7 +30,6 @@ _OWN_SCHEMES = ("app", "file", "tauri", "vscode-webview", "vscode-file")
 _TABLE: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET HEAD", "/", catalog.root),
     ("GET HEAD", "/api/version", catalog.version),
-    ("GET", "/api/status", catalog.status),
     ("GET HEAD", "/api/tags", catalog.tags),
     ("GET", "/api/ps", catalog.ps),
     ("POST", "/api/show", catalog.show),
@@ -45,8 +44,8 @@ _TABLE: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "/api/pull", transfers.pull),
     ("POST", "/api/push", transfers.push),
     ("POST", "/api/create", transfers.create),
-    ("POST", "/api/experimental/web_search", transfers.web_search),
-    ("POST", "/api/experimental/web_fetch", transfers.web_fetch),
+    ("POST", "/api/experimental/web_search", transfers.web),
+    ("POST", "/api/experimental/web_fetch", transfers.web),
     ("POST", "/v1/chat/completions", openai.chat_completions),
     ("POST", "/v1/completions", openai.completions),
     ("POST", "/v1/embeddings", openai.embeddings),
