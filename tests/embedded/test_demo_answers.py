@@ -164,16 +164,6 @@ def test_asks_sub_questions(ask):
     assert all("Compare birds and cars" in item["sub_question"] for item in items)
 
 
-def test_keywords(ask):
-    """A keyword prompt gets keywords without common words."""
-    prompt = (
-        "A question is provided below. Given the question, extract up to 5 keywords from the text."
-        "\n---------------------\nWhere does the owl hunt?\n---------------------\n"
-        "Provide keywords in the following comma-separated format: 'KEYWORDS: <keywords>'\n"
-    )
-    assert ask(prompt)["content"] == "KEYWORDS: owl, hunt"
-
-
 REACT = (
     "## Tools\n> Tool Name: multiply\nTool Description: Multiply two numbers\nTool Args: "
     '{"properties": {"a": {"type": "integer"}, "b": {"type": "integer"}}, "required": ["a", "b"], '
@@ -196,23 +186,6 @@ def test_react_acts_then_answers(ask):
         {"role": "user", "content": "Observation: 42"},
     ]
     assert ask(messages)["content"].endswith("\nAnswer: 42")
-
-
-def test_react_in_one_text(ask):
-    """The one-text form of ReAct gets Final Answer."""
-    prompt = (
-        "You have access to the following tools:\n\n"
-        "get_weather(city: str) -> str - Get the weather of a city.\n\n"
-        "Use the following format:\n\nQuestion: the input question\nThought: think\n"
-        "Action: the action to take, should be one of [get_weather]\nAction Input: the input\n"
-        "Observation: the result\nThought: I now know the final answer\n"
-        "Final Answer: the answer\n\nBegin!\n\n"
-        "Question: What is the weather in Paris?\nThought:"
-    )
-    acted = ask(prompt)["content"]
-    assert acted.endswith("Action: get_weather\nAction Input: Paris")
-    done = ask(f"{prompt} {acted}\nObservation: It is sunny.\nThought:")["content"]
-    assert done.endswith("Final Answer: It is sunny.")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Prompts with a fixed form of answer: selectors, rankers, condensers, sub-questions, keywords."""
+"""Prompts with a fixed form of answer: selectors, rankers, condensers, sub-questions."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any
 
 from ollama_ext.embedded.demo.context import last_user
 from ollama_ext.embedded.demo.find import between, enclosed, marks, objects_in
-from ollama_ext.embedded.demo.text import best_sentences, key_words, sentences
+from ollama_ext.embedded.demo.text import best_sentences, key_words
 from ollama_ext.embedded.engine import Message
 
 # The default prompts of LangChain's and LlamaIndex's parts have fixed sentences, and their parsers
@@ -39,11 +39,6 @@ _CONDENSE = (
 _POINTER = re.compile(
     r"\b(?:it|its|they|them|their|this|that|these|those|he|him|his|she|her|there)\b", re.IGNORECASE
 )
-_KEYWORDS = marks(r"extract up to (\d{1,9}) keywords", r"-{5}\n", r"\n-{5}")
-# The number is bounded: this many queries are written.
-_QUERIES = marks(r"generate (\d{1,2}) search queries", "Query:", r"\nQueries:", flags=re.IGNORECASE)
-_SUMMARY = marks(r"Write a summary of the following\.", r"\n\n", r"\n\n\n{0,20}SUMMARY:")
-_PASSAGE_FOR = marks("write a passage to answer the question", r"\n\n", r"\n\n\n{0,20}Passage:")
 _REPEAT, _REPEAT_END = marks(
     r"\b(?:say|repeat|echo|write|print|output|(?:respond|reply|answer)(?: only)? with)\b"
     r"[^\"“`'\n]{0,60}[\"“`'](?=.)",
@@ -90,19 +85,13 @@ def _choices(text: str) -> Shaped | None:
     # At least one has to be chosen, even when none fits.
     fitting = [item for item in ranked if item[1] > 0][: int(limit[1]) if limit else 1]
     chosen = fitting or ranked[:1]
-    reasons = [f"it shares {shared} key words with the question" for _, shared in chosen]
-    # LlamaIndex's tree index asks for a line, its selectors ask for JSON.
-    if "ANSWER: <number" in text:
-        numbers = ", ".join(str(number) for number, _ in chosen)
-        return Shaped(f"ANSWER: {numbers}, because {reasons[0]}.")
     answers = [
-        {"choice": number, "reason": reason}
-        for (number, _), reason in zip(chosen, reasons, strict=True)
+        {"choice": number, "reason": f"it shares {shared} key words with the question"}
+        for number, shared in chosen
     ]
     # One choice and several are two schemas, with other names for the same.
-    first = {"index": chosen[0][0], "choice": chosen[0][0], "reason": reasons[0]}
-    selections = [{"index": a["choice"], "reason": a["reason"]} for a in answers]
-    return Shaped(json.dumps(answers), {**first, "selections": selections})
+    selections = [{"index": one["choice"], "reason": one["reason"]} for one in answers]
+    return Shaped(json.dumps(answers), {**answers[0], **selections[0], "selections": selections})
 
 
 def _ranked_documents(text: str) -> Shaped | None:
@@ -168,34 +157,6 @@ def _standalone(text: str) -> Shaped | None:
     return Shaped(f"{question} ({earlier[-1].strip()})" if earlier else question)
 
 
-def _keywords(text: str) -> Shaped | None:
-    found = between(text, _KEYWORDS)
-    if found is None:
-        return None
-    kept = dict.fromkeys(w.lower() for w in re.findall(r"\w+", found[1][1]) if key_words(w))
-    return Shaped("KEYWORDS: " + ", ".join(list(kept)[: int(found[0][1])]))
-
-
-def _queries(text: str) -> Shaped | None:
-    found = between(text, _QUERIES)
-    if found is None:
-        return None
-    query = found[1][1]
-    forms = [query, " ".join(key_words(query)), f"What is known about {query.rstrip('?')}?"]
-    wanted = int(found[0][1])
-    return Shaped("\n".join((forms * (wanted // len(forms) + 1))[:wanted]))
-
-
-def _summary(text: str) -> Shaped | None:
-    found = between(text, _SUMMARY)
-    return Shaped(" ".join(sentences(found[1][1])[:2])) if found else None
-
-
-def _passage(text: str) -> Shaped | None:
-    found = between(text, _PASSAGE_FOR)
-    return Shaped(f"This passage is about: {found[1][1]}") if found else None
-
-
 def _repeated(text: str) -> Shaped | None:
     # Not `between`: white space inside the quotes is part of the text.
     found = next(enclosed(_REPEAT, _REPEAT_END, text), None)
@@ -207,10 +168,6 @@ _RULES: tuple[Callable[[str], Shaped | None], ...] = (
     _ranked_documents,
     _sub_questions,
     _standalone,
-    _keywords,
-    _queries,
-    _summary,
-    _passage,
     _repeated,
 )
 
