@@ -4,22 +4,25 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from ollama_ext.embedded.answers.backend import Backend, Fields
 from ollama_ext.embedded.answers.prompts import tokens_of
-from ollama_ext.embedded.answers.weights_embed import embed_weights
 from ollama_ext.embedded.demo.embed import embed_text, shorten
 from ollama_ext.embedded.endpoints.chat import backend_of
 from ollama_ext.embedded.endpoints.requests import EMBED, EMBEDDINGS
+from ollama_ext.embedded.llama.process import Runner
 from ollama_ext.embedded.models.store import Installed
 from ollama_ext.embedded.protocol.encoding import float32
 from ollama_ext.embedded.protocol.failures import NO_EMBEDDINGS, TOO_LONG, WireError
 from ollama_ext.embedded.protocol.options import merge_options, whole
 from ollama_ext.embedded.protocol.responses import json_response
 
+# Small, so that a client that has disconnected does not keep the model busy for long.
+_BATCH = 32
 _NOT_FOUND = 'model "{}" not found, try pulling it first'
 
 
@@ -89,7 +92,7 @@ async def embed_texts(backend: Backend, fields: Fields, texts: Sequence[str]) ->
             raise WireError(501, NO_EMBEDDINGS)
         if held.runner is not None:
             truncate = fields["truncate"] is not False
-            found, tokens = await embed_weights(held.runner, texts, truncate=truncate)
+            found, tokens = await _embed_weights(held.runner, texts, truncate=truncate)
         else:
             found, tokens = await _embed_rules(texts, installed, limit, fields["truncate"])
         vectors = []
@@ -99,6 +102,38 @@ async def embed_texts(backend: Backend, fields: Fields, texts: Sequence[str]) ->
             await asyncio.sleep(0)
         took = max(time.perf_counter_ns() - began, 1)
         return Embedded(reference.asked, vectors, tokens, held.load_ns, took)
+
+
+async def _embed_weights(
+    runner: Runner, texts: Sequence[str], *, truncate: bool
+) -> tuple[list[list[float]], int]:
+    """Return the unit vectors of texts, in order, and the number of their tokens."""
+    vectors: list[list[float]] = []
+    count = 0
+    for start in range(0, len(texts), _BATCH):
+        inputs: list[Any] = [
+            await _fitting_tokens(runner, text, truncate=truncate)
+            for text in texts[start : start + _BATCH]
+        ]
+        answer = await runner.ask("/v1/embeddings", {"input": inputs})
+        found = sorted(answer["data"], key=lambda item: item["index"])
+        vectors += [item["embedding"] for item in found]
+        count += answer["usage"]["prompt_tokens"]
+    return vectors, count
+
+
+async def _fitting_tokens(runner: Runner, text: str, *, truncate: bool) -> str | list[int]:
+    limit = runner.settings.num_ctx
+    # A token is at least one byte, and few models add more than two to a text.
+    if len(text.encode("utf-8", "replace")) + 2 <= limit:
+        return text
+    tokens = await runner.tokenize(text)
+    if len(tokens) <= limit:
+        return tokens
+    if not truncate:
+        raise WireError(400, TOO_LONG)
+    # The last one closes a text in models that have such a token, and is a token in the others.
+    return [*tokens[: limit - 1], tokens[-1]]
 
 
 async def _embed_rules(

@@ -14,48 +14,23 @@ _MAGIC = b"GGUF"
 # Older versions count in 32 bits and are no longer in use.
 _VERSIONS = (2, 3)
 _FLOAT32, _TEXT, _ARRAY = 6, 8, 9
-_SCALARS = {
-    0: "B",
-    1: "b",
-    2: "H",
-    3: "h",
-    4: "I",
-    5: "i",
-    6: "f",
-    7: "?",
-    10: "Q",
-    11: "q",
-    12: "d",
-}
-_QUANTIZED = {2: "Q4_0", 3: "Q4_1", 10: "Q2_K"}
-_FILE_TYPES = _QUANTIZED | {
-    0: "F32",
-    1: "F16",
-    7: "Q8_0",
-    8: "Q5_0",
-    9: "Q5_1",
-    11: "Q3_K_S",
-    12: "Q3_K_M",
-    13: "Q3_K_L",
-    14: "Q4_K_S",
-    15: "Q4_K_M",
-    16: "Q5_K_S",
-    17: "Q5_K_M",
-    18: "Q6_K",
-    32: "BF16",
-}
-_TENSOR_TYPES = _QUANTIZED | {
-    0: "F32",
-    1: "F16",
-    6: "Q5_0",
-    7: "Q5_1",
-    8: "Q8_0",
-    11: "Q3_K",
-    12: "Q4_K",
-    13: "Q5_K",
-    14: "Q6_K",
-    30: "BF16",
-}
+_SCALARS = dict(enumerate("BbHhIif?")) | {10: "Q", 11: "q", 12: "d"}
+
+
+def _numbered(text: str) -> dict[int, str]:
+    pairs = (pair.split("=") for pair in text.split())
+    return {int(number): name for number, name in pairs}
+
+
+# llama.cpp's numbers: most of them are other ones for a file than for a tensor.
+_QUANTIZED = _numbered("0=F32 1=F16 2=Q4_0 3=Q4_1")
+_FILE_TYPES = _QUANTIZED | _numbered(
+    "7=Q8_0 8=Q5_0 9=Q5_1 10=Q2_K 11=Q3_K_S 12=Q3_K_M 13=Q3_K_L 14=Q4_K_S 15=Q4_K_M 16=Q5_K_S "
+    "17=Q5_K_M 18=Q6_K 32=BF16"
+)
+_TENSOR_TYPES = _QUANTIZED | _numbered(
+    "6=Q5_0 7=Q5_1 8=Q8_0 10=Q2_K 11=Q3_K 12=Q4_K 13=Q5_K 14=Q6_K 30=BF16"
+)
 # ``/api/show`` leaves these out of ``model_info`` (wire reference 9).
 _HIDDEN = frozenset({"general.name", "tokenizer.chat_template"})
 
