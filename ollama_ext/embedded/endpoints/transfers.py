@@ -180,5 +180,5 @@ async def _each(lines: Iterator[Fields]) -> AsyncGenerator[Fields]:
 
 
 async def web(_request: Request) -> Response:
-    """Answer ``/api/experimental/web_search`` and ``web_fetch``: nobody is signed in here."""
+    """Answer ``/api/experimental/web_search`` and ``web_fetch``: this server is not signed in."""
     raise WireError(401, "unauthorized")
