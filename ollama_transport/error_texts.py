@@ -1,9 +1,12 @@
-"""Pure functions that read the text and the headers of an error."""
+"""The text and the headers of an error, and pure functions that read them."""
 
 import json
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 _SHOWN_CHARACTERS = 80
 
@@ -12,6 +15,19 @@ _USED_UP = re.compile(
     r"(?i)usage limit|exceeded your current quota|insufficient_quota|\bper[- ](?:day|week|month)\b|"
     r"\b(?:daily|weekly|monthly) (?:limit|quota)|\b[tr]pd\b"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorResponse:
+    """The answer behind a StatusError, for tracers that read ``error.response``."""
+
+    status_code: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+
+    def json(self) -> Any:
+        """Return the body as JSON; json.JSONDecodeError if it is not JSON."""
+        return json.loads(self.text)
 
 
 def is_used_up(text: str) -> bool:

@@ -28,13 +28,11 @@ Every message says what happened, at which URL (without credentials) and what to
 class pickles. No httpx type crosses the edge of this package; its error is the ``__cause__``.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ollama_transport.error_texts import http_date, inner_error, is_used_up
+from ollama_transport.error_texts import ErrorResponse, http_date, inner_error, is_used_up
 
 
 def _restore(
@@ -48,6 +46,17 @@ def _restore(
 
 class OllamaError(Exception):
     """The root of every error that this package raises.
+
+    ```python
+    import ollama_transport as ollama
+
+    try:
+        ollama.show("no-such-model")
+    except ollama.ModelNotFoundError as error:
+        print("pull it:", error.model, error.status_code)
+    except ollama.OllamaError as error:
+        print("anything else:", error)
+    ```
 
     ``text_index`` is the index of the text that could not be embedded, in the caller's list; None
     if the error concerns no single text, or the text is unknown.
@@ -182,19 +191,6 @@ class ProtocolError(TransportError):
 
 class EmptyAnswerError(ProtocolError):
     """Raised when a successful answer is empty: no text, thinking, tool call or done_reason."""
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorResponse:
-    """The answer behind a StatusError, for tracers that read ``error.response``."""
-
-    status_code: int
-    headers: Mapping[str, str] = field(default_factory=dict)
-    text: str = ""
-
-    def json(self) -> Any:
-        """Return the body as JSON; json.JSONDecodeError if it is not JSON."""
-        return json.loads(self.text)
 
 
 _SHORT_WAIT_S = 60.0
@@ -362,6 +358,18 @@ class ServerError(StatusError):
 
 class StreamError(ResponseError):
     """Raised when an answer began and then failed.
+
+    ```python
+    import ollama_transport as ollama
+
+    text = ""
+    try:
+        for line in ollama.generate("llama3.2", "Tell me a story.", stream=True):
+            text += line.text
+    except ollama.StreamError as error:
+        text = "".join(line.text for line in error.received)
+    print(text)
+    ```
 
     ``received`` holds the lines that had arrived, in order.
     """

@@ -51,6 +51,13 @@ WebSearchResponse = SearchAnswer
 class Options(SamplingOptions):
     """The ``options`` of a request as an object, read and written by attribute and by key.
 
+    ```python
+    import ollama_transport as ollama
+
+    options = ollama.Options(temperature=0, num_predict=20)
+    print(ollama.generate("llama3.2", "Hello", options=options).text)
+    ```
+
     Raises:
         pydantic.ValidationError: for a value of the wrong type or out of range.
     """

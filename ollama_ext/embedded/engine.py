@@ -67,6 +67,19 @@ class Prompt:
 class Answer:
     """An engine's answer, or its failure.
 
+    ```python
+    from langchain_ollama_ext import ChatOllama
+    from ollama_ext.embedded import Answer, EmbeddedModel, EmbeddedOllama, Prompt, ToolCall
+
+    def engine(prompt: Prompt) -> Answer:
+        if prompt.tools:
+            return Answer(tool_calls=[ToolCall("weather", {"city": "Rome"})])
+        return Answer(thinking="Easy.", content=prompt.messages[-1].content.upper())
+
+    with EmbeddedOllama([EmbeddedModel("shout", engine=engine)]) as server:
+        print(ChatOllama(model="shout", base_url=server.url).invoke("Hello").content)
+    ```
+
     Attributes:
         content: The text; an iterable is streamed piece by piece, and may be endless.
         thinking: The reasoning, streamed before the text.

@@ -12,7 +12,14 @@ from ollama_transport.wire.calls.call import Call
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """The price of a million tokens, in any one currency."""
+    """The price of a million tokens, in any one currency.
+
+    ```python
+    from ollama_transport import Price
+
+    print(Price(prompt=0.10, completion=0.40).of(prompt_tokens=8_000, completion_tokens=500))
+    ```
+    """
 
     prompt: float = 0.0
     completion: float = 0.0
@@ -63,7 +70,18 @@ class ModelTotals:
 
 @dataclass(frozen=True, slots=True)
 class LedgerSnapshot:
-    """The totals at one moment, by model."""
+    """The totals at one moment, by model.
+
+    ```python
+    from ollama_transport import Client, UsageLedger
+
+    ledger = UsageLedger()
+    with Client(meters=[ledger]) as client:
+        client.generate("llama3.2", "Hello")
+    snapshot = ledger.snapshot()
+    print(snapshot.total.requests, snapshot.models["llama3.2"].tokens_per_second)
+    ```
+    """
 
     models: Mapping[str, ModelTotals] = field(default_factory=dict)
 

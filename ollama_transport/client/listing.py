@@ -168,5 +168,14 @@ async def aget_models(
     cache_s: float = DEFAULT_CACHE_S,
     **settings: Any,
 ) -> list[str]:
-    """Return the names of a server's models, without blocking the loop; as `get_models`."""
+    """Return the names of a server's models, without blocking the loop; as `get_models`.
+
+    ```python
+    import asyncio
+
+    from ollama_transport import aget_models
+
+    print(asyncio.run(aget_models(capability="completion")))
+    ```
+    """
     return await _LISTING.aget(base_url, capability=capability, cache_s=cache_s, **settings)

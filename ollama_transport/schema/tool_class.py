@@ -49,6 +49,16 @@ class _Function(_Part):
 class Tool(_Part):
     """A tool for ``tools``: ``Tool(type="function", function=Tool.Function(name=…, …))``.
 
+    ```python
+    import ollama_transport as ollama
+
+    city = ollama.Tool.Function.Parameters.Property(type="string")
+    parameters = ollama.Tool.Function.Parameters(properties={"city": city}, required=["city"])
+    tool = ollama.Tool(function=ollama.Tool.Function(name="weather", parameters=parameters))
+    messages = [{"role": "user", "content": "What is the weather in Rome?"}]
+    print(ollama.chat("llama3.2", messages, tools=[tool]).tool_calls)
+    ```
+
     A dict or a Python function works as well. Every key of a schema is kept.
     """
 

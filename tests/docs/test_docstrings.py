@@ -20,7 +20,7 @@ from langchain_ollama_ext import ChatOllama, OllamaEmbeddings, OllamaLLM
 from llamaindex_ollama_ext import Ollama, OllamaEmbedding
 from ollama_ext import embedded
 from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama, GgufModel, Reply
-from ollama_transport import AsyncClient, Budget, Client, UsageLedger
+from ollama_transport import AsyncClient, Budget, Client, OllamaError, StreamError, UsageLedger
 
 MODEL_CLASSES = (ChatOllama, OllamaLLM, OllamaEmbeddings, Ollama, OllamaEmbedding)
 PACKAGES = (langchain_ollama_ext, llamaindex_ollama_ext, ollama_transport, embedded)
@@ -97,6 +97,8 @@ SHOWN = {
     Reply: "Reply.chat Reply.error Reply.cut tool_calls= delay_s=",
     Budget: "max_requests max_tokens spent BudgetExceededError",
     UsageLedger: "Price snapshot total_tokens cost",
+    OllamaError: "except ModelNotFoundError model status_code",
+    StreamError: "except received",
 }
 
 
@@ -107,6 +109,46 @@ def test_each_way_to_use_a_class_is_shown(described: type, ways: str) -> None:
     """Ask, stream, asyncio, tools, structured output, images, reasoning, usage: what applies."""
     shown = "".join(blocks_of(described))
     assert [way for way in ways.split() if way not in shown] == []
+
+
+# What an example of another class shows.
+SHOWN_WITH = {
+    "Call": "Meter",
+    "CallRecord": "Meter",
+    "Endpoint": "parse_host",
+    "ErrorResponse": "OllamaError",
+    "FetchAnswer": "SearchAnswer",
+    "Listed": "ModelSummary",
+    "Message": "Answer",
+    "ModelDetails": "ModelSummary",
+    "ModelTotals": "UsageLedger",
+    "Prompt": "Answer",
+    "SearchHit": "SearchAnswer",
+    "SystemOneChoiceAnswer": "SystemOneResponse",
+    "SystemOneNoulAnswer": "SystemOneResponse",
+    "SystemOneNoulQuestion": "SystemOneChoiceQuestion",
+    "SystemOneScoreAnswer": "SystemOneResponse",
+    "SystemOneScoreQuestion": "SystemOneChoiceQuestion",
+    "SystemOneUsage": "SystemOneResponse",
+    "ToolCallDelta": "ChatLine",
+    "conformance_models": "demo_models",
+    "uninstrument": "instrument",
+}
+
+
+def test_every_public_class_and_function_shows_an_example() -> None:
+    """In its own docstring, or in that of its base (errors, warnings) or of what it comes with."""
+    shown = {one.__name__ for one in SHOWING} | {GgufModel.__name__}
+    named = [one for one in PUBLIC if inspect.isclass(one) or inspect.isfunction(one)]
+    lacking = {
+        one.__name__
+        for one in named
+        if one.__name__ not in shown
+        and not (inspect.isclass(one) and issubclass(one, OllamaError | Warning))
+        and SHOWN_WITH.get(one.__name__) not in shown
+    }
+    assert lacking == set()
+    assert SHOWN_WITH.keys() <= {one.__name__ for one in named}
 
 
 @pytest.mark.parametrize("described", MODEL_CLASSES, ids=lambda one: one.__name__)

@@ -191,6 +191,12 @@ def _check_name(name: str) -> None:
 def demo_models() -> tuple[EmbeddedModel, ...]:
     """Return the models every embedded server starts with.
 
+    ```python
+    from ollama_ext.embedded import demo_models
+
+    print([model.name for model in demo_models()])
+    ```
+
     ``demo`` and ``demo-rendered`` answer, call tools and think, and differ in where a stream
     carries tool calls; ``demo-vision`` also takes pictures; ``demo-embed`` embeds.
     """

@@ -12,6 +12,16 @@ DEFAULT_WAIT_S = 10.0
 class Request:
     """A request the embedded server received.
 
+    ```python
+    from langchain_ollama_ext import ChatOllama
+    from ollama_ext.embedded import EmbeddedOllama
+
+    with EmbeddedOllama() as server:
+        ChatOllama(model="demo", base_url=server.url).invoke("Hello")
+        request = server.requests[-1]
+    print(request.path, request.json["messages"], request.outcome)
+    ```
+
     Attributes:
         method: Such as ``"POST"``.
         path: Such as ``"/api/chat"``.

@@ -298,6 +298,16 @@ def serve(
 ) -> None:
     """Serve the demo models, and more, until Ctrl-C; blocks.
 
+    ```python
+    from ollama_ext.embedded import serve
+
+    def announce(url: str) -> None:
+        print("listening at", url)
+        raise KeyboardInterrupt  # what Ctrl-C does; leave it out to serve
+
+    serve(port=0, announce=announce)
+    ```
+
     Args:
         host: The address to listen on.
         port: The port; 11434 is Ollama's own.

@@ -12,7 +12,19 @@ T = TypeVar("T")
 
 
 class ContextTruncatedWarning(UserWarning):
-    """Warns that a prompt was longer than the context, and that the server cut it."""
+    """Warns that a prompt was longer than the context, and that the server cut it.
+
+    ```python
+    import warnings
+
+    import ollama_transport as ollama
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ollama.ContextTruncatedWarning)
+        ollama.generate("llama3.2", "word " * 100, options={"num_ctx": 64})
+    print([str(one.message) for one in caught])
+    ```
+    """
 
 
 def recover_by_truncation(

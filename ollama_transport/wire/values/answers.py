@@ -5,22 +5,12 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    PrivateAttr,
-    ValidationError,
-    computed_field,
-    model_validator,
-)
+from pydantic import computed_field
 
-# pydantic exports this from its root only since 2.10.4.
-from pydantic.functional_validators import ModelWrapValidatorHandler
-
-from ollama_transport.error_texts import brief
 from ollama_transport.errors import ProtocolError
 from ollama_transport.wire.values.arguments import NOTHING_KNOWN, RequestFacts, parted, refined
-from ollama_transport.wire.values.by_key import ByKey, ChatKeys, CompletionKeys, Logprob, VectorKeys
+from ollama_transport.wire.values.base_answer import Answer
+from ollama_transport.wire.values.by_key import ChatKeys, CompletionKeys, Logprob, VectorKeys
 from ollama_transport.wire.values.checks import check_context, check_logprobs, whole_number
 from ollama_transport.wire.values.lengths import listed_length
 from ollama_transport.wire.values.messages import (
@@ -39,6 +29,14 @@ from ollama_transport.wire.values.usage import Usage
 @dataclass(slots=True)
 class ChatLine(ChatKeys):
     """One line of a streamed chat, or a whole answer; both have the same shape.
+
+    ```python
+    import ollama_transport as ollama
+
+    messages = [{"role": "user", "content": "Hello"}]
+    for line in ollama.chat("llama3.2", messages, stream=True):
+        print(line.text, end="" if not line.done else f" ({line.done_reason}, {line.usage})")
+    ```
 
     ``message`` holds what this line adds. ``done_reason`` (stop, length, load, unload, …) and
     ``usage`` come with the last line, ``done`` being True; that line may carry text and tool
@@ -103,6 +101,13 @@ class ChatLine(ChatKeys):
 class GenerateLine(CompletionKeys):
     """One line of ``/api/generate``, or a whole answer; like `ChatLine`, with plain text.
 
+    ```python
+    import ollama_transport as ollama
+
+    answer = ollama.generate("llama3.2", "Name a river.")
+    print(answer.text, answer.usage.completion_tokens)
+    ```
+
     ``context`` holds the token ids of prompt and answer, on the last line only.
     """
 
@@ -140,7 +145,15 @@ class GenerateLine(CompletionKeys):
 
 @dataclass(frozen=True, slots=True)
 class Embeddings(VectorKeys):
-    """The vectors of a batch of texts, in the order of the texts."""
+    """The vectors of a batch of texts, in the order of the texts.
+
+    ```python
+    import ollama_transport as ollama
+
+    answer = ollama.embed("nomic-embed-text", ["a cat", "a dog"])
+    print(len(answer.vectors), len(answer.vectors[0]))
+    ```
+    """
 
     vectors: list[list[float]]
     model: str = ""
@@ -179,48 +192,6 @@ def _text(raw: Mapping[str, Any], key: str) -> str:
     return value if isinstance(value := raw.get(key), str) else ""
 
 
-class Answer(ByKey, BaseModel):
-    """An answer about models: typed, unknown keys kept, the object as it came in `raw`."""
-
-    # Names such as model_info are the server's own; a dozen validators built at import would cost
-    # every program that never lists a model.
-    model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=(), defer_build=True)
-
-    _raw: Mapping[str, Any] = PrivateAttr(default_factory=dict)
-
-    @property
-    def raw(self) -> Mapping[str, Any]:
-        """Return the object exactly as the server sent it."""
-        return self._raw
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _keep_raw(cls, raw: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        # A validator, so that nested answers keep theirs as well.
-        answer = handler(raw)
-        if isinstance(raw, Mapping):
-            answer._raw = raw
-        return answer
-
-    @classmethod
-    def from_native(cls, raw: Mapping[str, Any]) -> Self:
-        """Read the answer.
-
-        Raises:
-            ProtocolError: when it does not have the shape that an Ollama server sends.
-        """
-        try:
-            return cls.model_validate(raw)
-        except ValidationError as error:
-            raise ProtocolError(
-                f"the answer is not a {cls.__name__}: {error}", line=_start(raw)
-            ) from error
-
-
-def _start(raw: Mapping[str, Any]) -> bytes:
-    return brief(dict(raw)).encode("utf-8", "replace")
-
-
 class ModelDetails(Answer):
     """Facts about a model's weights; None where the server does not know."""
 
@@ -237,6 +208,13 @@ class ModelDetails(Answer):
 
 class ModelSummary(Answer):
     """A model that the server has, as ``/api/tags`` lists it (wire reference 5.3).
+
+    ```python
+    import ollama_transport as ollama
+
+    for model in ollama.list():
+        print(model.name, model.size, model.details.quantization_level)
+    ```
 
     ``size`` is in bytes. ``capabilities`` are computed from less than those of `ShowAnswer`: rely
     on the latter.
@@ -291,7 +269,16 @@ class ModelList(Answer):
 
 
 class RunningModel(Answer):
-    """A model in memory; ``size`` and ``size_vram`` in bytes, ``context_length`` in tokens."""
+    """A model in memory; ``size`` and ``size_vram`` in bytes, ``context_length`` in tokens.
+
+    ```python
+    import ollama_transport as ollama
+
+    ollama.generate("llama3.2", "Hello")
+    for model in ollama.ps():
+        print(model.name, model.context_length, model.expires_at)
+    ```
+    """
 
     name: str
     model: str = ""
@@ -312,7 +299,15 @@ class RunningList(Answer):
 
 
 class ShowAnswer(Answer):
-    """The answer of ``/api/show`` (wire reference 9)."""
+    """The answer of ``/api/show`` (wire reference 9).
+
+    ```python
+    import ollama_transport as ollama
+
+    model = ollama.show("llama3.2")
+    print(model.can("tools"), model.context_length, model.details.family)
+    ```
+    """
 
     capabilities: list[str] | None = None
     details: ModelDetails | None = None
@@ -376,6 +371,13 @@ class Version(Answer):
 
 class Progress(Answer):
     """One step of a pull, push or create.
+
+    ```python
+    import ollama_transport as ollama
+
+    for step in ollama.create("brief", from_="llama3.2", system="Be brief.", stream=True):
+        print(step.status, step.completed, step.total)
+    ```
 
     ``total`` and ``completed`` are bytes of the layer ``digest``; ``status`` is "success" at the
     end (wire reference 5.5).

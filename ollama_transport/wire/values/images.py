@@ -12,6 +12,13 @@ from ollama_transport.errors import ConfigError
 class Image:
     """An image for `images`: ``Image(value=…)`` or ``Image(path="photo.png")``.
 
+    ```python
+    import ollama_transport as ollama
+
+    gif = ollama.Image(value="R0lGODlhAQABAAAAACwAAAAAAQABAAA=")
+    print(ollama.generate("llava", "What is this?", images=[gif]).text)
+    ```
+
     ``value`` holds bytes, or text that is base64 or a data URI; a `pathlib.Path` there is read like
     ``path``. Text is never taken for a path: users of your program could then name any file.
 

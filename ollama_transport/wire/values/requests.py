@@ -23,7 +23,19 @@ from ollama_transport.wire.values.messages import Message, one_system
 
 @dataclass(frozen=True, slots=True)
 class NamedTool:
-    """A ``tool_choice`` that forces a call of this tool, and of no other."""
+    """A ``tool_choice`` that forces a call of this tool, and of no other.
+
+    ```python
+    from ollama_transport import ChatRequest, Client, Message, NamedTool
+
+    function = {"name": "weather", "parameters": {"properties": {"city": {"type": "string"}}}}
+    tools = [{"type": "function", "function": function}]
+    messages = [Message("user", "Rome")]
+    request = ChatRequest("llama3.2", messages, tools=tools, tool_choice=NamedTool("weather"))
+    with Client() as client:
+        print(client.chat(request).tool_calls)
+    ```
+    """
 
     name: str
 
@@ -250,6 +262,13 @@ def _check_unsupported(value: object) -> None:
 @dataclass(frozen=True, slots=True)
 class CreateRequest:
     """A request to create a model (wire reference 5.5).
+
+    ```python
+    from ollama_transport import Client, CreateRequest
+
+    with Client() as client:
+        print(client.create(CreateRequest("brief", from_="llama3.2", system="Be brief.")).done)
+    ```
 
     Give ``from_`` (another model), or ``files`` (name in the model: digest of an uploaded blob);
     ``Client.upload`` uploads one, ``Client.create_from_gguf`` does both. ``license`` is one or more

@@ -14,7 +14,7 @@ from pydantic import (
 )
 
 from ollama_transport.errors import ConfigError
-from ollama_transport.wire.values.answers import Answer
+from ollama_transport.wire.values.base_answer import Answer
 
 SystemOneContent = str | dict[str, Any] | list[Any]
 """Text, or JSON that the server writes as text."""
@@ -33,7 +33,15 @@ class _Question(BaseModel):
 
 
 class SystemOneChoiceQuestion(_Question):
-    """Which of several criteria fits; a criterion of None is described by its name alone."""
+    """Which of several criteria fits; a criterion of None is described by its name alone.
+
+    ```python
+    from ollama_transport import SystemOneChoiceQuestion
+
+    criteria = {"spam": "Unwanted advertising.", "mail": None}
+    print(SystemOneChoiceQuestion(instructions="What is this?", criteria=criteria).model_dump())
+    ```
+    """
 
     type: Literal["choice"] = "choice"
     criteria: dict[str, str | None]
@@ -100,7 +108,18 @@ class SystemOneUsage(Answer):
 
 
 class SystemOneResponse(Answer):
-    """The answers, by the names of their questions."""
+    """The answers, by the names of their questions.
+
+    ```python
+    from ollama_transport import SystemOneResponse
+
+    # What `Client.systemone(model, state, questions)` returns.
+    sent = {"is_spam": {"type": "noul", "noul": 0.93}}
+    usage = {"input_tokens": 12, "output_tokens": 1}
+    response = SystemOneResponse(model="judge", answers=sent, usage=usage)
+    print(response.answers["is_spam"].noul)
+    ```
+    """
 
     model: str
     answers: dict[str, SystemOneAnswer]

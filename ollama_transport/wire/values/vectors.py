@@ -30,6 +30,13 @@ class Floats(list[list[float]]):
 class EmbeddingArray:
     """The vectors of a batch of texts as one array, in the order of the texts.
 
+    ```python
+    from ollama_transport import Client
+
+    with Client() as client:
+        print(client.embed_array("nomic-embed-text", ["a cat", "a dog"]).vectors.shape)
+    ```
+
     ``vectors`` is a numpy array of 32-bit floats, of the shape (number of texts, length of a
     vector), and yours to write to. ``usage`` is None where it is unknown; ``raw`` is the object as
     the server sent it, without the vectors.

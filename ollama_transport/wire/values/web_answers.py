@@ -1,6 +1,6 @@
 """Answers of web search and web fetch."""
 
-from ollama_transport.wire.values.answers import Answer
+from ollama_transport.wire.values.base_answer import Answer
 
 
 class SearchHit(Answer):
@@ -12,7 +12,18 @@ class SearchHit(Answer):
 
 
 class SearchAnswer(Answer):
-    """The results of a web search, the best first."""
+    """The results of a web search, the best first.
+
+    ```python
+    from ollama_transport import Client, OllamaError
+
+    try:
+        for hit in Client().web_search("langchain").results:
+            print(hit.title, hit.url)
+    except OllamaError as error:
+        print("the server is not signed in to ollama.com:", error)
+    ```
+    """
 
     results: list[SearchHit]
 

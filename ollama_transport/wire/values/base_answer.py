@@ -1,0 +1,55 @@
+"""The base of answers about models, which pydantic reads."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError, model_validator
+
+# pydantic exports this from its root only since 2.10.4.
+from pydantic.functional_validators import ModelWrapValidatorHandler
+
+from ollama_transport.error_texts import brief
+from ollama_transport.errors import ProtocolError
+from ollama_transport.wire.values.by_key import ByKey
+
+
+class Answer(ByKey, BaseModel):
+    """An answer about models: typed, unknown keys kept, the object as it came in `raw`."""
+
+    # Names such as model_info are the server's own; a dozen validators built at import would cost
+    # every program that never lists a model.
+    model_config = ConfigDict(extra="allow", frozen=True, protected_namespaces=(), defer_build=True)
+
+    _raw: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def raw(self) -> Mapping[str, Any]:
+        """Return the object exactly as the server sent it."""
+        return self._raw
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_raw(cls, raw: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        # A validator, so that nested answers keep theirs as well.
+        answer = handler(raw)
+        if isinstance(raw, Mapping):
+            answer._raw = raw
+        return answer
+
+    @classmethod
+    def from_native(cls, raw: Mapping[str, Any]) -> Self:
+        """Read the answer.
+
+        Raises:
+            ProtocolError: when it does not have the shape that an Ollama server sends.
+        """
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            raise ProtocolError(
+                f"the answer is not a {cls.__name__}: {error}", line=_start(raw)
+            ) from error
+
+
+def _start(raw: Mapping[str, Any]) -> bytes:
+    return brief(dict(raw)).encode("utf-8", "replace")
