@@ -18,13 +18,13 @@ from ollama_transport.accounting import (
     UsageLedger,
 )
 from ollama_transport.client import ServerFields, aget_models, get_models
+from ollama_transport.error_texts import ErrorResponse
 from ollama_transport.errors import (
     AuthenticationError,
     BudgetExceededError,
     ConfigError,
     ContextOverflowError,
     EmptyAnswerError,
-    ErrorResponse,
     ModelNotFoundError,
     OllamaConnectionError,
     OllamaError,

@@ -22,7 +22,6 @@ from ollama_transport.wire.native.texts import text_lines
 from ollama_transport.wire.shaping.forced import call_format, forced_names
 from ollama_transport.wire.shaping.shapers import chat_join, chat_shapers, text_join, text_shapers
 from ollama_transport.wire.values.answers import (
-    Answer,
     ChatLine,
     Embeddings,
     GenerateLine,
@@ -33,6 +32,7 @@ from ollama_transport.wire.values.answers import (
     Version,
 )
 from ollama_transport.wire.values.arguments import facts_of
+from ollama_transport.wire.values.base_answer import Answer
 from ollama_transport.wire.values.requests import (
     ChatRequest,
     CreateRequest,
