@@ -213,5 +213,5 @@ def _row(totals: ModelTotals) -> dict[str, Any]:
 
 
 def _names(model: str) -> tuple[str, str, str]:
-    # Servers and callers use both forms: Ollama adds the tag where it is missing.
+    # Servers and callers use both forms: Ollama adds a missing tag.
     return model, model.removesuffix(":latest"), f"{model}:latest"

@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 from ollama_transport.settings.values import SplitThinking, check_split_thinking
 
 
+# Separate classes, since a completion class has only the first of these fields.
 class SplitFields(BaseModel):
     """The field for separating thoughts from the text."""
 

@@ -116,6 +116,7 @@ async def _fetch(http: "httpx.AsyncClient", url: str, limits: FetchLimits) -> by
     # would be the choice of a foreign server.
     may_be_private = await _is_private(url)
     at = url
+    # One request more than redirects, for the first URL itself.
     for _ in range(MAX_REDIRECTS + 1):
         # Redirects are followed by hand, so that each target is checked before it is requested.
         async with http.stream("GET", at) as response:

@@ -52,7 +52,7 @@ class _Content:
             decoder = self._response._get_content_decoder()
             made = decoder.flush() if data is None else decoder.decode(data)
         except httpx.DecodingError as error:
-            # httpx sets it only where it decodes itself; `secrets_of` needs it.
+            # httpx sets it only when it decodes itself; `secrets_of` needs it.
             error.request = self._response.request
             raise
         return self.counted(made)

@@ -7,7 +7,7 @@ Schema = Mapping[str, Any]
 
 
 def merge(one: Schema, other: Schema) -> dict[str, Any]:
-    """Return a schema that enforces both; where they cannot be combined, the first wins.
+    """Return a schema that enforces both; if they cannot be combined, the first wins.
 
     Nested schemas in both (``properties``, ``items``) become an ``allOf`` of the two.
     """

@@ -37,7 +37,7 @@ _MAX_PORT_DIGITS = 20  # leading zeros included; int() refuses texts of thousand
 _SCHEMES = {"http": 80, "https": 443}
 # Otherwise `http:/host` would be a host named "http" with a path.
 _LACKS_COLON_SLASHES = re.compile(r"^https?(?::/|//)", re.IGNORECASE)
-# Endpoints that people paste where a base URL is wanted.
+# Endpoints that people paste instead of a base URL.
 _PASTED = re.compile(
     r"/chat/completions$|"
     r"(?<=/v\d)/(?:chat|completions|embeddings|models|responses|messages|rerank|audio/\w{1,20})$|"

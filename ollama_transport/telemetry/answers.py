@@ -32,6 +32,7 @@ def used(usage: Usage | None) -> Attributes:
 def answered(last: Any, tool_calls: Sequence[ToolCall]) -> Attributes:
     """Return the attributes of an answer, given its last line, or None if there was no answer."""
     found: Attributes = {}
+    # By getattr, since an answer may be a line, vectors, or nothing at all.
     if model := getattr(last, "model", ""):
         found["gen_ai.response.model"] = model
     if reason := getattr(last, "done_reason", None):

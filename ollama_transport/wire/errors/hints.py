@@ -79,7 +79,7 @@ _ORIGIN_HINT = (
     "OLLAMA_HOST and OLLAMA_ORIGINS on the server."
 )
 _OPENAI_KEY_HINT = (
-    "Set `api_key` (or OLLAMA_API_KEY) to a key of this server; where it is one, look at its "
+    "Set `api_key` (or OLLAMA_API_KEY) to a key of this server; if it is one already, check its "
     "rights and limits."
 )
 _PROXY_AUTH_HINT = (

@@ -120,7 +120,7 @@ class _Draft:
 class CallAssembler:
     """Collects the tool calls of one stream.
 
-    Calls are distinguished by ``index``; where a server sends none, by ``id``; where it sends
+    Calls are distinguished by ``index``; if a server sends none, by ``id``; if it sends
     neither, by a name that comes after complete arguments. If all of these are missing, a complete
     object followed by the beginning of another is two calls.
 
@@ -148,7 +148,7 @@ class CallAssembler:
     ) -> tuple[tuple[ToolCallDelta, ...], tuple[ToolCall, ...]]:
         """Return the complete calls in order, at the end of the stream, with the last deltas.
 
-        Calls that came without an id get one, which the deltas carry. ``is_cut`` is True where the
+        Calls that came without an id get one, which the deltas carry. ``is_cut`` is True if the
         answer ended because of its length.
         """
         for draft in [*self._drafts.values()]:

@@ -31,7 +31,7 @@ Tools = Mapping[str, Mapping[str, Any]]
 """The schemas of the tools' parameters, by name."""
 
 Written = tuple[str, Mapping[str, Any] | str]
-"""A call: the tool's name, and its arguments, as text where they are not an object."""
+"""A call: the tool's name, and its arguments, as text if they are not an object."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from ollama_transport.wire.values.requests import ChatRequest, NamedTool
 def forced_names(request: ChatRequest) -> list[str]:
     """Return the names of the tools that the model must, or may, call by constrained text.
 
-    [] where no constraint is needed: the server then leaves the choice to the model.
+    [] if no constraint is needed: the server then leaves the choice to the model.
 
     Raises:
         ConfigError: when tool_choice names a tool that was not given.

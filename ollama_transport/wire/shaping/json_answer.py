@@ -58,7 +58,7 @@ class JsonAnswer:
         return with_text(line, self._repaired(text) if is_whole else text)
 
     def _repaired(self, text: str) -> str:
-        """Return a whole answer repaired where it is not the requested JSON."""
+        """Return a whole answer, repaired if it is not the requested JSON."""
         candidates = () if self._has_more else find_json(text)
         found = self._fitting(candidates)
         return text if found is None else found

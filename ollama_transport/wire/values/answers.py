@@ -193,7 +193,7 @@ def _text(raw: Mapping[str, Any], key: str) -> str:
 
 
 class ModelDetails(Answer):
-    """Facts about a model's weights; None where the server does not know."""
+    """Facts about a model's weights; None if the server does not know them."""
 
     parent_model: str = ""
     format: str = ""

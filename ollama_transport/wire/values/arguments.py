@@ -74,7 +74,7 @@ def turn(messages: Sequence[Message]) -> str:
 
 
 def _parameters(schema: object) -> frozenset[str] | None:
-    """Return the names of a tool's parameters; None where the schema does not list them."""
+    """Return the names of a tool's parameters; None if the schema does not list them."""
     if schema is None:
         return frozenset()
     properties = schema.get("properties", {}) if isinstance(schema, MAPPINGS) else None
@@ -92,7 +92,7 @@ def _is_open(schema: Mapping[str, Any]) -> bool:
 
 
 def read_arguments(value: object, name: str = "", asked: RequestFacts | None = None) -> Any:
-    """Return arguments as an object where they certainly are one, otherwise unchanged as text.
+    """Return arguments as an object if they certainly are one, otherwise unchanged as text.
 
     None and blank text mean no arguments. For a tool without parameters, so do other words for
     nothing (null, None, []), and empty values are ignored. A ``functionName`` that echoes the

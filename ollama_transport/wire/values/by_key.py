@@ -62,7 +62,7 @@ class ByKey:
         raise KeyError(key)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return a part by the server's name for it, or a default where there is no such part.
+        """Return a part by the server's name for it, or the default if there is none.
 
         An empty list, such as one of tool calls, counts as missing.
         """
@@ -109,32 +109,32 @@ class Metrics(Dumped, ByKey):
 
     @property
     def prompt_eval_count(self: _Measured) -> int | None:
-        """Return the tokens of the prompt; None where that is not known."""
+        """Return the tokens of the prompt; None if unknown."""
         return _metric(self, "prompt_eval_count", lambda usage: usage.prompt_tokens)
 
     @property
     def eval_count(self: _Measured) -> int | None:
-        """Return the tokens of the answer; None where that is not known."""
+        """Return the tokens of the answer; None if unknown."""
         return _metric(self, "eval_count", lambda usage: usage.completion_tokens)
 
     @property
     def total_duration(self: _Measured) -> int | None:
-        """Return the total duration, in nanoseconds; None where that is not known."""
+        """Return the total duration, in nanoseconds; None if unknown."""
         return _metric(self, "total_duration", lambda usage: _ns(usage.total_duration_s))
 
     @property
     def load_duration(self: _Measured) -> int | None:
-        """Return how long the model took to load, in nanoseconds; None where that is not known."""
+        """Return how long the model took to load, in nanoseconds; None if unknown."""
         return _metric(self, "load_duration", lambda usage: _ns(usage.load_duration_s))
 
     @property
     def prompt_eval_duration(self: _Measured) -> int | None:
-        """Return how long the prompt took, in nanoseconds; None where that is not known."""
+        """Return how long the prompt took, in nanoseconds; None if unknown."""
         return _metric(self, "prompt_eval_duration", lambda usage: _ns(usage.prompt_duration_s))
 
     @property
     def eval_duration(self: _Measured) -> int | None:
-        """Return how long the answer took, in nanoseconds; None where that is not known."""
+        """Return how long the answer took, in nanoseconds; None if unknown."""
         return _metric(self, "eval_duration", lambda usage: _ns(usage.completion_duration_s))
 
 
@@ -219,7 +219,7 @@ class Logprob(dict[str, Any]):
 
     @property
     def top_logprobs(self) -> list["Logprob"] | None:
-        """Return the most likely tokens at this position; None where they were not requested."""
+        """Return the most likely tokens at this position; None if they were not requested."""
         others = self.get("top_logprobs")
         return None if others is None else [Logprob(other) for other in others]
 

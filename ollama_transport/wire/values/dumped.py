@@ -24,7 +24,7 @@ class Dumped:
     """The server's names of the dumped parts, each of them an attribute."""
 
     own_names: ClassVar[Mapping[str, str]] = {}
-    """Our names of fields, where they differ from the server's."""
+    """Our names of fields that differ from the server's."""
 
     def model_dump(
         self,

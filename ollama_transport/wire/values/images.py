@@ -35,7 +35,7 @@ class Image:
 
     @property
     def file(self) -> Path | None:
-        """Return the file to read; None where ``value`` holds the data."""
+        """Return the file to read; None if ``value`` holds the data."""
         if self.path is not None:
             return Path(self.path)
         return self.value if isinstance(self.value, Path) else None

@@ -23,9 +23,9 @@ from ollama_transport.wire.values.dumped import Dumped
 class ToolCall(CallKeys):
     """A tool call by the model.
 
-    ``arguments`` is an object, or a string where a server sent text that is not a JSON object.
-    ``id`` is None where the server sends none; ``index`` is the position in the answer; ``error``
-    says why the arguments could not be parsed, where that is known, and is never sent.
+    ``arguments`` is an object, or a string if the server sent text that is not a JSON object.
+    ``id`` is None if the server sent none; ``index`` is the position in the answer; ``error``
+    says why the arguments could not be parsed, if that is known, and is never sent.
 
     ```python
     from ollama_transport import Message, ToolCall
@@ -44,7 +44,7 @@ class ToolCall(CallKeys):
     error: str | None = None
 
     def model_dump(self, **more: Any) -> dict[str, Any]:
-        """Return the call as it stands on the wire, with id and index where it has them."""
+        """Return the call as on the wire, with its id and index if it has them."""
         function = super(ToolCall, self).model_dump(**more)
         if self.index is not None:
             function["index"] = self.index
@@ -207,7 +207,7 @@ def with_ids(
 ) -> tuple[ToolCall, ...]:
     """Return the calls, each with an id and an index; those that the server sent are kept.
 
-    ``made`` makes the missing ids, and a new one where an id occurs twice in one answer.
+    ``made`` makes the missing ids, and a new one if an id occurs twice in one answer.
     """
     found: list[ToolCall] = []
     for place, call in enumerate(calls):

@@ -95,8 +95,8 @@ class WritingRequest(ModelRequest):
     reference 3.3); ``shift=False`` ends an answer at the end of the context (3.8);
     ``top_logprobs`` is 0 to 20, and needs ``logprobs``. ``split_thinking`` moves thoughts that a
     server leaves in the text between tags: "tags" for the usual ones, or a pair of tags, an empty
-    first one where the template opens the thoughts; None does so where ``think`` asks for
-    thoughts, False never.
+    first one if the template opens the thoughts; None does so if ``think`` requests thoughts, False
+    never.
     """
 
     format: str | Mapping[str, Any] | None = None
@@ -208,7 +208,7 @@ class EmbedRequest(ModelRequest):
 
     Otherwise as ModelRequest; a ``model`` of None means the first in the server's list that can
     embed. ``dimensions`` shortens the vectors and normalises them again; the server ignores it
-    where the model has no more than that.
+    if the model has no more than that.
 
     Raises:
         ConfigError: for a value that no server would accept.

@@ -38,7 +38,7 @@ class EmbeddingArray:
     ```
 
     ``vectors`` is a numpy array of 32-bit floats, of the shape (number of texts, length of a
-    vector), and yours to write to. ``usage`` is None where it is unknown; ``raw`` is the object as
+    vector), and yours to write to. ``usage`` is None if unknown; ``raw`` is the object as
     the server sent it, without the vectors.
     """
 
@@ -92,7 +92,7 @@ def joined_array(
 ) -> "FloatArray":
     """Return the vectors of all parts as one array; a part is an array or a single vector.
 
-    Without parts its shape is (0, ``dimensions``), and (0, 0) where these are None.
+    Without parts its shape is (0, ``dimensions``), or (0, 0) if that is None.
 
     Raises:
         ProtocolError: for vectors of different lengths.
