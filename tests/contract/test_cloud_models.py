@@ -54,7 +54,7 @@ def test_the_error_names_the_cloud(
 ) -> None:
     """A user of such a model looks for the fault in the schema otherwise."""
     network = Network(answer(model, text, **more))
-    with pytest.raises((OutputParserException, StructuredOutputError), match="cloud does not hold"):
+    with pytest.raises((OutputParserException, StructuredOutputError), match="cloud does not enforce"):
         asked(run, kind, model, network)
 
 
@@ -64,4 +64,4 @@ def test_other_models_are_not_blamed_on_the_cloud(run: Run, kind: Any) -> None:
     network = Network(answer("cloud-poet:7b", "Rome is a city."))
     with pytest.raises((OutputParserException, StructuredOutputError)) as caught:
         asked(run, kind, "cloud-poet:7b", network)
-    assert "cloud does not hold" not in str(caught.value)
+    assert "cloud does not enforce" not in str(caught.value)
