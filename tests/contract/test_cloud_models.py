@@ -54,7 +54,9 @@ def test_the_error_names_the_cloud(
 ) -> None:
     """A user of such a model looks for the fault in the schema otherwise."""
     network = Network(answer(model, text, **more))
-    with pytest.raises((OutputParserException, StructuredOutputError), match="cloud does not enforce"):
+    with pytest.raises(
+        (OutputParserException, StructuredOutputError), match="cloud does not enforce"
+    ):
         asked(run, kind, model, network)
 
 
