@@ -110,6 +110,7 @@ async def aread_content(response: httpx.Response, limit: int) -> bytes:
 def read_start(response: httpx.Response) -> bytes:
     """Return the first MAX_ERROR_BYTES of an error's content, and read no further."""
     start = bytearray()
+    # A limit that is never reached, even if the last step decodes to 8 MB (see `_STEP_BYTES`).
     for piece in iter_content(response, 2 * MAX_ERROR_BYTES + 8 * 1024 * 1024):
         start += piece
         if len(start) >= MAX_ERROR_BYTES:

@@ -55,6 +55,7 @@ async def _addresses(host: str, port: int) -> list[Address]:
 
 def _by_turns(found: Sequence[Address]) -> list[Address]:
     """Return addresses with alternating families, beginning with the family of the first."""
+    # RFC 8305, section 4: a network without IPv6 must not delay IPv4, nor the other way round.
     first = [address for address in found if address[0] == found[0][0]]
     others = [address for address in found if address[0] != found[0][0]]
     pairs = itertools.zip_longest(first, others)

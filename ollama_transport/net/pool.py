@@ -260,6 +260,7 @@ def _made(kind: type[H], arguments: dict[str, Any], sends: str) -> H:
         ConfigError: for arguments that httpx does not accept.
     """
     transport = arguments.get("transport")
+    # httpx would raise an AttributeError at the first request.
     if transport is not None and not hasattr(transport, sends):
         raise ConfigError(
             f"the transport {transport!r:.80} has no method {sends}: pass a blocking transport to "

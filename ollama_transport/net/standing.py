@@ -16,6 +16,7 @@ BODY_EXTENSION = "ollama_transport.body"
 ONCE_EXTENSION = "ollama_transport.once"
 """Name of the extension that marks a request as not repeatable."""
 
+# httpx leaves out the default port of a URL.
 _PORTS = {b"http": 80, b"https": 443}
 
 S = TypeVar("S", SocketStream, LoopStream)

@@ -112,6 +112,7 @@ def gather(part: Part, found: Found) -> None:
         return
     if not isinstance(schema, Mapping):
         raise ConfigError(f"a JSON schema must be an object, true or false, got {schema!r:.200}.")
+    # Before what it references: the nearest sibling comes first.
     found.layers.append(part)
     found.nullable |= schema.get("nullable") is True  # OpenAPI 3.0 has no type "null"
     if "$ref" in schema:

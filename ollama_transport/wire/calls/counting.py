@@ -17,6 +17,7 @@ from ollama_transport.wire.values.messages import ToolCall, ToolCallDelta
 from ollama_transport.wire.values.usage import Usage
 from ollama_transport.wire.values.vectors import EmbeddingArray
 
+# The usual rule of thumb for English text.
 CHARACTERS_PER_TOKEN = 4
 
 Line = TypeVar("Line", ChatLine, GenerateLine, Embeddings, EmbeddingArray)

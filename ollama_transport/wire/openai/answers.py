@@ -39,10 +39,12 @@ from ollama_transport.wire.values.vectors import (
     the_numpy,
 )
 
-# On Ollama's own wire calls end with `stop` as well (wire reference 3.2).
+# int() refuses thousands of digits, and no answer has so many vectors.
 _INDEX_DIGITS = 9
+# Some servers send the index as text, or leave it out.
 _FIRST = (0, None, "0")
 _NO_REASONS = frozenset({"", "null", "none"})
+# On Ollama's own wire calls end with `stop` as well (wire reference 3.2).
 _NATIVE_REASONS = {"tool_calls": "stop", "function_call": "stop"}
 
 

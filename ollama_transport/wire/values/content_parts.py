@@ -10,6 +10,7 @@ from typing import Any
 from ollama_transport.error_texts import brief
 from ollama_transport.errors import ProtocolError
 
+# Enough for a part inside a part; a hostile server must not cause a RecursionError.
 _MAX_DEPTH = 4
 _THOUGHTS = ("thinking", "reasoning", "reasoning_content", "summary")
 _TEXTS = ("text", *_THOUGHTS, "content", "value")

@@ -196,6 +196,7 @@ def short_id(salt: str, index: int | None, name: str) -> str:
     digest = hashlib.blake2b(
         f"{salt}|{index}|{name}".encode("utf-8", "surrogatepass"), digest_size=8
     )
+    # 64 bits are enough for ten digits of base 62.
     number = int.from_bytes(digest.digest(), "big")
     return "".join(_LETTERS[number // len(_LETTERS) ** place % len(_LETTERS)] for place in range(9))
 

@@ -74,6 +74,7 @@ def _unquoted(value: str) -> str:
 
 
 def _put_source(fields: dict[str, Any], value: str) -> None:
+    # The files of blobs have a dash in their names, the API wants a colon.
     found = _DIGEST.match(value)
     if found is not None:
         fields.setdefault("files", {})["model.gguf"] = found[1].replace("-", ":")
