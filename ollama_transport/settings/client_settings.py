@@ -358,6 +358,6 @@ def _without_address(given: Mapping[str, Any]) -> dict[str, Any]:
     # httpx would send to this address instead of ours.
     if "base_url" in given:
         raise ConfigError(
-            "client_kwargs must not contain base_url: pass base_url=… beside client_kwargs."
+            "client_kwargs must not contain base_url: give base_url=… beside client_kwargs."
         )
     return dict(given)
