@@ -34,6 +34,7 @@ EPILOG = (
     "2 wrong usage; 3 no server answered; 4 no such model; 5 not allowed; 130 interrupted; "
     "141 the output pipe was closed."
 )
+# Long enough for a server that swaps, short enough for a person who waits for "none answers".
 PROBE = Timeouts(connect_s=2, read_s=10, write_s=10)
 """Timeout for checking whether a server answers at all."""
 
@@ -188,6 +189,7 @@ def exit_code(error: OllamaError) -> int:
     """Return the exit code for an error."""
     if isinstance(error, StreamFailedError) and _NOT_IN_REGISTRY in error.error:
         return NO_MODEL
+    # The first that fits counts: a missing model is a kind of refusal as well.
     kinds: tuple[tuple[type[OllamaError] | tuple[type[OllamaError], ...], int], ...] = (
         ((ConfigError, UnsupportedContentError), USAGE),
         ((OllamaConnectionError, OllamaTimeoutError), NO_SERVER),
@@ -204,6 +206,7 @@ def explain(error: OllamaError) -> str:
         return f"{error.url} failed: {error.error}{hint}"
     if isinstance(error, StreamTruncatedError):
         return f"the answer of {error.url} was cut off: the server or the connection is gone."
+    # Messages of the library name its arguments, which a person at a terminal cannot set.
     text = str(error)
     for ours, here in _WORDS:
         text = text.replace(ours, here)

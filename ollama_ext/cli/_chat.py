@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ollama_ext.cli._app import Target, command, explain
-from ollama_ext.cli._models import check_model, complete_model, first_model
+from ollama_ext.cli._models import chosen_model, complete_model
 from ollama_ext.cli._output import Screen, err, number, out, say_error, waiting
 from ollama_transport.client.clients import Client
 from ollama_transport.errors import ConfigError, OllamaError
@@ -60,7 +60,7 @@ def chat(
     question = None if is_conversation() else read_question()
     options = {"temperature": temperature, "num_ctx": num_ctx}
     with target.client() as client:
-        name = _model(client, model)
+        name = chosen_model(client, model, "completion")
         request = ChatRequest(
             name,
             think=None if think is None else THINK[think],
@@ -94,14 +94,6 @@ def read_question() -> str:
             "standard input is empty: pipe a prompt into it, or run this in a terminal."
         )
     return text
-
-
-def _model(client: Client, model: str | None) -> str:
-    if model is None:
-        return first_model(client, "completion")
-    # Checked now, not after the first question has been typed.
-    check_model(client, model)
-    return model
 
 
 @dataclass

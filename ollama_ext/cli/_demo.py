@@ -69,6 +69,7 @@ def demo(
             answers = {name: _loaded(name, load)(task, _hide) for name, load in FRAMEWORKS.items()}
             print_json(_as_json(task, answers))
             return
+        # Not a generator: an interrupted answer does not keep the other framework from its turn.
         whole = [_show(task, name, load) for name, load in FRAMEWORKS.items()]
     if not all(whole):
         raise typer.Exit(INTERRUPTED)
@@ -84,6 +85,7 @@ def load_passages(documents: list[Path]) -> list[Passage]:
     Raises:
         ConfigError: for a file that is not text, and when there is no text at all.
     """
+    # The bundled documents are found in a zipped installation too.
     if not documents:
         folder = resources.files("ollama_ext.cli") / "documents"
         with resources.as_file(folder) as path:

@@ -29,6 +29,7 @@ class ServedModel:
     embedded: bool = False
 
 
+# Models of the embedded server that stand in for what a user's server lacks.
 _RULES = {"completion": "demo", "embedding": "demo-embed"}
 _DOES = {"completion": "answers", "embedding": "embeds"}
 # A package that contains only a model: SmolLM2-135M-Instruct, as GGUF.
@@ -61,6 +62,7 @@ def find_models(
         OllamaConnectionError, OllamaTimeoutError: if no server answers and a model was requested.
     """
     chat, embed = _ask_server(target, model, embed_model)
+    # A user's own server may have one of the two models: the embedded one adds the other.
     if not (chat.embedded or embed.embedded):
         yield chat, embed
         return
@@ -128,6 +130,7 @@ def _named(client: Client, wanted: str, capability: str) -> str:
     except ModelNotFoundError:
         there = first_model(client, capability)
         err.say(f"{wanted} is not on the server, {there} is.")
+        # A script that named a model gets the error, not another model.
         if not sys.stdin.isatty() or not ask(f"Use {there}?", f"--model {there}"):
             raise
         return there

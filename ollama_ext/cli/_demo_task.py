@@ -64,6 +64,7 @@ class DemoLedger(UsageLedger):
     def end(self, call: Call[Any], record: CallRecord, /) -> None:
         """Add a call to the totals."""
         super().end(call, record)
+        # Ollama's reason for the end does not reach a ledger, so the count decides.
         said = None if record.usage is None else record.usage.completion_tokens
         self.cut = self.cut or (said is not None and said >= MAX_TOKENS)
 

@@ -84,6 +84,7 @@ def examine(target: Target, environ: Mapping[str, str]) -> Iterator[Finding]:
     yield Finding("python", f"{platform.python_version()}, ollama-ext {__version__}", None)
     for package, extra in PACKAGES.items():
         yield _package(package, extra)
+    # Not the short timeouts of a probe: the first chat may have to load its model.
     client = target.client()
     with client:
         found = _tried("host", lambda: _host(target, client.config, environ))
@@ -123,6 +124,7 @@ def _server(client: Client) -> Iterator[Finding]:
     yield version
     if version.ok:
         yield from _models(client)
+        # Only Ollama tells which models are in memory.
         if version.text.startswith("Ollama"):
             yield _tried("in memory", lambda: _running(client))
         yield _tried("chat", lambda: _try_chat(client))

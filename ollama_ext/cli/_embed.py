@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ollama_ext.cli._app import Target, command
 from ollama_ext.cli._manage import Json
-from ollama_ext.cli._models import check_model, complete_model, first_model
+from ollama_ext.cli._models import chosen_model, complete_model
 from ollama_ext.cli._output import err, out, print_json
 from ollama_ext.cli._passages import Passage, read_passages
 from ollama_ext.cli._vectors import VectorFile, to_line
@@ -71,7 +71,7 @@ def embed(
         raise ConfigError(f"there is no text in {', '.join(str(file) for file in files)}.")
     with target.client() as client:
         # Check the model first: without it, no output file is created.
-        name = _model(client, model)
+        name = chosen_model(client, model, "embedding")
         vectors.begin()
         rest, length = vectors.resume(passages, name)
         tally = Tally(str(to), name, len(passages), len(passages) - len(rest), length)
@@ -84,13 +84,6 @@ def embed(
         print_json(asdict(tally))
     else:
         out.say(f"{tally.passages} vectors of {tally.dimensions} by {name} are in {to}")
-
-
-def _model(client: Client, model: str | None) -> str:
-    if model is None:
-        return first_model(client, "embedding")
-    check_model(client, model)
-    return model
 
 
 def _check_length(tally: Tally, length: int | None) -> None:
@@ -127,6 +120,7 @@ def _write(
     client: Client, file: TextIO, group: list[Passage], tally: Tally, dimensions: int | None
 ) -> None:
     texts = [passage.text for passage in group]
+    # A text that is too long is cut with a warning: one passage must not end a run of hours.
     answer = client.embed(
         EmbedRequest(tally.model, texts, dimensions=dimensions, on_context_overflow="warn")
     )

@@ -81,6 +81,7 @@ def show(
 
 def _facts(model: str, answer: ShowAnswer) -> list[tuple[str, str]]:
     details = answer.details
+    # Rows whose value is empty or "-" are left out by the caller.
     return [
         ("model", model),
         ("family", details.family if details is not None else ""),

@@ -23,6 +23,7 @@ def server_name(client: Client) -> str:
     except RequestRejectedError:
         if client.config.wire == "native":
             raise
+    # A web server that is none of both would answer 404 here as well, and that is an error.
     client.list()
     return "an OpenAI-compatible server"
 
@@ -34,6 +35,7 @@ def first_model(client: Client, capability: str) -> str:
         ModelNotFoundError: when there is none.
     """
     name = client.default_model(capability)
+    # /v1/models lists names alone: whether one of them embeds is found out by trying.
     if capability == "embedding" and client.config.wire == "openai":
         _check_embeds(client, name)
     return name
@@ -53,6 +55,19 @@ def _check_embeds(client: Client, model: str) -> None:
         raise ModelNotFoundError(text, url=url, status=404, model=model) from error
 
 
+def chosen_model(client: Client, model: str | None, capability: str) -> str:
+    """Return the named model after checking that the server has it, or the first that can do it.
+
+    Raises:
+        ModelNotFoundError: when it is missing, or no model can do it.
+    """
+    if model is None:
+        return first_model(client, capability)
+    # Checked now, not after the first question was typed or an output file was made.
+    check_model(client, model)
+    return model
+
+
 def check_model(client: Client, model: str) -> None:
     """Check that a server has a model.
 
@@ -61,6 +76,7 @@ def check_model(client: Client, model: str) -> None:
     """
     try:
         client.show(model)
+    # It is a RequestRejectedError too, and already says what to do.
     except ModelNotFoundError:
         raise
     except RequestRejectedError:
@@ -80,6 +96,7 @@ def _check_listed(client: Client, model: str) -> None:
 
 def complete_model(context: typer.Context, incomplete: str) -> list[str]:
     """Return the model names that complete a word; [] if the server does not answer."""
+    # The option may stand before or after the name of the command.
     hosts = [part.params.get("host") for part in (context, context.parent) if part is not None]
     host = next((found for found in hosts if found is not None), None)
     try:

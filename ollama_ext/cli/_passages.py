@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ollama_transport.errors import ConfigError
 
+# About 250 tokens of English, which fit into the context of the smallest embedding models.
 PASSAGE_CHARACTERS = 1000
 ENDINGS = (".md", ".txt")
 
@@ -32,6 +33,7 @@ def read_text(file: Path) -> str:
         raise ConfigError(f"{file} is not text in UTF-8.") from error
     except OSError as error:
         raise ConfigError(f"{file} cannot be read: {error.strerror}.") from error
+    # UTF-16 and binary files may decode, but no text has a null byte.
     if "\0" in text:
         raise ConfigError(f"{file} is not text: it contains null bytes.")
     return text

@@ -32,6 +32,7 @@ def serve(
     ] = None,
 ) -> None:
     """Serve the demo models and GGUF files without Ollama; stop with Ctrl-C."""
+    # The shared --host means a server to call, which this command does not do.
     if context.obj != Target():
         raise ConfigError(
             "serve does not use options before it. Give --host after serve to set the address it "
@@ -56,6 +57,7 @@ def _open(pair: str) -> "EmbeddedModel":
     name, separator, path = pair.partition("=")
     if not separator or not path:
         raise ConfigError(f"--gguf {pair!r}: give NAME=PATH, such as tiny=models/tiny.gguf.")
+    # Opened here, so that a wrong path is an error of the option and not of the server.
     try:
         return GgufModel(name, path).open()
     except OSError as error:

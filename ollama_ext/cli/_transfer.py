@@ -141,6 +141,7 @@ def parameters(pairs: Iterable[str]) -> dict[str, object] | None:
 
 
 def _value(text: str) -> object:
+    # Ollama checks types, so "0.7" must not arrive as a text.
     for kind in (int, float):
         try:
             return kind(text)
@@ -173,6 +174,7 @@ def _follow(steps: Iterable[Step], as_json: bool, done: str) -> None:
         for step in steps:
             print_json(step.raw, lines=True)
         return
+    # Progress goes to stderr: standard output has the result alone.
     if err.is_terminal:
         _show_bars(steps)
     else:
@@ -196,6 +198,7 @@ def _show_bars(steps: Iterable[Step]) -> None:
         _Speed(),
         TimeRemainingColumn(),
     )
+    # By digest, which identifies a layer; its status is a text for people.
     layers: dict[str, TaskID] = {}
     with Progress(*columns, console=err) as bars:
         tell = _once(err.say)

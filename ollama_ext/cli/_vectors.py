@@ -85,6 +85,7 @@ class VectorFile:
         return [passage for passage in passages if passage not in done], length
 
     def _check_model(self, row: dict[str, Any], model: str) -> None:
+        # Vectors of two models cannot be compared; a name without a tag means ":latest".
         if row["model"].removesuffix(":latest") != model.removesuffix(":latest"):
             raise ConfigError(
                 f"{self.path} contains vectors of {row['model']}, not of {model}: "
@@ -103,6 +104,7 @@ class VectorFile:
                 row = None
                 with suppress(ValueError):
                     row = json.loads(line)
+                # Only the last line can lack its end; damage elsewhere is another kind of file.
                 if row is None and not line.endswith("\n"):
                     yield None
                 elif not (isinstance(row, dict) and row.keys() >= _KEYS):
@@ -171,6 +173,7 @@ def _read_parquet(path: Path) -> Iterator[dict[str, Any]]:
 def _write_parquet(path: Path, rows: Iterator[dict[str, Any]]) -> None:
     pyarrow = importlib.import_module("pyarrow")
     parquet = importlib.import_module("pyarrow.parquet")
+    # Named, so that a file of no rows has its columns as well.
     schema = pyarrow.schema(
         [
             ("file", pyarrow.string()),

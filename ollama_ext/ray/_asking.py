@@ -1,4 +1,4 @@
-"""Answers to the rows of a batch: asked side by side, repeated, and marked where there is none."""
+"""Requests for the rows of a batch: sent concurrently, repeated, and marked where they fail."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -24,18 +24,18 @@ from ollama_transport.concurrency import map_threads
 from ollama_transport.settings.retry import is_repeatable
 
 REST_S = 5.0
-"""Seconds for which a server that failed is left alone, unless all of them failed."""
+"""Seconds without requests for a server that failed, unless all of them failed."""
 
 Borrow = Callable[[], AbstractContextManager[Client]]
-"""Gives the client of the server that is to be asked now."""
+"""Lends the client of the server whose turn it is."""
 
 Send = Callable[[Client, Plan, Sequence[Any]], list[Any]]
-"""Asks once for the answers to some rows; raises for all of them."""
+"""Sends one request for some rows and returns their answers; an error is one of all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Stands for the answer to a row that has none."""
+    """The error of a row, in the place of its answer."""
 
     error: str
 
@@ -58,7 +58,7 @@ def chat_rows(client: Client, plan: Plan, rows: Sequence[Any]) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Asker:
-    """Asks for the rows of a batch, with as many requests at a time as the plan gives a worker."""
+    """Sends the rows of a batch, with as many concurrent requests as the plan gives a worker."""
 
     plan: Plan
     send: Send
@@ -69,6 +69,7 @@ class Asker:
         answers: list[Any] = [NOTHING] * len(rows)
         places = [place for place, row in enumerate(rows) if row is not None]
         size = self.plan.rows_per_request
+        # Places and not rows are split, so that nulls between them keep the order.
         parts = [places[start : start + size] for start in range(0, len(places), size)]
         found = map_threads(
             lambda part: self._asked([rows[place] for place in part]), parts, self.plan.threads
@@ -79,6 +80,7 @@ class Asker:
         return answers
 
     def _asked(self, rows: Sequence[Any]) -> list[Any]:
+        # The client does not retry: each repetition borrows a slot of another server if it can.
         again = self.plan.retry.tenacity_arguments(repeatable=True)
         again["retry"] = tenacity.retry_if_exception(is_worth_a_repetition)
         try:
@@ -93,6 +95,7 @@ class Asker:
     def _once(self, rows: Sequence[Any]) -> list[Any]:
         with self.borrow() as client:
             answers = self.send(client, self.plan, rows)
+            # A vector in the place of another text would stand in the dataset unnoticed.
             if len(answers) != len(rows):
                 raise ProtocolError(f"{len(answers)} answers came for {len(rows)} rows")
             return answers
@@ -114,17 +117,19 @@ def messages_of(row: Any) -> list[dict[str, Any]]:
 
 def is_worth_a_repetition(error: BaseException) -> bool:
     """Return whether a failed request is sent again; no part of its answer was used."""
+    # Unlike a client's own retries, an answer that broke off is repeated: nothing was shown of it.
     broke_off = isinstance(error, OllamaConnectionError | StreamTruncatedError)
     return broke_off or is_repeatable(error)
 
 
 def rest_of(error: OllamaError) -> float:
-    """Return for how many seconds a server is to be left alone after an error; 0 for not at all."""
+    """Return the seconds for which a server gets no requests after an error; 0 for none."""
     if isinstance(error, ServerBusyError):
         return REST_S if error.retry_after_s is None else error.retry_after_s
     return REST_S if isinstance(error, OllamaConnectionError | StreamTruncatedError) else 0.0
 
 
 def _is_about_rows(error: OllamaError) -> bool:
+    # A server error may be about one text as well: a vector with NaN is a 500 of Ollama.
     is_refused = isinstance(error, RequestRejectedError | ServerError)
     return is_refused and not isinstance(error, UnsupportedCapabilityError)

@@ -57,6 +57,7 @@ def embed_dataset(
         ConfigError: for options that cannot work; before anything is sent.
     """
     given: dict[str, Any] = {} if request is None else dict(request)
+    # Built and dropped: a wrong keyword is an error here, not in each worker.
     embed_request(model, ["checked early"], given)
     return _run(
         ds,

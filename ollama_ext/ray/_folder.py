@@ -1,4 +1,4 @@
-"""The answers of a run on disk: what is written is not asked again."""
+"""The answers of a run on disk: rows that are there are not sent again."""
 
 import hashlib
 import os
@@ -84,4 +84,5 @@ def absolute(place: str) -> str:
 
 def without(table: Any, key: str, known: Any) -> Any:
     """Return the rows of a table whose key is not among the known ones."""
+    # The stored key may have another Arrow type than the dataset's, such as large_string.
     return table.filter(pc.invert(pc.is_in(table[key], value_set=known.cast(table[key].type))))

@@ -1,4 +1,4 @@
-"""What a bulk run is to do: the options of both functions, checked, as one value."""
+"""The plan of a bulk run: the options of both functions, checked, as one value."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

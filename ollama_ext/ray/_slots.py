@@ -1,4 +1,4 @@
-"""Who may ask which server now: one actor lends the servers' slots to all workers."""
+"""The requests that each server may have at a time: one actor lends their slots to all workers."""
 
 import asyncio
 import time
@@ -10,9 +10,10 @@ from typing import Any
 from ray.exceptions import RayActorError
 
 PATIENCE_S = 10.0
-"""After a wait of this length it is checked whether a borrower has died."""
+"""Seconds of waiting after which the borrowers are checked: one may have died."""
 
 PING_S = 2.0
+"""Seconds in which a worker that is idle answers."""
 
 
 class Slots:
@@ -24,6 +25,7 @@ class Slots:
 
     def __init__(self, servers: Sequence[str | None], per_server: int) -> None:
         self._per_server = per_server
+        # By the monotonic clock; 0 means that a server never failed.
         self._rests_until = dict.fromkeys(servers, 0.0)
         self._asked: Counter[str | None] = Counter()
         self._lent: dict[int, tuple[str | None, Any]] = {}
@@ -36,6 +38,7 @@ class Slots:
         ``borrower`` is the handle of the actor that asks. It takes one batch at a time.
         """
         while (server := self._next()) is _NONE_FREE:
+            # Cleared before the wait: a slot given back meanwhile sets it again.
             self._freed.clear()
             try:
                 await asyncio.wait_for(self._freed.wait(), PATIENCE_S)
@@ -47,7 +50,7 @@ class Slots:
         return number, server
 
     def give_back(self, number: int, rest_s: float = 0.0) -> None:
-        """End a loan; with ``rest_s`` the server failed and is left alone for so long."""
+        """End a loan; ``rest_s`` is how many seconds a server that failed gets none."""
         server, _ = self._lent.pop(number, (_NONE_FREE, None))
         if rest_s and server in self._rests_until:
             self._rests_until[server] = time.monotonic() + rest_s
@@ -68,6 +71,8 @@ class Slots:
 
     async def _drop_lost(self) -> None:
         """End the loans of workers that died with them."""
+        # Ray reports the death of an actor to no other one, and a lost loan would hold its slot
+        # for ever.
         loans = list(self._lent.items())
         lost = await asyncio.gather(*(_is_lost(borrower) for _, (_, borrower) in loans))
         for (number, _), is_lost in zip(loans, lost, strict=True):

@@ -1,4 +1,4 @@
-"""What an actor of Ray does with a batch of rows; `_asking` has the part without Ray."""
+"""The actor of Ray that answers a batch of rows; `_asking` has the part without Ray."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +23,7 @@ class Worker:
     def __init__(self, plan: Plan, slots: Any) -> None:
         self._plan, self._slots = plan, slots
         self._usage = UsageLedger() if plan.ledger is None else plan.ledger.of_worker()
+        # One for each server: connections are kept between batches.
         self._clients = {host: plan.client_of(host, self._usage) for host in plan.servers}
         self._asker = Asker(plan, type(self).send, self._borrowed)
 
@@ -33,11 +34,13 @@ class Worker:
             raise ConfigError(f"no column {plan.column!r}: there are {table.column_names}.")
         answers = self._asker.answers(table[plan.column].to_pylist())
         if plan.ledger is not None:
+            # After each batch, so that a worker that dies loses the counts of one batch at most.
             plan.ledger.add(self._usage.reset())
         whole = with_answers(table, plan, answers, self.kind)
         if plan.output is None or plan.key is None:
             return whole
         Folder(plan.output, plan.key).write(whole, [isinstance(one, Failed) for one in answers])
+        # The answers are on disk: sending them through Ray as well would fill its memory.
         return pa.table({"rows": [len(answers)]})
 
     @contextmanager
