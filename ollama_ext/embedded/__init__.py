@@ -13,12 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ollama_ext.embedded.engine import Answer, Engine, Message, Prompt, ToolCall
     from ollama_ext.embedded.gates import Gate
-    from ollama_ext.embedded.models.declared import (
-        EmbeddedModel,
-        GgufModel,
-        conformance_models,
-        demo_models,
-    )
+    from ollama_ext.embedded.models.declared import EmbeddedModel, GgufModel, demo_models
     from ollama_ext.embedded.scripting.recorder import Request
     from ollama_ext.embedded.scripting.replies import Reply
     from ollama_ext.embedded.server.server import EmbeddedOllama, serve
@@ -35,7 +30,6 @@ __all__ = [
     "Reply",
     "Request",
     "ToolCall",
-    "conformance_models",
     "demo_models",
     "serve",
 ]
@@ -43,7 +37,7 @@ __all__ = [
 _HOMES = {
     "engine": ("Answer", "Engine", "Message", "Prompt", "ToolCall"),
     "gates": ("Gate",),
-    "models.declared": ("EmbeddedModel", "GgufModel", "conformance_models", "demo_models"),
+    "models.declared": ("EmbeddedModel", "GgufModel", "demo_models"),
     "scripting.recorder": ("Request",),
     "scripting.replies": ("Reply",),
     "server.server": ("EmbeddedOllama", "serve"),

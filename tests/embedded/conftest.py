@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fixture_models import fixture_models
 from weights import MODELS, NO_ENGINE
 
 from ollama_ext.embedded import EmbeddedOllama, GgufModel
@@ -117,7 +118,7 @@ def target(request: pytest.FixtureRequest) -> Iterator[Target]:
         if request.param == "real":
             found = Target(parse_host(REAL_HOST).url, REAL_MODELS)
         elif request.param == "rules":
-            found = Target(stack.enter_context(EmbeddedOllama(fixtures=True)).url)
+            found = Target(stack.enter_context(EmbeddedOllama(fixture_models())).url)
         else:
             if find_spec("xllamacpp") is None:
                 pytest.skip(NO_ENGINE)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixture_models import fixture_models
 from langchain_tests.conftest import base_vcr_config
 
 from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama
@@ -22,7 +23,7 @@ ALL_SENSES = EmbeddedModel(
 
 @pytest.fixture(scope="session")
 def _running_server() -> Iterator[EmbeddedOllama]:
-    with EmbeddedOllama([ALL_SENSES], fixtures=True) as running:
+    with EmbeddedOllama([*fixture_models(), ALL_SENSES]) as running:
         yield running
 
 

@@ -139,7 +139,7 @@ def _modelfile(installed: Installed, template: str) -> str:
 
 def _tensors(model: EmbeddedModel) -> list[Fields]:
     rules: _Tensors = (("rules", "F32", (model.dimensions,)),)
-    tensors = rules if model.weights is None else model.weights.tensors
+    tensors = model.weights.tensors if model.weights is not None else rules
     return [{"name": name, "type": kind, "shape": shape} for name, kind, shape in tensors]
 
 

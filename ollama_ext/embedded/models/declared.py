@@ -10,9 +10,9 @@ from ollama_ext.embedded.llama.gguf import Gguf, read_gguf
 from ollama_ext.embedded.llama.process import MISSING, has_llama
 from ollama_ext.embedded.protocol.names import parse_name
 
-CAPABILITIES = frozenset({"completion", "tools", "insert", "vision", "embedding", "thinking"})
-# The real ones have more, which only the fixture models of the wire reference use.
-_FIXTURE_CAPABILITIES = CAPABILITIES | {"image", "audio"}
+CAPABILITIES = frozenset(
+    {"completion", "tools", "insert", "vision", "embedding", "thinking", "image", "audio"}
+)
 Placement = Literal["final", "own"]
 
 _ABOUT_CHAT = (
@@ -82,8 +82,8 @@ class EmbeddedModel:
         _check_name(self.name)
         # A single text would be taken letter by letter.
         given: object = self.capabilities
-        if isinstance(given, str) or not _FIXTURE_CAPABILITIES.issuperset(self.capabilities):
-            known = ", ".join(sorted(_FIXTURE_CAPABILITIES))
+        if isinstance(given, str) or not CAPABILITIES.issuperset(self.capabilities):
+            known = ", ".join(sorted(CAPABILITIES))
             raise ValueError(f"unknown capabilities {given!r}: give a tuple of {known}")
         if self.tool_call_placement not in get_args(Placement):
             raise ValueError(f'tool_call_placement={self.tool_call_placement!r}: "final" or "own"')
@@ -207,24 +207,4 @@ def demo_models() -> tuple[EmbeddedModel, ...]:
         EmbeddedModel("demo-rendered", full, context_length=32768, tool_call_placement="own"),
         EmbeddedModel("demo-vision", ("completion", "tools", "vision"), context_length=32768),
         EmbeddedModel("demo-embed", ("embedding",), context_length=8192, family="demo-bert"),
-    )
-
-
-def conformance_models() -> tuple[EmbeddedModel, ...]:
-    """Return the fixture models of wire reference 11, all but the remote ``stub``."""
-    native = ("completion", "tools", "thinking")
-    # The plain model is on the native route: it has no tools to place anyway.
-    rendered: Placement = "own"
-    return (
-        EmbeddedModel("native", native),
-        EmbeddedModel("plain", ("completion",), family="llama"),
-        EmbeddedModel(
-            "gotmpl",
-            ("completion", "tools", "insert"),
-            tool_call_placement=rendered,
-            template="{{ range .Messages }}{{ .Role }}: {{ .Content }}\n{{ end }}{{ .Suffix }}",
-        ),
-        EmbeddedModel("builtin", native, tool_call_placement=rendered),
-        EmbeddedModel("embed", ("embedding",), context_length=8, family="bert"),
-        EmbeddedModel("img", ("image",)),
     )

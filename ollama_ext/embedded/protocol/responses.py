@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from ollama_ext.embedded.protocol.encoding import dump_json, dump_line
@@ -34,7 +34,7 @@ def json_response(value: object, status: int = 200, content_type: str = JSON) ->
     return body_response(dump_json(value), content_type, status)
 
 
-class StreamResponse(Response):
+class StreamResponse(StreamingResponse):
     """A stream of chunks; the first was made already, so its failure had a real status.
 
     Args:
@@ -44,28 +44,27 @@ class StreamResponse(Response):
     """
 
     def __init__(self, first: bytes | None, rest: AsyncGenerator[bytes], content_type: str) -> None:
-        super().__init__(headers={"content-type": content_type})
-        # Without a length the body is chunked, a chunk a line.
-        del self.headers["content-length"]
-        self._first = first
         self._rest = rest
+        self._chunks = _joined(first, rest)
+        super().__init__(self._chunks, headers={"content-type": content_type})
 
     async def __call__(
         self,
         scope: Scope,  # noqa: ARG002 - the signature is ASGI's
-        receive: Receive,  # noqa: ARG002 - as above
+        receive: Receive,  # noqa: ARG002 - the application watches for clients that leave
         send: Send,
     ) -> None:
         """Send the headers, then each chunk as it comes."""
-        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
-        await send(start)
-        if self._first is not None:
-            await send({"type": "http.response.body", "body": self._first, "more_body": True})
         # Closed here, not by the garbage collector: until then the model's slot stays taken.
-        async with aclosing(self._rest) as rest:
-            async for chunk in rest:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        async with aclosing(self._rest), aclosing(self._chunks):
+            await self.stream_response(send)
+
+
+async def _joined(first: bytes | None, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
+    if first is not None:
+        yield first
+    async for chunk in rest:
+        yield chunk
 
 
 async def stream_response(chunks: AsyncGenerator[bytes], content_type: str) -> Response:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from ollama_ext.embedded.protocol.failures import error_body
@@ -45,8 +46,7 @@ class RecordingTape:
             found = await self._forward(scope, headers, body, send)
         except httpx.ConnectError as error:
             text = f"the server to record does not answer: {error}"
-            refusal = body_response(error_body(scope["path"], 502, text), JSON, 502)
-            await refusal(scope, receive, send)
+            await _refusal(scope, 502, text)(scope, receive, send)
             return
         async with self._lock:
             self._found.append(scrubbed(found, headers))
@@ -57,8 +57,7 @@ class RecordingTape:
     async def _forward(
         self, scope: Scope, headers: dict[str, str], body: bytes, send: Send
     ) -> Interaction:
-        query = scope["query_string"].decode("latin-1")
-        url = self._upstream + scope["path"] + (f"?{query}" if query else "")
+        url = self._upstream + _path(scope)
         sent = {name: value for name, value in headers.items() if name not in _HOP}
         sent["accept-encoding"] = "identity"
         # One client per request: it must not outlive its loop, and recording need not be fast.
@@ -95,16 +94,14 @@ class PlayingTape:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         body = (await receive()).get("body", b"")
-        query = scope["query_string"].decode("latin-1")
-        path = scope["path"] + (f"?{query}" if query else "")
+        path = _path(scope)
         found = self._next(scope["method"], path, body)
         if found is None:
             text = (
                 f"{self._path.name} has no answer to {scope['method']} {path} with this body: "
                 "record it again with EmbeddedOllama.record(upstream, path)"
             )
-            refusal = body_response(error_body(scope["path"], 500, text), JSON, 500)
-            await refusal(scope, receive, send)
+            await _refusal(scope, 500, text)(scope, receive, send)
             return
         await _begin(send, found.status, found.headers)
         for chunk in found.chunks:
@@ -118,6 +115,15 @@ class PlayingTape:
                 return found
         again = [found for found in self._played if found.answers(method, path, body)]
         return again[-1] if again else None
+
+
+def _path(scope: Scope) -> str:
+    query = scope["query_string"].decode("latin-1")
+    return f"{scope['path']}?{query}" if query else str(scope["path"])
+
+
+def _refusal(scope: Scope, status: int, text: str) -> Response:
+    return body_response(error_body(scope["path"], status, text), JSON, status)
 
 
 async def _begin(send: Send, status: int, headers: Mapping[str, str]) -> None:

@@ -14,12 +14,7 @@ from starlette.types import ASGIApp
 
 from ollama_ext.embedded.answers.backend import Backend, Vocabulary
 from ollama_ext.embedded.gates import Gate
-from ollama_ext.embedded.models.declared import (
-    EmbeddedModel,
-    GgufModel,
-    conformance_models,
-    demo_models,
-)
+from ollama_ext.embedded.models.declared import EmbeddedModel, GgufModel, demo_models
 from ollama_ext.embedded.models.loader import Loader, LoadRules
 from ollama_ext.embedded.models.store import ModelStore
 from ollama_ext.embedded.scripting.scripted import Scripted
@@ -51,7 +46,6 @@ class EmbeddedOllama(Scripted):
         models: More models, over those of the same name; a `GgufModel` is run by llama.cpp.
         pullable: Models that ``/api/pull`` can add.
         demo: False leaves the demo models out.
-        fixtures: True adds ``conformance_models()``.
         host: The address to listen on.
         port: The port; 0 takes a free one.
         max_body_bytes: Most bytes of one request, uploaded files included; more is answered 413.
@@ -74,7 +68,6 @@ class EmbeddedOllama(Scripted):
         *,
         pullable: Iterable[EmbeddedModel] = (),
         demo: bool = True,
-        fixtures: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
         api_key: str | None = None,
@@ -88,12 +81,11 @@ class EmbeddedOllama(Scripted):
         super().__init__()
         if not 0 <= port <= 65535 or token_delay_s < 0:
             raise ValueError("port is 0 to 65535, and token_delay_s is not negative")
-        sets = (demo_models() if demo else (), conformance_models() if fixtures else ())
         # The user's models come last and win over those of the same name.
         given = _checked_models("models", models, EmbeddedModel | GgufModel)
         ready = [model for model in given if isinstance(model, EmbeddedModel)]
         offered = _checked_models("pullable", pullable, EmbeddedModel)
-        self._store = ModelStore([*sets[0], *sets[1], *ready], offered)
+        self._store = ModelStore([*(demo_models() if demo else ()), *ready], offered)
         # Their files are read at the start, not here.
         self._files = [model for model in given if isinstance(model, GgufModel)]
         self._rules = LoadRules(load_s, load_gate, max_queue, num_parallel)
