@@ -67,6 +67,11 @@ FORMS = {
     "deepseek": "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>weather<｜tool▁sep｜>"
     '{"city": "Rome"}<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
     "lfm2": '<|tool_call_start|>[weather(city="Rome")]<|tool_call_end|>',
+    "gemma": '<|tool_call>call:weather{city:<|"|>Rome<|"|>}<tool_call|>',
+    "minimax": (
+        ']<]minimax[>[<tool_call>]<]minimax[>[<invoke name="weather">]<]minimax[>[<city>Rome'
+        "]<]minimax[>[</city>]<]minimax[>[</invoke>]<]minimax[>[</tool_call>"
+    ),
     "bare": ONE,
 }
 

@@ -53,6 +53,39 @@ FORMS: dict[str, tuple[str, list[tuple[str, Any]]]] = {
         [("weather", ROME), ("now", {})],
     ),
     "mistral, between": ('[TOOL_CALLS]weather{"city": "Rome"}', [("weather", ROME)]),
+    "functiongemma": (
+        '<start_function_call>call:weather{city:<escape>Rome, {x} "y"<escape>,days:2}'
+        "<end_function_call>",
+        [("weather", {"city": 'Rome, {x} "y"', "days": 2})],
+    ),
+    "functiongemma, without arguments": (
+        "<start_function_call>call:now{}<end_function_call>",
+        [("now", {})],
+    ),
+    "gemma 4": (
+        '<|tool_call>call:weather{city:<|"|>Ro\nme<|"|>,days:2}<tool_call|>'
+        "<|tool_call>call:now{}<tool_call|>",
+        [("weather", {"city": "Ro\nme", "days": 2}), ("now", {})],
+    ),
+    "gemma 4, in JSON's quotes": (
+        '<|tool_call>call:weather:weather{city: "a, b: c"}<tool_call|>',
+        [("weather", {"city": "a, b: c"})],
+    ),
+    "gemma 4, nested": (
+        '<|tool_call>call:now{of:{to:[1,<|"|>a:b<|"|>,true]}}<tool_call|>',
+        [("now", {"of": {"to": [1, "a:b", True]}})],
+    ),
+    "minimax m3": (
+        ']<]minimax[>[<tool_call>\n]<]minimax[>[<invoke name="weather">\n'
+        "]<]minimax[>[<city>Rome]<]minimax[>[</city>\n]<]minimax[>[<days>2]<]minimax[>[</days>\n"
+        "]<]minimax[>[</invoke>\n]<]minimax[>[</tool_call>",
+        [("weather", {"city": "Rome", "days": 2})],
+    ),
+    "minimax m3, twice": (
+        ']<]minimax[>[<tool_call>]<]minimax[>[<invoke name="now">]<]minimax[>[</invoke>'
+        ']<]minimax[>[<invoke name="now">]<]minimax[>[</invoke>]<]minimax[>[</tool_call>',
+        [("now", {}), ("now", {})],
+    ),
     "python tag": (
         f"<|python_tag|>{ONE.replace('arguments', 'parameters')}",
         [("weather", ROME)],
@@ -180,6 +213,18 @@ def test_words_after_a_call_stay(size: int) -> None:
 
 
 _EXAMPLES = {
+    "parameters in tags that are not known": (
+        '<minimax:tool_call><invoke name="now"><of>x</of></invoke></minimax:tool_call>'
+    ),
+    "MiniMax-M3's, nested": (
+        ']<]minimax[>[<tool_call>]<]minimax[>[<invoke name="now">]<]minimax[>[<of>'
+        "]<]minimax[>[<a>1]<]minimax[>[</a>]<]minimax[>[</of>]<]minimax[>[</invoke>"
+        "]<]minimax[>[</tool_call>"
+    ),
+    "Gemma's, a text without quotes": "<|tool_call>call:weather{city:Rome}<tool_call|>",
+    "Gemma's, a quote that stays open": (
+        "<start_function_call>call:weather{city:<escape>Rome}<end_function_call>"
+    ),
     "an example": f"Write it like this:\n{ONE}\nand wait.",
     "a description": '{"name": "weather", "description": "…", "parameters": {"city": "Rome"}}',
     "code": "Call it:\n```python\nweather(city='Rome')\n```",

@@ -206,13 +206,20 @@ def _missing_model(text: str, model: str | None) -> str:
 def tells_error(raw: Mapping[str, Any]) -> bool:
     """Return whether an object of an answer is an error, whichever key holds it."""
     error = raw.get("error")
-    if error or raw.get("object") == "error":
+    if error or raw.get("object") == "error" or _failed_base(raw):
         return True
     # Some servers send an empty error with each answer.
     if error is not None and not (raw.keys() & _ANSWER_KEYS):
         return True
     # Ollama itself writes a line with an odd key for a call that it cannot parse.
     return _odd_key(raw) is not None or _is_bare_error(raw)
+
+
+def _failed_base(raw: Mapping[str, Any]) -> bool:
+    """Return whether an object holds MiniMax' way to report a failure; its code 0 is a success."""
+    base = raw.get("base_resp")
+    code = base.get("status_code", 0) if isinstance(base, Mapping) else 0
+    return code not in (0, "0", None) and not raw.get("choices")
 
 
 def _is_bare_error(raw: Mapping[str, Any]) -> bool:

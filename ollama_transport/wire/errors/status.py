@@ -33,6 +33,24 @@ _NAMES = {
     "unavailableerror": 503,
     "validationerror": 422,
 }
+# MiniMax' own codes (the list of its API; 2049: MiniMax-M2.5 #18, 2026-03-12)
+_CODES = {
+    1000: 500,
+    1001: 504,
+    1002: 429,
+    1004: 401,
+    1008: 402,
+    1013: 500,
+    1024: 500,
+    1026: 400,
+    1027: 400,
+    1033: 503,
+    1039: 429,
+    1041: 429,
+    2013: 400,
+    2049: 401,
+    2056: 429,
+}
 # What servers write where their status would be 429 or 503.
 _TEXTS = (
     ("server busy, please try again", 503),
@@ -49,6 +67,9 @@ def told_status(facts: Mapping[str, Any], text: str) -> int | None:
     for name in _FIELDS:
         if (status := _number(facts.get(name))) is not None:
             return status
+    own = facts.get("status_code") if "status_msg" in facts else None
+    if isinstance(own, int) and own in _CODES:
+        return _CODES[own]
     words = [facts.get(name) for name in ("code", "type", "status")]
     named = (_NAMES.get(_plain(word)) for word in words if isinstance(word, str))
     if (found := next((status for status in named if status is not None), None)) is not None:

@@ -30,8 +30,17 @@ _NAMES = (
     "fault",
     "errors",
     "title",
+    "base_resp",
 )
-_INNER_NAMES = ("message", "msg", "faultstring", "detail", "error", "error_description")
+_INNER_NAMES = (
+    "message",
+    "msg",
+    "status_msg",
+    "faultstring",
+    "detail",
+    "error",
+    "error_description",
+)
 _REASONS = ("message", "detail", "error_description", "details", "errors", "issues")
 
 

@@ -89,7 +89,7 @@ def _is_plain(line: ChatLine) -> bool:
     """Return whether a line is only text, and its event contains no mutable values."""
     said, choices = line.message, line.raw["choices"]
     more = said.thinking or said.extra or line.tool_call_deltas or line.logprobs or line.done
-    if more or len(choices) != 1:
+    if more or not isinstance(choices, list) or len(choices) != 1:
         return False
     (choice,) = choices
     rest = (*line.raw.items(), *choice.items(), *choice["delta"].items())

@@ -41,8 +41,10 @@ from ollama_transport.wire.values.vectors import (
 
 # int() refuses thousands of digits, and no answer has so many vectors.
 _INDEX_DIGITS = 9
-# Some servers send the index as text, or leave it out.
-_FIRST = (0, None, "0")
+FIRST = (0, None, "0")
+"""What servers write as the number of the only choice; some write text, or leave it out."""
+
+_PARTS = frozenset({"message", "delta", "text"})
 _NO_REASONS = frozenset({"", "null", "none"})
 # On Ollama's own wire calls end with `stop` as well (wire reference 3.2).
 _NATIVE_REASONS = {"tool_calls": "stop", "function_call": "stop"}
@@ -147,8 +149,8 @@ def text_line(
     )
 
 
-def first_choice(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Return choice 0 of an answer or an event; None when it has no such choice.
+def choices_of(raw: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """Return the choices of an answer or an event; some gateways write the only one as an object.
 
     Raises:
         ProtocolError: when the choices are not a list of objects, or for a native answer.
@@ -157,11 +159,19 @@ def first_choice(raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
     if choices is None:
         if "done" in raw and ("message" in raw or "response" in raw):
             raise other_wire("/v1")
-        return None
+        return ()
+    if isinstance(choices, Mapping):
+        choices = [*choices.values()] if _PARTS.isdisjoint(choices) else [choices]
     if not isinstance(choices, list) or not all(isinstance(entry, Mapping) for entry in choices):
         raise ProtocolError(f"the answer's choices are not a list of objects: {brief(choices)}")
+    return choices
+
+
+def first_of(choices: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return choice 0, or else the first one, of another number; None for no choices."""
     # Some servers do not number their only choice; an event with the usage has no choice.
-    return next((entry for entry in choices if entry.get("index") in _FIRST), None)
+    zero = next((entry for entry in choices if entry.get("index") in FIRST), None)
+    return choices[0] if zero is None and choices else zero
 
 
 def check_choice(choice: Mapping[str, Any], received: tuple[Any, ...] = ()) -> None:
@@ -178,10 +188,7 @@ def check_choice(choice: Mapping[str, Any], received: tuple[Any, ...] = ()) -> N
 
 
 def _only_choice(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    choice = first_choice(raw)
-    choices = raw.get("choices")
-    if choice is None and choices:
-        choice = choices[0]  # a lone choice of another number
+    choice = first_of(choices_of(raw))
     if choice is None and ("choices" in raw or not raw):
         raise empty_answer()
     if choice is None:

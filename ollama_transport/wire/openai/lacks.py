@@ -195,6 +195,15 @@ _RESULT_NAMES = FieldLack(
 """The tool's name beside a result; the result still has the id of its call."""
 
 
+_EFFORT = FieldLack(
+    "reasoning_effort",
+    # Kimi (Kilo-Org/cloud #3807, 2026-06-08), vLLM, Ollama, CLIProxyAPI (quotio #287, 2026-02-07)
+    r"(?i)reasoning[_. ]effort|\bthink value|\breasoning value|\blevel ['\"]none",
+    _without_field("reasoning_effort"),
+)
+"""A level of reasoning that means none; without it the model's template decides."""
+
+
 def stream_lacks(stream_fields: Mapping[str, Any]) -> tuple[FieldLack, ...]:
     """Return the parts of a request for a stream that a server may refuse."""
     return (USAGE_OF_STREAMS,) if "stream_options" in stream_fields else ()
@@ -219,6 +228,8 @@ def chat_lacks(body: Mapping[str, Any], format: object) -> Iterator[FieldLack]:
         yield _SCHEMA
         if format.get("strict") is not True:
             yield _STRICT
+    if body.get("reasoning_effort") == "none":
+        yield _EFFORT
     choice = body.get("tool_choice")
     if isinstance(choice, Mapping):
         yield _NAMED

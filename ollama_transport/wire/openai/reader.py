@@ -1,7 +1,7 @@
 """Read the event streams of OpenAI-compatible servers (wire reference 10.1 and 10.2)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
@@ -13,10 +13,12 @@ from ollama_transport.wire.calls.said import check_said, empty_answer, says_some
 from ollama_transport.wire.errors.mapping import answer_failure, tells_error
 from ollama_transport.wire.openai.alike import AlikeEvents
 from ollama_transport.wire.openai.answers import (
+    FIRST,
     chat_line,
     check_choice,
+    choices_of,
     finish_reason,
-    first_choice,
+    first_of,
     read_chat,
     read_text,
     read_usage,
@@ -62,6 +64,7 @@ class EventReader(ABC, Generic[Line]):
         self._is_empty = True
         self._hides_failure = False
         self._order = FailureLast()
+        self._numbers: tuple[object, ...] | None = None
 
     @property
     def received(self) -> tuple[Line, ...]:
@@ -131,7 +134,7 @@ class EventReader(ABC, Generic[Line]):
             raise answer_failure(raw, received=self.received, openai=True)
         self._objects += 1
         self._note_usage(raw)
-        choice = first_choice(raw)
+        choice = self._chosen(choices_of(raw))
         if choice is None:
             return None
         check_choice(choice, self.received)
@@ -142,6 +145,16 @@ class EventReader(ABC, Generic[Line]):
             self._received.append(line)
         self._note_end(raw, choice)
         return line
+
+    def _chosen(self, choices: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+        """Return the choice that is read; the first event with choices decides on its number."""
+        first = first_of(choices)
+        if first is None:
+            return None
+        if self._numbers is None:
+            number = first.get("index")
+            self._numbers = FIRST if number in FIRST else (number,)
+        return next((entry for entry in choices if entry.get("index") in self._numbers), None)
 
     def _take_whole(self, raw: Mapping[str, Any]) -> Line | None:
         """Return a whole answer that came instead of its pieces; it ends the stream."""

@@ -64,7 +64,17 @@ FORMS = (
     Form("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"),  # Kimi
     Form("<|channel|>commentary to=functions.", ""),  # gpt-oss
     Form("functools[", ""),  # Phi
+    Form("<start_function_call>", "<end_function_call>"),  # FunctionGemma (vllm #31218)
+    Form("<|tool_call>", "<tool_call|>"),  # Gemma 4 (mlx-lm #1105)
+    Form("]<]minimax[>[<tool_call>", "]<]minimax[>[</tool_call>"),  # MiniMax-M3
 )
+# Before each tag of MiniMax-M3 (ik_llama.cpp #2008).
+_MINIMAX = "]<]minimax[>["
+_MINIMAX_TAG = re.compile(r'<(?:invoke name="([^"<>]{1,128})"|([^\s<>/]{1,128}))>')
+# How Gemma's models quote a text, and where a key or a quoted text begins.
+_GEMMA_QUOTES = ("<escape>", '<|"|>')
+_GEMMA_NAME = re.compile(r"\s{0,100}call:(?:[\w.-]{1,128}:)?([\w.-]{1,128})(?=\{)")
+_GEMMA_KEY = re.compile(r'"(?:[^"\\]|\\.?)*+"?|([{,]\s{0,20})([\w.$-]{1,128})(?=:)', re.DOTALL)
 _OPENS_CALL = {"<function=", "functools["}
 # How DeepSeek and Kimi mark each call: its start, the start of its arguments, its end.
 _SECTIONS = (
@@ -195,6 +205,8 @@ def _parameters(text: str) -> Iterator[tuple[str, str]]:
 def _invoked(text: str, tools: Tools) -> Iterator[Written]:
     for name, inner in _enclosed('<invoke name="', '">', "</invoke>", text):
         pairs = list(_enclosed('<parameter name="', '">', "</parameter>", inner))
+        if inner.strip() and not pairs:
+            return  # never a call without arguments for some that could not be read
         yield name, _typed(pairs, tools.get(name, {}))
 
 
@@ -259,6 +271,45 @@ def _named(text: str, _: Tools) -> Iterator[Written]:
         yield from found
 
 
+def _gemma(text: str, _: Tools) -> Iterator[Written]:
+    """Yield calls written as ``call:name{key:value}``, whose texts have quotes of their own."""
+    for quote in _GEMMA_QUOTES:
+        # Every second part stands between two quotes.
+        parts = text.split(quote)
+        parts[1::2] = map(json.dumps, parts[1::2])
+        text = "".join(parts)
+    text = _GEMMA_KEY.sub(lambda key: f'{key[1]}"{key[2]}"' if key[2] else key[0], text)
+    at, found = 0, []
+    while (match := _GEMMA_NAME.match(text, at)) is not None:
+        try:
+            value, at = _DECODER.raw_decode(text, match.end())
+        except (ValueError, RecursionError):
+            return
+        found.append((match[1], value))
+    if _LEFTOVERS.fullmatch(text, at):
+        yield from found
+
+
+def _minimax(text: str, tools: Tools) -> Iterator[Written]:
+    """Yield calls whose parameters are tags of their own, each behind a mark."""
+    name, key = "", ""
+    pairs: list[tuple[str, str]] = []
+    for part in text.split(_MINIMAX)[1:]:
+        tag = _MINIMAX_TAG.match(part)
+        if key and part.startswith(f"</{key}>"):
+            key = ""
+        elif name and not key and part.startswith("</invoke>"):
+            yield name, _typed(pairs, tools.get(name, {}))
+            name, pairs = "", []
+        elif tag is None or key or bool(name) is bool(tag[1]):
+            return
+        elif name:
+            key = tag[2]
+            pairs.append((key, part[tag.end() :]))
+        else:
+            name = tag[1]
+
+
 def _python_calls(text: str, _: Tools) -> Iterator[Written]:
     """Yield calls in Python's notation, ``[f(a=1), g()]`` or ``f(a=1)``."""
     bare = _BETWEEN.sub("", text.strip(), count=1).removesuffix("```").strip()
@@ -290,10 +341,12 @@ def _python_call(node: ast.expr) -> Written | None:
 
 _READERS: tuple[Callable[[str, Tools], Iterator[Written]], ...] = (
     _functions,
+    _minimax,
     _invoked,
     _paired,
     _sections,
     _harmony,
+    _gemma,
     _named,
 )
 

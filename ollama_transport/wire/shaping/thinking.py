@@ -27,6 +27,7 @@ KNOWN_TAGS: Sequence[Tags] = (
     ("<|begin_of_thought|>", "<|end_of_thought|>"),  # OpenThinker
     ("<|START_THINKING|>", "<|END_THINKING|>"),  # Command A
     ("◁think▷", "◁/think▷"),  # Kimi-VL
+    ("<mm:think>", "</mm:think>"),  # MiniMax-M3
     ("<unused94>thought\n", "<unused95>"),  # MedGemma
     (
         "<|channel|>analysis<|message|>",
