@@ -192,7 +192,6 @@ def test_system_messages_are_merged_where_that_is_wanted(
 @pytest.mark.parametrize(
     ("status", "words", "hint"),
     [
-        (500, "System message must be at the beginning.", "merge_system=True"),
         (
             400,
             "An assistant message with 'tool_calls' must be followed by tool messages responding",
@@ -200,7 +199,6 @@ def test_system_messages_are_merged_where_that_is_wanted(
         ),
         (500, "Not the same number of function calls and responses", "needs its result"),
         (400, "Messages with role 'tool' must be a response to a preceding message", "its call"),
-        (500, "Conversation roles must alternate user/assistant", "merge consecutive messages"),
         *((*refusal, "nine letters and digits") for refusal in ID_REFUSALS),
     ],
 )

@@ -61,6 +61,18 @@ TOOL_CALL_ID_WORDS = (
 )
 """How Mistral's templates, their tokenizers, OpenAI and Bedrock refuse the id of a tool call."""
 
+LATE_SYSTEM_WORDS = r"(?i:system message must be at the beginning|unexpected role ['\"`]system)"
+"""How templates refuse a system message after other messages."""
+
+NO_SYSTEM_WORDS = (
+    r"(?i:system role (?:is )?not supported|only user(?:,| and) assistant[^.\n]{0,20} roles are|"
+    r"invalid message role: system)"
+)
+"""How templates refuse system messages."""
+
+ROW_WORDS = r"(?i:roles must alternate|alternating user|unexpected role ['\"`](?!system))"
+"""How templates refuse two messages of one role that follow each other."""
+
 BOTH_WORDS = r"both content and thinking"
 """How the template of gpt-oss refuses the thoughts of earlier answers."""
 
@@ -132,18 +144,13 @@ _ROWS = (
         _TOOL_CALL_HINT,
     ),
     # Order of messages: templates of Qwen, Gemma, Mistral and Llama, llama.cpp, Anthropic
+    Known(LATE_SYSTEM_WORDS, _SYSTEM_HINT, True),
     Known(
-        r"(?i)system message must be at the beginning|unexpected role ['\"`]system",
-        _SYSTEM_HINT,
-        True,
-    ),
-    Known(
-        r"(?i)system role (?:is )?not supported|"
-        r"only user(?:,| and) assistant[^.\n]{0,20} roles are",
+        NO_SYSTEM_WORDS,
         "The model's template takes no system message: put its text into the first user message.",
         True,
     ),
-    Known(r"roles must alternate|[Uu]nexpected role ['\"`]", _ORDER_HINT, True),
+    Known(ROW_WORDS, _ORDER_HINT, True),
     Known(
         r"(?i)expected last role|must end with a user message|assistant message prefill|"
         r"2 or more assistant messages at the end|assistant response prefill|no user query found",

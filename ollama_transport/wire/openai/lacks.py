@@ -6,14 +6,26 @@ all calls but the first are dropped. Whatever cannot be compensated for stays th
 
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ollama_transport.callers import caller_level
 from ollama_transport.wire.calls.call import Call
 from ollama_transport.wire.calls.lacks import FieldLack, body_of, dropped
-from ollama_transport.wire.errors.words import TOOL_CALL_ID_WORDS
+from ollama_transport.wire.errors.words import (
+    LATE_SYSTEM_WORDS,
+    NO_SYSTEM_WORDS,
+    ROW_WORDS,
+    TOOL_CALL_ID_WORDS,
+)
+from ollama_transport.wire.openai.order import (
+    has_late_system,
+    has_row,
+    in_turn,
+    system_as_user,
+    system_first,
+)
 from ollama_transport.wire.values.messages import short_id
 
 Edit = Callable[[Call[Any]], Call[Any]]
@@ -204,6 +216,48 @@ _EFFORT = FieldLack(
 """A level of reasoning that means none; without it the model's template decides."""
 
 
+def _in_order(*mends: Callable[[Any], list[Mapping[str, Any]]]) -> Edit:
+    def edit(call: Call[Any]) -> Call[Any]:
+        messages = body_of(call)["messages"]
+        for mend in mends:
+            messages = mend(messages)
+        return replace(call, body={**body_of(call), "messages": messages})
+
+    return edit
+
+
+# Templates of Gemma and the first ones of Mistral; MiniMax (CodexPlusPlus #267, 2026-05-23)
+_NO_SYSTEM = FieldLack("system messages", NO_SYSTEM_WORDS, _in_order(system_as_user, in_turn))
+"""System messages; their text goes before that of the first user."""
+
+# Qwen 3.5 and later (llama.cpp #27367, 2026-08-19; vllm #41114, 2026-04-28), Mistral
+_SYSTEM_FIRST = FieldLack(
+    "system messages after others", LATE_SYSTEM_WORDS, _in_order(system_first)
+)
+"""System messages after others; they go as one, at the start."""
+
+# Mistral, Llama 2, Gemma (vllm #6862, 2024-07-27; NVIDIA's rag #111, 2025-12-08). The first
+# templates of Mistral use these words for a system message, too.
+_ROWS = FieldLack(
+    "consecutive messages of one role",
+    ROW_WORDS,
+    _in_order(system_first, in_turn),
+    then=(replace(_NO_SYSTEM, words=f"{NO_SYSTEM_WORDS}|{ROW_WORDS}"),),
+)
+"""Messages of one role that follow each other; they go as one."""
+
+
+def _order_lacks(messages: Sequence[Mapping[str, Any]]) -> Iterator[FieldLack]:
+    is_late = has_late_system(messages)
+    has_system = any(message["role"] == "system" for message in messages)
+    if has_system or has_row(messages):
+        yield _ROWS if has_system else replace(_ROWS, then=())
+    if has_system:
+        yield _NO_SYSTEM
+    if is_late:
+        yield _SYSTEM_FIRST
+
+
 def stream_lacks(stream_fields: Mapping[str, Any]) -> tuple[FieldLack, ...]:
     """Return the parts of a request for a stream that a server may refuse."""
     return (USAGE_OF_STREAMS,) if "stream_options" in stream_fields else ()
@@ -238,6 +292,7 @@ def chat_lacks(body: Mapping[str, Any], format: object) -> Iterator[FieldLack]:
     if "parallel_tool_calls" in body:
         yield _PARALLEL
     messages = body.get("messages", ())
+    yield from _order_lacks(messages)
     if any("tool_calls" in message or "tool_call_id" in message for message in messages):
         yield _TOOL_CALL_IDS
     if any(message["role"] == "tool" and "name" in message for message in messages):
