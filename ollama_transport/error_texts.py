@@ -10,6 +10,15 @@ from typing import Any
 
 _SHOWN_CHARACTERS = 80
 
+GATEWAY_TIMEOUTS = frozenset({408, 504, 524})
+"""Statuses of a proxy that waited for an answer: OpenRouter's, the standard, and Cloudflare's."""
+
+LONG_SILENCE_S = 2.0
+"""After such a wait the proxy had reached the server, which is still generating."""
+
+LATE_SILENCE_S = 20.0
+"""Between the seconds that a connection may take, and the 30 of Heroku's router (503)."""
+
 # The wordings of Ollama's cloud, OpenAI, Groq, OpenRouter and Google.
 _USED_UP = re.compile(
     r"(?i)usage limit|exceeded your current quota|insufficient_quota|\bper[- ](?:day|week|month)\b|"
@@ -33,6 +42,14 @@ class ErrorResponse:
 def is_used_up(text: str) -> bool:
     """Return whether a server's text says that a quota is used up for hours or days."""
     return _USED_UP.search(text) is not None
+
+
+def gave_up(status: int, waited_s: float | None) -> bool:
+    """Return whether a proxy waited for an answer at which the server may still be working."""
+    waited = 0.0 if waited_s is None else waited_s
+    if status in (502, 503):  # other proxies; at once, they mean that no server was reached
+        return waited >= LATE_SILENCE_S
+    return status in GATEWAY_TIMEOUTS and waited >= LONG_SILENCE_S
 
 
 def brief(value: object) -> str:

@@ -32,7 +32,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ollama_transport.error_texts import ErrorResponse, http_date, inner_error, is_used_up
+from ollama_transport.error_texts import ErrorResponse, gave_up, http_date, inner_error, is_used_up
 
 
 def _restore(
@@ -199,12 +199,6 @@ _SHORT_WAIT_S = 60.0
 MAX_WAIT_DIGITS = 15
 """A longer ``Retry-After`` is ignored: it is not a sensible time."""
 
-GATEWAY_TIMEOUTS = frozenset({408, 504, 524})
-"""Statuses of a proxy that waited for an answer: OpenRouter's, the standard, and Cloudflare's."""
-
-LONG_SILENCE_S = 2.0
-"""After such a wait the proxy had reached the server, which is still generating."""
-
 
 class ResponseError(OllamaError):
     """Raised when a server reported a failure, at once or in the middle of a stream.
@@ -348,8 +342,9 @@ class ServerBusyError(StatusError):
     @property
     def is_long_silence(self) -> bool:
         """Return whether a proxy gave up waiting while the model may still be generating."""
-        waited = self.waited_s if self.waited_s is not None else 0.0
-        return self.status in GATEWAY_TIMEOUTS and waited >= LONG_SILENCE_S
+        # A server that names a time, or is loading, knows that it did not take the call.
+        names_time = self.status in (502, 503) and self.retry_after_s is not None
+        return gave_up(self.status, self.waited_s) and not (self.is_loading or names_time)
 
 
 class ServerError(StatusError):

@@ -289,12 +289,12 @@ class BaseClient(WireChoice, Generic[H]):
             headers=response.headers,
             body=body,
             model=call.model,
+            waited_s=waited_s(response),
         )
         if isinstance(error, ModelNotFoundError):
             # It was removed since it was chosen by default: the next call chooses again.
             self.memory.forget(call.model)
         error.args = (f"{error.args[0]} {advice(response, call.path)}".rstrip(),)
-        error.waited_s = waited_s(response)
         return error
 
     def whole_answer(self, call: Call[T], data: bytes, headers: Mapping[str, str]) -> T:

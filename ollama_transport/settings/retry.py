@@ -49,8 +49,8 @@ class RetryPolicy:
     each random below that (full jitter); a ``Retry-After`` header is honoured. ``max_wait_s``
     limits the total wait of a call. Read timeouts are not retried: the server stops loading a model
     when the client disconnects, so a second try would start from scratch (wire reference 7.4). A
-    408, 504 or 524 after a long silence is not retried either: the model would generate the same
-    answer again.
+    408, 504 or 524 after a long silence is not retried either, nor a 502 or 503 after 20 seconds
+    without ``Retry-After``: the model may still be generating, and would do so twice.
 
     While a server reports that it is loading the model (503), the call is retried for at most
     ``loading_max_wait_s``, regardless of the other limits; with ``max_retries=0`` it is not.

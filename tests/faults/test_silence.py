@@ -19,6 +19,7 @@ from right_answers import (
     sized,
 )
 
+import ollama_transport.error_texts as error_texts
 import ollama_transport.errors as errors
 
 WHOLE = [way for way in WAYS if way.form == "whole"]
@@ -121,7 +122,7 @@ def test_a_proxy_that_gave_up_after_long_silence_is_not_asked_again(
     way: Way, server: RawServer, status: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The model would write its answer three times; the error names the way out."""
-    monkeypatch.setattr(errors, "LONG_SILENCE_S", 0.1)
+    monkeypatch.setattr(error_texts, "LONG_SILENCE_S", 0.1)
     server.play(refused(status, b"<html><title>Time-out</title></html>", after_s=0.15))
     ((_, error),) = results_of(way, way.model(server.url, max_retries=2), 1)
     assert isinstance(error, errors.ServerBusyError)
@@ -130,6 +131,38 @@ def test_a_proxy_that_gave_up_after_long_silence_is_not_asked_again(
     assert getattr(error, "is_retryable", False) is False
     assert len(generations(server)) == 1
     assert ("streaming=True" in str(error)) == (way.is_openai and way.form != "embedded")
+
+
+@ways
+@pytest.mark.parametrize("status", [b"502 Bad Gateway", b"503 Service Unavailable"])
+def test_a_bad_gateway_after_long_silence_is_not_asked_again(
+    way: Way, server: RawServer, status: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some proxies answer so when they gave up waiting; the error says what to do."""
+    monkeypatch.setattr(error_texts, "LATE_SILENCE_S", 0.1)
+    server.play(refused(status, b"<html><title>Application error</title></html>", after_s=0.15))
+    ((_, error),) = results_of(way, way.model(server.url, max_retries=2), 1)
+    assert isinstance(error, errors.ServerBusyError)
+    assert error.is_long_silence
+    assert getattr(error, "is_retryable", False) is False
+    assert len(generations(server)) == 1
+    assert "gave up waiting" in str(error)
+
+
+@ways
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [(b"", [b"Retry-After: 0"]), (LOADING, [JSON, b"Retry-After: 0"])],
+    ids=["names a time", "loads"],
+)
+def test_a_late_503_of_a_server_that_did_not_take_the_call_is_asked_again(
+    way: Way, server: RawServer, body: bytes, fields: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waited in a queue, or for the model."""
+    monkeypatch.setattr(error_texts, "LATE_SILENCE_S", 0.1)
+    server.play(refused(b"503 Service Unavailable", body, *fields, after_s=0.15))
+    (result,) = results_of(way, way.model(server.url, max_retries=1), 1)
+    assert result == (RIGHT[way.form], None)
 
 
 @ways

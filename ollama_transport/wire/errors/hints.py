@@ -4,9 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ollama_transport.error_texts import is_used_up
+from ollama_transport.error_texts import GATEWAY_TIMEOUTS, is_used_up
 from ollama_transport.errors import (
-    GATEWAY_TIMEOUTS,
     ContextOverflowError,
     ModelNotFoundError,
     StatusError,
@@ -26,7 +25,7 @@ _LOADING_HINT = (
     "Try again later, or wait longer: calls wait up to `loading_max_wait_s` seconds for a model "
     "that is being loaded, unless max_retries is 0."
 )
-_GAVE_UP_HINT = (
+GAVE_UP_HINT = (
     "A proxy in front of the server gave up waiting for the answer to begin: raise its timeout, "
     "load the model beforehand, or shorten the prompt."
 )
@@ -151,7 +150,7 @@ def openai_hint(kind: type[StatusError], status: int, hint: str, path: str) -> s
     # An endpoint of Ollama's alone, although it stands below /v1 (wire reference 5.10).
     if hint == _NATIVE_PATH_HINT and path.endswith("/v1/systemone"):
         return _NO_SYSTEM_ONE_HINT
-    if status in GATEWAY_TIMEOUTS:
+    if status in GATEWAY_TIMEOUTS or hint == GAVE_UP_HINT:
         return _FEWER_TEXTS_HINT if path.endswith("/embeddings") else _STREAM_HINT
     return _IN_OTHER_WORDS.get(hint, _OPENAI_HINTS.get(kind, hint))
 
@@ -175,7 +174,7 @@ def busy_hint(status: int, text: str, *, from_server: bool) -> str:
     if is_loading(status, text):
         return _LOADING_HINT
     if status in GATEWAY_TIMEOUTS:
-        return _GAVE_UP_HINT
+        return GAVE_UP_HINT
     # A server answers in JSON; an HTML page, or nothing at all, comes from a proxy.
     if status in (503, 529) and from_server:
         return _QUEUE_HINT if _QUEUE.search(text) else _LATER_HINT

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ollama_transport.error_texts import gave_up
 from ollama_transport.errors import (
     AuthenticationError,
     ContextOverflowError,
@@ -22,6 +23,7 @@ from ollama_transport.errors import (
 )
 from ollama_transport.wire.errors.hints import (
     CAPABILITY_HINTS,
+    GAVE_UP_HINT,
     LOAD_HINT,
     OVERFLOW_HINT,
     auth_hint,
@@ -85,12 +87,18 @@ def status_error(
     headers: Mapping[str, str],
     body: bytes,
     model: str | None = None,
+    waited_s: float | None = None,
 ) -> StatusError:
-    """Return (not raise) the error for an answer with a status of 300 or more."""
+    """Return (not raise) the error for an answer with a status of 300 or more.
+
+    ``waited_s`` are the seconds until the answer arrived; None if they are unknown.
+    """
     text, facts = error_text(body)
     cls, hint = _classify(
         status, text, facts, model, is_html=is_page(body[:200].decode("utf-8", "replace").strip())
     )
+    late = gave_up(status, waited_s) and cls is ServerBusyError and not is_loading(status, text)
+    hint = GAVE_UP_HINT if late else hint
     # Neither num_ctx nor `ollama pull` means anything to most servers of that wire.
     hint = openai_hint(cls, status, hint, url) if is_openai(url) else hint
     shown = text or cut(body.decode("utf-8", "replace").strip()) or "an empty body"
@@ -104,6 +112,7 @@ def status_error(
         headers={name.lower(): value for name, value in headers.items()},
         model=_missing_model(text, model) if cls is ModelNotFoundError else model,
     )
+    error.waited_s = waited_s
     _add_facts(error, text, facts)
     return error
 
