@@ -88,6 +88,7 @@ def _step(target: Any, step: str) -> Any:
 class _Converter:
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
+        # A schema may refer to itself; the converter makes one rule of each reference.
         self._seen: set[str] = set()
 
     def errors(self, schema: Any) -> Iterator[str]:
@@ -114,6 +115,7 @@ class _Converter:
             yield from self.errors(found[0])
 
     def _each(self, schemas: list[Any]) -> Iterator[str]:
+        # GBNF has no rule without alternatives.
         if not schemas:
             raise _UnreadableError
         for one in schemas:

@@ -51,7 +51,7 @@ def chat_request(run: Run, messages: Sequence[Message]) -> LlamaRequest:
     if "thinking" in prompt.capabilities:
         body["chat_template_kwargs"] = _thinking(prompt.think)
     if run.top_logprobs is not None:
-        # LlamaRequest for no alternatives, llama.cpp sends no probabilities at all.
+        # Asked for no alternatives, llama.cpp sends no probabilities at all.
         body |= {"logprobs": True, "top_logprobs": max(run.top_logprobs, 1)}
     return LlamaRequest("/v1/chat/completions", body)
 

@@ -61,7 +61,7 @@ class Question:
 
 
 def unfolded(messages: Sequence[Message]) -> Sequence[Message]:
-    """Take a conversation apart that a framework wrote into one text, ``user: …`` by line."""
+    """Split a conversation that a framework wrote as one text, with lines of ``user: …``."""
     text = messages[-1].content if messages else ""
     if len(messages) != 1 or not _ROLES.match(text):
         return messages

@@ -45,6 +45,7 @@ def between(text: str, wanted: Sequence[re.Pattern[str]]) -> tuple[re.Match[str]
 
 def objects_in(text: str) -> list[dict[str, Any]]:
     """Return the JSON objects in a text, in order."""
+    # Text around JSON is skipped from brace to brace: models and prompts wrap it in prose.
     found: list[dict[str, Any]] = []
     reader = json.JSONDecoder()
     at = 0

@@ -99,6 +99,7 @@ class EmbeddedModel:
             return self.description
         return _ABOUT_EMBED if self.embeds_only else _ABOUT_CHAT
 
+    # Weights are loaded either to embed or to answer: llama.cpp has one mode for each.
     @property
     def embeds_only(self) -> bool:
         """Whether it embeds and cannot answer."""
@@ -184,6 +185,7 @@ def weights_model(
 
 
 def _check_name(name: str) -> None:
+    # A model under such a name could never be requested.
     if not parse_name(name).valid:
         raise ValueError(f'{name!r} is not a model name: write it like "tiny" or "tiny:1b"')
 

@@ -1,1 +1,1 @@
-"""What a test scripts and looks at: replies, recorded requests, cassettes."""
+"""What tests control and inspect: scripted replies, recorded requests, cassettes."""

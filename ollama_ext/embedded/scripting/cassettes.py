@@ -1,7 +1,7 @@
 """Cassettes: recorded requests and answers in one file that vcrpy can read too.
 
-The file is JSON, which is YAML too. Beside what vcrpy knows, ``chunks`` tells how many bytes each
-piece of a body had. Secrets are left out: headers that authenticate, cookies, user names and
+The file is JSON, which is YAML too. ``chunks``, which vcrpy ignores, has the number of bytes of
+each chunk of a body. Secrets are left out: headers that authenticate, cookies, user names and
 passwords in addresses, and the texts of such headers wherever they stand.
 """
 
@@ -61,6 +61,7 @@ def scrubbed(found: Interaction, request_headers: Mapping[str, str]) -> Interact
         if is_secret_header(name)
         for word in (value, value.rpartition(" ")[2])
     }
+    # Hidden in each chunk first, so that chunk boundaries survive where they can.
     chunks = tuple(_hidden(chunk, secrets) for chunk in found.chunks)
     whole = _hidden(b"".join(chunks), secrets)
     return Interaction(
@@ -79,6 +80,7 @@ def _hidden(data: bytes, secrets: Iterable[str]) -> bytes:
 
 
 def _public(uri: str) -> str:
+    # Some servers take their key in the query.
     parts = urlsplit(uri)
     pairs = parse_qsl(parts.query, keep_blank_values=True)
     query = urlencode([(n, HIDDEN if is_secret_header(n) else v) for n, v in pairs])

@@ -85,7 +85,7 @@ class Recorder:
             self._changed.notify_all()
 
     def sent(self, request: Request, status: int | None, body: bytes) -> None:
-        """Records what is written of the answer to a request."""
+        """Record what is written of the answer to a request."""
         with self._changed:
             if status is not None:
                 request.status = status

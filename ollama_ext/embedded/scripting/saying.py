@@ -21,7 +21,8 @@ from ollama_ext.embedded.scripting.replies import Reply, Said
 
 Body = Mapping[str, Any]
 _PIECES = re.compile(r"\s*\S+\s*?(?=\s|$)|\s+")
-_NANOSECONDS = 1_000_000
+# A millisecond, the unit of the made-up durations.
+_MILLISECOND_NS = 1_000_000
 
 
 def fitted(reply: Reply, request: Request) -> Reply:
@@ -34,6 +35,7 @@ def fitted(reply: Reply, request: Request) -> Reply:
             return reply
         body = error_body(request.path, reply.status, said.error, newline=True)
         return replace(reply, chunks=(body,))
+    # Vectors for a chat, or text for an embedding, would look like a fault of the client.
     write = (_EMBEDDERS if said.vectors is not None else _WRITERS).get(request.path)
     if write is None:
         return _misfit(said, request)
@@ -80,15 +82,16 @@ def _deltas(said: Said, body: Body) -> list[Delta]:
 
 def _metrics(said: Said, body: Body) -> dict[str, int]:
     asked = body.get("messages", body.get("prompt", ""))
+    # Words stand for tokens: a test needs numbers that are stable, not exact.
     prompt = max(1, len(str(asked).split()))
     count = len(_PIECES.findall(said.thinking + " " + said.content)) + len(said.tool_calls)
     return {
-        "total_duration": 3 * _NANOSECONDS,
-        "load_duration": _NANOSECONDS,
+        "total_duration": 3 * _MILLISECOND_NS,
+        "load_duration": _MILLISECOND_NS,
         "prompt_eval_count": prompt,
-        "prompt_eval_duration": _NANOSECONDS,
+        "prompt_eval_duration": _MILLISECOND_NS,
         "eval_count": max(1, count),
-        "eval_duration": _NANOSECONDS,
+        "eval_duration": _MILLISECOND_NS,
     }
 
 

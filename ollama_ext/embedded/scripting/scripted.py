@@ -1,4 +1,4 @@
-"""What a test does with an embedded server: script its replies, and look at its requests."""
+"""The part of an embedded server for tests: scripted replies and recorded requests."""
 
 from collections.abc import Sequence
 from typing import overload

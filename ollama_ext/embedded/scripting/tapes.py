@@ -1,4 +1,4 @@
-"""Replacements for the models: a proxy that records, and a player of its recordings."""
+"""What answers instead of the models: a proxy that records, and a player of its recordings."""
 
 import asyncio
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from ollama_ext.embedded.scripting.cassettes import (
     write_cassette,
 )
 
-# Between two neighbours each. No coding is asked for, so that the pieces are the server's own.
+# Hop-by-hop headers. No compression is requested, so that the chunks are the server's own.
 _HOP = frozenset({"accept-encoding", "connection", "content-length", "host", "transfer-encoding"})
 
 # The web server writes these itself.
@@ -25,7 +25,7 @@ _UNSAID = _HOP | {"date"}
 
 
 class RecordingTape:
-    """Hand requests to another server, and write down what it answers.
+    """Forwards requests to another server and records its answers.
 
     Args:
         upstream: The base URL of that server.
@@ -48,6 +48,7 @@ class RecordingTape:
             text = f"the server to record does not answer: {error}"
             await _refusal(scope, 502, text)(scope, receive, send)
             return
+        # Requests run concurrently, and the file is rewritten as a whole.
         async with self._lock:
             self._found.append(scrubbed(found, headers))
             await asyncio.to_thread(write_cassette, self._path, list(self._found))
@@ -76,7 +77,7 @@ class RecordingTape:
 
 
 class PlayingTape:
-    """Answer requests with what was recorded, in its order; the last of equal ones again and again.
+    """Answers requests from a recording, in its order; the last of equal ones is repeated.
 
     Args:
         path: The cassette.
