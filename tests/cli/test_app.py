@@ -31,14 +31,17 @@ ASKING = [name for name in COMMANDS if name != "serve"]
 
 
 def test_help_names_every_command_and_every_exit_code(ext: Ext) -> None:
-    """Who runs `ollama-ext --help` sees what there is, and what the exit codes mean."""
+    """Who runs `ollama-ext --help`, or reads the guide, sees what there is, and what codes mean."""
+    page = (Path(__file__).parents[2] / "docs/guides/command-line.md").read_text()
     found = ext("--help")
     assert found.code == 0
     for name in COMMANDS:
         assert re.search(rf"│ {name}\s", found.out)
+        assert f"`{name}`" in page
     words = " ".join(found.out.split())
     for code in (0, 1, 2, 3, 4, 5, 130, 141):
         assert f" {code} " in words.partition("Exit codes:")[2]
+        assert f" {code} " in page.partition("Exit codes:")[2].partition("\n\n")[0]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
