@@ -8,6 +8,7 @@ knows the actual model.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 _T, _R, _V = "tools", "thinking", "vision"
 
@@ -76,6 +77,7 @@ FAMILIES: Mapping[str, frozenset[str]] = {
 _LIBRARY = ("", "library", "registry.ollama.ai/library")
 
 
+@lru_cache(maxsize=256)
 def family_can(model: str) -> frozenset[str]:
     """Return the known capabilities of a model ("tools", "thinking", "vision"); empty if unknown.
 

@@ -195,9 +195,18 @@ class ChatOllama(SerializedFields, ToolBinding):
         return value if isinstance(value, KnownProfile) else handler(value)
 
     @model_validator(mode="after")
-    def _follow_fields(self) -> Self:
+    def _set_model_profile(self) -> Self:
+        if self.profile is None:
+            return super()._set_model_profile()
         self._renew_profile()
         return self
+
+    @model_validator(mode="after")
+    def _check_profile_keys(self) -> Self:
+        # Core resolves the annotations of its keys for each model; ours are among them.
+        known = self.profile
+        is_ours = isinstance(known, KnownProfile) and not known.given
+        return self if is_ours else super()._check_profile_keys()
 
     def _renew_profile(self) -> None:
         known = self.profile
