@@ -163,7 +163,7 @@ class _Content:
         return True
 
 
-class ConnectionPool(httpcore.ConnectionPool):
+class ConnectionPool(lane.Assigning, httpcore.ConnectionPool):
     """The pool of httpcore, with our connections."""
 
     def __init__(self, tls: ssl.SSLContext, limits: httpx.Limits) -> None:
@@ -329,7 +329,7 @@ class _AsyncContent:
         return True
 
 
-class AsyncConnectionPool(httpcore.AsyncConnectionPool):
+class AsyncConnectionPool(lane.Assigning, httpcore.AsyncConnectionPool):
     """The pool of httpcore, with our connections."""
 
     def __init__(self, tls: ssl.SSLContext, limits: httpx.Limits) -> None:

@@ -6,6 +6,7 @@ which an idle connection is waiting needs none of them. Every other call goes th
 httpcore, and so does every call while another package (a tracer, a mock) replaces their methods.
 """
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from types import FunctionType
 from typing import Any, Protocol, TypeVar
@@ -41,13 +42,83 @@ class Asked:
         self.extensions = request.extensions
 
 
+class Assigning:
+    """Which connection of a pool serves which request, for threads and event loops alike.
+
+    As httpcore decides it, except that the idle connections are counted once, and that none is
+    given to two requests at a time.
+    """
+
+    _connections: list[Any]
+    _requests: list[Any]
+    _max_connections: int
+    _max_keepalive_connections: int
+    _keepalive_expiry: float | None
+    _tidied_at = 0.0
+
+    def create_connection(self, origin: httpcore.Origin) -> Any:
+        """Return a connection to a server, not opened yet."""
+        raise NotImplementedError
+
+    def is_due(self) -> bool:
+        """Return whether the short way alone was used for so long that connections may be old."""
+        kept_s = self._keepalive_expiry
+        return kept_s is not None and time.monotonic() > self._tidied_at + kept_s
+
+    def waits(self) -> bool:
+        """Return whether a request waits for a connection."""
+        return any(request.is_queued() for request in self._requests)
+
+    def _assign_requests_to_connections(self) -> list[Any]:
+        """Return the connections to close, after giving others to the requests that wait."""
+        self._tidied_at = time.monotonic()
+        closing = self._retired()
+        free = [connection for connection in self._connections if connection.is_idle()]
+        for request in self._requests:
+            if request.is_queued():
+                connection = self._for(request.request.url.origin, free, closing)
+                if connection is not None:
+                    request.assign_to_connection(connection)
+        return closing
+
+    def _retired(self) -> list[Any]:
+        kept, closing, idle = list[Any](), list[Any](), 0
+        for connection in self._connections:
+            if connection.is_closed():
+                continue
+            is_idle = connection.is_idle()
+            is_surplus = is_idle and idle >= self._max_keepalive_connections
+            if (is_surplus or connection.has_expired()) and connection.retire():
+                closing.append(connection)
+            else:
+                kept.append(connection)
+                idle += is_idle
+        # In place: the short way looks through the same list.
+        self._connections[:] = kept
+        return closing
+
+    def _for(self, origin: httpcore.Origin, free: list[Any], closing: list[Any]) -> Any:
+        found = next((one for one in free if one.can_handle_request(origin)), None)
+        if found is not None:
+            free.remove(found)
+            return found
+        if len(self._connections) >= self._max_connections:
+            if not free or not (other := free.pop(0)).retire():
+                return None
+            self._connections.remove(other)
+            closing.append(other)
+        made = self.create_connection(origin)
+        self._connections.append(made)
+        return made
+
+
 def waiting(pool: Any, connections: list[C], request: httpx.Request) -> C | None:
     """Return a connection that waits for a request; None to go the long way."""
     # Other bodies can be read once only, and the long way might be tried after this one.
     if type(request.stream) is not httpx.ByteStream or not _is_untouched():
         return None
     # Requests that already wait for a connection come first.
-    if any(queued.is_queued() for queued in pool._requests):
+    if pool.waits():
         return None
     where = request.url.raw_scheme, request.url.raw_host, request.url.port
     with pool._optional_thread_lock:
@@ -82,7 +153,7 @@ async def atidy(pool: httpcore.AsyncConnectionPool) -> None:
 class _Stream(httpx.SyncByteStream):
     """The body of an answer; raises the errors of httpx."""
 
-    def __init__(self, stream: Any, pool: httpcore.ConnectionPool) -> None:
+    def __init__(self, stream: Any, pool: Any) -> None:
         self._stream = stream
         self._pool = pool
 
@@ -96,14 +167,14 @@ class _Stream(httpx.SyncByteStream):
 
     def close(self) -> None:
         # Otherwise the pool has nothing to do, and the pass over its connections is saved.
-        if self._stream.close() or self._pool._requests:
+        if self._stream.close() or self._pool.waits() or self._pool.is_due():
             tidy(self._pool)
 
 
 class _AsyncStream(httpx.AsyncByteStream):
     """Same as `_Stream`, for asyncio."""
 
-    def __init__(self, stream: Any, pool: httpcore.AsyncConnectionPool) -> None:
+    def __init__(self, stream: Any, pool: Any) -> None:
         self._stream = stream
         self._pool = pool
 
@@ -117,7 +188,7 @@ class _AsyncStream(httpx.AsyncByteStream):
                 raise
 
     async def aclose(self) -> None:
-        if await self._stream.aclose() or self._pool._requests:
+        if await self._stream.aclose() or self._pool.waits() or self._pool.is_due():
             await atidy(self._pool)
 
 

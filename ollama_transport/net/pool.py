@@ -34,7 +34,7 @@ GRACE_S = 10.0
 _LIMITS = httpx.Limits(
     # The server queues by itself; a second queue here would only hide its 503.
     max_connections=None,
-    max_keepalive_connections=20,
+    max_keepalive_connections=256,
     keepalive_expiry=KEEPALIVE_S,
 )
 # Arguments for HTTP/2 and proxies, which our own connections do not support.

@@ -72,6 +72,14 @@ class Standing(Generic[S]):
             return False
         return self._is_too_old() or self._stream.is_readable()
 
+    def retire(self) -> bool:
+        """Take an idle connection out of use, to be closed; False if a request was quicker."""
+        with self._lock:
+            if self._standing != "idle":
+                return False
+            self._standing = "closed"
+            return True
+
     def info(self) -> str:
         """Return the description that the pool shows."""
         return f"{str(self._origin)!r}, HTTP/1.1, {self._standing.upper()}"
