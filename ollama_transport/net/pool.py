@@ -34,6 +34,7 @@ GRACE_S = 10.0
 _LIMITS = httpx.Limits(
     # The server queues by itself; a second queue here would only hide its 503.
     max_connections=None,
+    # A burst of so many calls opens no connection when it comes again.
     max_keepalive_connections=256,
     keepalive_expiry=KEEPALIVE_S,
 )
