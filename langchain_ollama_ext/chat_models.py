@@ -197,16 +197,18 @@ class ChatOllama(SerializedFields, ToolBinding):
     @model_validator(mode="after")
     def _set_model_profile(self) -> Self:
         if self.profile is None:
-            return super()._set_model_profile()
-        self._renew_profile()
+            self.profile = self._resolve_model_profile()
+        else:
+            self._renew_profile()
         return self
 
     @model_validator(mode="after")
     def _check_profile_keys(self) -> Self:
         # Core resolves the annotations of its keys for each model; ours are among them.
         known = self.profile
-        is_ours = isinstance(known, KnownProfile) and not known.given
-        return self if is_ours else super()._check_profile_keys()
+        if not isinstance(known, KnownProfile) or known.given:
+            cast("Any", super())._check_profile_keys()
+        return self
 
     def _renew_profile(self) -> None:
         known = self.profile

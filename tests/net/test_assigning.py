@@ -10,7 +10,7 @@ import httpcore
 import httpx
 import pytest
 from listening import answer
-from raw_server import Asked, RawServer, Step
+from raw_server import RawServer
 from running import Run
 
 from ollama_transport import AsyncClient
