@@ -9,12 +9,7 @@ from langchain_core.language_models import ModelProfile
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
-from pydantic import (
-    ConfigDict,
-    ValidatorFunctionWrapHandler,
-    field_validator,
-    model_validator,
-)
+from pydantic import ConfigDict, ValidatorFunctionWrapHandler, field_validator, model_validator
 
 from langchain_ollama_ext._binding import ToolBinding
 from langchain_ollama_ext._core_fields import core_fields_described
@@ -32,11 +27,7 @@ from langchain_ollama_ext._params import (
 from langchain_ollama_ext._profile import KnownProfile, profile_of, profile_unasked
 from langchain_ollama_ext._serialized import SerializedFields, stamp_version
 from langchain_ollama_ext._stream import PROVIDER, ChunkMaker, whole_result
-from ollama_transport import (
-    ChatRequest,
-    ConfigError,
-    ShowAnswer,
-)
+from ollama_transport import ChatRequest, ConfigError, ShowAnswer
 from ollama_transport.conversation import afetch_media, fetch_media
 from ollama_transport.settings import set_options
 
