@@ -6,7 +6,7 @@ core gives to blocks of text.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall
@@ -22,7 +22,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 from langchain_ollama_ext._text_chunks import text_chunks
 from langchain_ollama_ext._unreadable import refusing_end
-from ollama_transport import ChatLine, ToolCall, ToolCallDelta, Usage
+from ollama_transport import ChatLine, TextRun, ToolCall, ToolCallDelta, Usage
 
 PROVIDER = "ollama"
 """Also ``ls_provider`` in traces: summarisation trusts token counts only if the two are equal."""
@@ -161,8 +161,10 @@ class ChunkMaker:
         self._text_chunk = text_chunks()
         self._texts: dict[int, str] = {}
 
-    def push(self, line: ChatLine) -> list[ChatGenerationChunk]:
-        """Return the chunks of a line; [] when it adds nothing."""
+    def push(self, line: ChatLine) -> Iterable[ChatGenerationChunk]:
+        """Return the chunks of a line; none when it adds nothing."""
+        if type(line) is TextRun:
+            return self._of_run(line)
         if self._started and _is_text_alone(line):
             return [self._text_chunk(line.message.content)]
         # Text, calls and the end get separate chunks: core reads a chunk as one of the three.
@@ -170,6 +172,14 @@ class ChunkMaker:
         if line.done:
             messages.append(self._last(line))
         return [self._chunk(message, line) for message in messages]
+
+    def _of_run(self, run: TextRun) -> Iterator[ChatGenerationChunk]:
+        lines, at = run.lines(), 0
+        # Until the stream has begun, and with thoughts, a chunk has more than its text.
+        while at < len(run.texts) and (run.is_thinking or not self._started):
+            yield from self.push(next(lines))
+            at += 1
+        yield from map(self._text_chunk, filter(None, run.texts[at:]))
 
     def _chunk(self, message: AIMessageChunk, line: ChatLine) -> ChatGenerationChunk:
         if not self._started:

@@ -257,7 +257,7 @@ class ChatOllama(SerializedFields, ToolBinding):
             request, client = self._prepare(messages, stop, kwargs)
             # Core passes a run manager only for streams that it turns into events.
             maker = ChunkMaker(for_events=run_manager is not None)
-            with closing(client.chat_stream(request)) as lines:
+            with closing(client.chat_stream(request, in_runs=True)) as lines:
                 for line in lines:
                     yield from maker.push(line)
 
@@ -271,7 +271,7 @@ class ChatOllama(SerializedFields, ToolBinding):
         with langchain_errors():
             request, client = await self._aprepare(messages, stop, kwargs)
             maker = ChunkMaker(for_events=run_manager is not None)
-            async with aclosing(client.chat_stream(request)) as lines:
+            async with aclosing(client.chat_stream(request, in_runs=True)) as lines:
                 async for line in lines:
                     for chunk in maker.push(line):
                         yield chunk

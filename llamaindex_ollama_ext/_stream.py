@@ -3,7 +3,7 @@
 A whole answer is treated as a stream of one line, so both share one mapping.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import (
@@ -19,7 +19,7 @@ from llama_index.core.base.llms.types import (
 )
 
 from llamaindex_ollama_ext._text_responses import text_responses
-from ollama_transport import ChatLine, GenerateLine, ToolCall, ToolCallDelta, Usage
+from ollama_transport import ChatLine, GenerateLine, TextRun, ToolCall, ToolCallDelta, Usage
 
 
 def whole_chat(line: ChatLine) -> ChatResponse:
@@ -63,6 +63,17 @@ class ChatAnswer:
         self.add(line)
         return self.response(line)
 
+    def each(self, line: ChatLine) -> Iterator[ChatResponse]:
+        """Take a line, or a run of lines, and yield the response after each of them."""
+        if type(line) is not TextRun:
+            yield self.push(line)
+        elif line.is_thinking or not self._has_text_alone():
+            yield from map(self.push, line.lines())
+        else:
+            for text, raw in zip(line.texts, line.raws(), strict=True):
+                self._text += text
+                yield self._text_response(self._text, text, raw)
+
     def add(self, line: ChatLine) -> None:
         """Take a line."""
         message = line.message
@@ -91,8 +102,10 @@ class ChatAnswer:
 
     def _is_text_alone(self, line: ChatLine) -> bool:
         # Nearly every line of a stream is only text, and takes the fast path.
-        ends = line.done or line.logprobs is not None
-        return not (ends or self._thinking or self._refusal or self._calls.has_any)
+        return not line.done and line.logprobs is None and self._has_text_alone()
+
+    def _has_text_alone(self) -> bool:
+        return not (self._thinking or self._refusal or self._calls.has_any)
 
     def _blocks(self) -> list[ContentBlock]:
         blocks: list[ContentBlock] = []

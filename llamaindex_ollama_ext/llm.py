@@ -298,16 +298,17 @@ class Ollama(KnownModel, StructuredOutputs):
     def _chat_stream(self, request: ChatRequest) -> ChatResponseGen:
         answer = ChatAnswer()
         # Closed with this generator, so that the server stops when the user does.
-        with closing(self._ready(request.model).chat_stream(request)) as lines:
+        with closing(self._ready(request.model).chat_stream(request, in_runs=True)) as lines:
             for line in lines:
-                yield answer.push(line)
+                yield from answer.each(line)
 
     async def _achat_stream(self, request: ChatRequest) -> ChatResponseAsyncGen:
         answer = ChatAnswer()
         client = await self._aready(request.model)
-        async with aclosing(client.chat_stream(request)) as lines:
+        async with aclosing(client.chat_stream(request, in_runs=True)) as lines:
             async for line in lines:
-                yield answer.push(line)
+                for response in answer.each(line):
+                    yield response
 
     def _completion_request(
         self, prompt: str, formatted: bool, call: dict[str, Any]

@@ -98,7 +98,7 @@ class Account:
         self._on_token = on_token if call.metered else None
         self._is_logged = logger.isEnabledFor(logging.DEBUG)
         is_heard = self._meters or self._on_token is not None or self._is_logged
-        self._is_unheard = not is_heard
+        self.is_unheard = not is_heard
         self._call = call
         self._begun: list[Meter] = []
         self._lines = 0
@@ -108,7 +108,7 @@ class Account:
 
     def noted(self, line: T) -> T:
         """Record a line of the answer, or a whole answer, and return it."""
-        if self._is_unheard:
+        if self.is_unheard:
             return line
         self._lines += 1
         usage = getattr(line, "usage", None)

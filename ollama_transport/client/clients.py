@@ -5,6 +5,7 @@ They differ only in async keywords and names; tests/client/test_parity.py keeps 
 
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import aclosing, closing
+from functools import partial
 from typing import Any, Self, TypeVar
 
 from ollama_transport.client.keywords import Keywords
@@ -92,16 +93,19 @@ class Client(Sender, Keywords):
                     answer = self._counted(call, answer, (answer,))
                 return account.noted(answer)
 
-    def stream(self, call: Call[T]) -> Generator[T]:
+    def stream(self, call: Call[T], *, in_runs: bool = False) -> Generator[T]:
         """Send a call and yield its lines as they come.
 
-        Closing or dropping the iterator closes the connection at once, and the server stops.
+        With ``in_runs``, plain lines that came together may be one, a `TextRun`, unless a meter, a
+        log or `on_token` is told of each. Closing or dropping the iterator closes the connection at
+        once, and the server stops.
         """
         call = self._named(call)
         self.new_reader(call)  # raises for a call that cannot be streamed, before anything is sent
         with self.limits:
             with self.account(call, streams=True) as account:
-                begun = self._open(call, self._begin)
+                joins = in_runs and account.is_unheard
+                begun = self._open(call, partial(self._begin, joins=joins))
                 reader = begun.reader
                 with closing(begun.response):
                     with reading(call.method, self.url(begun.call), reader):
@@ -198,16 +202,19 @@ class AsyncClient(AsyncSender, AsyncKeywords):
                     answer = await self._counted(call, answer, (answer,))
                 return account.noted(answer)
 
-    async def stream(self, call: Call[T]) -> AsyncGenerator[T]:
+    async def stream(self, call: Call[T], *, in_runs: bool = False) -> AsyncGenerator[T]:
         """Send a call and yield its lines as they come.
 
-        Closing or dropping the iterator closes the connection at once, and the server stops.
+        With ``in_runs``, plain lines that came together may be one, a `TextRun`, unless a meter, a
+        log or `on_token` is told of each. Closing or dropping the iterator closes the connection at
+        once, and the server stops.
         """
         call = await self._named(call)
         self.new_reader(call)  # raises for a call that cannot be streamed, before anything is sent
         async with self.limits:
             with self.account(call, streams=True) as account:
-                begun = await self._open(call, self._begin)
+                joins = in_runs and account.is_unheard
+                begun = await self._open(call, partial(self._begin, joins=joins))
                 reader = begun.reader
                 async with aclosing(begun.response):
                     with reading(call.method, self.url(begun.call), reader):

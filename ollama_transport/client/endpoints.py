@@ -51,9 +51,12 @@ def no_model(capability: str, url: str) -> ModelNotFoundError:
 class Endpoints(Wires, Transfers):
     """Methods for every endpoint of a server, blocking."""
 
-    def chat_stream(self, request: ChatRequest) -> Generator[ChatLine]:
-        """Yield the next message of a chat, piece by piece; the last line has ``done``."""
-        return self._streamed(lambda dialect: dialect.chat(request))
+    def chat_stream(self, request: ChatRequest, *, in_runs: bool = False) -> Generator[ChatLine]:
+        """Yield the next message of a chat, piece by piece; the last line has ``done``.
+
+        With ``in_runs``, plain lines that came together may be one, a `TextRun`.
+        """
+        return self._streamed(lambda dialect: dialect.chat(request), in_runs=in_runs)
 
     def generate_stream(self, request: GenerateRequest) -> Generator[GenerateLine]:
         """Yield the completion of a prompt, piece by piece; the last line has ``done``."""
@@ -214,9 +217,14 @@ class Endpoints(Wires, Transfers):
 class AsyncEndpoints(AsyncWires, AsyncTransfers):
     """Methods for every endpoint of a server, for asyncio."""
 
-    def chat_stream(self, request: ChatRequest) -> AsyncGenerator[ChatLine]:
-        """Yield the next message of a chat, piece by piece; the last line has ``done``."""
-        return self._streamed(lambda dialect: dialect.chat(request))
+    def chat_stream(
+        self, request: ChatRequest, *, in_runs: bool = False
+    ) -> AsyncGenerator[ChatLine]:
+        """Yield the next message of a chat, piece by piece; the last line has ``done``.
+
+        With ``in_runs``, plain lines that came together may be one, a `TextRun`.
+        """
+        return self._streamed(lambda dialect: dialect.chat(request), in_runs=in_runs)
 
     def generate_stream(self, request: GenerateRequest) -> AsyncGenerator[GenerateLine]:
         """Yield the completion of a prompt, piece by piece; the last line has ``done``."""

@@ -125,7 +125,7 @@ class Wires(WireChoice):
     """Find out which wire a server speaks, blocking."""
 
     @abstractmethod
-    def stream(self, call: Call[T]) -> Generator[T]:
+    def stream(self, call: Call[T], *, in_runs: bool = False) -> Generator[T]:
         """Send a call and yield its lines as they come."""
 
     @abstractmethod
@@ -147,10 +147,10 @@ class Wires(WireChoice):
                 raise
         return self.twinned(make)
 
-    def _streamed(self, make: Make[T]) -> Generator[T]:
+    def _streamed(self, make: Make[T], *, in_runs: bool = False) -> Generator[T]:
         try:
             if not self.asks_first:
-                return self.stream(self.twinned(make))
+                return self.stream(self.twinned(make), in_runs=in_runs)
         except UnsupportedOptionError:
             if not self.may_be_ollama:
                 raise
@@ -188,7 +188,7 @@ class AsyncWires(WireChoice):
     """Find out which wire a server speaks, from asyncio."""
 
     @abstractmethod
-    def stream(self, call: Call[T]) -> AsyncGenerator[T]:
+    def stream(self, call: Call[T], *, in_runs: bool = False) -> AsyncGenerator[T]:
         """Send a call and yield its lines as they come."""
 
     @abstractmethod
@@ -210,10 +210,10 @@ class AsyncWires(WireChoice):
                 raise
         return self.twinned(make)
 
-    def _streamed(self, make: Make[T]) -> AsyncGenerator[T]:
+    def _streamed(self, make: Make[T], *, in_runs: bool = False) -> AsyncGenerator[T]:
         try:
             if not self.asks_first:
-                return self.stream(self.twinned(make))
+                return self.stream(self.twinned(make), in_runs=in_runs)
         except UnsupportedOptionError:
             if not self.may_be_ollama:
                 raise

@@ -30,6 +30,7 @@ from ollama_transport.wire.values.requests import (
     ToolChoice,
     UnsupportedOptions,
 )
+from ollama_transport.wire.values.text_run import TextRun
 from ollama_transport.wire.values.usage import Usage
 from ollama_transport.wire.values.vectors import EmbeddingArray
 from ollama_transport.wire.values.web_answers import FetchAnswer, SearchAnswer, SearchHit
@@ -62,6 +63,7 @@ __all__ = [
     "SearchAnswer",
     "SearchHit",
     "ShowAnswer",
+    "TextRun",
     "ToolCall",
     "ToolCallDelta",
     "ToolChoice",

@@ -10,8 +10,13 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_ollama_ext import _text_chunks
 from langchain_ollama_ext._stream import ChunkMaker
 from langchain_ollama_ext._text_chunks import constructed, text_chunks
-from ollama_transport import ChatLine, Message
+from ollama_transport import ChatLine, Message, TextRun
 
+RUNS = [
+    TextRun("m", ["1", "2", "3"], ["", "Hm", " so"], is_thinking=True),
+    TextRun("m", ["4", "5", "6", "7"], ["", "Hi", "", " there"], is_thinking=False),
+    TextRun("m", ["8", "9"], ["", ""], is_thinking=False),
+]
 TEXTS = ["", "a", " word", "\n", "ü€😀", '{"a": 1}', "\ud83d"]
 
 
@@ -86,3 +91,14 @@ def test_a_stream_of_copies_adds_up() -> None:
     assert whole.message.response_metadata["done_reason"] == "stop"
     assert isinstance(whole.message, AIMessageChunk)
     assert whole.message.chunk_position == "last"
+
+
+@pytest.mark.parametrize("for_events", [False, True], ids=["plain", "for events"])
+@pytest.mark.parametrize("runs", [RUNS, RUNS[::-1], RUNS[1:2]], ids=["thoughts", "text", "one"])
+def test_the_chunks_of_a_run_are_those_of_its_lines(runs: list[TextRun], for_events: bool) -> None:
+    """Lines that came together give the same chunks as lines that came one by one."""
+    at_once, one_by_one = ChunkMaker(for_events=for_events), ChunkMaker(for_events=for_events)
+    made = [chunk for run in runs for chunk in at_once.push(run)]
+    lines = [line for run in runs for line in run.lines()]
+    assert made == [chunk for line in lines for chunk in one_by_one.push(line)]
+    assert "".join(str(chunk.message.content) for chunk in made) == "Hi there"

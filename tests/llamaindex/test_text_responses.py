@@ -9,8 +9,13 @@ from llama_index.core.base.llms.types import TextBlock
 from llamaindex_ollama_ext import _text_responses
 from llamaindex_ollama_ext._stream import ChatAnswer
 from llamaindex_ollama_ext._text_responses import constructed, text_responses
-from ollama_transport import ChatLine, Message, ToolCall
+from ollama_transport import ChatLine, Message, TextRun, ToolCall
 
+RUNS = [
+    TextRun("m", ["4", "5", "6", "7"], ["", "Hi", "", " there"], is_thinking=False),
+    TextRun("m", ["1", "2", "3"], ["", "Hm", " so"], is_thinking=True),
+    TextRun("m", ["8", "9"], ["!", ""], is_thinking=False),
+]
 TEXTS = ["", "a", " word", "\n", "ü€😀", '{"a": 1}']
 
 
@@ -71,3 +76,12 @@ def test_responses_keep_tool_calls_and_thinking() -> None:
     answer.push(ChatLine(Message("assistant", tool_calls=(ToolCall("f", {}, id="1", index=0),))))
     last = answer.push(ChatLine(Message("assistant", "So")))
     assert [block.block_type for block in last.message.blocks] == ["thinking", "text", "tool_call"]
+
+
+@pytest.mark.parametrize("runs", [RUNS, RUNS[::-1], RUNS[:1]], ids=["text", "thoughts", "one"])
+def test_the_responses_to_a_run_are_those_to_its_lines(runs: list[TextRun]) -> None:
+    """Lines that came together give the same responses as lines that came one by one."""
+    at_once, one_by_one = ChatAnswer(), ChatAnswer()
+    made = [response for run in runs for response in at_once.each(run)]
+    assert made == [one_by_one.push(line) for run in runs for line in run.lines()]
+    assert len(made) == sum(len(run.texts) for run in runs)

@@ -1,4 +1,4 @@
-"""An answer read in runs of plain lines is the one that is read line by line."""
+"""Lines read many at once are those that are read one by one, and so is their answer."""
 
 import json
 import sys
@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from recorded import all_names, recording
 
 from ollama_transport import ChatLine, ChatRequest, Message, OllamaError
-from ollama_transport.wire.calls.call import Call, Reader
+from ollama_transport.wire.calls.call import Reader
+from ollama_transport.wire.calls.line_reader import LineReader
 from ollama_transport.wire.native.calls import chat
+from ollama_transport.wire.native.lines import _unended, is_done
 from ollama_transport.wire.native.runs import RunReader, TextRun, text_run
 from ollama_transport.wire.values.json_bytes import json_loads
 
@@ -35,7 +37,9 @@ PLAIN = [
     _line(""),
     _line('é \u0085\u2028 " \\ \n\t 😀'),
     _line("", "hm"),
-    _line("x", 'so "so"'),
+    _line("", 'so "so"'),
+    _line("x", "both"),
+    HI.replace(b'"}', b'","thinking":""}'),
     HI.replace(b"Hi", b"\\u003cb\\u003E \\/ \\ufffd \\uD7ff\\ue000"),
     HI.replace(b"m:1b", b"another/model"),
 ]
@@ -58,8 +62,11 @@ ODD = [
     HI[:-1] + HI,
     HI.replace(b'"done"', b'"done":true,"done"'),
     HI.replace(b'"content"', b'"content":"a","content"'),
-    HI.replace(b'"}', b'","thinking":""}'),
     HI.replace(b'"}', b'","thinking":null}'),
+    HI.replace(b"Z", b"Z\\n"),
+    HI.replace(b"Z", b'Z"'),
+    HI.replace(b"Hi", b'a","b'),
+    HI.replace(b"Z", b"Z\n"),
     HI.replace(b'"done":false', b'"done":0'),
     HI.replace(b"assistant", b"user"),
     _line("x", logprobs=[{"token": "x", "logprob": -1.0}]),
@@ -75,8 +82,8 @@ ODD = [
 ]
 
 
-def _answer(call: Call[ChatLine], reader: Reader[ChatLine], pieces: list[bytes]) -> list[object]:
-    """Return what a client makes of an answer that comes in pieces: the whole, or the error."""
+def _answer(reader: Reader[ChatLine], pieces: list[bytes]) -> list[object]:
+    """Return what a client makes of an answer in pieces: the lines, the whole or the error."""
     lines: list[ChatLine] = []
     found: list[object] = []
     try:
@@ -85,22 +92,34 @@ def _answer(call: Call[ChatLine], reader: Reader[ChatLine], pieces: list[bytes])
             if reader.has_surplus:
                 break
         lines += reader.finish()
-        whole = call.joined(lines)
+        whole = CALL.joined(lines)
         found += [whole, json.dumps(whole.raw)]
     except OllamaError as error:
         found += [type(error), str(error), getattr(error, "received", None)]
-    return [*found, reader.has_surplus, reader.complete, reader.received]
+    each = [one for line in lines for one in (line.lines() if type(line) is TextRun else [line])]
+    raws = [json.dumps(line.raw) for line in each]
+    return [*found, reader.has_surplus, reader.complete, reader.received, each, raws]
 
 
 def _same(pieces: list[bytes]) -> list[object]:
-    """Check that runs and lines give the same, and return it."""
+    """Check that lines read many at once and one by one give the same, and return it."""
     assert CALL.reader is not None
     assert CALL.joining_reader is not None
-    runs = CALL.joining_reader()
+    runs, lines = CALL.joining_reader(), CALL.reader()
     assert isinstance(runs, RunReader)
-    answer = _answer(CALL, runs, pieces)
-    assert answer == _answer(CALL, CALL.reader(), pieces)
+    answer = _answer(_plain(), pieces)
+    assert _answer(runs, pieces) == answer
+    assert _answer(lines, pieces) == answer
     return answer
+
+
+def _plain() -> LineReader[ChatLine]:
+    return LineReader(ChatLine.from_native, is_done, _unended)
+
+
+def _texts(data: bytes) -> tuple[list[str], int] | None:
+    found = text_run(data)
+    return None if found is None else (found[0].texts, found[1])
 
 
 def _cut(data: bytes, places: list[int]) -> list[bytes]:
@@ -127,9 +146,8 @@ def test_an_odd_line_between_plain_ones_is_read_as_ever(odd: bytes) -> None:
     for lines in ([odd, LAST], [HI, odd, HI, LAST], [HI, HI, odd], [odd, HI, odd, LAST]):
         _same([b"".join(lines)])
         _same(lines)
-    run = text_run(HI + odd)
-    # All but the second line are left to the reader of lines.
-    assert run in (("Hi", "", len(HI)), None)
+    # Whatever is not surely a plain line is left to the reader of any line.
+    assert _texts(HI + odd) in ((["Hi"], len(HI)), None)
 
 
 @pytest.mark.parametrize("name", STREAMS)
@@ -139,19 +157,19 @@ def test_a_recorded_answer_is_the_one_of_its_lines(name: str) -> None:
     whole = _same(list(found.chunks))
     assert _same([found.data]) == whole
     assert _same([bytes([byte]) for byte in found.data]) == whole
-    for at in range(0, len(found.data), 997):
+    for at in range(0, len(found.data), 2999):
         assert _same(_cut(found.data, [at])) == whole
 
 
-def test_plain_lines_are_kept_as_text_alone() -> None:
-    """Whatever the reads, no line becomes an object before somebody asks for it."""
-    reader = RunReader(ChatLine.from_native, lambda line: line.done)
-    (run,) = [line for at in range(100) for line in reader.feed(PLAIN[at % len(PLAIN)])]
-    assert isinstance(run, TextRun)
-    assert reader._received == [run]
-    assert len(reader.received) == 100
-    assert run.text == "".join(line.text for line in reader.received)
-    assert run.thinking == "".join(line.thinking for line in reader.received)
+@pytest.mark.parametrize("line", [HI, _line("", "hm")], ids=["text", "thoughts"])
+def test_the_plain_lines_of_a_read_are_one_run(line: bytes) -> None:
+    """No line becomes an object before somebody asks for it."""
+    reader = RunReader(ChatLine.from_native, is_done)
+    runs = [run for _ in range(3) for run in reader.feed(line * 100)]
+    assert [type(run) for run in runs] == [TextRun] * 3
+    assert len(reader.received) == 300
+    assert runs[1].text == "".join(line.text for line in reader.received[100:200])
+    assert runs[1].thinking == "".join(line.thinking for line in reader.received[100:200])
 
 
 @pytest.mark.parametrize("is_there", [True, False], ids=["orjson", "standard library"])
@@ -165,11 +183,13 @@ def test_runs_are_read_with_and_without_orjson(
         monkeypatch.setitem(sys.modules, "orjson", None)
     json_loads.cache_clear()
     try:
-        assert text_run(b"".join(PLAIN)) == (
-            'Hié \u0085\u2028 " \\ \n\t 😀x<b> / \ufffd \ud7ff\ue000Hi',
-            'hmso "so"',
-            len(b"".join(PLAIN)),
+        texts = [HI, *PLAIN[1:3], HI.replace(b"Hi", b"\\u003cb\\u003E \\/ \\ufffd \\uD7ff\\ue000")]
+        assert _texts(b"".join(texts)) == (
+            ["Hi", "", 'é \u0085\u2028 " \\ \n\t 😀', "<b> / \ufffd \ud7ff\ue000"],
+            len(b"".join(texts)),
         )
+        thoughts = _line("", "hm") + _line("", 'so "so"')
+        assert _texts(thoughts) == (["hm", 'so "so"'], len(thoughts))
         assert text_run(HI.replace(b"Hi", b"\xed\xa0\xbd")) is None
     finally:
         json_loads.cache_clear()

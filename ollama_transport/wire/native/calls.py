@@ -18,7 +18,6 @@ from ollama_transport.wire.calls.overflow import described, recover_by_truncatio
 from ollama_transport.wire.native.lines import STREAM, WHOLE, answer_lines, is_done
 from ollama_transport.wire.native.messages import write_message
 from ollama_transport.wire.native.runs import RunReader
-from ollama_transport.wire.native.texts import text_lines
 from ollama_transport.wire.shaping.forced import call_format, forced_names
 from ollama_transport.wire.shaping.shapers import chat_join, chat_shapers, text_join, text_shapers
 from ollama_transport.wire.values.answers import (
@@ -83,7 +82,6 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
         request.model,
         shapers,
         join=join,
-        texts=text_lines,
         runs=RunReader,
         recover=_recovery(request, chat),
         lacks=reasoning_lacks(body),

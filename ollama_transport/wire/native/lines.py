@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from ollama_transport.wire.calls.body import without_none
@@ -37,15 +38,14 @@ def answer_lines(
     shapers: Callable[[], Sequence[Shaper[Line]]],
     *,
     join: Callable[[Sequence[Line]], Line] | None,
-    texts: Callable[[Sequence[bytes]], list[Line]] | None = None,
     runs: Callable[..., Reader[Line]] | None = None,
     recover: Recover[Line] | None = None,
     lacks: tuple[Lack, ...] = (),
 ) -> Call[Line]:
     """Return a call that generates text; ``join`` is None where it only loads or unloads.
 
-    ``texts`` is as for `LineReader`; ``recover`` and ``lacks`` as for `Call`. ``runs`` is a quicker
-    `LineReader` for lines that are only joined; it serves where no shaper wants to see each line.
+    ``recover`` and ``lacks`` are as for `Call`. ``runs`` is a quicker `LineReader` for plain lines,
+    which it returns as one where no shaper wants to see each of them.
     """
     unended: Callable[[Line], Line] | None = None if join is None else _unended
 
@@ -69,7 +69,8 @@ def answer_lines(
         return runs(read, is_done, unended)
 
     def reader() -> Reader[Line]:
-        return shaping(LineReader(read, is_done, unended, texts), shapers())
+        plain = LineReader if runs is None else partial(runs, in_runs=False)
+        return shaping(plain(read, is_done, unended), shapers())
 
     return Call(
         "POST",

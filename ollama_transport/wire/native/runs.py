@@ -1,99 +1,69 @@
-"""Read runs of plain lines at once, for answers of which only the whole is asked for.
-
-A line is never made into an object: one pattern proves its shape, and one look at a run takes the
-texts of all its lines out.
-"""
+"""Read lines of plain text, the bulk of a stream, many at once."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from ollama_transport.errors import OllamaError
 from ollama_transport.wire.calls.line_reader import LineReader
 from ollama_transport.wire.native.texts import text_lines
 from ollama_transport.wire.values.answers import ChatLine
-from ollama_transport.wire.values.json_bytes import TEXT, read_json_text
-from ollama_transport.wire.values.messages import Message
+from ollama_transport.wire.values.json_bytes import TEXT, read_json_texts
+from ollama_transport.wire.values.text_run import TextRun
 
-# Whatever is rare or has rules beyond one text (surrogates by number, names that are not ASCII) is
-# left to the reader of any line.
-_NAME = rb"[ !#-\[\]-~]*+"
-# As Ollama's own server writes a line (wire reference 3.2): these keys, in this order. A match
-# begins where a line begins; the constant before that check lets the search run in C.
-_LINE = (
-    rb'\{"model":"(?<![^\n]\{"model":")%s","created_at":"%s",'
-    rb'"message":\{"role":"assistant","content":"(%s)"(?:,"thinking":"((?!")%s)")?\},'
-    rb'"done":false\}\n'
-) % (_NAME, _NAME, TEXT, TEXT)
-_TEXTS = re.compile(_LINE)
-_RUN = re.compile(rb"(?:%s)*" % _LINE)
+# As Ollama's own server writes a line (wire reference 3.2): these keys, in this order. Whatever is
+# rare or has rules beyond one text is left to the reader of any line.
+_MODEL = b'{"model":"'
+_MADE_AT = b'","created_at":"'
+_SAYS = b'","message":{"role":"assistant","content":"'
+_THINKS = _SAYS + b'","thinking":"'
+_END = b'"},"done":false}\n'
+# What stands between the quotes of a name or a time: ASCII without escapes.
+_NAME = bytes(byte for byte in range(0x20, 0x7F) if byte not in b'"\\')
 
 
-class TextRun(ChatLine):
-    """Plain lines that followed each other, as one line; it grows while more of them come.
+def text_run(data: bytes) -> tuple[TextRun, int] | None:
+    """Return the plain lines that data begins with, and their end.
 
-    Their texts are joined when they are asked for.
+    None where it begins with no such lines, or has other lines before the last of them.
     """
-
-    model = created_at = ""
-    done = False
-    done_reason = usage = logprobs = None
-    tool_call_deltas = ()
-
-    def __init__(self) -> None:
-        self._contents: list[str] = []
-        self._thoughts: list[str] = []
-        self._bytes: list[bytes] = []
-
-    def add(self, content: str, thinking: str, lines: bytes) -> None:
-        """Add the text and the thoughts of some lines, and their bytes."""
-        self._contents.append(content)
-        self._thoughts.append(thinking)
-        self._bytes.append(lines)
-
-    def lines(self) -> list[ChatLine]:
-        """Return the lines themselves."""
-        return text_lines(b"".join(self._bytes).split(b"\n")[:-1])
-
-    @property
-    def message(self) -> Message:  # type: ignore[override]  # made when it is asked for
-        """Return what all lines add."""
-        return Message("assistant", "".join(self._contents), "".join(self._thoughts))
-
-    @property
-    def raw(self) -> Mapping[str, Any]:  # type: ignore[override]  # made when it is asked for
-        """Return the keys that joining reads, as one line would have them."""
-        said = self.message
-        thought = {"thinking": said.thinking} if said.thinking else {}
-        return {"message": {"role": said.role, "content": said.content, **thought}, "done": False}
-
-
-def text_run(data: bytes) -> tuple[str, str, int] | None:
-    """Return the text and the thoughts of the plain lines that data begins with, and their end.
-
-    None where it begins with no such line, or they are not valid UTF-8.
-    """
-    end = data.rfind(b"\n") + 1
-    found = _TEXTS.findall(data, 0, end)
-    # A match holds one line and its end: as many as there are ends are all lines.
-    if len(found) != data.count(b"\n"):
-        run = _RUN.match(data)
-        end = 0 if run is None else run.end()
-        found = _TEXTS.findall(data, 0, end)
-    if not found:
+    made_at, end = data.find(_MADE_AT), data.rfind(_END) + len(_END)
+    if not data.startswith(_MODEL) or not 0 < made_at < end:
         return None
-    texts, thoughts = (b"".join(parts) for parts in zip(*found, strict=True))
-    # What stands between the quotes of several texts is what one of all would hold.
+    begin = data[: made_at + len(_MADE_AT)]
+    is_thinking = data.startswith(_THINKS, data.find(b'"', len(begin)))
+    says = _THINKS if is_thinking else _SAYS
+    found = _cutter(len(begin), len(says)).findall(data, 0, end)
+    # The lines are what these parts make, and nothing else.
+    if not found or begin + (_END + begin).join(map(says.join, found)) + _END != data[:end]:
+        return None
+    times, texts = zip(*found, strict=True)
+    names = b"\n".join([begin[len(_MODEL) : made_at], *times])
+    if names.translate(None, _NAME) != b"\n" * len(times):
+        return None
     try:
-        return read_json_text(texts), read_json_text(thoughts), end
-    except ValueError:
+        inside = read_json_texts(texts)
+    except ValueError:  # not valid UTF-8
         return None
+    model, *told = names.decode("ascii").split("\n")
+    return TextRun(model, told, inside, is_thinking=is_thinking), end
+
+
+@lru_cache(maxsize=64)
+def _cutter(begin: int, says: int) -> re.Pattern[bytes]:
+    """Return a pattern for the time and the text of a line, given what stands before each.
+
+    It goes over the constant parts without a look at them: to compare them byte by byte in a
+    pattern takes ten times as long as all at once.
+    """
+    return re.compile(rb'(?s:.{%d})([^"]*+)(?s:.{%d})(%s)"[^\n]*+\n' % (begin, says, TEXT))
 
 
 class RunReader(LineReader[ChatLine]):
     """Reads a stream as `LineReader` does, with runs of plain lines as one line each.
 
-    A run is returned once, by the call that begins it. ``received`` has the lines themselves.
+    ``received`` has the lines themselves; unless ``in_runs``, so has what is returned.
     """
 
     def __init__(
@@ -101,33 +71,27 @@ class RunReader(LineReader[ChatLine]):
         read: Callable[[Mapping[str, Any]], ChatLine],
         is_last: Callable[[ChatLine], bool],
         unended: Callable[[ChatLine], ChatLine] | None = None,
+        *,
+        in_runs: bool = True,
     ) -> None:
         super().__init__(read, is_last, unended, text_lines)
+        self._in_runs = in_runs
 
     def _shortly(
         self, data: bytes, texts: Callable[[Sequence[bytes]], list[ChatLine]]
     ) -> list[ChatLine]:
-        run = text_run(data)
-        if run is None:
+        found = text_run(data)
+        if found is None:
             return super()._shortly(data, texts)
-        content, thinking, end = run
-        found = self._grown(content, thinking, data[:end])
+        run, end = found
+        lines: list[ChatLine] = [run] if self._in_runs else [*run.lines()]
+        self._received += lines
         self._decoder.note_lines()
         try:
-            return found + super()._shortly(data[end:], texts) if data[end:] else found
+            return lines + super()._shortly(data[end:], texts) if data[end:] else lines
         except OllamaError as error:
             self._order.hold(error)
-            return found
-
-    def _grown(self, content: str, thinking: str, lines: bytes) -> list[ChatLine]:
-        """Return the run that these lines begin; [] where they belong to the last one."""
-        last = self._received[-1] if self._received else None
-        run = last if isinstance(last, TextRun) else TextRun()
-        run.add(content, thinking, lines)
-        if run is last:
-            return []
-        self._received.append(run)
-        return [run]
+            return lines
 
     @property
     def received(self) -> tuple[ChatLine, ...]:
