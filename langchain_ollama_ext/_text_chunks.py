@@ -6,7 +6,7 @@ from functools import cache
 from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 
-from ollama_transport.conversation import Copies, copying_works
+from ollama_transport.conversation import copier, copying_works
 
 Maker = Callable[[str], ChatGenerationChunk]
 
@@ -26,13 +26,24 @@ def text_chunks() -> Maker:
 
 def _copying() -> Maker:
     model = constructed("text")
-    generations, messages = Copies(model), Copies(model.message)
+    generation_fields, generation = copier(model)
+    message_fields, message = copier(model.message)
     # Core's text is a str subclass that can also be called, as in its older versions.
-    kind = type(model.text)
+    new, kind = str.__new__, type(model.text)
 
     def copied(text: str) -> ChatGenerationChunk:
-        message = messages.make({"content": text})
-        return generations.make({"text": str.__new__(kind, text), "message": message})
+        said = message_fields()
+        said["content"] = text
+        # One by one: a loop over their names would take a tenth more of all this.
+        said["additional_kwargs"] = {}
+        said["response_metadata"] = {}
+        said["tool_calls"] = []
+        said["invalid_tool_calls"] = []
+        said["tool_call_chunks"] = []
+        made = generation_fields()
+        made["text"] = new(kind, text)
+        made["message"] = message(said)
+        return generation(made)
 
     return copied
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, TextBlock
 
-from ollama_transport.conversation import Copies, copying_works
+from ollama_transport.conversation import copier, copying_works
 
 Maker = Callable[[str, str, dict[str, Any]], ChatResponse]
 """Makes a response from the text so far, the added text, and the server's line."""
@@ -35,15 +35,20 @@ def text_responses() -> Maker:
 
 def _copying() -> Maker:
     model = constructed("text", "delta", {})
-    responses, messages = Copies(model), Copies(model.message)
-    blocks = Copies(model.message.blocks[0])
+    response_fields, response = copier(model)
+    message_fields, message = copier(model.message)
+    block_fields, block = copier(model.message.blocks[0])
 
     def copied(text: str, delta: str, raw: dict[str, Any]) -> ChatResponse:
-        message = messages.make({"blocks": [blocks.make({"text": text})]})
-        kwargs = {"thinking_delta": None}
-        return responses.make(
-            {"message": message, "delta": delta, "raw": raw, "additional_kwargs": kwargs}
-        )
+        part, said, made = block_fields(), message_fields(), response_fields()
+        part["text"] = text
+        said["blocks"] = [block(part)]
+        said["additional_kwargs"] = {}
+        made["message"] = message(said)
+        made["delta"] = delta
+        made["raw"] = raw
+        made["additional_kwargs"] = {"thinking_delta": None}
+        return response(made)
 
     return copied
 

@@ -2,7 +2,7 @@
 
 from ollama_transport.conversation.answer_fields import SalvageFields, SplitFields, SystemFields
 from ollama_transport.conversation.cloud import cloud_note
-from ollama_transport.conversation.copies import Copies, copying_works
+from ollama_transport.conversation.copies import copier, copying_works
 from ollama_transport.conversation.embedding import (
     Batch,
     alocating,
@@ -36,7 +36,6 @@ from ollama_transport.wire.values.vectors import joined_array
 __all__ = [
     "PLAIN",
     "Batch",
-    "Copies",
     "EmbeddingFields",
     "FetchFields",
     "FetchLimits",
@@ -55,6 +54,7 @@ __all__ = [
     "check_text",
     "check_texts",
     "cloud_note",
+    "copier",
     "copying_works",
     "data_of",
     "fetch_media",

@@ -5,13 +5,15 @@ more than reading the chunk from the network.
 """
 
 import pickle
-from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 M = TypeVar("M", bound=BaseModel)
 
+_PROBES = ("", "a", "\n ü {")
 _new = object.__new__
 # The slots' own setters: `object.__setattr__` looks through all base classes at each call.
 _set_fields, _set_given, _set_extra, _set_private = (
@@ -25,38 +27,25 @@ _set_fields, _set_given, _set_extra, _set_private = (
 )
 
 
-class Copies(Generic[M]):
-    """Makes copies of an object that pydantic made.
+def copier(model: M) -> tuple[Callable[[], dict[str, Any]], Callable[[dict[str, Any]], M]]:
+    """Return two functions: the first begins a copy of an object, the second makes it.
 
-    Each copy gets its own empty dicts and lists. All other values are shared, so pass those that
-    may be changed in place to `make`.
+    The first returns the fields, to be changed. All values in it are shared between the copies, so
+    replace each that may be changed in place. The second takes them over, and validates nothing.
     """
+    kind, fields = type(model), dict(model.__dict__)
+    given = set(model.__pydantic_fields_set__).copy
+    has_extra = model.__pydantic_extra__ is not None
 
-    def __init__(self, model: M) -> None:
-        self._kind = type(model)
-        self._fields = dict(model.__dict__)
-        self._dicts, self._lists = (
-            [name for name, value in self._fields.items() if type(value) is kind and not value]
-            for kind in (dict, list)
-        )
-        self._given = set(model.__pydantic_fields_set__)
-        self._has_extra = model.__pydantic_extra__ is not None
-
-    def make(self, values: Mapping[str, Any]) -> M:
-        """Return a copy with these values, which are not validated."""
-        fields = self._fields.copy()
-        # Frameworks add to these in place, so copies must not share them.
-        for name in self._dicts:
-            fields[name] = {}
-        for name in self._lists:
-            fields[name] = []
-        fields.update(values)
-        made = _new(self._kind)
-        _set_fields(made, fields)
-        _set_given(made, self._given.copy())
-        _set_extra(made, {} if self._has_extra else None)
+    def make(changed: dict[str, Any]) -> M:
+        made = _new(kind)
+        _set_fields(made, changed)
+        _set_given(made, given())
+        _set_extra(made, {} if has_extra else None)
         _set_private(made, None)
         return made
+
+    return fields.copy, make
 
 
 def are_alike(made: BaseModel, checked: BaseModel) -> bool:
@@ -68,14 +57,29 @@ def are_alike(made: BaseModel, checked: BaseModel) -> bool:
 
 
 def copying_works(make: Callable[[str], M], construct: Callable[[str], M]) -> bool:
-    """Return whether copies equal what a framework's constructor makes.
+    """Return whether copies equal what a framework's constructor makes, and share nothing.
 
     If not, as with another version of the framework or of pydantic, the constructor is used.
     """
     try:
-        return all(are_alike(make(text), construct(text)) for text in ("", "a", "\n ü {"))
+        made = [make(text) for text in _PROBES]
+        alike = all(map(are_alike, made, map(construct, _PROBES)))
+        return alike and not any(_parts(one) & _parts(other) for one, other in pairwise(made))
     except (AttributeError, TypeError, ValueError, pickle.PicklingError):
         return False
+
+
+def _parts(value: object) -> set[int]:
+    """Return the identities of an object and of all in it that can be changed in place."""
+    if isinstance(value, BaseModel):
+        inside = [value.__pydantic_fields_set__, value.__pydantic_extra__, value.__dict__]
+    elif isinstance(value, dict):
+        inside = [*value.values()]
+    elif isinstance(value, list | set):
+        inside = [*value]
+    else:
+        return set()
+    return {id(value)}.union(*map(_parts, inside))
 
 
 def _state(model: BaseModel) -> tuple[Any, ...]:
