@@ -5,14 +5,11 @@ takes its entry out.
 """
 
 LEFT: dict[str, str] = {
-    "lc-stream": "langchain-core takes 39 (30 with chunks made beforehand; the rest is Python's "
     "garbage collector walking the chunks that core keeps to merge them), the two pydantic objects "
     "of a chunk 23 although no constructor runs, orjson 6, our two objects of a line 6, checking "
     "that a line is nothing but text 7, the socket, chunked coding and five generators 11.",
-    "li-stream": "LlamaIndex takes 58 (an event for each response), the three pydantic objects of "
     "a response 29 although no constructor runs, orjson 6, our two objects of a line 6, checks 7, "
     "text, socket and generators 15.",
-    "lc-stream-waking": "each wake-up is a system call and, awaited, a turn of the event loop; "
     "bare httpx pays more for it than all of ours (see the floor).",
     "lc-call": "awaited: langchain-core takes 1,035, and asyncio's write, wake-up and timers what "
     "is more than in the blocking call.",

@@ -179,7 +179,10 @@ class ChunkMaker:
         while at < len(run.texts) and (run.is_thinking or not self._started):
             yield from self.push(next(lines))
             at += 1
-        yield from map(self._text_chunk, filter(None, run.texts[at:]))
+        make = self._text_chunk
+        for text in run.texts[at:]:
+            if text:
+                yield make(text)
 
     def _chunk(self, message: AIMessageChunk, line: ChatLine) -> ChatGenerationChunk:
         if not self._started:

@@ -18,9 +18,12 @@ def cut_whole_chunks(data: bytes) -> tuple[list[bytes], bytes]:
     parts = data.split(_CRLF)
     end = len(parts) - 1 & ~1
     sizes, contents = list(map(_plain_size, parts[0:end:2])), parts[1:end:2]
-    if sizes != list(map(len, contents)) or 0 in sizes:
+    if 0 in sizes:  # the last chunk, mostly
+        end = 2 * sizes.index(0)
+        sizes, contents = sizes[: end // 2], contents[: end // 2]
+    if sizes != list(map(len, contents)):
         good = zip(sizes, contents, strict=True)
-        count = sum(1 for _ in takewhile(lambda pair: pair[0] == len(pair[1]) > 0, good))
+        count = sum(1 for _ in takewhile(lambda pair: pair[0] == len(pair[1]), good))
         contents, end = contents[:count], 2 * count
     return contents, _CRLF.join(parts[end:])
 

@@ -33,13 +33,11 @@ class TextRun(ChatLine):
             # Positional, as in `from_native`.
             yield ChatLine(message(text), model, time, False, None, None, None, (), raw)
 
-    def raws(self) -> list[dict[str, Any]]:
-        """Return the objects as the server sent them, new ones each time."""
-        model, said = self.model, map(self._said, self.texts)
-        return [
-            {"model": model, "created_at": time, "message": message, "done": False}
-            for time, message in zip(self.times, said, strict=True)
-        ]
+    def raws(self) -> Iterator[dict[str, Any]]:
+        """Yield the objects as the server sent them, new ones each time."""
+        model, said = self.model, self._said
+        for time, text in zip(self.times, self.texts, strict=True):
+            yield {"model": model, "created_at": time, "message": said(text), "done": False}
 
     @property
     def message(self) -> Message:  # type: ignore[override]  # made when it is asked for
