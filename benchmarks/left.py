@@ -5,12 +5,6 @@ takes its entry out.
 """
 
 LEFT: dict[str, str] = {
-    "garbage collector walking the chunks that core keeps to merge them), the two pydantic objects "
-    "of a chunk 23 although no constructor runs, orjson 6, our two objects of a line 6, checking "
-    "that a line is nothing but text 7, the socket, chunked coding and five generators 11.",
-    "a response 29 although no constructor runs, orjson 6, our two objects of a line 6, checks 7, "
-    "text, socket and generators 15.",
-    "bare httpx pays more for it than all of ours (see the floor).",
     "lc-call": "awaited: langchain-core takes 1,035, and asyncio's write, wake-up and timers what "
     "is more than in the blocking call.",
     "history": "missed by less than the spread of two runs.",
