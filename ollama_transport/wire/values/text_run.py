@@ -11,6 +11,15 @@ class TextRun(ChatLine):
     """Plain lines of one model that came together, as one line.
 
     Each adds its part of ``texts``, which may be empty: thoughts where ``is_thinking``, else text.
+
+    ```python
+    from ollama_transport import ChatRequest, Client, Message, TextRun
+
+    request = ChatRequest(model="llama3.2", messages=[Message("user", "Hello")])
+    with Client() as client:
+        for line in client.chat_stream(request, in_runs=True):
+            print(line.texts if isinstance(line, TextRun) else line.text)
+    ```
     """
 
     created_at = ""
