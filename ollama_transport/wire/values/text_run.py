@@ -1,4 +1,4 @@
-"""Lines of plain text that came together, none of them an object before somebody asks for it."""
+"""Lines of plain text that came together; each becomes an object when it is asked for."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
