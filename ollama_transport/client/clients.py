@@ -97,7 +97,7 @@ class Client(Sender, Keywords):
         """Send a call and yield its lines as they come.
 
         With ``in_runs``, plain lines that came together may be one, a `TextRun`, unless a meter, a
-        log or `on_token` is told of each. Closing or dropping the iterator closes the connection at
+        log or `on_token` receives each. Closing or dropping the iterator closes the connection at
         once, and the server stops.
         """
         call = self._named(call)
@@ -206,7 +206,7 @@ class AsyncClient(AsyncSender, AsyncKeywords):
         """Send a call and yield its lines as they come.
 
         With ``in_runs``, plain lines that came together may be one, a `TextRun`, unless a meter, a
-        log or `on_token` is told of each. Closing or dropping the iterator closes the connection at
+        log or `on_token` receives each. Closing or dropping the iterator closes the connection at
         once, and the server stops.
         """
         call = await self._named(call)
