@@ -131,7 +131,6 @@ SHOWN_WITH = {
     "SystemOneScoreQuestion": "SystemOneChoiceQuestion",
     "SystemOneUsage": "SystemOneResponse",
     "ToolCallDelta": "ChatLine",
-    "conformance_models": "demo_models",
     "uninstrument": "instrument",
 }
 
