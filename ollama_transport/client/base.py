@@ -307,7 +307,10 @@ class BaseClient(WireChoice, Generic[H]):
             if not data.strip():
                 raise empty_answer()
             # Some gateways stream although a whole answer was requested.
-            if is_stream(data):
+            # A list of vectors is no list of events.
+            if is_stream(data) and not (
+                call.path == "/v1/embeddings" and data.lstrip()[:1] == b"["
+            ):
                 return whole_from_stream(call, data)
             try:
                 raw = call.parse(data)

@@ -81,6 +81,12 @@ _OPENAI_KEY_HINT = (
     "Set `api_key` (or OLLAMA_API_KEY) to a key of this server; if it is one already, check its "
     "rights and limits."
 )
+# Ollama's cloud (ollama #15990, 2026-05-06; #15741, 2026-05-03)
+_PAID = re.compile(r"(?i)requires a subscription|upgrade for access")
+_PLAN_HINT = (
+    "The account's plan does not have this model: upgrade it, or choose another model; another key "
+    "of the same account does not help."
+)
 _PROXY_AUTH_HINT = (
     "A proxy asks for credentials: give them in its address, as "
     "client_kwargs={'proxy': 'http://USER:PASSWORD@HOST:PORT'}."
@@ -138,6 +144,8 @@ def auth_hint(status: int, text: str, facts: Mapping[str, Any]) -> str:
     # The filters of hosts and origins answer with an empty body (wire reference 1.12, 1.13).
     if status == 403 and not text:
         return _ORIGIN_HINT
+    if _PAID.search(text):
+        return _PLAN_HINT
     if "cloud is disabled" in text:
         return "Allow cloud models on the server, or choose a local one."
     return _KEY_HINT

@@ -4,10 +4,7 @@ The same functions read whole answers and events of a stream: both have choices,
 holds a ``message``, a ``delta`` or a ``text``.
 """
 
-import binascii
 import functools
-import struct
-from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,11 +12,10 @@ from typing import Any
 
 from ollama_transport.error_texts import brief
 from ollama_transport.errors import ProtocolError
-from ollama_transport.wire.calls.lacks import dropped
 from ollama_transport.wire.calls.said import check_said, empty_answer, other_wire
 from ollama_transport.wire.errors.mapping import answer_failure
 from ollama_transport.wire.openai.tools import read_calls
-from ollama_transport.wire.values.answers import ChatLine, Embeddings, GenerateLine
+from ollama_transport.wire.values.answers import ChatLine, GenerateLine
 from ollama_transport.wire.values.arguments import NOTHING_KNOWN, RequestFacts
 from ollama_transport.wire.values.by_key import Logprob
 from ollama_transport.wire.values.checks import check_logprobs
@@ -31,16 +27,7 @@ from ollama_transport.wire.values.content_parts import (
 )
 from ollama_transport.wire.values.messages import Message, ToolCall, ToolCallDelta
 from ollama_transport.wire.values.usage import Usage
-from ollama_transport.wire.values.vectors import (
-    EmbeddingArray,
-    Floats,
-    checked_array,
-    checked_vectors,
-    the_numpy,
-)
 
-# int() refuses thousands of digits, and no answer has so many vectors.
-_INDEX_DIGITS = 9
 FIRST = (0, None, "0")
 """What servers write as the number of the only choice; some write text, or leave it out."""
 
@@ -268,117 +255,3 @@ def _as_time(seconds: float) -> str:
     except (ValueError, OverflowError, OSError):
         return ""  # some proxies send milliseconds, which is a year out of range
     return at.isoformat().replace("+00:00", "Z")
-
-
-def read_embeddings(raw: Mapping[str, Any], expected: int) -> Embeddings:
-    """Read an answer of ``/v1/embeddings``: base64 or numbers, sorted by ``index``.
-
-    Raises:
-        ProtocolError: when there is not exactly one vector for each of the expected texts.
-    """
-    given = _in_order(raw, expected)
-    vectors = [_vector(value) for value in given]
-    is_packed = all(isinstance(value, str) for value in given)
-    return Embeddings(
-        vectors=checked_vectors(Floats(vectors) if is_packed else vectors, expected),
-        model=text_of(raw, "model"),
-        usage=read_usage(raw),
-        raw=raw,
-    )
-
-
-def read_embedding_array(raw: Mapping[str, Any], expected: int) -> EmbeddingArray:
-    """Same as `read_embeddings`, for one array of all vectors."""
-    given = _in_order(raw, expected)
-    packed = _unpacked(given)
-    return EmbeddingArray(
-        vectors=checked_array([*map(_vector, given)] if packed is None else packed, expected),
-        model=text_of(raw, "model"),
-        usage=read_usage(raw),
-        raw=dropped(raw, "data"),
-    )
-
-
-def _unpacked(given: Sequence[Any]) -> Any:
-    """Return vectors of base64 as one array; None for others, which are checked as lists."""
-    try:
-        packed = [b64decode(value, validate=True) for value in given]
-    except (ValueError, TypeError):
-        return None
-    length = len(packed[0])
-    if not length or length % 4 or any(len(each) != length for each in packed):
-        return None
-    return the_numpy().frombuffer(b"".join(packed), "<f4").reshape(len(packed), -1)
-
-
-def _in_order(raw: Mapping[str, Any], expected: int) -> list[Any]:
-    """Return the vectors of an answer as they came, one for each of the expected texts."""
-    entries = _listed(raw.get("data", raw.get("embeddings")))
-    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
-        raise ProtocolError("the answer holds no list of vectors under `data`")
-    places = _places(entries)
-    if sorted(places) != list(range(expected)):
-        raise ProtocolError(
-            f"the server sent {len(entries)} vectors with the indexes {places!r:.80} for "
-            f"{expected} texts: they cannot be matched to the texts, so none is returned."
-        )
-    placed = dict(zip(places, entries, strict=True))
-    return [placed[place].get("embedding") for place in range(expected)]
-
-
-def _listed(data: object) -> object:
-    """Return an answer's vectors as a list of objects; some servers send one, or bare lists."""
-    if isinstance(data, Mapping):
-        return [data]
-    if isinstance(data, list) and data and isinstance(data[0], list):
-        return [{"embedding": vector} for vector in data]
-    return data
-
-
-def _places(entries: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Return the position of each vector: the API numbers them and promises no order."""
-    places = [_place(entry.get("index")) for entry in entries]
-    # Some servers give all vectors the same index, which says as little as none.
-    if len(set(places)) <= 1:
-        return list(range(len(entries)))
-    # Servers written in Go leave out the index 0.
-    left = set(range(len(entries))) - set(places)
-    if places.count(-1) == 1 and len(left) == 1:
-        places[places.index(-1)] = left.pop()
-    first = min(places)
-    # Others count from 1, or through several requests.
-    is_whole = first > 0 and sorted(places) == list(range(first, first + len(places)))
-    return [place - first for place in places] if is_whole else places
-
-
-def _place(index: object) -> int:
-    """Return an index as a number; -1 if it is missing or invalid."""
-    if isinstance(index, str) and index.isascii() and index.isdigit():
-        return int(index[:_INDEX_DIGITS])
-    return index if isinstance(index, int) and not isinstance(index, bool) else -1
-
-
-def _vector(value: object) -> list[float]:
-    if isinstance(value, str):
-        return _floats(value)
-    if isinstance(value, list):
-        return value
-    raise ProtocolError(f"the answer holds {brief(value)} instead of a vector")
-
-
-def _floats(text: str) -> list[float]:
-    """Return the little-endian float32 numbers of base64 (wire reference 10.3)."""
-    try:
-        return _unpack(b64decode(text, validate=True))
-    except (binascii.Error, struct.error, ValueError) as error:
-        # For a length that is not a multiple of four, numpy raises ValueError, struct its own.
-        raise ProtocolError(f"the answer holds {brief(text)} instead of a vector") from error
-
-
-def _unpack(data: bytes) -> list[float]:
-    try:
-        import numpy  # optional, and slow to import: only once there are vectors
-    except ImportError:
-        return list(struct.unpack(f"<{len(data) // 4}f", data))
-    numbers: list[float] = numpy.frombuffer(data, dtype="<f4").tolist()
-    return numbers

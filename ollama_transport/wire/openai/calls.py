@@ -15,13 +15,12 @@ from ollama_transport.schema.strict import is_strict
 from ollama_transport.wire.calls.body import without_none
 from ollama_transport.wire.calls.call import Call, shaped, shaping
 from ollama_transport.wire.calls.counting import estimating
-from ollama_transport.wire.calls.fast_json import parse_numbers
 from ollama_transport.wire.calls.lacks import EndpointLack, FieldLack, reasoning_lacks
-from ollama_transport.wire.openai.answers import (
-    read_chat,
+from ollama_transport.wire.openai.answers import read_chat, read_text
+from ollama_transport.wire.openai.embeddings import (
+    parse_embeddings,
     read_embedding_array,
     read_embeddings,
-    read_text,
 )
 from ollama_transport.wire.openai.lacks import BASE64, chat_lacks, option_lacks, stream_lacks
 from ollama_transport.wire.openai.messages import write_messages
@@ -228,7 +227,7 @@ def _embed(request: EmbedRequest, read: Callable[[Mapping[str, Any]], T]) -> Cal
         model=request.model,
         metered=True,
         is_numbers=True,
-        parse=parse_numbers,
+        parse=parse_embeddings,
         capability="embedding",
         pullable=True,
         lacks=(BASE64,),
