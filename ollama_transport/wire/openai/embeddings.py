@@ -93,7 +93,11 @@ def _in_order(raw: Mapping[str, Any], expected: int) -> list[Any]:
             f"{expected} texts: they cannot be matched to the texts, so none is returned."
         )
     placed = dict(zip(places, entries, strict=True))
-    return [_alone(placed[place].get("embedding")) for place in range(expected)]
+    vectors = [placed[place].get("embedding") for place in range(expected)]
+    # llama.cpp without pooling puts lists of vectors there, which are vectors if each holds one.
+    nested = all(isinstance(each, list) and len(each) == 1 for each in vectors)
+    alone = nested and all(isinstance(each[0], list) for each in vectors)
+    return [each[0] for each in vectors] if alone else vectors
 
 
 def _vectors_of(raw: Mapping[str, Any]) -> object:
@@ -121,12 +125,6 @@ def _listed(data: object) -> object:
     # The vector of a single text alone
     is_vector = isinstance(data[0], int | float) and not isinstance(data[0], bool)
     return [{"embedding": data}] if is_vector else data
-
-
-def _alone(vector: object) -> object:
-    # llama.cpp without pooling puts a list of vectors there, which is a vector if it holds one.
-    nested = isinstance(vector, list) and len(vector) == 1 and isinstance(vector[0], list)
-    return vector[0] if nested else vector  # type: ignore[index] # it is a list
 
 
 def _places(entries: Sequence[Mapping[str, Any]]) -> list[int]:
