@@ -307,7 +307,7 @@ class BaseClient(WireChoice, Generic[H]):
             if not data.strip():
                 raise empty_answer()
             # Some gateways stream although a whole answer was requested.
-            # A list of vectors is no list of events.
+            # A list may hold vectors, and not events.
             if is_stream(data) and not (
                 call.path == "/v1/embeddings" and data.lstrip()[:1] == b"["
             ):
