@@ -78,9 +78,9 @@ def chat(request: ChatRequest) -> Call[ChatLine]:
     call = Call(
         "POST",
         "/v1/chat/completions",
-        lambda raw: shaped(read_chat(raw, asked), chat_shapers(request)),
+        lambda raw: shaped(read_chat(raw, asked), chat_shapers(request, opens=True)),
         body=_with_extra(without_none(body), request.extra),
-        reader=lambda: shaping(ChatReader(asked), chat_shapers(request)),
+        reader=lambda: shaping(ChatReader(asked), chat_shapers(request, opens=True)),
         whole_fields={"stream": False},
         stream_fields=_stream_fields(request.extra),
         model=request.model,

@@ -10,20 +10,29 @@ from ollama_transport.wire.shaping.joining import joined_chat, joined_text
 from ollama_transport.wire.shaping.json_answer import JsonAnswer
 from ollama_transport.wire.shaping.missing_call import ForcedCallFinder, forced_tools
 from ollama_transport.wire.shaping.salvage import CallSalvager, CallWatcher, tool_schemas
-from ollama_transport.wire.shaping.thinking import ThinkSplitter, splitting, thinking_tags
+from ollama_transport.wire.shaping.thinking import (
+    ThinkSplitter,
+    is_opened,
+    splitting,
+    thinking_tags,
+)
 from ollama_transport.wire.values.answers import ChatLine, GenerateLine
 from ollama_transport.wire.values.arguments import turn
 from ollama_transport.wire.values.requests import ChatRequest, GenerateRequest
 
 
-def chat_shapers(request: ChatRequest, written: Sequence[str] = ()) -> list[Shaper[ChatLine]]:
+def chat_shapers(
+    request: ChatRequest, written: Sequence[str] = (), *, opens: bool = False
+) -> list[Shaper[ChatLine]]:
     """Return the shapers of one answer, in order; make new ones for each answer.
 
     ``written`` are the names of the tools that the model is constrained to write as text.
+    ``opens`` is True where the server may leave thoughts in the text whose tag was in the prompt.
     """
     found: list[Shaper[ChatLine]] = []
     if tags := thinking_tags(request.split_thinking, request.think):
-        found.append(ThinkSplitter(tags))
+        opened = opens and is_opened(request.split_thinking, request.model)
+        found.append(ThinkSplitter(tags, opened=opened))
     if written:
         found.append(CallShaper(written, turn(request.messages)))
     forced = forced_tools(request)

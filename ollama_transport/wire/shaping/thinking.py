@@ -4,6 +4,7 @@ Tags count at the start of the text, where templates make the model write them, 
 such thoughts; elsewhere they are text. White space around thoughts is removed, as by Ollama.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Generic, Literal, TypeVar
@@ -48,6 +49,16 @@ def thinking_tags(split: SplitThinking | None, think: Think | None) -> Sequence[
     return ()
 
 
+# QwQ, DeepSeek's R1, and Qwen's and Kimi's models named so (vllm #31045, 2025-12-19; #17144,
+# 2025-04-24; open-webui #11259, 2025-03-06).
+_OPENED = re.compile(r"(?i)qwq|deepseek[-_]r1|r1-distill|-thinking\b")
+
+
+def is_opened(split: SplitThinking | None, model: str | None) -> bool:
+    """Return whether a model's own template opens its thoughts, so that only their end comes."""
+    return not isinstance(split, tuple) and _OPENED.search(model or "") is not None
+
+
 def splitting(
     join: Callable[[Sequence[Line]], Line], tags: Sequence[Tags]
 ) -> Callable[[Sequence[Line]], Line]:
@@ -74,9 +85,12 @@ class ThinkSplitter(Generic[Line]):
     opening tag means that the template itself opened the thoughts. A closing tag at the very
     beginning is dropped. A whole answer with only a closing tag is split there as well (see
     `splitting`); in a stream that text has already been returned by then.
+
+    ``opened`` is True for a model that is known to begin with thoughts whose tag its template
+    wrote. If their end never comes, and no tag did, all of it is the text as well.
     """
 
-    def __init__(self, tags: Sequence[Tags]) -> None:
+    def __init__(self, tags: Sequence[Tags], *, opened: bool = False) -> None:
         self._tags = tags
         self._close = ""
         self._open = ""
@@ -88,6 +102,7 @@ class ThinkSplitter(Generic[Line]):
         self._may_repeat = False
         if any(not opening for opening, _ in tags):
             self._begin(next(pair for pair in tags if not pair[0]))
+        self._guessed: list[str] | None = [] if opened else None
 
     def push(self, line: Line) -> Line:
         """Return the line with its thoughts separated."""
@@ -96,8 +111,36 @@ class ThinkSplitter(Generic[Line]):
             return line
         if not (line.text or line.done):
             self._is_first = False
+            if line.thinking and self._guessed == []:
+                self._guessed = None
             return line
         is_whole, self._is_first = self._is_first and line.done, False
+        if self._guessed is not None:
+            return self._guess(line) if not is_whole else self._settle(line)
+        return self._split(line, is_whole=is_whole)
+
+    def _settle(self, line: Line) -> Line:
+        """Return a whole line, or one of a server that separates thoughts, split as usual."""
+        self._guessed, self._state = None, "start"
+        return self._split(line, is_whole=line.done)
+
+    def _guess(self, line: Line) -> Line:
+        """Return a line of thoughts whose tag is expected to have been in the prompt."""
+        assert self._guessed is not None
+        if line.thinking and not self._guessed:
+            return self._settle(line)
+        if self._state == "start":
+            self._begin(self._tags[0])
+        self._guessed.append(line.text)
+        text, thoughts = self._take(line.text, is_last=line.done)
+        begins_so = "".join(self._guessed).lstrip().startswith(self._open) if line.done else False
+        if self._state != "thinking":
+            self._guessed = None
+        elif line.done and not begins_so:
+            text = "".join(self._guessed)
+        return _with(line, text, thoughts)
+
+    def _split(self, line: Line, *, is_whole: bool) -> Line:
         if is_whole and self._state == "start":
             parted = _parted(line, self._tags)
             if parted is not line:
