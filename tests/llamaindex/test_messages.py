@@ -50,7 +50,9 @@ def on_the_wire(*messages: ChatMessage) -> list[dict[str, Any]]:
     wire = [write_message(message) for message in sent(*messages)]
     for message in wire:
         if "images" in message:
-            message["images"] = [base64.b64decode(image.data) for image in message["images"]]
+            message["images"] = [
+                base64.b64decode(b"".join(image.pieces())) for image in message["images"]
+            ]
     return wire
 
 
