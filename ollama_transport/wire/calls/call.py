@@ -57,8 +57,8 @@ class Call(Generic[T]):
     - ``body`` is JSON (None: no body), to which ``whole_fields`` or ``stream_fields`` are added;
       ``upload`` is a file to send instead.
     - ``parse`` turns the bytes of a whole answer into an object, ``read`` that into a typed value;
-      ``reader`` makes the reader of a stream, ``joining_reader`` a faster one for lines that are
-      only joined, and ``join`` merges lines into one answer. None: not possible.
+      ``reader`` makes the reader of a stream, ``joining_reader`` a faster one that returns plain
+      lines as runs, and ``join`` merges lines into one answer. None: not possible.
     - ``model`` None takes the first model with ``capability``, which is None for calls without a
       model; ``pullable``: a missing model may be pulled first.
     - ``repeatable``: sending it twice has the same effect as once; ``may_be_empty``: success may

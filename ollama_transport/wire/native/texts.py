@@ -1,4 +1,4 @@
-"""Read lines of plain text, the bulk of a stream, in the fastest way."""
+"""Read lines of plain text that are written in another way than Ollama's, one by one."""
 
 from collections.abc import Sequence
 
