@@ -146,8 +146,6 @@ OTHER_COURSE = {
     "delete/ok": "its model was made before",
     "generate/think-stream": "its first two lines were empty",
     "chat/tiny-chat/closed-early": "its client left",
-    "chat/tiny-chat/rendered-prompt": "the double has no option to show a prompt",
-    "chat/tiny-native/rendered-prompt": "the double has no option to show a prompt",
 }
 
 

@@ -245,3 +245,13 @@ def test_show_and_tags_describe_the_gguf_file(http: httpx.Client) -> None:
     assert {n: ours["model_info"][n] for n in shared} == {n: real["model_info"][n] for n in shared}
     sizes = {model["name"]: model["size"] for model in http.get("/api/tags").json()["models"]}
     assert sizes == {"tiny-chat:latest": 2430016, "tiny-embed:latest": 1211328}
+
+
+def test_the_prompt_is_that_of_the_models_own_template(http: httpx.Client) -> None:
+    """What `_debug_render_only` tells is what the template in the file writes."""
+    messages = [{"role": "system", "content": "Be brief."}, *HI]
+    told = chat(http, messages, _debug_render_only=True)
+    assert told["_debug_info"]["rendered_template"] == (
+        "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHello!<|im_end|>\n"
+        "<|im_start|>assistant\n"
+    )

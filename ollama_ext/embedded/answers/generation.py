@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 
 from ollama_ext.embedded.answers.grammar import check_grammar
-from ollama_ext.embedded.answers.prompts import tokens_of
+from ollama_ext.embedded.answers.prompts import render, tokens_of
 from ollama_ext.embedded.answers.run import Delta, End, Run
-from ollama_ext.embedded.answers.weights import run_weights
+from ollama_ext.embedded.answers.weights import render_weights, run_weights
 from ollama_ext.embedded.engine import Answer, ToolCall
 from ollama_ext.embedded.models.loader import Loader
 from ollama_ext.embedded.protocol.encoding import dump_json, through_float64
@@ -63,6 +63,15 @@ async def deltas(run: Run, loader: Loader) -> AsyncGenerator[Delta]:
         # The native route has gathered the calls; the rendered one has sent them already.
         last = pieces.calls if run.installed.model.native_route else []
         yield Delta(tool_calls=last, end=End(pieces.reason, metrics))
+
+
+async def rendered_prompt(run: Run, loader: Loader) -> str:
+    """Return the prompt as the model receives it."""
+    if run.installed.model.weights is None:
+        return render(run.prompt.messages, run.prompt.tools)
+    async with loader.use(run.installed, run.window.num_ctx, run.keep_ns) as held:
+        assert held.runner is not None  # weights have one
+        return await render_weights(run, held.runner)
 
 
 def _ask(run: Run) -> Answer:

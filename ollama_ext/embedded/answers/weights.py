@@ -47,6 +47,12 @@ async def run_weights(run: Run, runner: Runner, load_ns: int, began: int) -> Asy
     yield Delta(tool_calls=answer.calls(), end=End(answer.reason, metrics, context))
 
 
+async def render_weights(run: Run, runner: Runner) -> str:
+    """Return the prompt that the model's own template writes."""
+    request = await _ask(run, runner)
+    return request.text if request.text is not None else await runner.render(request.body)
+
+
 async def _ask(run: Run, runner: Runner) -> LlamaRequest:
     completion = run.completion
     if completion is None:

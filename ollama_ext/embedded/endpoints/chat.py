@@ -15,7 +15,7 @@ from ollama_ext.embedded.answers.backend import (
     load_size,
     run_of,
 )
-from ollama_ext.embedded.answers.generation import deltas
+from ollama_ext.embedded.answers.generation import deltas, rendered_prompt
 from ollama_ext.embedded.answers.prompts import render
 from ollama_ext.embedded.answers.run import Delta, Run
 from ollama_ext.embedded.endpoints.requests import CHAT, GENERATE
@@ -66,6 +66,10 @@ async def _answer(
     if template.count("{{") != template.count("}}"):
         raise WireError(500, "template: :1: unclosed action")
     run = run_of(backend, fields, verb, asked, installed)
+    if fields["_debug_render_only"]:
+        info = {"rendered_template": await rendered_prompt(run, backend.loader)}
+        empty = _chat_part(Delta(), role="") if verb == "chat" else {"response": ""}
+        return json_response({**_head(asked), **empty, "done": False, "_debug_info": info})
     if fields["stream"] is False:
         delta = await collect(deltas(run, backend.loader))
         return json_response(_line(run, backend, delta, delta.thinking + delta.content))
@@ -110,8 +114,8 @@ def _head(asked: str) -> Fields:
     return {"model": asked, "created_at": utc_timestamp(now_ns())}
 
 
-def _chat_part(delta: Delta) -> Fields:
-    message: dict[str, Any] = {"role": "assistant", "content": delta.content}
+def _chat_part(delta: Delta, role: str = "assistant") -> Fields:
+    message: dict[str, Any] = {"role": role, "content": delta.content}
     if delta.thinking:
         message["thinking"] = delta.thinking
     if delta.tool_calls:

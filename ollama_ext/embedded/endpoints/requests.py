@@ -102,6 +102,7 @@ _RUN: dict[str, Decoder] = _LOAD | {
     "truncate": MAYBE_FLAG,
     "shift": MAYBE_FLAG,
     "logprobs": FLAG,
+    "_debug_render_only": FLAG,
     "top_logprobs": WHOLE,
 }
 CHAT = Struct(
