@@ -226,7 +226,9 @@ def test_progress_is_shown_on_request(model_on: Any, capsys: pytest.CaptureFixtu
     model = model_on(Vectors())
     model.get_text_embedding_batch(TEXTS, show_progress=True)
     asyncio.run(model.aget_text_embedding_batch(TEXTS, show_progress=True))
-    assert capsys.readouterr().err.count("40/40 ") == 2
+    # A slow machine sees a bar drawn again at its end.
+    bars = capsys.readouterr().err.strip("\n").split("\n")
+    assert ["40/40 " in bar.rpartition("\r")[2] for bar in bars] == [True, True]
 
 
 def test_one_model_in_many_loops(server: EmbeddedOllama) -> None:
