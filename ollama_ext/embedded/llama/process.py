@@ -17,6 +17,7 @@ from typing import IO, Any
 import httpx
 
 from ollama_ext.embedded.protocol.failures import WireError
+from ollama_transport.net import new_async_client
 
 Fields = dict[str, Any]
 _SCRIPT = Path(__file__).with_name("runner.py")
@@ -72,12 +73,13 @@ class Runner:
         # No connection is kept alive: llama.cpp notices only by its closing that a client has
         # disconnected, and none may be open when the process ends.
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-        self._client = httpx.AsyncClient(
+        self._client = new_async_client(
+            # No limit on how long a model computes: the client can disconnect at any time.
+            httpx.Timeout(None, connect=_CONNECT_S),
             base_url=url,
             headers={"authorization": f"Bearer {settings.key}"},
-            # No limit on how long a model computes: the client can disconnect at any time.
-            timeout=httpx.Timeout(None, connect=_CONNECT_S),
-            transport=httpx.AsyncHTTPTransport(verify=False, limits=limits),
+            limits=limits,
+            trust_env=False,
         )
 
     @classmethod
