@@ -5,6 +5,7 @@ import gc
 import os
 import random
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fault_ways import RIGHT, WAYS, Way, nothing_left
-from raw_server import Asked, End, RawServer, Step
+from raw_server import DEADLINE_S, Asked, End, RawServer, Step
 from right_answers import CHUNKED, chunk, head, is_generation, kind_of, otherwise, right, sized
 
 from ollama_transport import OllamaError, UsageLedger
@@ -237,4 +238,12 @@ def _report(
     assert not tally.counts["wrong"], tally.counts
     counted = ledger.snapshot().total.requests - uncounted
     right, failed = tally.counts["right"], tally.counts["failed"]
-    return Report(calls, right, failed, counted, before, Footprint.now())
+    return Report(calls, right, failed, counted, before, _footprint_after(before))
+
+
+def _footprint_after(before: Footprint) -> Footprint:
+    # The server may accept, and close, a connection only after its client has left.
+    until = time.monotonic() + DEADLINE_S
+    while (after := Footprint.now()).descriptors > before.descriptors and time.monotonic() < until:
+        time.sleep(0.05)
+    return after
