@@ -20,9 +20,11 @@ def langchain_memory(tokens: int, constructed: bool = False) -> Any:
     from langchain_core.messages import AIMessage
     from langchain_core.outputs import ChatGeneration, ChatResult
 
+    # The two ways have to be one kind of value, so lambdas.
     chunks: Callable[[], Any] = lambda: _langchain_chunks(tokens)  # noqa: E731
     if not constructed:
         ready = list(_langchain_chunks(tokens))
+        # See above.
         chunks = lambda: ready  # noqa: E731
 
     class Memory(BaseChatModel):
@@ -68,9 +70,11 @@ def llama_index_memory(tokens: int, constructed: bool = False) -> Any:
     from llama_index.core.llms.callbacks import llm_chat_callback
     from llama_index.core.llms.custom import CustomLLM
 
+    # As in `langchain_memory`.
     parts: Callable[[], Any] = lambda: _llama_index_parts(tokens)  # noqa: E731
     if not constructed:
         ready = list(_llama_index_parts(tokens))
+        # See above.
         parts = lambda: ready  # noqa: E731
 
     def whole() -> ChatResponse:
@@ -81,11 +85,12 @@ def llama_index_memory(tokens: int, constructed: bool = False) -> Any:
         def metadata(self) -> LLMMetadata:
             return LLMMetadata(model_name="m", is_chat_model=True)
 
+        # Core requires the two completions; no row asks for one.
         def complete(self, *_: Any, **__: Any) -> Any:
-            raise NotImplementedError
+            raise NotImplementedError  # see above
 
         def stream_complete(self, *_: Any, **__: Any) -> Any:
-            raise NotImplementedError
+            raise NotImplementedError  # see above
 
         @llm_chat_callback()
         def chat(self, messages: Any, **_: Any) -> ChatResponse:  # noqa: ARG002 - the decorator asks for the name

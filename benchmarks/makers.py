@@ -12,7 +12,7 @@ Factory = Callable[..., Any]
 def peer_class(module: str, name: str) -> Factory | None:
     """Return a class of a peer, or None where the peer is not installed."""
     try:
-        return getattr(import_module(module), name)  # type: ignore[no-any-return]
+        return getattr(import_module(module), name)  # type: ignore[no-any-return] # a class, by its name
     except ModuleNotFoundError:
         return None
 

@@ -58,6 +58,7 @@ class Assigning:
 
     def create_connection(self, origin: httpcore.Origin) -> Any:
         """Return a connection to a server, not opened yet."""
+        # Each of the two pools makes its own kind.
         raise NotImplementedError
 
     def is_due(self) -> bool:

@@ -145,6 +145,6 @@ def test_large_text_that_is_not_base64_is_refused(run: Run, text: str) -> None:
 def test_an_image_that_its_owner_changes_is_sent_as_it_was() -> None:
     """A bytearray is copied when the call is made."""
     given = bytearray(PICTURE)
-    image = image_data(given)  # type: ignore[arg-type]
+    image = image_data(given)  # type: ignore[arg-type] # taken, not announced
     given[:4] = b"late"
     assert encode_body({"image": image}) == b'{"image":"%b"}' % TEXT.encode()

@@ -103,16 +103,16 @@ class Work:
 
     def made(self, url: str) -> tuple[Any, Any, Any]:
         """Return a model of short answers, one of slow streams, and one of vectors."""
-        raise NotImplementedError
+        raise NotImplementedError  # each framework has its own
 
     def pieces(self) -> AsyncIterator[Any]:
-        raise NotImplementedError
+        raise NotImplementedError  # each framework has its own
 
     async def call(self) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # each framework has its own
 
     async def embed(self) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # each framework has its own
 
     async def stream(self) -> None:
         """Read one stream, and say when all of them have begun."""

@@ -158,6 +158,7 @@ def test_vectors_that_cannot_be_those_of_the_texts_are_refused(
 def test_a_missing_numpy_says_what_to_install(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is sent."""
     monkeypatch.setitem(sys.modules, "numpy", None)
+    # The handler is never called.
     client = run.client("http://127.0.0.1:1", transport=httpx.MockTransport(lambda _: 1 / 0))  # type: ignore[arg-type, return-value]
     for texts in (["a"], []):
         with pytest.raises(ImportError, match=r"pip install 'ollama-ext\[arrays\]'"):
@@ -166,6 +167,7 @@ def test_a_missing_numpy_says_what_to_install(run: Run, monkeypatch: pytest.Monk
 
 def test_without_texts_nothing_is_sent(run: Run) -> None:
     """The array has no rows, and as many columns as were asked for."""
+    # The handler is never called.
     client = run.client("http://127.0.0.1:1", transport=httpx.MockTransport(lambda _: 1 / 0))  # type: ignore[arg-type, return-value]
     assert run(client.embed_array(model="m", input=[])).vectors.shape == (0, 0)
     assert run(client.embed_array(model="m", input=[], dimensions=8)).vectors.shape == (0, 8)

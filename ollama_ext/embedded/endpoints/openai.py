@@ -179,9 +179,11 @@ class _Chunks:
 
     def written(self, delta: Delta) -> list[bytes]:
         """Return the events of one step; those of the last are one write, as Ollama sends them."""
+        # Chats and completions each have their own form.
         raise NotImplementedError
 
     def _empty(self) -> Fields:
+        # See `written`.
         raise NotImplementedError
 
     def _event(self, choice: Fields | None, usage: Fields | None = None) -> bytes:
