@@ -386,4 +386,10 @@ class StreamFailedError(StreamError):
 
 
 class StreamTruncatedError(StreamError):
-    """Raised when an answer ended without its last line, so that it is incomplete."""
+    """Raised when an answer ended without its last line, so that it is incomplete.
+
+    ``has_begun`` is False for a stream of which no text, thought or call had arrived: such a call
+    was tried again before the error was raised.
+    """
+
+    has_begun: bool = True

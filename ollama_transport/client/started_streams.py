@@ -1,14 +1,14 @@
 """A stream whose first line has arrived; until then, its request can be repeated."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 import httpx
 
 from ollama_transport.wire.calls.body import Writing, encode_body
 from ollama_transport.wire.calls.call import Call, Reader
-from ollama_transport.wire.calls.said import says_something
+from ollama_transport.wire.calls.said import begins
 
 T = TypeVar("T")
 
@@ -31,12 +31,6 @@ async def acontent_of(body: Mapping[str, Any] | None) -> bytes | None:
             # No thread would help: base64 is made under the interpreter's lock.
             await asyncio.sleep(0)
     return writing.written()
-
-
-def begins(lines: Sequence[Any]) -> bool:
-    """Return whether these lines contain part of the answer."""
-    # Lines without text, such as the steps of a pull, always count.
-    return any(not hasattr(line, "thinking") or says_something(line) for line in lines)
 
 
 class Begun(Generic[T]):

@@ -44,8 +44,8 @@ class RetryPolicy:
     ```
 
     Connection failures, empty answers and the statuses 408, 429, 502 to 504, 520 to 524, 529 and
-    530 (also inside an answer with status 200) are retried before the first byte of an answer;
-    truncated vectors are requested again as well. Waits grow exponentially from ``first_wait_s``,
+    530 (also inside an answer with status 200) are retried before the first text of an answer, as is
+    a stream that is cut before it; truncated vectors are requested again as well. Waits grow exponentially from ``first_wait_s``,
     each random below that (full jitter); a ``Retry-After`` header is honoured. ``max_wait_s``
     limits the total wait of a call. Read timeouts are not retried: the server stops loading a model
     when the client disconnects, so a second try would start from scratch (wire reference 7.4). A
@@ -195,9 +195,9 @@ def is_repeatable(
     ``repeatable`` is False for calls that must not arrive twice: they are sent again only if they
     certainly did not arrive. ``of_numbers`` is True for a call whose answer is vectors.
     """
-    # No caller has seen a part of the vectors, and computing them again is fast and gives the same.
-    if of_numbers and isinstance(error, StreamTruncatedError):
-        return repeatable
+    if isinstance(error, StreamTruncatedError):
+        # Computing vectors again is fast and gives the same; a text may have taken minutes.
+        return repeatable and (of_numbers or not error.has_begun)
     if isinstance(error, OllamaConnectionError | OllamaTimeoutError) and error.answered:
         return False
     if isinstance(error, OllamaConnectionError):

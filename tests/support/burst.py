@@ -82,8 +82,8 @@ class Burst:
         said = ""
         try:
             async for chunk in self.model.astream(f"{GO_ON}{self.gate}"):
-                self.begun += not said
-                said += chunk.text
+                was_begun, said = " and" in said, said + chunk.text
+                self.begun += not was_begun and " and" in said
                 self.note()
         except OllamaError as error:
             self.broken.append((said, error))

@@ -4,13 +4,14 @@ import contextlib
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+
+from ports import free_port
 
 # Far more than it takes: past it something hangs.
 PATIENCE_S = 120
@@ -107,9 +108,3 @@ class Place:
                 check=True,
                 timeout=PATIENCE_S,
             )
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])

@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from ollama_transport.errors import OllamaError, StreamTruncatedError
 from ollama_transport.wire.calls.decoders import parse_object
+from ollama_transport.wire.calls.said import begins
 
 T = TypeVar("T")
 
@@ -246,10 +247,12 @@ def truncated(
     at = f" from {url}" if url else ""
     lines = "1 line" if len(received) == 1 else f"{len(received)} lines"
     ended = "has no end" if whole else f"ended after {lines} without its last one"
-    return StreamTruncatedError(
+    error = StreamTruncatedError(
         f"the answer{at} {ended}. The connection was cut, or the model repeated itself "
         "until the server gave up: what arrived is in `received`; try again, with another seed "
         "or a higher repeat_penalty.",
         url=url,
         received=received,
     )
+    error.has_begun = whole or begins(received)
+    return error

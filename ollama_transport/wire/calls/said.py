@@ -45,6 +45,12 @@ def says_something(line: Any) -> bool:
     )
 
 
+def begins(lines: Sequence[Any]) -> bool:
+    """Return whether these lines contain part of an answer."""
+    # Lines without text, such as the steps of a pull, always count.
+    return any(not hasattr(line, "thinking") or says_something(line) for line in lines)
+
+
 def check_said(lines: Sequence[Any]) -> None:
     """Check all lines of an answer, the last of which has ``done``.
 
