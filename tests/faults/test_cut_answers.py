@@ -5,7 +5,17 @@ from collections.abc import Callable, Iterator
 import pytest
 from fault_ways import RIGHT, WAYS, Way, results_of
 from raw_server import Asked, End, RawServer, Step
-from right_answers import CHUNKED, chunk, framed, head, is_generation, kind_of, otherwise, right, sized
+from right_answers import (
+    CHUNKED,
+    chunk,
+    framed,
+    head,
+    is_generation,
+    kind_of,
+    otherwise,
+    right,
+    sized,
+)
 
 from ollama_transport import StreamTruncatedError
 
