@@ -44,13 +44,14 @@ class RetryPolicy:
     ```
 
     Connection failures, empty answers and the statuses 408, 429, 502 to 504, 520 to 524, 529 and
-    530 (also inside an answer with status 200) are retried before the first text of an answer, as is
-    a stream that is cut before it; truncated vectors are requested again as well. Waits grow exponentially from ``first_wait_s``,
-    each random below that (full jitter); a ``Retry-After`` header is honoured. ``max_wait_s``
-    limits the total wait of a call. Read timeouts are not retried: the server stops loading a model
-    when the client disconnects, so a second try would start from scratch (wire reference 7.4). A
-    408, 504 or 524 after a long silence is not retried either, nor a 502 or 503 after 20 seconds
-    without ``Retry-After``: the model may still be generating, and would do so twice.
+    530 (also inside an answer with status 200) are retried before the first text of an answer, as
+    is a stream that is cut before it; truncated vectors are requested again as well. Waits grow
+    exponentially from ``first_wait_s``, each random below that (full jitter); a ``Retry-After``
+    header is honoured. ``max_wait_s`` limits the total wait of a call. Read timeouts are not
+    retried: the server stops loading a model when the client disconnects, so a second try would
+    start from scratch (wire reference 7.4). A 408, 504 or 524 after a long silence is not retried
+    either, nor a 502 or 503 after 20 seconds without ``Retry-After``: the model may still be
+    generating, and would do so twice.
 
     While a server reports that it is loading the model (503), the call is retried for at most
     ``loading_max_wait_s``, regardless of the other limits; with ``max_retries=0`` it is not.
