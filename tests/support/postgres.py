@@ -3,7 +3,9 @@
 import contextlib
 import os
 import pwd
+import random
 import shutil
+import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -11,13 +13,15 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from ports import free_port
-
 # Far more than it takes: past it something hangs.
 PATIENCE_S = 120
 ATTEMPTS = 5
 # initdb refuses root; any user without rights will do.
 WITHOUT_RIGHTS = "nobody"
+# Below what systems give to those who ask for any port: nobody gets one of these by chance between
+# the look and the program's start.
+PORTS = range(20_000, 32_000)
+LOOKS = 1_000
 
 
 @dataclass(frozen=True)
@@ -108,3 +112,12 @@ class Place:
                 check=True,
                 timeout=PATIENCE_S,
             )
+
+
+def free_port() -> int:
+    """Return a port of the loopback on which nothing listens."""
+    for port in random.sample(PORTS, LOOKS):
+        with contextlib.suppress(OSError), socket.socket() as looked_at:
+            looked_at.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fleet import PATIENCE_S, Member
-from ports import free_port
+from postgres import free_port
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
