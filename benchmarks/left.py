@@ -8,7 +8,8 @@ LEFT: dict[str, str] = {
     "streams-at-once": "a time, taken while the machine ran at half its usual speed (an earlier "
     "run had 0.34 and 0.34, a short one of the same hour 0.35 and 0.35): a read brings a line or "
     "two of one stream, so that tasks, wake-ups and system calls are most of it.",
-    "lc-embed": "Ollama's wire has vectors as decimal numbers only, of which orjson makes lists in "
+    "lc-embed": "what cannot be beaten, httpx and orjson alone, costs half of the peer already. "
+    "Ollama's wire has vectors as decimal numbers only, of which orjson makes lists in "
     "280 (as arrays they cost half, see the row below); that each is a float and finite takes 100, "
     "50 where numpy is in use, and the peer does not check; the rest is httpx's and the lists'.",
     "embed-arrays": "on Ollama's wire reading decimal numbers takes most of it (simdjson 150 k "

@@ -35,6 +35,22 @@ def embed_dataset(
 ) -> "Dataset":
     """Embed a column of texts; return the dataset with two more columns, for vectors and errors.
 
+    ```python
+    import ray
+
+    from ollama_ext.ray import embed_dataset
+
+    rows = [{"id": number, "text": f"passage {number}"} for number in range(100)]
+    vectors = embed_dataset(
+        ray.data.from_items(rows),
+        model="nomic-embed-text",
+        hosts=["http://gpu1:11434", "http://gpu2:11434"],
+        key="id",
+        output="vectors",
+    )
+    print(vectors.count(), "rows")
+    ```
+
     A request that fails is repeated, at another server where there are several. What still fails
     marks its rows: a null in ``into``, and the error in the error column. Where a server refuses a
     batch because of one text, only that text is marked. No row is lost.
@@ -83,6 +99,17 @@ def chat_dataset(
     **how: Unpack[BulkOptions],
 ) -> "Dataset":
     """Answer each row by a chat; return the dataset with two more columns: answers and errors.
+
+    ```python
+    import ray
+
+    from ollama_ext.ray import chat_dataset
+
+    reviews = ray.data.from_items([{"review": "Good or bad? It broke at once."}])
+    hosts = ["http://gpu1:11434", "http://gpu2:11434"]
+    judged = chat_dataset(reviews, model="llama3.2", hosts=hosts, column="review", into="verdict")
+    print(judged.take_all()[0]["verdict"])
+    ```
 
     Repetitions, errors, ``output`` and ``key`` are as in `embed_dataset`; an answer that breaks off
     in the middle is asked for again as well. The answer is the text of the model, without its

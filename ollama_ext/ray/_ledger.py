@@ -11,6 +11,19 @@ from ollama_transport import LedgerSnapshot, ModelTotals, Price, UsageLedger
 class SharedLedger:
     """Counts what all workers of a cluster use, as `UsageLedger` does for one process.
 
+    ```python
+    import ray
+
+    from ollama_ext.ray import SharedLedger, embed_dataset
+
+    ledger = SharedLedger()
+    rows = ray.data.from_items([{"text": "a cat"}, {"text": "a dog"}])
+    hosts = ["http://gpu1:11434"]
+    embed_dataset(rows, model="nomic-embed-text", hosts=hosts, ledger=ledger).materialize()
+    print(ledger.snapshot().total.total_tokens, "tokens")
+    ```
+
+    ``prices`` names a `Price` for each model; None and {} count tokens without their cost.
     Its totals live in an actor of Ray, which ends with the last copy of the ledger. Any number of
     datasets may share one. A worker adds its counts after each batch; a batch that Ray repeats,
     because its worker died, may be counted twice: its requests may have been answered twice.

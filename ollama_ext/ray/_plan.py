@@ -19,6 +19,17 @@ OWN = ("host", "base_url", "retry", "max_retries", "transport", "settings", "htt
 class BulkOptions(TypedDict, total=False):
     """How the rows of a dataset are sent; keywords of `embed_dataset` and `chat_dataset` alike.
 
+    ```python
+    import ray
+
+    from ollama_ext.ray import BulkOptions, chat_dataset, embed_dataset
+
+    how: BulkOptions = {"hosts": ["http://gpu1:11434", "http://gpu2:11434"], "per_server": 8}
+    rows = ray.data.from_items([{"text": "a cat"}])
+    embedded = embed_dataset(rows, model="nomic-embed-text", **how)
+    print(chat_dataset(embedded, model="llama3.2", column="text", **how).take_all()[0]["answer"])
+    ```
+
     Attributes:
         hosts: The servers, each in any form of OLLAMA_HOST; all must have the model. None, the
             default, is what OLLAMA_HOST says on the node of each worker.

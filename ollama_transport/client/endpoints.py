@@ -6,7 +6,7 @@ from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ollama_transport.client.choices import can, likeliest, listed_context
-from ollama_transport.client.keyword_requests import OptionsLike, options_of
+from ollama_transport.client.keyword_requests import OptionsLike, options_of, whole_request
 from ollama_transport.client.transfers import AsyncTransfers, Transfers
 from ollama_transport.client.wires import AsyncWires, Wires
 from ollama_transport.errors import ModelNotFoundError
@@ -56,11 +56,13 @@ class Endpoints(Wires, Transfers):
 
         With ``in_runs``, plain lines that came together may be one, a `TextRun`.
         """
-        return self._streamed(lambda dialect: dialect.chat(request), in_runs=in_runs)
+        asked = whole_request(ChatRequest, request)
+        return self._streamed(lambda dialect: dialect.chat(asked), in_runs=in_runs)
 
     def generate_stream(self, request: GenerateRequest) -> Generator[GenerateLine]:
         """Yield the completion of a prompt, piece by piece; the last line has ``done``."""
-        return self._streamed(lambda dialect: dialect.generate(request))
+        asked = whole_request(GenerateRequest, request)
+        return self._streamed(lambda dialect: dialect.generate(asked))
 
     def embeddings(
         self,
@@ -224,11 +226,13 @@ class AsyncEndpoints(AsyncWires, AsyncTransfers):
 
         With ``in_runs``, plain lines that came together may be one, a `TextRun`.
         """
-        return self._streamed(lambda dialect: dialect.chat(request), in_runs=in_runs)
+        asked = whole_request(ChatRequest, request)
+        return self._streamed(lambda dialect: dialect.chat(asked), in_runs=in_runs)
 
     def generate_stream(self, request: GenerateRequest) -> AsyncGenerator[GenerateLine]:
         """Yield the completion of a prompt, piece by piece; the last line has ``done``."""
-        return self._streamed(lambda dialect: dialect.generate(request))
+        asked = whole_request(GenerateRequest, request)
+        return self._streamed(lambda dialect: dialect.generate(asked))
 
     async def embeddings(
         self,

@@ -330,6 +330,21 @@ def _alone(request: R, second: object, more: Mapping[str, Any]) -> R:
     return request
 
 
+def whole_request(kind: type[R], given: object) -> R:
+    """Return the request that a method takes instead of keywords.
+
+    Raises:
+        ConfigError: for anything else, such as the name of a model.
+    """
+    if isinstance(given, kind):
+        return given
+    name, method = kind.__name__, kind.__name__.removesuffix("Request").lower()
+    raise ConfigError(
+        f"{method}_stream takes a {name}, got {type(given).__name__}. For a model's name and "
+        f"keywords use {method}(…, stream=True)."
+    )
+
+
 def _listed(name: str, given: object) -> Sequence[Any]:
     if given is None:
         return ()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ollama_transport.client.files import AsyncPieces, Pieces
+from ollama_transport.client.keyword_requests import whole_request
 from ollama_transport.errors import AuthenticationError, StatusError
 from ollama_transport.wire.calls.call import Call
 from ollama_transport.wire.native import calls as native
@@ -45,7 +46,7 @@ class Transfers(ABC):
 
     def create_stream(self, request: CreateRequest) -> Generator[Progress]:
         """Create a model from another or from uploaded files, yielding the progress."""
-        return self.stream(native.create(request))
+        return self.stream(native.create(whole_request(CreateRequest, request)))
 
     def create_from_gguf(
         self,
@@ -150,7 +151,7 @@ class AsyncTransfers(ABC):
 
     def create_stream(self, request: CreateRequest) -> AsyncGenerator[Progress]:
         """Create a model from another or from uploaded files, yielding the progress."""
-        return self.stream(native.create(request))
+        return self.stream(native.create(whole_request(CreateRequest, request)))
 
     async def create_from_gguf(
         self,

@@ -1,38 +1,46 @@
-"""What importing and constructing cost, as ratios within one run; reported, hardly asserted."""
+"""What importing and constructing cost, counted in modules and calls: clocks depend on the load."""
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable
+from types import FrameType
 
 import pytest
 
 from langchain_ollama_ext import ChatOllama, OllamaEmbeddings
 from llamaindex_ollama_ext import Ollama, OllamaEmbedding
 
-ROUNDS = 5
+OURS = ("langchain_ollama_ext", "llamaindex_ollama_ext", "ollama_transport")
 IMPORTS = """
-import time
-start = time.perf_counter()
-import langchain_core.language_models.chat_models
-base = time.perf_counter() - start
-import langchain_ollama_ext
-print((time.perf_counter() - start) / base)
+import sys
+import {base}
+before = set(sys.modules)
+from {package} import {name}
+print(*set(sys.modules) - before)
 """
+# A constructor that reads certificates, or builds a client for each model, makes over 1,000.
+MOST_CALLS = 200
 
 
-def test_importing_the_adapter_adds_little_to_importing_the_framework(
-    record_property: Callable[[str, object], None],
+@pytest.mark.parametrize(
+    ("base", "package", "name"),
+    [
+        ("langchain_core.language_models.chat_models", "langchain_ollama_ext", "ChatOllama"),
+        ("llama_index.core.llms.function_calling", "llamaindex_ollama_ext", "Ollama"),
+    ],
+    ids=["LangChain", "LlamaIndex"],
+)
+def test_an_adapter_imports_hardly_more_than_its_framework(
+    base: str, package: str, name: str
 ) -> None:
-    """Importing langchain_ollama_ext is aimed at 1.15 times the chat-model base of the core."""
-    ratios = [
-        float(
-            subprocess.run([sys.executable, "-c", IMPORTS], capture_output=True, check=True).stdout
-        )
-        for _ in range(ROUNDS)
-    ]
-    record_property("import_ratio_best", round(min(ratios), 3))
-    assert min(ratios) < 1.5
+    """Beyond the framework's base and our own modules there are next to none."""
+    script = IMPORTS.format(base=base, package=package, name=name)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120
+    )
+    loaded = done.stdout.split()
+    assert f"{package}" in loaded
+    assert len([module for module in loaded if not module.startswith(OURS)]) < 10, loaded
 
 
 @pytest.mark.parametrize(
@@ -45,14 +53,18 @@ def test_importing_the_adapter_adds_little_to_importing_the_framework(
     ],
     ids=["ChatOllama", "OllamaEmbeddings", "Ollama", "OllamaEmbedding"],
 )
-def test_constructing_a_model_is_cheap(
-    make: Callable[[], object], record_property: Callable[[str, object], None]
-) -> None:
-    """A model after the first is aimed at less than a millisecond."""
+def test_constructing_a_model_is_cheap(make: Callable[[], object]) -> None:
+    """A model after the first makes few calls, since it shares what others have made."""
     make()
-    start = time.perf_counter()
-    for _ in range(100):
+    calls = 0
+
+    def count(_: FrameType, event: str, __: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
         make()
-    milliseconds = (time.perf_counter() - start) * 10
-    record_property("construct_ms", round(milliseconds, 3))
-    assert milliseconds < 10
+    finally:
+        sys.setprofile(None)
+    assert 0 < calls < MOST_CALLS

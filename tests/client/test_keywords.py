@@ -421,3 +421,12 @@ def _part(text: str, *, done: bool = False, calls: Any = None) -> dict[str, Any]
         "message": message,
         "done": done,
     } | end
+
+
+@pytest.mark.parametrize("method", ["chat", "generate", "create"])
+@pytest.mark.parametrize("given", ["demo", None, {"model": "demo"}], ids=repr)
+def test_a_stream_method_takes_a_whole_request(run: Run, method: str, given: Any) -> None:
+    """Anything else is an error at once, which names the method that takes keywords."""
+    stream = getattr(run.client(transport=Network()), f"{method}_stream")
+    with pytest.raises(ConfigError, match=rf"takes a {method.title()}Request.*{method}\("):
+        stream(given)

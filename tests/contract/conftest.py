@@ -1,5 +1,6 @@
 """One question through each adapter, on each wire, whole and streamed, blocking and awaited."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,3 +27,12 @@ def streams(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture
 def chats(run: Run, adapter: str, wire: str, streams: bool) -> Chats:
     return Chats(run, adapter, wire, streams=streams)
+
+
+@pytest.fixture
+def closing(run: Run) -> Iterator[list[Any]]:
+    """Models that are closed after the test."""
+    models: list[Any] = []
+    yield models
+    for model in models:
+        run(model.aclose() if run.is_async else model.close())

@@ -1,7 +1,6 @@
 """Histories that a model's template refuses: sent otherwise, or refused with a way out."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -113,14 +112,6 @@ def answer(run: Run, model: Any, messages: list[Any], streams: bool) -> str:
         return str(list(model.stream_chat(messages))[-1].message.content)
     found = run(model.achat(messages)) if run.is_async else model.chat(messages)
     return str(found.message.content)
-
-
-@pytest.fixture
-def closing(run: Run) -> Iterator[list[Any]]:
-    models: list[Any] = []
-    yield models
-    for model in models:
-        run(model.aclose() if run.is_async else model.close())
 
 
 def made(closing: list[Any], kind: Any, root: str, network: Network, **more: Any) -> Any:

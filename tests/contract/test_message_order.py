@@ -1,7 +1,6 @@
 """Templates that take messages in one order alone: the history is sent in it after a refusal."""
 
 from base64 import b64encode
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -24,14 +23,6 @@ PIXEL = (
 LATE = "System message must be at the beginning."
 ROWS = "After the optional system message, conversation roles must alternate user/assistant/…"
 NO_SYSTEM = "System role not supported"
-
-
-@pytest.fixture
-def closing(run: Run) -> Iterator[list[Any]]:
-    models: list[Any] = []
-    yield models
-    for model in models:
-        run(model.aclose() if run.is_async else model.close())
 
 
 def history(kind: Any, *said: tuple[str, str]) -> list[Any]:

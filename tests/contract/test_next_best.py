@@ -1,7 +1,6 @@
 """What a server refuses of a request, and the next best thing that is sent in its place."""
 
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -20,14 +19,6 @@ from ollama_transport.client import memory
 
 both = pytest.mark.parametrize("kind", [ChatOllama, Ollama], ids=["LangChain", "LlamaIndex"])
 forms = pytest.mark.parametrize("streams", [False, True], ids=["whole", "streamed"])
-
-
-@pytest.fixture
-def closing(run: Run) -> Iterator[list[Any]]:
-    models: list[Any] = []
-    yield models
-    for model in models:
-        run(model.aclose() if run.is_async else model.close())
 
 
 SAID = [

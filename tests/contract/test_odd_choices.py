@@ -1,7 +1,6 @@
 """Choices, failures and refusals of servers of /v1 that differ from OpenAI's own."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -25,14 +24,6 @@ both = pytest.mark.parametrize("kind", [ChatOllama, Ollama], ids=["LangChain", "
 forms = pytest.mark.parametrize("streams", [False, True], ids=["whole", "streamed"])
 adapters = pytest.mark.parametrize("adapter", ["LangChain", "LlamaIndex"])
 SETTINGS = {"api": "openai", "count_tokens": False, "max_retries": 0}
-
-
-@pytest.fixture
-def closing(run: Run) -> Iterator[list[Any]]:
-    models: list[Any] = []
-    yield models
-    for model in models:
-        run(model.aclose() if run.is_async else model.close())
 
 
 def sent(choices: list[Any], *, streams: bool) -> httpx.Response:

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import httpcore
@@ -14,6 +15,7 @@ from raw_server import RawServer
 from running import Run
 
 from ollama_transport import AsyncClient
+from ollama_transport.net import lane, standing
 from ollama_transport.net.connections import AsyncConnection, Connection
 from ollama_transport.net.pool import ssl_context
 
@@ -100,7 +102,9 @@ def test_connections_that_nobody_uses_are_closed_in_time(
 ) -> None:
     """One connection is enough for the calls after a burst; the others do not stay for ever."""
     now = [1000.0]
-    monkeypatch.setattr("ollama_transport.net.standing.time.monotonic", lambda: now[0])
+    # In these modules alone: loops and deadlines keep the real clock.
+    for module in (standing, lane):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
     client = run.client(server.url)
     burst(run, client, server, go, MANY)
     assert server.connected == MANY

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ollama_transport.wire.errors.text import letters_of
+
 _FIELDS = ("code", "status", "status_code", "http_status", "statusCode", "StatusCode")
 _NAMES = {
     "authenticationerror": 401,
@@ -71,7 +73,7 @@ def told_status(facts: Mapping[str, Any], text: str) -> int | None:
     if isinstance(own, int) and own in _CODES:
         return _CODES[own]
     words = [facts.get(name) for name in ("code", "type", "status")]
-    named = (_NAMES.get(_plain(word)) for word in words if isinstance(word, str))
+    named = (_NAMES.get(letters_of(word)) for word in words if isinstance(word, str))
     if (found := next((status for status in named if status is not None), None)) is not None:
         return found
     start = text[:200].lower()
@@ -83,7 +85,3 @@ def _number(value: object) -> int | None:
         value = int(value)
     is_status = isinstance(value, int) and not isinstance(value, bool) and 400 <= value <= 599
     return value if is_status and isinstance(value, int) else None
-
-
-def _plain(word: str) -> str:
-    return "".join(letter for letter in word[:60].lower() if letter.isalnum())

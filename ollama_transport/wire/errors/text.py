@@ -170,3 +170,8 @@ def cut(text: str, most: int = SHOWN_CHARACTERS) -> str:
 def full_stop(text: str) -> str:
     """Return the full stop that a text is missing; "" if it has one."""
     return "" if text.endswith((".", "!", "?", "…")) else "."
+
+
+def letters_of(name: str) -> str:
+    """Return the letters and digits of a name in lower case: servers spell names in many ways."""
+    return "".join(letter for letter in name[:60].lower() if letter.isalnum())

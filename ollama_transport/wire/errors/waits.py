@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ollama_transport.wire.errors.text import letters_of
+
 _FIELDS = ("retryafter", "retryafterseconds", "retryafters", "retrydelay")
 _MILLISECONDS = ("retryafterms",)
 _NUMBER = r"\d{1,9}(?:\.\d{1,9})?"
@@ -44,7 +46,7 @@ def _details(facts: Mapping[str, Any]) -> list[Any]:
 
 
 def _in_fields(place: Mapping[Any, Any]) -> float | None:
-    told = {_plain(name): value for name, value in place.items() if isinstance(name, str)}
+    told = {letters_of(name): value for name, value in place.items() if isinstance(name, str)}
     for name in (*_FIELDS, *_MILLISECONDS):
         if (seconds := _seconds(told.get(name))) is not None:
             return seconds / 1000 if name in _MILLISECONDS else seconds
@@ -89,7 +91,3 @@ def _seconds(value: object) -> float | None:
 
 def _factor(unit: str) -> float:
     return 0.001 if unit.startswith(("ms", "milli")) else _UNITS[unit[0]]
-
-
-def _plain(name: str) -> str:
-    return "".join(letter for letter in name[:60].lower() if letter.isalnum())
