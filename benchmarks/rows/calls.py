@@ -114,6 +114,23 @@ def concurrent(scale: Scale) -> Sequence[Variant]:
     ]
 
 
+def more_at_once(scale: Scale) -> Sequence[Variant]:
+    """Ask four times as many at once: a call should not cost more for that."""
+    few, many = scale.many, scale.many * 4
+
+    def variant(name: str, pair: tuple[Any, Any], case: Any) -> Variant:
+        ours, peer = pair
+        fewer = {"64": at_once(case(ours), few)}
+        others = case_of(peer, lambda model: at_once(case(model), many))
+        return Variant(name, at_once(case(ours), many), others, fewer)
+
+    model = f"stream-{SHORT}"
+    return [
+        variant("LangChain", langchain_pair(scale.url, model), lc_acall),
+        variant("LlamaIndex", llama_index_pair(scale.url, model), li_acall),
+    ]
+
+
 def _pair_of(name: str, pair: tuple[Any, Any], work: Any, raw: Case) -> Variant:
     ours, peer = pair
     return Variant(name, work(ours), case_of(peer, work), {"httpx": raw})
@@ -135,4 +152,6 @@ ROWS = (
         Goal((0.5, 0.7), text="≤ 0.5 x / 0.7 x peer"), history),
     Row("calls-at-once", "64 short calls at once, LangChain/LlamaIndex", "call",
         Goal((0.30, 0.45), text="≤ 0.30 x / 0.45 x peer"), concurrent),
+    Row("more-at-once", "256 short calls at once, beside 64, LangChain/LlamaIndex", "call",
+        Goal((1.1,), "64", "≤ 1.1 x 64"), more_at_once),
 )  # fmt: skip

@@ -86,8 +86,9 @@ def concurrent(scale: Scale) -> Sequence[Variant]:
     model = f"stream-{n}-every{200 * scale.many}"
     lc = (lc_astream(m, n) if m else None for m in langchain_pair(scale.url, model))
     li = (li_astream(m, n) if m else None for m in llama_index_pair(scale.url, model))
+    raw = {"httpx": at_once(RawHttpx(scale.url, model).astream(n), scale.many)}
     return [
-        Variant(name, *(case and at_once(case, scale.many) for case in cases))
+        Variant(name, *(case and at_once(case, scale.many) for case in cases), raw)
         for name, cases in (("LangChain", lc), ("LlamaIndex", li))
     ]
 
