@@ -71,6 +71,9 @@ def _alone() -> None:
     for name in list(os.environ):
         if name.lower().endswith("_proxy") or re.match("LANGSMITH|LANGCHAIN|OLLAMA|OPENAI", name):
             del os.environ[name]
+    # Installed packages are compiled; those of a checkout are compiled at the first import.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     logging.disable(logging.INFO)
 
 

@@ -11,7 +11,8 @@ LEFT: dict[str, str] = {
     "lc-embed": "what cannot be beaten, httpx and orjson alone, costs half of the peer already. "
     "Ollama's wire has vectors as decimal numbers only, of which orjson makes lists in "
     "280 (as arrays they cost half, see the row below); that each is a float and finite takes 100, "
-    "50 where numpy is in use, and the peer does not check; the rest is httpx's and the lists'.",
+    "50 where numpy is in use, and the peer does not check; the rest is httpx's and the lists'. "
+    "Four threads share the interpreter's lock: one alone takes a fifth less time.",
     "embed-arrays": "on Ollama's wire reading decimal numbers takes most of it (simdjson 150 k "
     "instructions, exact to the last bit); in each case four threads share the interpreter's lock.",
     "li-agent": "missed by less than the spread of two runs (0.897 and 0.904 were counted): "

@@ -7,8 +7,9 @@ from typing import Any
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, MessageRole, ToolCallBlock
 from llama_index.core.llms.llm import ToolSelection
 from llama_index.core.llms.utils import parse_partial_json
-from llama_index.core.tools.types import BaseTool
+from llama_index.core.tools.types import BaseTool, ToolMetadata
 
+from llamaindex_ollama_ext._tool_schemas import parameters_of
 from ollama_transport import ConfigError, NamedTool, ToolChoice, UnsupportedContentError
 
 _CHOICES: Mapping[str, ToolChoice] = {
@@ -32,11 +33,16 @@ def tool_spec(tool: BaseTool | Mapping[str, Any]) -> Mapping[str, Any]:
             f"a tool must be a FunctionTool (FunctionTool.from_defaults(fn)) or an OpenAI-style "
             f"function object, got {tool!r:.80}."
         )
-    # OpenAI limits descriptions to 1024 characters, Ollama does not.
-    spec: dict[str, Any] = tool.metadata.to_openai_tool(skip_length_check=True)
+    metadata = tool.metadata
     # Not to_openai_tool's name: that is cleaned for OpenAI, and LlamaIndex looks the tool up by its
     # real name, which Ollama accepts.
-    return {**spec, "function": {**spec["function"], "name": tool.metadata.get_name()}}
+    name = metadata.get_name()
+    if type(metadata) is ToolMetadata:
+        about = {"name": name, "description": metadata.description}
+        return {"type": "function", "function": {**about, "parameters": parameters_of(metadata)}}
+    # OpenAI limits descriptions to 1024 characters, Ollama does not.
+    spec: dict[str, Any] = metadata.to_openai_tool(skip_length_check=True)
+    return {**spec, "function": {**spec["function"], "name": name}}
 
 
 def tool_choice(value: object) -> ToolChoice | None:

@@ -153,5 +153,6 @@ ROWS = (
     Row("calls-at-once", "64 short calls at once, LangChain/LlamaIndex", "call",
         Goal((0.30, 0.45), text="≤ 0.30 x / 0.45 x peer"), concurrent),
     Row("more-at-once", "256 short calls at once, beside 64, LangChain/LlamaIndex", "call",
-        Goal((1.1,), "64", "≤ 1.1 x 64"), more_at_once),
+        # By valgrind a round takes longer than idle connections are kept.
+        Goal((1.1,), "64", "≤ 1.1 x 64"), more_at_once, counted=False),
 )  # fmt: skip
