@@ -15,9 +15,7 @@ LEFT: dict[str, str] = {
     "Four threads share the interpreter's lock: one alone takes a fifth less time.",
     "embed-arrays": "on Ollama's wire reading decimal numbers takes most of it (simdjson 150 k "
     "instructions, exact to the last bit); in each case four threads share the interpreter's lock.",
-    "li-agent": "missed by less than the spread of two runs (0.897 and 0.904 were counted): "
-    "LlamaIndex's own workflow takes most of a step.",
-    "structured": "a time, which was 10 to 59 and 20 to 66 µs in the runs of this machine. By "
+    "structured": "a time, which was 10 to 59 and 20 to 73 µs in the runs of this machine. By "
     "instructions it is a twentieth of the peer's, and no more for a longer answer.",
     "construct": "ChatOllama: pydantic's constructor and its hooks for private attributes take two "
     "thirds, langchain-core's versions for traces and our profile the rest (core's check of the "
