@@ -93,7 +93,7 @@ def test_silence_is_a_timeout_without_a_retry(run: Run, listener: Listener) -> N
         request_of(connection)
         assert gone.wait(10)
 
-    client = run.client(listener.url, max_retries=0, timeout=0.3)
+    client = run.client(listener.url, max_retries=0, timeout=1.0)
     with Serving(talk, listener):
         assert run(client.version()) == "1"
         assert isinstance(run.thrown(client.version), OllamaTimeoutError)

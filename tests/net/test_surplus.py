@@ -99,6 +99,6 @@ def test_silence_after_the_last_line_is_ignored(run: Run) -> None:
     """The answer is whole, though the server never ends its body; the connection is given up."""
     sent = CHUNKED + b"".join(chunk(data) for data in HELLO.chunks)
     with Listener() as listener, Serving(partial(serve, sent), listener):
-        client = run.client(listener.url, timeout=0.5, max_retries=0)
+        client = run.client(listener.url, timeout=1.0, max_retries=0)
         assert [line.raw for line in run.lines(client.chat_stream(REQUEST))] == HELLO.objects
         assert run(client.version()) == "2"

@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import statistics
 import tempfile
+import time
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -86,10 +87,15 @@ def _own_kib(folder: Path) -> float:
     return sum(float(line.split()[1]) for line in lines if line.startswith("RssAnon"))
 
 
-def family(pid: int) -> list[int]:
-    """Return a process and its children, such as nginx's workers."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *map(int, children)]
+def family(proxy: Proxy) -> list[int]:
+    """Return a proxy's processes: nginx has a worker for each CPU, and listens before they run."""
+    workers = os.cpu_count() or 1 if proxy.kind == "nginx" else 0
+    children = Path(f"/proc/{proxy.pid}/task/{proxy.pid}/children")
+    end = time.monotonic() + PATIENCE_S
+    while len(found := children.read_text().split()) < workers:
+        assert time.monotonic() < end, f"{proxy.kind} has started {len(found)} of {workers} workers"
+        time.sleep(0.02)  # the deadline bounds it; a child of a child is no event
+    return [proxy.pid, *map(int, found)]
 
 
 class Work:
@@ -267,7 +273,7 @@ def proxied(kind: str) -> Iterator[Proxy]:
 def costs_once(kind: str, framework: str, load: Load) -> dict[str, Cost]:
     """Measure a framework and a proxy in this process."""
     with proxied(kind) as proxy:
-        meter = Meter({framework: [os.getpid()], kind: family(proxy.pid)})
+        meter = Meter({framework: [os.getpid()], kind: family(proxy)})
         return asyncio.run(costs_of(FRAMEWORKS[framework](proxy.url, load), meter))
 
 
