@@ -102,7 +102,8 @@ def test_all_rows_come_back_without_a_server_and_a_worker(tmp_path: Path) -> Non
     assert sorted(row["id"] for row in rows) == list(range(24))
     assert [row["error"] for row in rows if row["error"] is not None] == []
     assert all(row["answer"].endswith("word4 ") for row in rows)
-    assert {row["answer"].split()[0] for row in rows} == {"gpu1", "gpu3"}
+    # Either may answer all of them: slots of the killed worker are free again only after a while.
+    assert {row["answer"].split()[0] for row in rows} <= {"gpu1", "gpu3"}
     total = ledger.snapshot().models["demo"]
     assert total.requests >= 24
     assert total.cost == total.completion_tokens > 24 * 5
