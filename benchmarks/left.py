@@ -6,9 +6,10 @@ takes its entry out.
 
 LEFT: dict[str, str] = {
     "lc-stream-waking": "the figure grows with the speed of the machine: 100 and 110 where "
-    "valgrind is so slow that lines meet, 124 and 138 to 145 where each line wakes its reader; httpx "
-    "alone takes 135 to 145 and 165 to 173. A token takes 72 and 75 where lines come together (first "
-    "row); the rest is a wait for the socket, a read, and the turns of the loop between.",
+    "valgrind is so slow that lines meet, 124 and 138 to 145 where each line wakes its reader; "
+    "httpx alone takes 135 to 145 and 165 to 173. A token takes 72 and 75 where lines come "
+    "together (first row); the rest is a wait for the socket, a read, and the turns of the loop "
+    "between.",
     "streams-at-once": "httpx alone costs more than ours here, and two thirds of the peer: a read "
     "brings a line or two of one stream, so that tasks, wake-ups and system calls are most of it. "
     "The ratio of a run was 0.34 to 0.48, with the speed of the machine.",
