@@ -1,5 +1,6 @@
 """A cut answer is asked for again if it is vectors or had not begun; a begun text is not."""
 
+import random
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -56,6 +57,12 @@ def after_an_empty_line(asked: Asked) -> list[Step]:
 def after_a_word(asked: Asked) -> list[Step]:
     """Return a stream that ends after its first line, which has text."""
     return [head(CHUNKED, kind_of(right(asked))), chunk(right(asked).pieces[0]), End.CLOSE]
+
+
+@pytest.fixture(autouse=True)
+def _without_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the shortest wait that the jitter allows."""
+    monkeypatch.setattr(random, "uniform", lambda low, _: low)
 
 
 BEFORE_IT_BEGINS = [after_the_head, inside_the_first_line, after_an_empty_line]
@@ -126,24 +133,25 @@ def test_a_stream_that_has_not_begun_is_asked_for_again(
         assert generations(server) == 3
 
 
-@pytest.mark.parametrize("way", STREAMED, ids=lambda way: str(way.id))
-def test_a_stream_that_never_begins_is_an_error(way: Way) -> None:
-    """After as many tries as any other failure has; the error says that nothing had come."""
-    with RawServer(cutting(9, after_the_head)) as server:
+def cut_each_time(way: Way, cut: Callable[[Asked], list[Step]]) -> tuple[StreamTruncatedError, int]:
+    """Return the error of a call that may be repeated once, and how often it was sent."""
+    with RawServer(cutting(9, cut)) as server:
         model = way.model(server.url, count_tokens=False, max_retries=1)
         ((_, error),) = results_of(way, model, 1)
         assert isinstance(error, StreamTruncatedError)
-        assert not error.has_begun
-        assert generations(server) == 2
+        return error, generations(server)
+
+
+@pytest.mark.parametrize("way", STREAMED, ids=lambda way: str(way.id))
+def test_a_stream_that_never_begins_is_an_error(way: Way) -> None:
+    """After as many tries as any other failure has; the error says that nothing had come."""
+    error, sent = cut_each_time(way, after_the_head)
+    assert (error.has_begun, error.received, sent) == (False, (), 2)
+    assert "before its first text" in str(error)
 
 
 @pytest.mark.parametrize("way", STREAMED, ids=lambda way: str(way.id))
 def test_a_stream_that_has_begun_is_not_asked_for_again(way: Way) -> None:
     """Its words are in the error."""
-    with RawServer(cutting(1, after_a_word)) as server:
-        model = way.model(server.url, count_tokens=False, max_retries=2)
-        ((_, error),) = results_of(way, model, 1)
-        assert isinstance(error, StreamTruncatedError)
-        assert error.has_begun
-        assert error.received
-        assert generations(server) == 1
+    error, sent = cut_each_time(way, after_a_word)
+    assert (error.has_begun, bool(error.received), sent) == (True, True, 1)

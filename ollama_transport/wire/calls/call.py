@@ -245,14 +245,17 @@ def truncated(
     ``whole`` is True for an answer that was not streamed: it has no lines to count.
     """
     at = f" from {url}" if url else ""
-    lines = "1 line" if len(received) == 1 else f"{len(received)} lines"
-    ended = "has no end" if whole else f"ended after {lines} without its last one"
-    error = StreamTruncatedError(
-        f"the answer{at} {ended}. The connection was cut, or the model repeated itself "
-        "until the server gave up: what arrived is in `received`; try again, with another seed "
-        "or a higher repeat_penalty.",
-        url=url,
-        received=received,
-    )
-    error.has_begun = whole or begins(received)
+    has_begun = whole or begins(received)
+    if has_begun:
+        lines = "1 line" if len(received) == 1 else f"{len(received)} lines"
+        ended = "has no end" if whole else f"ended after {lines} without its last one"
+        why = (
+            "The connection was cut, or the model repeated itself until the server gave up: what "
+            "arrived is in `received`; try again, with another seed or a higher repeat_penalty."
+        )
+    else:
+        ended = "ended before its first text"
+        why = "The connection was cut: see the log of the server, and of a proxy in between."
+    error = StreamTruncatedError(f"the answer{at} {ended}. {why}", url=url, received=received)
+    error.has_begun = has_begun
     return error
