@@ -389,7 +389,7 @@ class StreamTruncatedError(StreamError):
     """Raised when an answer ended without its last line, so that it is incomplete.
 
     ``has_begun`` is False for a stream of which no text, thought or call had arrived: such a call
-    was tried again before the error was raised.
+    is tried again first, as often as its `RetryPolicy` allows.
     """
 
     has_begun: bool = True
