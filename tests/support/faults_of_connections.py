@@ -17,6 +17,9 @@ from right_answers import (
 
 NOT_REACHED = Gives("OllamaConnectionError", "closed the connection before it answered")
 CUT = Gives("StreamTruncatedError", "(ended after|has no end)")
+UNSAID = Gives("StreamTruncatedError", "ended before its first text")
+# A whole answer of the native wire is a stream underneath.
+BEFORE_A_WORD = {**by_form(CUT, UNSAID), "whole-native": UNSAID}
 SILENT = Gives("OllamaTimeoutError", r"no data for 1 s \(read\)")
 BAD = "ProtocolError"
 SOON = {"timeout": (10.0, 1.0)}
@@ -149,13 +152,13 @@ CONNECTIONS = [
         "reset after the head",
         "sends the head and resets the connection",
         cut_at(0, End.RESET),
-        everywhere(CUT),
+        BEFORE_A_WORD,
     ),
     Fault(
         "closed after the head",
         "sends the head and closes the connection",
         cut_at(0, End.CLOSE),
-        everywhere(CUT),
+        BEFORE_A_WORD,
     ),
     Fault(
         "reset inside a line",
@@ -185,7 +188,7 @@ CONNECTIONS = [
         "reset inside a character",
         "resets the connection between the bytes of a character",
         _mid_character,
-        everywhere(CUT),
+        BEFORE_A_WORD,
     ),
     Fault(
         "stream without its end",
