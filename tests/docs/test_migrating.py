@@ -10,11 +10,12 @@ from llama_index.core.llms import ChatMessage
 from llama_index.core.tools import FunctionTool
 
 import langchain_ollama_ext
+import llamaindex_ollama_ext
 import ollama_transport
 from langchain_ollama_ext import ChatOllama
 from llamaindex_ollama_ext import Ollama
 from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama
-from ollama_transport import Client, ConfigError
+from ollama_transport import Client, ConfigError, ResponseError
 
 ROOT = Path(__file__).parents[2]
 ROW = re.compile(r"^\| (.+?) \| ", re.MULTILINE)
@@ -81,6 +82,40 @@ def test_private_names_are_not_there() -> None:
     with Client() as client:
         assert [name for name in ("_client", "_request") if hasattr(client, name)] == []
         assert (client.config.endpoint.url, dict(client.config.headers)) != ("", {})
+
+
+def test_inner_classes_and_functions_of_modules_are_not_there() -> None:
+    """Programs for ollama-python and LlamaIndex use these by name; the guide names ours."""
+    assert not hasattr(ollama_transport.ListResponse, "Model")
+    assert not hasattr(ollama_transport.Message, "ToolCall")
+    assert {"ModelSummary", "ToolCall"} <= set(ollama_transport.__all__)
+    functions = ("force_single_tool_call", "get_additional_kwargs")
+    assert [name for name in functions if hasattr(llamaindex_ollama_ext, name)] == []
+
+
+def test_requests_say_who_asks_and_what_is_read(server: EmbeddedOllama) -> None:
+    """Streams of both wires are named in Accept; `headers` replaces the name of the client."""
+    for client, agent in (
+        (Client(server.url), "ollama-ext/"),
+        (Client(server.url, headers={"User-Agent": "mine"}), "mine"),
+    ):
+        with client:
+            client.version()
+        sent = server.requests[-1].headers
+        assert sent["user-agent"].startswith(agent)
+        assert sent["accept"] == "application/json, application/x-ndjson, text/event-stream"
+
+
+def test_texts_of_errors_name_the_server_and_a_way_out(server: EmbeddedOllama) -> None:
+    """`error` and `status_code` are as ollama-python has them; the text says more."""
+    with Client(server.url) as client, pytest.raises(ResponseError) as caught:
+        client.chat("missing", messages=[{"role": "user", "content": "Hi"}])
+    assert (caught.value.error, caught.value.status_code) == ("model 'missing' not found", 404)
+    text = str(caught.value)
+    assert [part for part in (server.url, "ollama pull missing") if part not in text] == []
+    with pytest.raises(ResponseError) as there:
+        ChatOllama(model="missing", base_url=server.url).invoke("Hi")
+    assert "ollama pull missing" in str(there.value)
 
 
 def test_the_environment_names_the_server_of_llamaindex(
