@@ -118,7 +118,7 @@ Host = Annotated[
         "-H",
         metavar="URL",
         callback=_check_host,
-        help="Address of the server, in any form of OLLAMA_HOST. [default: OLLAMA_HOST]",
+        help="Address of the server, such as http://gpu1:11434. Default: OLLAMA_HOST.",
         rich_help_panel=_PANEL,
     ),
 ]
@@ -128,7 +128,7 @@ Timeout = Annotated[
         "--timeout",
         metavar="SECONDS",
         callback=_check_timeout,
-        help="Seconds to wait for data from the server. [default: 300]",
+        help="Seconds to wait for data from the server. Default: 300.",
         rich_help_panel=_PANEL,
     ),
 ]

@@ -38,13 +38,13 @@ def chat(
     model: Annotated[
         str | None,
         typer.Argument(
-            help="Name of the model. [default: the first that can chat]",
+            help="Name of the model. Default: the first that can chat.",
             autocompletion=complete_model,
         ),
     ] = None,
     system: Annotated[str | None, typer.Option(help="System message.")] = None,
     think: Annotated[
-        str | None, typer.Option(help=f"{', '.join(THINK)}. [default: the model's]")
+        str | None, typer.Option(help=f"Thinking: {', '.join(THINK)}. Default: the model's.")
     ] = None,
     temperature: Annotated[float | None, typer.Option(help="Randomness; 0 turns it off.")] = None,
     num_ctx: Annotated[

@@ -33,7 +33,7 @@ def demo(
     documents: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Text and Markdown files, or folders of them. [default: three bundled ones]",
+            help="Text and Markdown files, or folders of them. Default: three bundled ones.",
             exists=True,
         ),
     ] = None,
@@ -41,14 +41,14 @@ def demo(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Model that answers. [default: the first that can chat]",
+            help="Model that answers. Default: the first that can chat.",
             autocompletion=complete_model,
         ),
     ] = None,
     embed_model: Annotated[
         str | None,
         typer.Option(
-            help="Model that embeds. [default: the first that can]", autocompletion=complete_model
+            help="Model that embeds. Default: the first that can.", autocompletion=complete_model
         ),
     ] = None,
     json: Json = False,

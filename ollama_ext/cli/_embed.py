@@ -53,7 +53,7 @@ def embed(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Name of the model. [default: the first that can embed]",
+            help="Name of the model. Default: the first that can embed.",
             autocompletion=complete_model,
         ),
     ] = None,

@@ -69,7 +69,7 @@ def create(
     ] = None,
     gguf: Annotated[
         Path | None,
-        typer.Option("--gguf", help="Make it of this file.", exists=True, dir_okay=False),
+        typer.Option("--gguf", help="GGUF file to create it from.", exists=True, dir_okay=False),
     ] = None,
     system: Annotated[str | None, typer.Option(help="Its system message.")] = None,
     template: Annotated[

@@ -54,6 +54,22 @@ def test_each_command_has_help(ext: Ext, name: str) -> None:
     assert ("--timeout" in found.out) == (name in ASKING)
 
 
+@pytest.mark.parametrize(
+    ("name", "default"),
+    [
+        ("models", "300"),
+        ("chat", "the first that can chat"),
+        ("chat", "the model's"),
+        ("demo", "three bundled ones"),
+        ("embed", "the first that can embed"),
+    ],
+)
+def test_help_tells_what_happens_without_an_argument(ext: Ext, name: str, default: str) -> None:
+    """`--help` shows defaults that are described in words, too."""
+    words = " ".join(re.sub("[│\\s]+", " ", ext(name, "--help").out).split())
+    assert f"Default: {default}." in words
+
+
 def test_version(ext: Ext) -> None:
     """`--version` says the version and nothing else."""
     found = ext("--version")
