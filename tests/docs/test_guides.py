@@ -73,7 +73,10 @@ def test_each_block_of_a_page_runs(
             code = block["code"].replace(USUAL_URL, server.url)
             # The lines of the page stand in a traceback.
             exec(compile("\n" * (line - 1) + code, str(page), "exec"), names)
-            assert "print(" not in code or capsys.readouterr().out.strip(), line
+            shown = capsys.readouterr().out
+            assert "print(" not in code or shown.strip(), line
+            # None among words is a piece that the code of the page should have left out.
+            assert not re.search(r"\wNone|None\w|\n\s*None", shown), (line, shown)
     if lacking:
         pytest.skip(f"all other blocks ran; not here: {', '.join(dict.fromkeys(lacking))}")
 

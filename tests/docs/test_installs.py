@@ -1,6 +1,8 @@
 """What a page tells to install is what its code needs, so that a newcomer can copy and paste it."""
 
 import ast
+import codeop
+import json
 import re
 import sys
 from collections.abc import Mapping
@@ -12,16 +14,25 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ollama_ext.embedded import demo_models
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CODE = re.compile(r"^```python[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 CONSOLE = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NEEDS = re.compile(r'title="needs: (\w+)"')
 # Of a checkout, or of a name; no `-e`, which is for those who work on the project, and not the
 # command line, which is installed beside what code needs.
 INSTALLS = re.compile(r"pip install (?!-|\"\.\[cli)([^`&\n]+)")
-MODELS = ("llama3.2", "qwen3:8b", "llava", "nomic-embed-text")
-OURS = {"langchain_ollama_ext", "llamaindex_ollama_ext", "ollama_ext", "ollama_transport"}
+COPIES = re.compile(r"^ollama-ext copy (\S+) (\S+)$", re.MULTILINE)
+MODELS = {
+    "llama3.2": {"completion", "tools", "thinking"},
+    "qwen3:8b": {"completion", "tools", "thinking"},
+    "llava": {"completion", "vision"},
+    "nomic-embed-text": {"embedding"},
+}
+OURS = {"langchain_ollama_ext", "llamaindex_ollama_ext", "ollama_ext", "ollama_transport", "tests"}
 # What is loaded at the first use, or is needed by an extra.
 ALSO = {
     "langchain_core.vectorstores": "numpy",
@@ -54,7 +65,7 @@ def installed_by(text: str) -> set[str]:
     found: set[str] = set()
     for command in INSTALLS.findall(text):
         for word in command.replace('"', "").split():
-            one = Requirement(word.replace(".[", "ollama-ext[") if word[0] == "." else word)
+            one = Requirement(re.sub(r"^\.+\[", "ollama-ext[", word))
             found |= brought_by(canonicalize_name(one.name), tuple(sorted(one.extras)))
     return found
 
@@ -84,10 +95,19 @@ def distribution_of(module: str) -> str:
     return canonicalize_name(by_top.get(parts[0], [parts[0]])[0])
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def text_of(page: Path) -> str:
+    """Return a page, or a notebook as if it was one."""
+    text = page.read_text()
+    if page.suffix == ".md":
+        return text
+    cells = [("".join(cell["source"]), cell["cell_type"]) for cell in json.loads(text)["cells"]]
+    return "\n".join(f"```python\n{cell}\n```" if kind == "code" else cell for cell, kind in cells)
+
+
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=lambda page: page.name)
 def test_a_page_installs_what_its_code_imports(page: Path) -> None:
     """Each command of a page, run in a new environment, brings what the page uses."""
-    text = page.read_text()
+    text = text_of(page)
     modules = imports_of(text)
     needed = {distribution_of(one) for one in modules if one.partition(".")[0] not in OURS}
     needed |= {also for module, also in ALSO.items() if module in modules}
@@ -102,6 +122,39 @@ def test_a_page_pulls_the_models_that_it_asks(page: Path) -> None:
     asked = {name for name in MODELS if f'"{name}"' in code}
     pulled = set(re.findall(r"ollama pull ([\w.:-]+)", text))
     assert page.name in WITHOUT_CALLS or asked <= pulled
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_demo_models_stand_for_those_of_a_page(page: Path) -> None:
+    """A page that copies demo models copies one for each model that it uses, which can as much."""
+    text = page.read_text()
+    demos = {model.name: set(model.capabilities) for model in demo_models()}
+    copies = {name: demos[source] for source, name in COPIES.findall(text)}
+    used = MODELS if page.name == "command-line.md" else re.findall(r"ollama pull (\S+)\n", text)
+    assert not copies or copies.keys() == set(used)
+    assert [name for name, can in copies.items() if not can >= MODELS[name]] == []
+
+
+def lines_refused(code: str) -> list[str]:
+    """Return the first line that Python's plain prompt would refuse, were the code pasted there."""
+    waiting: list[str] = []
+    for line in [*code.splitlines(), ""]:
+        waiting.append(line)
+        try:
+            if codeop.compile_command("\n".join(waiting), symbol="single") is not None:
+                waiting = []
+        except SyntaxError:
+            return [line]
+    return waiting[:1]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_can_be_pasted_into_every_prompt(page: Path) -> None:
+    """Up to Python 3.12, an empty line at the prompt ends a block, and only that does."""
+    code = re.sub(
+        r"^```python title=\"needs: fastapi.*?^```", "", page.read_text(), flags=re.M | re.S
+    )
+    assert [line for block in CODE.findall(code) for line in lines_refused(block)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

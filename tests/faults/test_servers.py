@@ -108,6 +108,15 @@ def test_a_proxy_of_the_environment(way: Way, monkeypatch: pytest.MonkeyPatch) -
 
 
 @ways
+def test_a_proxy_of_one_model(way: Way) -> None:
+    """`client_kwargs` name a proxy, as the guide on deployment says."""
+    with RawServer(proxied) as proxy:
+        model = way.model("http://gpu.example", client_kwargs={"proxy": proxy.url})
+        all_right(way, results_of(way, model))
+        proxy.wait_until_left()
+
+
+@ways
 def test_a_proxy_is_not_asked_for_this_machine(
     way: Way, server: RawServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
