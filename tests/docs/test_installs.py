@@ -25,6 +25,8 @@ NEEDS = re.compile(r'title="needs: (\w+)"')
 # Of a checkout, or of a name; no `-e`, which is for those who work on the project, and not the
 # command line, which is installed beside what code needs.
 INSTALLS = re.compile(r"pip install (?!-|\"\.\[cli)([^`&\n]+)")
+# Code that a page puts into a file.
+FILE = re.compile(r"\n\n +(?:async )?def |FastAPI\(")
 COPIES = re.compile(r"^ollama-ext copy (\S+) (\S+)$", re.MULTILINE)
 MODELS = {
     "llama3.2": {"completion", "tools", "thinking"},
@@ -151,10 +153,8 @@ def lines_refused(code: str) -> list[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_code_can_be_pasted_into_every_prompt(page: Path) -> None:
     """Up to Python 3.12, an empty line at the prompt ends a block, and only that does."""
-    code = re.sub(
-        r"^```python title=\"needs: fastapi.*?^```", "", page.read_text(), flags=re.M | re.S
-    )
-    assert [line for block in CODE.findall(code) for line in lines_refused(block)] == []
+    blocks = [code for code in CODE.findall(page.read_text()) if not FILE.search(code)]
+    assert [line for code in blocks for line in lines_refused(code)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
