@@ -8,6 +8,8 @@ import sys
 import httpx
 import pytest
 
+from ollama_ext.embedded import EmbeddedOllama
+
 BIRDS = """file_path: /data/kestrel.md
 
 # Kestrel
@@ -297,3 +299,12 @@ def test_vectors_are_the_same_in_every_process(http):
     run = [sys.executable, "-c", code]
     said = subprocess.run(run, env=environment, capture_output=True, text=True, check=True).stdout
     assert json.loads(said) == pytest.approx(vector(http, "Kestrels eat mice"), abs=1e-6)
+
+
+def test_a_slow_server_takes_its_time_for_each_text():
+    """By the server's own clock, as the program under test would read it."""
+    how = {"trust_env": False, "timeout": 60}
+    body = {"model": "demo-embed", "input": ["a", "b", "c"]}
+    with EmbeddedOllama(token_delay_s=0.01) as server:
+        answer = httpx.post(f"{server.url}/api/embed", json=body, **how).json()
+    assert answer["total_duration"] >= 3 * 10_000_000

@@ -42,7 +42,7 @@ class Backend:
     store: ModelStore
     loader: Loader
     vocabulary: "Vocabulary"
-    token_delay_s: float = 0.0  # before each token
+    token_delay_s: float = 0.0  # before each token, for each embedded text
 
 
 class Vocabulary:

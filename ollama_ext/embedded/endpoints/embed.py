@@ -98,8 +98,9 @@ async def embed_texts(backend: Backend, fields: Fields, texts: Sequence[str]) ->
         vectors = []
         for vector in found:
             vectors.append(_sized(vector, fields["dimensions"]))
-            # A big batch must not delay other requests, and must end when its client disconnects.
-            await asyncio.sleep(0)
+            # A big batch must not delay other requests, and must end when its client disconnects:
+            # even a pause of 0 lets the loop notice.
+            await asyncio.sleep(backend.token_delay_s)
         took = max(time.perf_counter_ns() - began, 1)
         return Embedded(reference.asked, vectors, tokens, held.load_ns, took)
 

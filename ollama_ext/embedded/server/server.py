@@ -55,7 +55,7 @@ class EmbeddedOllama(Scripted):
         max_queue: How many requests may wait for a load; the next one gets 503.
         num_parallel: How many requests one model serves at a time. None is any number with models
             of rules, and one with models of weights, each of which needs its own memory.
-        token_delay_s: Pause before each token of an answer, in seconds.
+        token_delay_s: Pause before each token of an answer, and for each embedded text, in seconds.
 
     Raises:
         TypeError: For models that are neither `EmbeddedModel` nor `GgufModel`.
@@ -304,7 +304,7 @@ def serve(
         host: The address to listen on.
         port: The port; 11434 is Ollama's own.
         models: More models, over those of the same name.
-        token_delay_s: Pause before each token of an answer, in seconds.
+        token_delay_s: Pause before each token of an answer, and for each embedded text, in seconds.
         announce: Called with the base URL once clients can connect.
 
     Raises:
