@@ -26,6 +26,7 @@ LEFT: dict[str, str] = {
     "thirds, langchain-core's versions for traces and our profile the rest (core's check of the "
     "profile, 400, is left out). Ollama: as much as OllamaEmbedding to construct; its settings are "
     "checked and the client made, which the row looks at.",
-    "import": "the adapters' fields are pydantic classes, built when they are imported; a time, "
-    "and noisy.",
+    "import": "LangChain's is missed, LlamaIndex's is reached. Of the 86 ms that ours adds to 485 "
+    "by `-X importtime`, 56 dataclasses take 27, 40 pydantic classes 25, 90 patterns 8, and "
+    "reading the modules the rest. All of it is used by the first call. A time, and noisy.",
 }
