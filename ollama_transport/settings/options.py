@@ -232,11 +232,12 @@ _OTHER_NAMES = {
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     """Return (not raise) the error for an unknown name, with the nearest known one."""
-    names = sorted(known)
+    names, (kind, _, owner) = sorted(known), kind.partition(" of ")
+    what = f"{kind} {name!r} of {owner}" if owner else f"{kind} {name!r}"
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if name in OBSOLETE_OPTIONS:
-        return ConfigError(f"the {kind} {name!r} no longer exists in Ollama: leave it out.")
+        return ConfigError(f"the {what} no longer exists in Ollama: leave it out.")
     if (other := _OTHER_NAMES.get(name)) in names:
-        return ConfigError(f"unknown {kind} {name!r}: here it is {other!r}.")
+        return ConfigError(f"unknown {what}: here it is {other!r}.")
     hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}."
-    return ConfigError(f"unknown {kind} {name!r}: {hint}")
+    return ConfigError(f"unknown {what}: {hint}")

@@ -73,7 +73,7 @@ def test_completions_send_the_documented_fields(
     ("call", "words"),
     [
         ({"sufix": "x"}, "did you mean 'suffix'"),
-        ({"tools": []}, "unknown argument of complete 'tools'"),
+        ({"tools": []}, "unknown argument 'tools' of complete: "),
         ({"images": [5]}, "must be bytes, base64 text"),
     ],
 )

@@ -259,7 +259,8 @@ def answer_failure(
     told = raw if key is None else {"error": f"{key}: {raw[key]}"}
     text, facts = error_text(json.dumps(told).encode())
     found = _answer_class(text, facts)
-    after = f"after {len(received)} lines" if received else "immediately"
+    lines = "1 line" if len(received) == 1 else f"{len(received)} lines"
+    after = f"after {lines}" if received else "immediately"
     what = f"the answer failed {after}: {text}{full_stop(text)}"
     if received:
         what = f"{what} What came before is in `received`."

@@ -53,9 +53,10 @@ _CODES = {
     2049: 401,
     2056: 429,
 }
-# What servers write where their status would be 429 or 503.
+# What servers write where their status would be another than 200.
 _TEXTS = (
     ("server busy, please try again", 503),
+    ("error loading model", 500),
     ("loading model", 503),
     ("rate limit", 429),
     ("too many requests", 429),

@@ -103,6 +103,24 @@ _ROWS = (
         "(ollama.com/library).",
     ),
     Known(r"pull model manifest: 412", "This model needs a newer Ollama: update the server."),
+    # ollama #8065, 2024-12-12; #3434, 2024-04-01; #4992, 2024-06-12
+    Known(
+        r"(?:pull model manifest|download failed): (?:Get|Head) |max retries exceeded: |"
+        r"lookup registry\.|\.r2\.cloudflarestorage\.com",
+        "The server cannot reach its registry: check its network and DNS; behind a proxy, set "
+        "HTTPS_PROXY on the server.",
+    ),
+    # ollama #5369, 2024-06-29; #18486, 2026-09-16
+    Known(
+        r"unknown model architecture",
+        "This version of the server cannot run the model: update the server, or choose another "
+        "model.",
+    ),
+    # ollama #11320, 2025-07-07; #11410, 2025-07-14; #7388, 2024-10-27
+    Known(
+        r"image: unknown format|invalid image (?:input|type)",
+        "The server cannot read this image: send a PNG or a JPEG.",
+    ),
     Known(
         r"timed out waiting for llama runner",
         "The model took longer to load than the server waits: raise OLLAMA_LOAD_TIMEOUT there, or "
@@ -215,6 +233,13 @@ _ROWS = (
         "This server or model takes no such answer format: let it call a tool instead (LangChain: "
         'method="function_calling", ToolStrategy; LlamaIndex: PydanticProgramMode.FUNCTION), or '
         "leave the format out.",
+    ),
+    # The engine that Ollama asks has ended (#8258, 2024-12-27; #3904, 2024-04-25).
+    Known(
+        r"error was encountered while running the model|\bPOST predict: |do load request: |"
+        r"llama runner process no longer running|llm server not responding|"
+        r"error reading llm response",
+        MEMORY_HINT,
     ),
     # Go's own words for a request that it cannot read, and for an answer that it cannot write.
     Known(
