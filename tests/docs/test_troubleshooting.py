@@ -2,9 +2,17 @@
 
 import ast
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from langchain_core.exceptions import OutputParserException
+from llama_index.core.types import PydanticProgramMode
+from pydantic import BaseModel
+
+from langchain_ollama_ext import ChatOllama
+from llamaindex_ollama_ext import Ollama, StructuredOutputError
+from ollama_ext.embedded import EmbeddedOllama, Reply
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/guides/troubleshooting.md").read_text()
@@ -34,3 +42,41 @@ def test_a_quoted_message_is_one_of_ours(fragment: str, texts: str) -> None:
 def test_the_page_quotes_messages() -> None:
     """The rows above were read from the page."""
     assert len(FRAGMENTS) > 30
+
+
+class Person(BaseModel):
+    name: str
+    age: int
+
+
+def by_langchain(url: str, calls: bool) -> object:
+    model = ChatOllama(model="demo", base_url=url)
+    method = "function_calling" if calls else "json_schema"
+    return model.with_structured_output(Person, method=method).invoke("Who?")
+
+
+def by_llamaindex(url: str, calls: bool) -> object:
+    mode = PydanticProgramMode.FUNCTION if calls else PydanticProgramMode.DEFAULT
+    model = Ollama("demo", base_url=url, pydantic_program_mode=mode)
+    return model.as_structured_llm(Person).complete("Who?")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[EmbeddedOllama]:
+    """A server whose answers are scripted."""
+    with EmbeddedOllama() as running:
+        yield running
+
+
+@pytest.mark.parametrize("ask", [by_langchain, by_llamaindex])
+@pytest.mark.parametrize("calls", [False, True])
+@pytest.mark.parametrize("content", ["I do not know.", '{"name": "Ada", "age": "old"}', ""])
+def test_the_page_has_each_failure_of_structured_output(
+    server: EmbeddedOllama, content: str, calls: bool, ask: Callable[[str, bool], object]
+) -> None:
+    """Words in place of JSON, JSON that does not fit, and nothing: the page quotes the message."""
+    server.reset()
+    server.script([Reply.chat(content)] * 3)
+    with pytest.raises((OutputParserException, StructuredOutputError)) as raised:
+        ask(server.url, calls)
+    assert [fragment for fragment in FRAGMENTS if fragment in str(raised.value)] != []
