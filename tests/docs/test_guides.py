@@ -21,6 +21,8 @@ NEEDS = re.compile(r'needs: ([^"]+)"')
 PACKAGES = {"deepagents", "fastapi", "xllamacpp"}
 # Starting one takes minutes: tests/ray does what these blocks do.
 CLUSTER = "a Ray cluster"
+# tests/stores runs these blocks on one.
+DATABASE = "a PostgreSQL"
 # Where an Ollama listens that nobody configured: in these tests, the embedded server does.
 USUAL_URL = "http://127.0.0.1:11434"
 # As a real one of that name: models that see have another least context.
@@ -86,9 +88,9 @@ def is_here(needed: str) -> bool:
 
 
 def test_no_block_asks_for_more_than_a_package() -> None:
-    """Every block runs where its package is installed, but those of a cluster."""
+    """Every block runs where its package is installed, but those of a cluster or a database."""
     needed = {name for page in PAGES for name in NEEDS.findall(page.read_text())}
-    assert needed == PACKAGES | {CLUSTER}
+    assert needed == PACKAGES | {CLUSTER, DATABASE}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
