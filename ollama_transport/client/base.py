@@ -15,6 +15,7 @@ from ollama_transport.client.client_options import (
     check_alone,
     client_settings,
 )
+from ollama_transport.client.memory import tell_ollama
 from ollama_transport.client.puller import pull_call, pull_turn
 from ollama_transport.client.wires import WireChoice
 from ollama_transport.concurrency.flights import Turn
@@ -244,7 +245,7 @@ class BaseClient(WireChoice, Generic[H]):
         # Only /v1 has this mark; Ollama's own wire needs no warning.
         stays = self.config.wire == "openai" and not self.may_be_ollama
         if stays and getattr(line, "done", False) and bears_mark(line):
-            self.memory.notice_ollama(self.config.endpoint.url)
+            tell_ollama(self.config.endpoint.url)
         usage = getattr(line, "usage", None)
         missing = call.count is not None and usage is not None and usage.estimated
         return missing and self._told.count_tokens and self.memory.has_counter

@@ -1,5 +1,6 @@
 """What a client has learnt about its server."""
 
+import functools
 import logging
 import time
 
@@ -17,6 +18,18 @@ _MOST_REFUSALS = 256
 _NONE: frozenset[str] = frozenset()
 
 
+@functools.cache
+def tell_ollama(url: str) -> None:
+    """Warn that the server at ``/v1`` is an Ollama, and what its own wire does better."""
+    # Cached: a program may make a model for each request. Observed on a real server (wire
+    # reference 15).
+    logger.warning(
+        "%s is an Ollama, whose /v1 ignores tool_choice and silently cuts long prompts: "
+        "leave /v1 out of base_url, or set api='native', to use its own wire.",
+        url,
+    )
+
+
 class ServerMemory:
     """Remembers facts about a server, for both clients of a model.
 
@@ -31,7 +44,6 @@ class ServerMemory:
         """Whether the server behind ``/v1`` is an Ollama whose own wire can be reached."""
         self.is_marked = False
         """Whether an answer of its ``/v1`` bore Ollama's mark."""
-        self._told_ollama = False
         self._lock = Lock()
         self._defaults: dict[str, str] = {}
 
@@ -73,18 +85,6 @@ class ServerMemory:
             # A new dict, since calls read it without the lock.
             self._refused = dict([*kept.items()][-_MOST_REFUSALS:])
         logger.info("%s refuses %s: it is left out from now on", url, ", ".join(sorted(names)))
-
-    def notice_ollama(self, url: str) -> None:
-        """Warn once that the server at ``/v1`` is an Ollama, and what its own wire does better."""
-        with self._lock:
-            told, self._told_ollama = self._told_ollama, True
-        if not told:
-            # Observed on a real server (wire reference 15).
-            logger.warning(
-                "%s is an Ollama, whose /v1 ignores tool_choice and silently cuts long prompts: "
-                "leave /v1 out of base_url, or set api='native', to use its own wire.",
-                url,
-            )
 
     def note_wire(self, url: str, *, is_ollama: bool) -> None:
         """Remember whether the server behind ``/v1`` is an Ollama, and log it if so."""

@@ -18,6 +18,7 @@ from langchain_ollama_ext import ChatOllama, OllamaEmbeddings
 from llamaindex_ollama_ext import Ollama, OllamaEmbedding
 from ollama_ext.embedded import EmbeddedOllama
 from ollama_transport import ContextOverflowError, OllamaError
+from ollama_transport.client import memory
 
 both = pytest.mark.parametrize("kind", [ChatOllama, Ollama], ids=["LangChain", "LlamaIndex"])
 forms = pytest.mark.parametrize("streams", [False, True], ids=["whole", "streamed"])
@@ -134,6 +135,18 @@ def test_a_wire_that_was_named_stays(server: EmbeddedOllama, v1: str, kind: Any)
         for _ in range(2):
             said(Run(asynchronous=False), model, "Hi", streams=False)
         assert set(paths(server)) == {"/v1/chat/completions"}
+
+
+def test_an_ollama_whose_own_wire_is_not_used_is_told_once(
+    v1: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once for a server, not for each model: a program may make one for each request."""
+    memory.tell_ollama.cache_clear()  # the address may have been another server's
+    for kind in (ChatOllama, Ollama, ChatOllama):
+        with kind(model="demo", base_url=v1, api="openai") as model:
+            said(Run(asynchronous=False), model, "Hi", streams=False)
+    told = [entry.getMessage() for entry in caplog.records if entry.levelname == "WARNING"]
+    assert [text.partition(" is an Ollama, whose /v1 ignores")[1] != "" for text in told] == [True]
 
 
 @pytest.mark.parametrize(("kind", "method"), EMBEDDERS)
