@@ -76,8 +76,8 @@ class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
         ConfigError: from the constructor and before a request, for a wrong or unknown argument.
 
     Calls raise the errors of ``ollama_transport``, which also belong to langchain-core's ModelError
-    family: see `langchain_ollama_ext._errors`. A prompt that does not fit the context is never
-    silently cut: see `on_context_overflow`.
+    family. A prompt that does not fit the context is not cut in silence, unless
+    `on_context_overflow` is "truncate".
     """
 
     model_config = ConfigDict(populate_by_name=True, protected_namespaces=())

@@ -67,7 +67,7 @@ class DeclaredFields(BaseModel):
     max_retries: int = Field(
         default=DEFAULT_MAX_RETRIES,
         ge=0,
-        description="Number of retries, before the first byte of an answer only.",
+        description="Number of retries, before the first text of an answer only.",
     )
     retry_max_wait_s: float = Field(
         default=DEFAULT_MAX_WAIT_S,
