@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from chat_ways import LAST, body, model_on, raw_stream, whole
 from core_ways import call, pieces
+from langchain_core.callbacks import get_usage_metadata_callback
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import ConfigurableField
 from running import Run
@@ -228,6 +229,19 @@ def test_cached_prompt_tokens_are_reported(run: Run) -> None:
     model, _ = model_on(whole(prompt_eval_cached_count=20))
     usage = call(run, model, "invoke", "x").usage_metadata
     assert usage["input_token_details"] == {"cache_read": 20}
+
+
+def test_the_usage_callback_of_core_counts(server: EmbeddedOllama) -> None:
+    """`get_usage_metadata_callback` adds up whole answers and streams, by model."""
+    with (
+        get_usage_metadata_callback() as counted,
+        ChatOllama(model="demo", base_url=server.url) as model,
+    ):
+        first = model.invoke("x").usage_metadata
+        for _ in model.stream("x"):
+            pass
+    assert first is not None
+    assert counted.usage_metadata["demo"]["total_tokens"] == 2 * first["total_tokens"]
 
 
 def test_no_part_of_the_server_s_answer_is_lost(run: Run) -> None:
