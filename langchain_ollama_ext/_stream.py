@@ -9,6 +9,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from langchain_core.callbacks import (
+    AsyncCallbackHandler,
+    AsyncCallbackManagerForLLMRun,
+    BaseCallbackHandler,
+    CallbackManagerForLLMRun,
+)
 from langchain_core.messages import AIMessage, AIMessageChunk, InvalidToolCall
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import ToolCall as CoreToolCall
@@ -19,6 +25,10 @@ from langchain_core.messages.tool import (
     tool_call_chunk,
 )
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+
+# Private, but core's own chat models recognise handlers that want tokens by this class alone.
+from langchain_core.tracers._streaming import _StreamingCallbackHandler
+from langchain_core.tracers.base import BaseTracer
 
 from langchain_ollama_ext._text_chunks import text_chunks
 from langchain_ollama_ext._unreadable import refusing_end
@@ -37,22 +47,41 @@ _FINISHED: Mapping[str, str] = {
     "function_call": "tool_call",
     "content_filter": "content_filter",
 }
+_DEAF = (BaseCallbackHandler.on_llm_new_token, AsyncCallbackHandler.on_llm_new_token)
 _UNREADABLE = "the arguments are not a complete JSON object"
 _NOT_METADATA = frozenset({"message", "logprobs", "choices", "usage", "object"})
+
+
+def wants_tokens(
+    manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None,
+) -> bool:
+    """Return whether a handler of a run reads tokens, which invoke must then stream to it.
+
+    Tracers do not count: they record the whole answer.
+    """
+    return manager is not None and any(_reads_tokens(handler) for handler in manager.handlers)
+
+
+def _reads_tokens(handler: BaseCallbackHandler) -> bool:
+    if isinstance(handler, BaseTracer) or handler.ignore_llm:
+        return isinstance(handler, _StreamingCallbackHandler)
+    return getattr(type(handler), "on_llm_new_token", None) not in _DEAF
 
 
 def whole_result(line: ChatLine) -> ChatResult:
     """Return a whole answer as core's result."""
     calls, invalid = _calls(line.tool_calls)
+    told = {**metadata(line, called=bool(line.tool_calls)), **_logprobs(line)}
     message = AIMessage(
         content=line.text,
         additional_kwargs=_kwargs(line),
         tool_calls=calls,
         invalid_tool_calls=invalid,
-        response_metadata={**metadata(line, called=bool(line.tool_calls)), **_logprobs(line)},
+        response_metadata=told,
         usage_metadata=usage_metadata(line.usage),
     )
-    return ChatResult(generations=[ChatGeneration(message=message)])
+    # Callbacks read the counts of Ollama from there.
+    return ChatResult(generations=[ChatGeneration(message=message, generation_info=dict(told))])
 
 
 def _kwargs(line: ChatLine) -> dict[str, Any]:
@@ -188,7 +217,9 @@ class ChunkMaker:
         if not self._started:
             self._started = True
             message.response_metadata = {**self._opening(line), **message.response_metadata}
-        return ChatGenerationChunk(message=message)
+        # As in whole answers, for callbacks.
+        info = dict(message.response_metadata) if message.chunk_position == "last" else None
+        return ChatGenerationChunk(message=message, generation_info=info)
 
     def _opening(self, line: ChatLine) -> dict[str, Any]:
         if not self._for_events:

@@ -26,7 +26,7 @@ from langchain_ollama_ext._params import (
 )
 from langchain_ollama_ext._profile import KnownProfile, profile_of, profile_unasked
 from langchain_ollama_ext._serialized import SerializedFields, stamp_version
-from langchain_ollama_ext._stream import PROVIDER, ChunkMaker, whole_result
+from langchain_ollama_ext._stream import PROVIDER, ChunkMaker, wants_tokens, whole_result
 from ollama_transport import ChatRequest, ConfigError, ShowAnswer
 from ollama_transport.conversation import afetch_media, fetch_media
 from ollama_transport.settings import set_options
@@ -227,12 +227,12 @@ class ChatOllama(SerializedFields, ToolBinding):
         self,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 # core's signature; tokens are fired by core, where it streams
+        run_manager: CallbackManagerForLLMRun | None = None,  # noqa: ARG002 # core's signature
         **kwargs: Any,
     ) -> ChatResult:
-        # No token callbacks from here: if core does not stream, a graph would show the text twice.
+        # Tokens are reported by core, which streams where a handler reads them (`_should_stream`).
         with langchain_errors():
-            request, client = self._prepare(messages, stop, kwargs)
+            request, client = self._prepare_chat(messages, stop, kwargs)
             return whole_result(client.chat(request))
 
     async def _agenerate(
@@ -243,7 +243,7 @@ class ChatOllama(SerializedFields, ToolBinding):
         **kwargs: Any,
     ) -> ChatResult:
         with langchain_errors():
-            request, client = await self._aprepare(messages, stop, kwargs)
+            request, client = await self._aprepare_chat(messages, stop, kwargs)
             return whole_result(await client.chat(request))
 
     def _stream(
@@ -254,7 +254,7 @@ class ChatOllama(SerializedFields, ToolBinding):
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         with langchain_errors():
-            request, client = self._prepare(messages, stop, kwargs)
+            request, client = self._prepare_chat(messages, stop, kwargs)
             # Core passes a run manager only for streams that it turns into events.
             maker = ChunkMaker(for_events=run_manager is not None)
             with closing(client.chat_stream(request, in_runs=True)) as lines:
@@ -269,40 +269,40 @@ class ChatOllama(SerializedFields, ToolBinding):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         with langchain_errors():
-            request, client = await self._aprepare(messages, stop, kwargs)
+            request, client = await self._aprepare_chat(messages, stop, kwargs)
             maker = ChunkMaker(for_events=run_manager is not None)
             async with aclosing(client.chat_stream(request, in_runs=True)) as lines:
                 async for line in lines:
                     for chunk in maker.push(line):
                         yield chunk
 
-    def _prepare(
+    def _prepare_chat(
         self,
         messages: Sequence[BaseMessage],
         stop: Sequence[str] | None,
         arguments: Mapping[str, Any],
     ) -> tuple[ChatRequest, "Client"]:
-        call = self._call(messages, stop, arguments)
+        call = self._chat_call(messages, stop, arguments)
         fetched = {}
         if urls := self._image_addresses(messages):
             call.with_messages(())  # checks the call before anything is fetched
             fetched = fetch_media(urls, self.fetch_limits)
         return call.with_messages(read_messages(messages, fetched)), self._sync_client(call)
 
-    async def _aprepare(
+    async def _aprepare_chat(
         self,
         messages: Sequence[BaseMessage],
         stop: Sequence[str] | None,
         arguments: Mapping[str, Any],
     ) -> tuple[ChatRequest, "AsyncClient"]:
-        call = self._call(messages, stop, arguments)
+        call = self._chat_call(messages, stop, arguments)
         fetched = {}
         if urls := self._image_addresses(messages):
             call.with_messages(())  # as above
             fetched = await afetch_media(urls, self.fetch_limits)
         return call.with_messages(read_messages(messages, fetched)), self._async_client(call)
 
-    def _call(
+    def _chat_call(
         self,
         messages: Sequence[BaseMessage],
         stop: Sequence[str] | None,
@@ -340,7 +340,10 @@ class ChatOllama(SerializedFields, ToolBinding):
         # Since 1.4 core itself checks this, by `_streaming_disabled`.
         if self.streaming is False:
             return False
-        return super()._should_stream(**_streaming_as_stream(kwargs))
+        given = _streaming_as_stream(kwargs)
+        if given.get("stream") is None and wants_tokens(given.get("run_manager")):
+            given["stream"] = True  # core alone would stream for its own handlers only
+        return super()._should_stream(**given)
 
     @property
     def _llm_type(self) -> str:

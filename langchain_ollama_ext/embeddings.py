@@ -27,7 +27,7 @@ from ollama_transport.conversation import (
     alocating,
     batches,
     check_text,
-    check_texts,
+    checked_texts,
     joined_array,
     locating,
 )
@@ -105,7 +105,7 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
         "does not have the model, or it cannot embed. False does no I/O.",
     )
 
-    _meter: UsageTotal = PrivateAttr(default_factory=UsageTotal)
+    _usage_sum: UsageTotal = PrivateAttr(default_factory=UsageTotal)
 
     if not TYPE_CHECKING:  # type checkers make the parameters out of the fields
 
@@ -120,16 +120,16 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
 
         Durations are added up, so concurrent calls took less time than their total.
         """
-        return self._meter.total
+        return self._usage_sum.total
 
     def reset_usage(self) -> Usage:
         """Return `usage_total`, and reset it to nothing."""
-        return self._meter.reset()
+        return self._usage_sum.reset()
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Return the vectors of documents; [] for an empty list, without a request."""
         with langchain_errors():
-            check_texts(texts)
+            texts = checked_texts(texts)
             # The server would load the model for an empty list, and answer with no vectors.
             if not texts:
                 return []
@@ -139,7 +139,7 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """Return the vectors of documents; [] for an empty list, without a request."""
         with langchain_errors():
-            check_texts(texts)
+            texts = checked_texts(texts)
             if not texts:
                 return []
             parts = await self._aparts(texts, (await self._aready_client()).embed)
@@ -156,14 +156,14 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
             ImportError: when numpy is not installed (``pip install 'ollama-ext[arrays]'``).
         """
         with langchain_errors():
-            check_texts(texts)
+            texts = checked_texts(texts)
             parts = self._parts(texts, self._ready_client().embed_array) if texts else []
             return joined_array([part.vectors for part in parts], self.dimensions)
 
     async def aembed_documents_array(self, texts: list[str]) -> "FloatArray":
         """Same as `embed_documents_array`, awaited."""
         with langchain_errors():
-            check_texts(texts)
+            texts = checked_texts(texts)
             ready = self._aready_client
             parts = await self._aparts(texts, (await ready()).embed_array) if texts else []
             return joined_array([part.vectors for part in parts], self.dimensions)
@@ -173,14 +173,14 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
         with langchain_errors():
             # As a list of one: the server returns a vector for [""], but none for "" (5.1).
             client = self._ready_client()
-            request = self._request([self._query(text)])
+            request = self._embed_request([self._prefixed_query(text)])
             return self._metered(client.embed(request)).vectors[0]
 
     async def aembed_query(self, text: str) -> list[float]:
         """Return the vector of a query."""
         with langchain_errors():
             client = await self._aready_client()
-            request = self._request([self._query(text)])
+            request = self._embed_request([self._prefixed_query(text)])
             return self._metered(await client.embed(request)).vectors[0]
 
     def embed_query_array(self, text: str) -> "FloatArray":
@@ -191,7 +191,7 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
         """
         with langchain_errors():
             client = self._ready_client()
-            request = self._request([self._query(text)])
+            request = self._embed_request([self._prefixed_query(text)])
             vector: FloatArray = self._metered(client.embed_array(request)).vectors[0]
             return vector
 
@@ -199,13 +199,13 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
         """Same as `embed_query_array`, awaited."""
         with langchain_errors():
             client = await self._aready_client()
-            request = self._request([self._query(text)])
+            request = self._embed_request([self._prefixed_query(text)])
             vector: FloatArray = self._metered(await client.embed_array(request)).vectors[0]
             return vector
 
     def _parts(self, texts: list[str], ask: Callable[[EmbedRequest], A]) -> list[A]:
         def embed(part: Sequence[str]) -> A:
-            return self._metered(ask(self._request(part)))
+            return self._metered(ask(self._embed_request(part)))
 
         with locating(embed) as failures:
 
@@ -224,7 +224,7 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
         self, texts: list[str], ask: Callable[[EmbedRequest], Awaitable[A]]
     ) -> list[A]:
         async def embed(part: Sequence[str]) -> A:
-            return self._metered(await ask(self._request(part)))
+            return self._metered(await ask(self._embed_request(part)))
 
         async with alocating(embed) as failures:
 
@@ -244,20 +244,20 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
         _, prefix = self._prefixes()
         return batches([prefix + text for text in texts], self.batch_size)
 
-    def _query(self, text: str) -> str:
+    def _prefixed_query(self, text: str) -> str:
         check_text("a query", text)
         prefix, _ = self._prefixes()
         return prefix + text
 
     def _prefixes(self) -> tuple[str, str]:
         return resolve_prefixes(
-            self._name(),
+            self._resolved_name(),
             query_prefix=self.query_prefix,
             document_prefix=self.document_prefix,
             prefixes=self.prefixes,
         )
 
-    def _request(self, texts: Sequence[str]) -> EmbedRequest:
+    def _embed_request(self, texts: Sequence[str]) -> EmbedRequest:
         return EmbedRequest(
             model=self.model,
             input=texts,
@@ -269,12 +269,12 @@ class OllamaEmbeddings(ServerFields, SamplingOptions, EmbeddingFields, ObsoleteO
             **self.request_fields(),
         )
 
-    def _name(self) -> str:
+    def _resolved_name(self) -> str:
         name = self.model if self.model is not None else self.chosen_model("embedding")
         return "" if name is None else name
 
     def _metered(self, answer: A) -> A:
-        self._meter.add(answer.usage)
+        self._usage_sum.add(answer.usage)
         return answer
 
     def _ready_client(self) -> Client:

@@ -9,9 +9,6 @@ from langchain_core.language_models import BaseLLM, LanguageModelInput
 from langchain_core.language_models.base import LangSmithParams
 from langchain_core.outputs import GenerationChunk, LLMResult
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
-
-# Private, but core's own chat models recognise handlers that want tokens by this class alone.
-from langchain_core.tracers._streaming import _StreamingCallbackHandler
 from pydantic import ConfigDict, PrivateAttr, model_validator
 
 from langchain_ollama_ext._completions import (
@@ -29,7 +26,7 @@ from langchain_ollama_ext._core_fields import core_fields_described
 from langchain_ollama_ext._errors import langchain_errors
 from langchain_ollama_ext._params import SERVER_ARGUMENTS, known_arguments, obeying, settings_with
 from langchain_ollama_ext._serialized import stamp_version
-from langchain_ollama_ext._stream import PROVIDER
+from langchain_ollama_ext._stream import PROVIDER, wants_tokens
 from langchain_ollama_ext._tokens import TextCounting
 from ollama_transport import GenerateRequest, ServerFields
 from ollama_transport.concurrency import map_tasks, map_threads
@@ -300,8 +297,7 @@ class OllamaLLM(CompletionFields, TextCounting, BaseLLM):
                 return bool(arguments[name])
         if "streaming" in self.model_fields_set:
             return bool(self.streaming)
-        handlers = manager.handlers if manager is not None else []
-        return any(isinstance(handler, _StreamingCallbackHandler) for handler in handlers)
+        return wants_tokens(manager)
 
     @property
     def _llm_type(self) -> str:

@@ -150,7 +150,7 @@ class LLMFields(
     def request_timeout(self, seconds: float | None) -> None:
         self.timeout = seconds
 
-    def _options(self, wire: str = "native") -> dict[str, Any]:
+    def _set_options(self, wire: str = "native") -> dict[str, Any]:
         # additional_kwargs come last: in the peer they are the only way to set most options.
         window = self.context_window
         # /v1 has no field for the context; there the value only informs LlamaIndex.
@@ -166,10 +166,10 @@ class LLMFields(
         further = self.additional_kwargs.get("extra_body")
         return {**shared, "extra": {**shared["extra"], **further}} if further else shared
 
-    def _defaults(self, client: "Client | AsyncClient") -> Defaults:
+    def _call_defaults(self, client: "Client | AsyncClient") -> Defaults:
         return Defaults(
             model=self.model,
-            options=self._options(client.config.wire),
+            options=self._set_options(client.config.wire),
             format="json" if self.json_mode else None,
             think=self.thinking,
             split_thinking=self.split_thinking,

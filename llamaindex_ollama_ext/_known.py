@@ -55,19 +55,19 @@ class KnownModel(LLMFields):
         return llm
 
     def _facts(self) -> ModelFacts:
-        return known_to(self).get(self._name(), UNKNOWN)
+        return known_to(self).get(self._resolved_name(), UNKNOWN)
 
-    def _name(self) -> str:
+    def _resolved_name(self) -> str:
         name = self.model if self.model is not None else self.chosen_model()
         return "unknown" if name is None else name
 
-    def _ready(self, model: str | None) -> "Client":
+    def _ready_client(self, model: str | None) -> "Client":
         # Before the call, so that a model without tools is known even if the call fails.
         client = self.client
         learn(known_to(self), client, client.resolve_model(model))
         return client
 
-    async def _aready(self, model: str | None) -> "AsyncClient":
+    async def _aready_client(self, model: str | None) -> "AsyncClient":
         client = self.async_client
         await alearn(known_to(self), client, await client.resolve_model(model))
         return client

@@ -69,9 +69,9 @@ class StructuredOutputs(FunctionCallingLLM):
             self, messages: Sequence[ChatMessage], call: dict[str, Any]
         ) -> ChatRequest: ...
 
-        def _ready(self, model: str | None) -> "Client": ...
+        def _ready_client(self, model: str | None) -> "Client": ...
 
-        async def _aready(self, model: str | None) -> "AsyncClient": ...
+        async def _aready_client(self, model: str | None) -> "AsyncClient": ...
 
     def structured_predict(
         self,
@@ -121,7 +121,7 @@ class StructuredOutputs(FunctionCallingLLM):
             # Core acquires it in the decorator of `stream_chat`, which is not called here.
             wait_for_rate(self)
             request = self._chat_request(messages, call)
-            with closing(self._ready(request.model).chat_stream(request)) as lines:
+            with closing(self._ready_client(request.model).chat_stream(request)) as lines:
                 for line in lines:
                     if (partial := _grown(growth, line, telling)) is not None:
                         yield partial
@@ -146,7 +146,7 @@ class StructuredOutputs(FunctionCallingLLM):
             with told(self, messages, call) as telling:
                 await await_for_rate(self)
                 request = await self._achat_request(messages, call)
-                client = await self._aready(request.model)
+                client = await self._aready_client(request.model)
                 async with aclosing(client.chat_stream(request)) as lines:
                     async for line in lines:
                         if (partial := _grown(growth, line, telling)) is not None:

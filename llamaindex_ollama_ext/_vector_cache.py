@@ -63,3 +63,10 @@ def filled(found: Sequence[Embedding | None], fresh: Sequence[V]) -> list[V | Em
     """Return the found vectors, with the new ones filled into the gaps in order."""
     rest = iter(fresh)
     return [next(rest) if vector is None else vector for vector in found]
+
+
+def formatted(text: str, instruction: str | None, prefix: str) -> str:
+    """Return the text to embed; with an instruction formatted exactly as the peer does it."""
+    if instruction:
+        return f"{instruction.strip()} {text.strip()}".strip()
+    return prefix + text if prefix else text.strip()

@@ -13,7 +13,7 @@ from llamaindex_ollama_ext._core import await_for_rate, wait_for_rate
 from llamaindex_ollama_ext._core_fields import core_fields_described
 from llamaindex_ollama_ext._embedding_events import count_for_event, progress, reported
 from llamaindex_ollama_ext._options import EmbeddingOptions, undumped
-from llamaindex_ollama_ext._vector_cache import VectorCache, filled, missing
+from llamaindex_ollama_ext._vector_cache import VectorCache, filled, formatted, missing
 from ollama_transport import (
     ConfigError,
     EmbeddingArray,
@@ -32,7 +32,7 @@ from ollama_transport.conversation import (
     alocating,
     batches,
     check_text,
-    check_texts,
+    checked_texts,
     locating,
     placing,
 )
@@ -93,7 +93,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, ArrayMethods, BaseEmbedding
         f"None means {REQUESTS_AT_ONCE}. max_concurrency limits all calls together.",
     )
 
-    _total: UsageTotal = PrivateAttr(default_factory=UsageTotal)
+    _usage_sum: UsageTotal = PrivateAttr(default_factory=UsageTotal)
 
     def __init__(
         self,
@@ -150,19 +150,19 @@ class OllamaEmbedding(ServerFields, SamplingOptions, ArrayMethods, BaseEmbedding
         # No super(): LlamaIndex has this hook only since 0.14.23.
         return {
             "class_name": self.class_name(),
-            "model_name": self._name() or self.model_name,
+            "model_name": self._resolved_name() or self.model_name,
             "embed_batch_size": self.embed_batch_size,
-            **self._options(),
+            **self._set_options(),
         }
 
     @property
     def usage_total(self) -> Usage:
         """Return the usage of all calls of this object so far; None where it is unknown."""
-        return self._total.total
+        return self._usage_sum.total
 
     def reset_usage(self) -> Usage:
         """Return `usage_total`, and reset it to nothing."""
-        return self._total.reset()
+        return self._usage_sum.reset()
 
     def get_query_embedding(self, query: str) -> Embedding:
         """Return the vector of a query, from the cache if it is stored there."""
@@ -170,13 +170,13 @@ class OllamaEmbedding(ServerFields, SamplingOptions, ArrayMethods, BaseEmbedding
         with reported(self.callback_manager, self.to_payload(), [query]) as report:
             # Before the keys: the cache key and the prefixes depend on the model's name.
             self.sync_client().resolve_model(self.model_name, "embedding")
-            key = self._key("query", query)
-            found = self._cache().find([key])[0]
+            key = self._vector_key("query", query)
+            found = self._kept_vectors().find([key])[0]
             if found is None:
                 # Texts found in the cache cost no request, and need no permit.
                 wait_for_rate(self)
                 found = self._get_query_embedding(query)
-                self._cache().keep([key], [found])
+                self._kept_vectors().keep([key], [found])
             report.vectors = [found]
         return found
 
@@ -185,12 +185,12 @@ class OllamaEmbedding(ServerFields, SamplingOptions, ArrayMethods, BaseEmbedding
         check_text("a query", query)
         with reported(self.callback_manager, self.to_payload(), [query]) as report:
             await self.async_client().resolve_model(self.model_name, "embedding")
-            key = self._key("query", query)
-            found = (await self._cache().afind([key]))[0]
+            key = self._vector_key("query", query)
+            found = (await self._kept_vectors().afind([key]))[0]
             if found is None:
                 await await_for_rate(self)
                 found = await self._aget_query_embedding(query)
-                await self._cache().akeep([key], [found])
+                await self._kept_vectors().akeep([key], [found])
             report.vectors = [found]
         return found
 
@@ -233,21 +233,22 @@ class OllamaEmbedding(ServerFields, SamplingOptions, ArrayMethods, BaseEmbedding
 
     def get_general_text_embedding(self, texts: str) -> Embedding:
         """Return the vector of an unchanged text: no instruction, no prefix, no cache."""
-        return self.get_general_text_embeddings([texts])[0]
+        # Not by the method for lists: a subclass may override that one to call this.
+        return OllamaEmbedding.get_general_text_embeddings(self, [texts])[0]
 
     async def aget_general_text_embedding(self, prompt: str) -> Embedding:
         """Return the vector of an unchanged text: no instruction, no prefix, no cache."""
-        return (await self.aget_general_text_embeddings([prompt]))[0]
+        return (await OllamaEmbedding.aget_general_text_embeddings(self, [prompt]))[0]
 
     def get_general_text_embeddings(self, texts: list[str]) -> list[Embedding]:
         """Return the vectors of unchanged texts, by one request; [] for an empty list."""
-        check_texts(texts)
-        return self._counted(self.sync_client().embed(self._request(texts))).vectors
+        asked = self._embed_request(checked_texts(texts))
+        return self._counted(self.sync_client().embed(asked)).vectors
 
     async def aget_general_text_embeddings(self, texts: list[str]) -> list[Embedding]:
         """Return the vectors of unchanged texts, by one request; [] for an empty list."""
-        check_texts(texts)
-        return self._counted(await self.async_client().embed(self._request(texts))).vectors
+        request = self._embed_request(checked_texts(texts))
+        return self._counted(await self.async_client().embed(request)).vectors
 
     def _get_query_embedding(self, query: str) -> Embedding:
         return self.get_general_text_embedding(self._format_query(query))
@@ -268,14 +269,14 @@ class OllamaEmbedding(ServerFields, SamplingOptions, ArrayMethods, BaseEmbedding
         return await self.aget_general_text_embeddings([self._format_text(text) for text in texts])
 
     def _format_query(self, query: str) -> str:
-        return _formatted(query, self.query_instruction, self._prefixes()[0])
+        return formatted(query, self.query_instruction, self._prefixes()[0])
 
     def _format_text(self, text: str) -> str:
-        return _formatted(text, self.text_instruction, self._prefixes()[1])
+        return formatted(text, self.text_instruction, self._prefixes()[1])
 
     def _prefixes(self) -> tuple[str, str]:
         return resolve_prefixes(
-            self._name(),
+            self._resolved_name(),
             query_prefix=self.query_prefix,
             document_prefix=self.document_prefix,
             prefixes=self.prefixes,
@@ -284,7 +285,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, ArrayMethods, BaseEmbedding
     def _batched(
         self, texts: list[str], embed: Callable[[list[str]], list[V]], *, show: bool
     ) -> list[V | Embedding]:
-        check_texts(texts)
+        texts = checked_texts(texts)
         vectors: list[V | Embedding] = []
         with progress(texts, show=show) as done:
             for batch in batches(texts, self.embed_batch_size):
@@ -297,7 +298,7 @@ class OllamaEmbedding(ServerFields, SamplingOptions, ArrayMethods, BaseEmbedding
     async def _abatched(
         self, texts: list[str], embed: Callable[[list[str]], Awaitable[list[V]]], *, show: bool
     ) -> list[V | Embedding]:
-        check_texts(texts)
+        texts = checked_texts(texts)
         with progress(texts, show=show) as done:
             async with alocating(self._aget_text_embeddings) as failures:
 
@@ -314,11 +315,11 @@ class OllamaEmbedding(ServerFields, SamplingOptions, ArrayMethods, BaseEmbedding
         return [vector for part in parts for vector in part]
 
     def _array(self, texts: list[str]) -> EmbeddingArray:
-        request = self._request([self._format_text(text) for text in texts])
+        request = self._embed_request([self._format_text(text) for text in texts])
         return self._counted(self.sync_client().embed_array(request))
 
     async def _aarray(self, texts: list[str]) -> EmbeddingArray:
-        request = self._request([self._format_text(text) for text in texts])
+        request = self._embed_request([self._format_text(text) for text in texts])
         return self._counted(await self.async_client().embed_array(request))
 
     def _text_batch(
@@ -326,15 +327,15 @@ class OllamaEmbedding(ServerFields, SamplingOptions, ArrayMethods, BaseEmbedding
     ) -> list[V | Embedding]:
         with reported(self.callback_manager, self.to_payload(), texts) as report:
             self.sync_client().resolve_model(self.model_name, "embedding")
-            keys = [self._key("text", text) for text in texts]
-            found = self._cache().find(keys)
+            keys = [self._vector_key("text", text) for text in texts]
+            found = self._kept_vectors().find(keys)
             fresh: list[V] = []
             if gaps := missing(found):
                 wait_for_rate(self)
                 # Errors name positions among all texts, not among those that were missing.
                 with placing(gaps):
                     fresh = embed([texts[place] for place in gaps])
-                self._cache().keep([keys[place] for place in gaps], fresh)
+                self._kept_vectors().keep([keys[place] for place in gaps], fresh)
             report.vectors = vectors = filled(found, fresh)
         return vectors
 
@@ -343,58 +344,52 @@ class OllamaEmbedding(ServerFields, SamplingOptions, ArrayMethods, BaseEmbedding
     ) -> list[V | Embedding]:
         with reported(self.callback_manager, self.to_payload(), texts) as report:
             await self.async_client().resolve_model(self.model_name, "embedding")
-            keys = [self._key("text", text) for text in texts]
-            found = await self._cache().afind(keys)
+            keys = [self._vector_key("text", text) for text in texts]
+            found = await self._kept_vectors().afind(keys)
             fresh: list[V] = []
             if gaps := missing(found):
                 await await_for_rate(self)
                 with placing(gaps):
                     fresh = await embed([texts[place] for place in gaps])
-                await self._cache().akeep([keys[place] for place in gaps], fresh)
+                await self._kept_vectors().akeep([keys[place] for place in gaps], fresh)
             report.vectors = vectors = filled(found, fresh)
         return vectors
 
-    def _key(self, kind: Kind, text: str) -> str:
+    def _vector_key(self, kind: Kind, text: str) -> str:
         """Return the cache key of a vector: everything that determines it."""
-        formatted = self._format_query(text) if kind == "query" else self._format_text(text)
+        sent = self._format_query(text) if kind == "query" else self._format_text(text)
         # A text that was cut has another vector, so the key includes whether it may be cut.
-        whole = self.truncate is False or (
-            self.truncate is None and self.on_context_overflow == "error"
+        whole = (
+            (self.on_context_overflow == "error") if self.truncate is None else not self.truncate
         )
-        made_by = [kind, self._name(), self.dimensions, whole, self._options(), self.extra_body]
-        return json.dumps([*made_by, formatted], ensure_ascii=False, sort_keys=True, default=repr)
+        by = [kind, self._resolved_name(), self.dimensions, whole, self._set_options()]
+        by += self.extra_body, sent
+        return json.dumps(by, ensure_ascii=False, sort_keys=True, default=repr)
 
-    def _options(self) -> dict[str, Any]:
+    def _set_options(self) -> dict[str, Any]:
         return {**set_options(self), **self.ollama_additional_kwargs}
 
-    def _name(self) -> str:
+    def _resolved_name(self) -> str:
         name = self.model_name if self.model_name is not None else self.chosen_model("embedding")
         return "" if name is None else name
 
-    def _cache(self) -> VectorCache:
+    def _kept_vectors(self) -> VectorCache:
         return VectorCache(self.embeddings_cache)
 
-    def _request(self, texts: Sequence[str]) -> EmbedRequest:
+    def _embed_request(self, texts: Sequence[str]) -> EmbedRequest:
         return EmbedRequest(
             model=self.model_name,
             input=texts,
             dimensions=self.dimensions,
             truncate=self.truncate,
             on_context_overflow=self.on_context_overflow,
-            options=self._options(),
+            options=self._set_options(),
             keep_alive=self.keep_alive,
             **self.request_fields(),
         )
 
     def _counted(self, answer: A) -> A:
         # Core's events have no count in older versions, so it is also kept here.
-        self._total.add(answer.usage)
+        self._usage_sum.add(answer.usage)
         count_for_event(answer.usage)
         return answer
-
-
-def _formatted(text: str, instruction: str | None, prefix: str) -> str:
-    """Return the text to send; with an instruction formatted exactly as the peer does it."""
-    if instruction:
-        return f"{instruction.strip()} {text.strip()}".strip()
-    return prefix + text if prefix else text.strip()

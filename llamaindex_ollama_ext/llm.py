@@ -181,7 +181,7 @@ class Ollama(KnownModel, StructuredOutputs):
             num_output=self._num_output(facts),
             is_chat_model=True,
             is_function_calling_model=self.is_function_calling_model and not facts.lacks_tools,
-            model_name=self._name(),
+            model_name=self._resolved_name(),
         )
 
     def get_context_window(self) -> int:
@@ -192,14 +192,14 @@ class Ollama(KnownModel, StructuredOutputs):
         than the model was trained for: set ``context_window`` to be sure.
         """
         # additional_kwargs are unchecked, so this may not be a number.
-        asked = self._options().get("num_ctx")
+        asked = self._set_options().get("num_ctx")
         if isinstance(asked, int):
             return asked
         known = self._facts().context_window
         return DEFAULT_CONTEXT_WINDOW if known is None else known
 
     def _num_output(self, facts: ModelFacts) -> int:
-        asked = self._options().get("num_predict", facts.num_predict)
+        asked = self._set_options().get("num_predict", facts.num_predict)
         # Negative values mean no limit, so they cannot be reserved in the context.
         return asked if isinstance(asked, int) and asked > 0 else DEFAULT_NUM_OUTPUTS
 
@@ -212,20 +212,20 @@ class Ollama(KnownModel, StructuredOutputs):
             **self.metadata.model_dump(),
             "model": self.model,
             "temperature": self.temperature,
-            **self._options(),
+            **self._set_options(),
         }
 
     @llm_chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Return the model's next message, whole."""
         request = self._chat_request(messages, kwargs)
-        return whole_chat(self._ready(request.model).chat(request))
+        return whole_chat(self._ready_client(request.model).chat(request))
 
     @llm_chat_callback()
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
         """Return the model's next message, whole."""
         request = await self._achat_request(messages, kwargs)
-        client = await self._aready(request.model)
+        client = await self._aready_client(request.model)
         return whole_chat(await client.chat(request))
 
     @llm_chat_callback()
@@ -251,7 +251,7 @@ class Ollama(KnownModel, StructuredOutputs):
         ``context`` (from ``raw["context"]`` of an earlier completion).
         """
         request = self._completion_request(prompt, formatted, kwargs)
-        return whole_completion(self._ready(request.model).generate(request))
+        return whole_completion(self._ready_client(request.model).generate(request))
 
     @llm_completion_callback()
     async def acomplete(
@@ -259,7 +259,7 @@ class Ollama(KnownModel, StructuredOutputs):
     ) -> CompletionResponse:
         """Return the completion of a prompt; see `complete`."""
         request = await self._acompletion_request(prompt, formatted, kwargs)
-        client = await self._aready(request.model)
+        client = await self._aready_client(request.model)
         return whole_completion(await client.generate(request))
 
     @llm_completion_callback()
@@ -282,7 +282,7 @@ class Ollama(KnownModel, StructuredOutputs):
 
     def _chat_request(self, messages: Sequence[ChatMessage], call: dict[str, Any]) -> ChatRequest:
         # The arguments are checked first, before anything is fetched.
-        fields = chat_fields(self._defaults(self.client), call)
+        fields = chat_fields(self._call_defaults(self.client), call)
         check_messages(messages)
         media = load_media(media_blocks(messages), self._fetches())
         return ChatRequest(messages=to_messages(messages, media), **fields)
@@ -290,7 +290,7 @@ class Ollama(KnownModel, StructuredOutputs):
     async def _achat_request(
         self, messages: Sequence[ChatMessage], call: dict[str, Any]
     ) -> ChatRequest:
-        fields = chat_fields(self._defaults(self.async_client), call)
+        fields = chat_fields(self._call_defaults(self.async_client), call)
         check_messages(messages)
         media = await aload_media(media_blocks(messages), self._fetches())
         return ChatRequest(messages=to_messages(messages, media), **fields)
@@ -298,13 +298,13 @@ class Ollama(KnownModel, StructuredOutputs):
     def _chat_stream(self, request: ChatRequest) -> ChatResponseGen:
         answer = ChatAnswer()
         # Closed with this generator, so that the server stops when the user does.
-        with closing(self._ready(request.model).chat_stream(request, in_runs=True)) as lines:
+        with closing(self._ready_client(request.model).chat_stream(request, in_runs=True)) as lines:
             for line in lines:
                 yield from answer.each(line)
 
     async def _achat_stream(self, request: ChatRequest) -> ChatResponseAsyncGen:
         answer = ChatAnswer()
-        client = await self._aready(request.model)
+        client = await self._aready_client(request.model)
         async with aclosing(client.chat_stream(request, in_runs=True)) as lines:
             async for line in lines:
                 for response in answer.each(line):
@@ -329,20 +329,20 @@ class Ollama(KnownModel, StructuredOutputs):
     def _completion_fields(
         self, client: "Client | AsyncClient", prompt: str, formatted: bool, call: dict[str, Any]
     ) -> dict[str, Any]:
-        fields = completion_fields(self._defaults(client), call)
+        fields = completion_fields(self._call_defaults(client), call)
         system, to_prompt = self.system_prompt, self.completion_to_prompt
         return with_prompt(fields, prompt, formatted=formatted, system=system, to_prompt=to_prompt)
 
     def _completion_stream(self, request: GenerateRequest) -> CompletionResponseGen:
         # Generators of their own: the methods above check their arguments when called.
         answer = CompletionAnswer()
-        with closing(self._ready(request.model).generate_stream(request)) as lines:
+        with closing(self._ready_client(request.model).generate_stream(request)) as lines:
             for line in lines:
                 yield answer.push(line)
 
     async def _acompletion_stream(self, request: GenerateRequest) -> CompletionResponseAsyncGen:
         answer = CompletionAnswer()
-        client = await self._aready(request.model)
+        client = await self._aready_client(request.model)
         async with aclosing(client.generate_stream(request)) as lines:
             async for line in lines:
                 yield answer.push(line)

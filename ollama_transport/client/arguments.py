@@ -14,11 +14,13 @@ from ollama_transport.settings.secrets import is_secret_header, public_kwargs
 
 
 def check_names(cls: type[BaseModel], data: Mapping[str, Any]) -> None:
-    """Refuse constructor arguments that the class does not have.
+    """Refuse constructor arguments that the class does not have, unless it allows extra ones.
 
     Raises:
         ConfigError: for an unknown argument; it names the most similar known one.
     """
+    if cls.model_config.get("extra") == "allow":
+        return  # a subclass with attributes of its own
     known = _known_names(cls)
     for name in data:
         if name not in known:

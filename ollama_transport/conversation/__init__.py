@@ -8,7 +8,7 @@ from ollama_transport.conversation.embedding import (
     alocating,
     batches,
     check_text,
-    check_texts,
+    checked_texts,
     locating,
     placing,
 )
@@ -52,7 +52,7 @@ __all__ = [
     "alocating",
     "batches",
     "check_text",
-    "check_texts",
+    "checked_texts",
     "cloud_note",
     "copier",
     "copying_works",

@@ -5,7 +5,15 @@ Users would have to search thousands of texts by hand, so the batch is halved un
 found.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
@@ -42,8 +50,8 @@ def batches(texts: Sequence[str], size: int) -> list[Batch]:
     ]
 
 
-def check_texts(texts: Sequence[str]) -> None:
-    """Check a list of texts.
+def checked_texts(texts: Iterable[str]) -> list[str]:
+    """Return texts as a list, whatever holds them: a tuple, a column of a table, a generator.
 
     Raises:
         ConfigError: for a single text, and for an item that is not text; it names the position.
@@ -54,9 +62,11 @@ def check_texts(texts: Sequence[str]) -> None:
             "documents must be a list of texts, got a single text: put it into a list, or embed "
             "it as a query."
         )
-    for place, text in enumerate(texts):
+    found = list(texts)
+    for place, text in enumerate(found):
         if not isinstance(text, str):
             raise ConfigError(f"texts[{place}] must be text, got {type(text).__name__}.")
+    return found
 
 
 def check_text(name: str, text: object) -> None:

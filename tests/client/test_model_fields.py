@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from faked import Network, status
+from pydantic import ConfigDict
 
 from langchain_ollama_ext import ChatOllama, OllamaEmbeddings, OllamaLLM
 from llamaindex_ollama_ext import Ollama, OllamaEmbedding
@@ -206,3 +207,43 @@ def test_a_call_uses_the_client_kwargs_that_the_model_has_then() -> None:
     with pytest.raises(StatusError):
         copy.invoke("x")
     assert [len(network.requests) for network in (first, second, third)] == [1, 1, 1]
+
+
+# Names that programs give to attributes of their subclasses.
+_USUAL_NAMES = (
+    *("_cache", "_client", "_config", "_count", "_history", "_key", "_lock", "_log", "_logger"),
+    *("_model", "_name", "_options", "_processed", "_query", "_request", "_retries", "_stats"),
+    *("_total", "_usage"),
+)
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_attributes_of_a_subclass_do_not_meet_ours(server: EmbeddedOllama, make: Make) -> None:
+    """Private attributes with usual names, set on the object, break no call."""
+    model, method = make(base_url=server.url)
+
+    class Own(type(model)):  # type: ignore[misc] # a class is made for each case
+        def __init__(self, **fields: Any) -> None:
+            super().__init__(**fields)
+            for name in _USUAL_NAMES:
+                setattr(self, name, 0)
+
+    with Own(**{name: getattr(model, name) for name in model.model_fields_set}) as own:
+        assert getattr(own, method)("Hi")
+        assert own._total == 0
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_a_subclass_may_allow_extra_arguments(server: EmbeddedOllama, make: Make) -> None:
+    """Frameworks subclass models to hang attributes on them: pydantic's extra="allow" is obeyed."""
+    model, method = make(base_url=server.url)
+
+    class Own(type(model)):  # type: ignore[misc] # as above
+        model_config = ConfigDict(extra="allow")
+
+    given = {name: getattr(model, name) for name in model.model_fields_set}
+    with Own(**given, provider="ollama") as own:
+        assert own.provider == "ollama"
+        own.calls = 1
+        assert own.calls == 1
+        assert getattr(own, method)("Hi")

@@ -255,3 +255,14 @@ def test_a_failure_names_its_batch(server: EmbeddedOllama, run: Run) -> None:
     run(model.aclose())
     # Each text fails alone as well, so none of them is the reason.
     assert len(server.requests) == 5
+
+
+@pytest.mark.parametrize(
+    "held", [tuple, iter, lambda texts: (text for text in texts), dict.fromkeys]
+)
+def test_documents_come_from_any_iterable(server: EmbeddedOllama, run: Run, held: Any) -> None:
+    """Each text gets its vector, whatever holds the texts; a generator is not used up unread."""
+    model = OllamaEmbeddings(model="demo-embed", base_url=server.url)
+    found = call(run, model, "embed_documents", held(["tea", "ship"]))
+    assert found == [call(run, model, "embed_query", text) for text in ("tea", "ship")]
+    call(run, model, "close")

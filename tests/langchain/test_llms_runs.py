@@ -82,15 +82,15 @@ def test_one_failure_of_a_batch_leaves_the_others(server: EmbeddedOllama, run: R
     assert isinstance(found[1], core.ModelAPIError)
 
 
-def test_invoke_reports_tokens_only_when_streaming(
+def test_invoke_reports_tokens_unless_streaming_is_off(
     server: EmbeddedOllama, llm: OllamaLLM, run: Run
 ) -> None:
-    """Tokens are joined below the framework: callbacks see them where streaming is on (c16)."""
+    """A handler that reads tokens gets them; not where streaming is switched off (c16)."""
     listener = Listener()
-    call(run, llm, "invoke", "Hello", config={"callbacks": [listener]})
+    call(run, llm, "invoke", "Hello", config={"callbacks": [listener]}, streaming=False)
     assert bodies(server)[-1]["stream"] is True
     assert listener.tokens == []
-    text = call(run, llm, "invoke", "Hello", config={"callbacks": [listener]}, streaming=True)
+    text = call(run, llm, "invoke", "Hello", config={"callbacks": [listener]})
     assert bodies(server)[-1]["stream"] is True
     assert "".join(listener.tokens) == text == listener.ends[-1].generations[0][0].text
 

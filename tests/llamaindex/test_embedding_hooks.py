@@ -4,6 +4,7 @@ from llama_embeds import Embedder
 from running import Run
 
 from llamaindex_ollama_ext import OllamaEmbedding
+from ollama_ext.embedded import EmbeddedOllama
 
 
 class Own(OllamaEmbedding):
@@ -49,3 +50,20 @@ def test_an_overridden_general_method_is_used(run: Run) -> None:
     embed = Embedder(run, General("m", "http://127.0.0.1:1", text_instruction="t:"))
     assert embed.get_query_embedding("abc") == [3.0]
     assert embed.get_text_embedding("abc") == [6.0]
+
+
+def test_the_general_methods_may_be_overridden_by_each_other(run: Run) -> None:
+    """A subclass for a server without lists asks text by text; neither method calls the other."""
+
+    class OneByOne(OllamaEmbedding):
+        def get_general_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+            return [self.get_general_text_embedding(text) for text in texts]
+
+        async def aget_general_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+            return [await self.aget_general_text_embedding(text) for text in texts]
+
+    with EmbeddedOllama() as server:
+        embed = Embedder(run, OneByOne("demo-embed", server.url))
+        assert len(embed.get_text_embedding_batch(["a", "b"])) == 2
+        assert [request.json["input"] for request in server.requests] == [["a"], ["b"]]
+        run(embed.model.aclose())
