@@ -79,7 +79,8 @@ class BaseClient(WireChoice, Generic[H]):
         client_kwargs: Further arguments for the httpx client (verify, cert, proxy, …), which may
             also be given directly.
         meters: Observers of each call that uses tokens: a UsageLedger, a Budget, ….
-        limits: Limits of concurrent requests and of requests per minute.
+        limits: Limits of concurrent requests and of requests per minute; or ``httpx.Limits`` for
+            the connections of the pool, as in `client_kwargs`.
         pull_missing: Pull a missing model, once for all concurrent calls, and continue; a failure
             is raised to all of them.
         on_pull: Called with each step of such a pull, as ``on_pull(progress)``, by the call that

@@ -31,10 +31,12 @@ class HttpxOptions(TypedDict, total=False):
     auth: Any
     cert: Any
     cookies: Any
+    default_encoding: Any
     event_hooks: Any
     follow_redirects: bool
     http1: bool
     http2: bool
+    max_redirects: int
     mounts: Any
     params: Any
     proxy: Any
@@ -57,7 +59,7 @@ class ClientOptions(HttpxOptions, total=False):
     transport: "httpx.BaseTransport | httpx.AsyncBaseTransport | None"
     client_kwargs: ClientKwargs | Mapping[str, Any] | None
     meters: Sequence[Meter]
-    limits: Limits | None
+    limits: "Limits | httpx.Limits | None"
     pull_missing: bool
     on_pull: OnPull | None
     on_token: OnToken | None
@@ -141,7 +143,7 @@ def client_settings(base_url: str | None, options: ClientOptions) -> ClientSetti
         server,
         kwargs,
         tuple(options.get("meters", ())),
-        limits if limits is not None else Limits(),
+        limits if isinstance(limits, Limits) else Limits(),
         memory=memory if memory is not None else ServerMemory(),
         **_given(options, OF_CONDUCT),
     )
@@ -172,9 +174,15 @@ def _one_url(base_url: str | None, host: str | None) -> str | None:
 
 
 def _for_httpx(options: ClientOptions) -> dict[str, Any]:
-    transport = options.get("transport")
     given = _given(options, _FOR_HTTPX)
-    return given if transport is None else {**given, "transport": transport}
+    for name in ("transport", "limits"):
+        value = options.get(name)
+        if value is not None and not isinstance(value, Limits):
+            given[name] = value
+    limits = given.get("limits")
+    if limits is not None and not type(limits).__module__.startswith("httpx"):
+        raise ConfigError(f"invalid limits {limits!r}: give Limits, or httpx.Limits for the pool.")
+    return given
 
 
 def _joined(

@@ -303,6 +303,7 @@ class Timeouts:
         |---|---|
         | 60 | at most 60 s of silence; at most 5 s to connect |
         | (5, 60) | connect, read |
+        | (5, 60, 30, 10) | connect, read, write; the fourth, httpx's wait for a pool, is not used |
         | None | no limit except 5 s to connect |
         | Timeouts(...) | itself |
         | httpx.Timeout(...) | its connect, read and write |
@@ -318,8 +319,8 @@ class Timeouts:
         if type(value).__module__.startswith("httpx"):  # an httpx.Timeout, without importing it
             theirs: Any = value
             return cls(theirs.connect, theirs.read, theirs.write)
-        if isinstance(value, tuple) and len(value) == 2:
-            return cls(connect_s=value[0], read_s=value[1], write_s=value[1])
+        if isinstance(value, tuple) and len(value) in (2, 4):
+            return cls(connect_s=value[0], read_s=value[1], write_s=value[len(value) // 2])
         if isinstance(value, int | float) and not isinstance(value, bool):
             return cls(connect_s=min(CONNECT_TIMEOUT_S, value), read_s=value, write_s=value)
         raise ConfigError(
@@ -332,7 +333,7 @@ def _is_wait(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
 
 
-TimeoutLike = Timeouts | float | tuple[float | None, float | None] | None
+TimeoutLike = Timeouts | float | tuple[float | None, ...] | None
 """Seconds without data, ``(connect, read)`` in seconds, `Timeouts`, or None for no limit."""
 
 DEFAULT_TIMEOUTS = Timeouts()

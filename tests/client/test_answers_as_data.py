@@ -232,3 +232,48 @@ def test_text_is_never_opened_as_a_picture(run: Run, tmp_path: Path) -> None:
     assert json.loads(network.requests[0].content)["messages"][0]["images"] == ["iVBORw0KGgo="]
     error = run.thrown(client.chat, "m", [{**USER, "images": [str(path)]}])
     assert "Path" in str(error)
+
+
+_TAG = {"name": "m:latest", "model": "m:latest", "size": 4_000_000, "digest": "sha256:1"}
+
+
+@pytest.mark.parametrize("way", ["list", "ps"])
+def test_lists_of_models_are_dumped_as_json(run: Run, way: str) -> None:
+    """`model_dump(mode="json")` and `model_dump_json` make times text, for web answers."""
+    when = "2026-01-01T00:00:00Z"
+    raw = {"models": [{**_TAG, "modified_at" if way == "list" else "expires_at": when}]}
+    client = run.client(transport=Network(httpx.Response(200, json=raw)))
+    found = run(getattr(client, way)())
+    dumped = found.model_dump(mode="json", exclude_none=True)
+    assert when in dumped["models"][0].values()
+    assert json.loads(found.model_dump_json(exclude_none=True)) == dumped
+    assert json.loads(found.model_dump_json(indent=2))["models"][0]["digest"] == "sha256:1"
+
+
+@pytest.mark.parametrize("way", ["list", "ps"])
+@pytest.mark.parametrize("left_out", ["name", "model"])
+def test_a_listed_model_has_both_names(run: Run, way: str, left_out: str) -> None:
+    """Servers that say one of the two names are read, and `raw` is what they sent."""
+    raw = {key: value for key, value in _TAG.items() if key != left_out}
+    client = run.client(transport=Network(httpx.Response(200, json={"models": [raw]})))
+    (found,) = run(getattr(client, way)())
+    assert (found.name, found.model) == ("m:latest", "m:latest")
+    assert found.raw == raw
+
+
+def test_sizes_are_numbers_that_can_be_read(run: Run) -> None:
+    """As in ollama-python, `size.human_readable()` says them for people."""
+    client = run.client(transport=Network(httpx.Response(200, json={"models": [_TAG]})))
+    (found,) = run(client.list())
+    assert found.size == 4_000_000
+    assert found.size.human_readable() == "3.8MiB"
+
+
+def test_limits_of_httpx_are_for_its_connections(run: Run) -> None:
+    """`limits=httpx.Limits(…)`, as ollama-python takes it, and our own mean different things."""
+    client = run.client(
+        limits=httpx.Limits(max_connections=2), transport=Network(httpx.Response(200, json=CHAT))
+    )
+    assert run(client.chat("m", [USER])).done
+    with pytest.raises(ollama.ConfigError, match=r"invalid limits 3: give Limits"):
+        ollama.Client(limits=3)  # type: ignore[arg-type] # wrong on purpose

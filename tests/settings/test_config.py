@@ -195,6 +195,7 @@ def test_the_cloud_is_known_by_its_name(text: str, cloud: bool) -> None:
         (60, Timeouts(5.0, 60, 60)),
         (2, Timeouts(2, 2, 2)),
         ((3, 60), Timeouts(3, 60, 60)),
+        ((3, 60, 30, 10), Timeouts(3, 60, 30)),
         ((None, None), Timeouts(None, None, None)),
         (None, Timeouts(5.0, None, None)),
         (Timeouts(1, 2, 3), Timeouts(1, 2, 3)),

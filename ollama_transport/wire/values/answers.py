@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
 
-from pydantic import computed_field
+from pydantic import ByteSize, computed_field
 
 from ollama_transport.errors import ProtocolError
 from ollama_transport.wire.values.arguments import NOTHING_KNOWN, RequestFacts, parted, refined
-from ollama_transport.wire.values.base_answer import Answer
+from ollama_transport.wire.values.base_answer import Answer, NamedAnswer
 from ollama_transport.wire.values.by_key import ChatKeys, CompletionKeys, Logprob, VectorKeys
 from ollama_transport.wire.values.checks import check_context, check_logprobs, whole_number
 from ollama_transport.wire.values.lengths import listed_length
@@ -206,7 +206,7 @@ class ModelDetails(Answer):
     embedding_length: int | None = None
 
 
-class ModelSummary(Answer):
+class ModelSummary(NamedAnswer):
     """A model that the server has, as ``/api/tags`` lists it (wire reference 5.3).
 
     ```python
@@ -224,7 +224,7 @@ class ModelSummary(Answer):
     model: str = ""
     # In the server's own time zone, unlike created_at (wire reference 1.16).
     modified_at: datetime | None = None
-    size: int = 0
+    size: ByteSize = ByteSize(0)
     digest: str = ""
     details: ModelDetails | None = None
     capabilities: list[str] | None = None
@@ -268,7 +268,7 @@ class ModelList(Answer):
         return answer
 
 
-class RunningModel(Answer):
+class RunningModel(NamedAnswer):
     """A model in memory; ``size`` and ``size_vram`` in bytes, ``context_length`` in tokens.
 
     ```python
@@ -282,12 +282,12 @@ class RunningModel(Answer):
 
     name: str
     model: str = ""
-    size: int = 0
+    size: ByteSize = ByteSize(0)
     digest: str = ""
     details: ModelDetails | None = None
     # Some 292 years ahead for a model that is kept for ever (wire reference 3.7).
     expires_at: datetime | None = None
-    size_vram: int = 0
+    size_vram: ByteSize = ByteSize(0)
     # What the model runs with, often less than it was trained for (wire reference 3.8).
     context_length: int | None = None
 

@@ -31,10 +31,15 @@ class Answer(ByKey, BaseModel):
     @classmethod
     def _keep_raw(cls, raw: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         # A validator, so that nested answers keep theirs as well.
-        answer = handler(raw)
+        answer = handler(cls._completed(raw))
         if isinstance(raw, Mapping):
             answer._raw = raw
         return answer
+
+    @classmethod
+    def _completed(cls, raw: Any) -> Any:
+        """Return the object to read, with what other parts of it say."""
+        return raw
 
     @classmethod
     def from_native(cls, raw: Mapping[str, Any]) -> Self:
@@ -49,6 +54,19 @@ class Answer(ByKey, BaseModel):
             raise ProtocolError(
                 f"the answer is not a {cls.__name__}: {error}", line=_start(raw)
             ) from error
+
+
+class NamedAnswer(Answer):
+    """What a list says of a model; older and other servers leave out one of its two names."""
+
+    @classmethod
+    def _completed(cls, raw: Any) -> Any:
+        if not isinstance(raw, Mapping):
+            return raw
+        name, model = raw.get("name"), raw.get("model")
+        if name and not model:
+            return {**raw, "model": name}
+        return {**raw, "name": model} if model and not name else raw
 
 
 def _start(raw: Mapping[str, Any]) -> bytes:

@@ -4,15 +4,21 @@ The keys are the server's own names, as programs for ollama-python write them. W
 (`text` for ``response``), the server's name is an attribute, too.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, overload
 
-from ollama_transport.wire.values.dumped import Dumped, plain
+from ollama_transport.wire.values.dumped import Dumped
 
 if TYPE_CHECKING:
     from ollama_transport.wire.values.usage import Usage
 
-T = TypeVar("T")
+
+class _Dumpable(Protocol):
+    def model_dump(self, *, mode: str, **more: Any) -> dict[str, Any]: ...
+
+
+T = TypeVar("T", bound=_Dumpable)
 
 
 class _Measured(Protocol):
@@ -258,9 +264,18 @@ class Listed(Sequence[T]):
         """Return the one key, for ``dict(answer)``."""
         return ("models",)
 
-    def model_dump(self, *, exclude_none: bool = False) -> dict[str, Any]:
-        """Return the models as a dict of plain data."""
-        return {"models": plain(self._items, sparse=exclude_none)}
+    def model_dump(self, *, mode: str = "python", **more: bool | None) -> dict[str, Any]:
+        """Return the models as a dict; ``mode="json"`` makes times text, too.
+
+        ``more`` are ``by_alias``, ``exclude_none``, ``exclude_unset`` and ``exclude_defaults``.
+        """
+        return {"models": [item.model_dump(mode=mode, **more) for item in self._items]}
+
+    def model_dump_json(self, *, indent: int | None = None, **more: bool | None) -> str:
+        """Return the models as JSON; ``more`` as in `model_dump`."""
+        separators = (",", ":") if indent is None else None
+        dumped = self.model_dump(mode="json", **more)
+        return json.dumps(dumped, indent=indent, separators=separators, ensure_ascii=False)
 
     def __iter__(self) -> Iterator[T]:
         return iter(self._items)
