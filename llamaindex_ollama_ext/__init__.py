@@ -25,7 +25,10 @@ from llamaindex_ollama_ext._errors import (
 )
 from llamaindex_ollama_ext.embedding import OllamaEmbedding
 from llamaindex_ollama_ext.llm import Ollama
-from ollama_transport import __version__
+from ollama_transport import Timeouts, __version__
+
+DEFAULT_REQUEST_TIMEOUT = Timeouts().read_s
+"""The default of ``request_timeout``, in seconds: programs made by create-llama import it."""
 
 # The second names were used by early versions of this package.
 for _name in (Ollama.class_name(), "OllamaExt"):
@@ -34,6 +37,7 @@ for _name in (OllamaEmbedding.class_name(), "OllamaExtEmbedding"):
     RECOGNIZED_EMBEDDINGS[_name] = OllamaEmbedding
 
 __all__ = [
+    "DEFAULT_REQUEST_TIMEOUT",
     "Ollama",
     "OllamaEmbedding",
     "StructuredCallMissingError",

@@ -41,7 +41,7 @@ class ModelOptions(TypedDict, total=False):
 
     api: Api
     api_key: str | SecretStr | None
-    timeout: Timeouts | float | tuple[float | None, float | None] | None
+    timeout: Timeouts | float | tuple[float | None, ...] | None
     max_retries: int
     retry_max_wait_s: float
     loading_max_wait_s: float

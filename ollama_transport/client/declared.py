@@ -59,7 +59,7 @@ class DeclaredFields(BaseModel):
         repr=False,
         description="user:password for Basic auth; moved here from base_url.",
     )
-    timeout: Timeouts | float | tuple[float | None, float | None] | None = Field(
+    timeout: Timeouts | float | tuple[float | None, ...] | None = Field(
         default=DEFAULT_TIMEOUTS,
         description="Longest silence in seconds (default 300, since the first byte arrives after "
         "the model is loaded; 5 to connect), (connect, read), or None for no limit.",

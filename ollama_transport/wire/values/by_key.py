@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, overload
 from ollama_transport.wire.values.dumped import Dumped
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from ollama_transport.wire.values.usage import Usage
 
 
-class _Dumpable(Protocol):
-    def model_dump(self, *, mode: str, **more: Any) -> dict[str, Any]: ...
-
-
-T = TypeVar("T", bound=_Dumpable)
+T = TypeVar("T", bound="BaseModel")
 
 
 class _Measured(Protocol):
@@ -264,14 +262,14 @@ class Listed(Sequence[T]):
         """Return the one key, for ``dict(answer)``."""
         return ("models",)
 
-    def model_dump(self, *, mode: str = "python", **more: bool | None) -> dict[str, Any]:
+    def model_dump(self, *, mode: str = "python", **more: Any) -> dict[str, Any]:
         """Return the models as a dict; ``mode="json"`` makes times text, too.
 
         ``more`` are ``by_alias``, ``exclude_none``, ``exclude_unset`` and ``exclude_defaults``.
         """
         return {"models": [item.model_dump(mode=mode, **more) for item in self._items]}
 
-    def model_dump_json(self, *, indent: int | None = None, **more: bool | None) -> str:
+    def model_dump_json(self, *, indent: int | None = None, **more: Any) -> str:
         """Return the models as JSON; ``more`` as in `model_dump`."""
         separators = (",", ":") if indent is None else None
         dumped = self.model_dump(mode="json", **more)
