@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from faked import Network, status
+from pydantic import TypeAdapter, ValidationError
 from running import Run
 
 import ollama_transport as ollama
@@ -277,3 +278,25 @@ def test_limits_of_httpx_are_for_its_connections(run: Run) -> None:
     assert run(client.chat("m", [USER])).done
     with pytest.raises(ollama.ConfigError, match=r"invalid limits 3: give Limits"):
         ollama.Client(limits=3)  # type: ignore[arg-type] # wrong on purpose
+
+
+@pytest.mark.parametrize(
+    ("cls", "raw"),
+    [
+        (ollama.ChatResponse, CHAT),
+        (ollama.GenerateResponse, {"model": "m", "response": "Hi", "done": True}),
+        (ollama.EmbedResponse, {"model": "m", "embeddings": [[1.0, 2.0]]}),
+        (ollama.Message, MESSAGE),
+    ],
+)
+def test_answers_are_fields_of_pydantic_models(cls: Any, raw: dict[str, Any]) -> None:
+    """A program keeps them in models of its own, and FastAPI reads and writes them."""
+    adapter = TypeAdapter(list[cls])
+    (read,) = adapter.validate_python([raw])
+    assert isinstance(read, cls)
+    assert adapter.validate_python([read]) == [read]
+    assert adapter.dump_python([read]) == [read.model_dump()]
+    assert json.loads(adapter.dump_json([read])) == [json.loads(read.model_dump_json())]
+    assert adapter.json_schema()["items"] == {"type": "object", "title": cls.__name__}
+    with pytest.raises(ValidationError):
+        adapter.validate_python([3])

@@ -13,7 +13,7 @@ import langchain_ollama_ext
 import llamaindex_ollama_ext
 import ollama_transport
 from langchain_ollama_ext import ChatOllama
-from llamaindex_ollama_ext import Ollama
+from llamaindex_ollama_ext import Ollama, OllamaEmbedding
 from ollama_ext.embedded import EmbeddedModel, EmbeddedOllama
 from ollama_transport import Client, ConfigError, ResponseError
 
@@ -75,8 +75,14 @@ def test_langchain_classic_keeps_its_class() -> None:
 def test_private_names_are_not_there() -> None:
     """What the guide names as missing is missing, and what it names instead is there."""
     model = ChatOllama(model="m")
-    private = ("_client", "_create_chat_stream", "_convert_messages_to_ollama_messages")
+    private = (
+        *("_client", "_chat_params", "_create_chat_stream"),
+        "_convert_messages_to_ollama_messages",
+    )
     assert [name for name in private if hasattr(model, name)] == []
+    for other in (Ollama(model="m"), OllamaEmbedding("m")):
+        assert not hasattr(other, "_client")
+        assert isinstance(other.sync_client(), Client)
     assert isinstance(model.sync_client(), Client)
     assert not hasattr(ollama_transport, "_utils")
     with Client() as client:

@@ -218,3 +218,12 @@ def test_facts_in_detail(ollama: Make, run: Run) -> None:
         parameters.get("num_ctx", shown["model_info"][f"{architecture}.context_length"])
     )
     assert llm.metadata.is_function_calling_model is ("tools" in shown["capabilities"])
+
+
+def test_raw_is_what_the_server_sent(ollama: Make, run: Run) -> None:
+    """A chat's `raw` is plain data, message and all, with the usage beside it."""
+    name = "chat/tiny-chat/hello-whole"
+    (found,) = ask(ollama(Played(name)), run, "chat", "Hello", streams=False)
+    sent = recording(name).objects[-1]
+    assert found.raw["message"] == sent["message"]
+    assert json.loads(json.dumps(found.raw)) == {**sent, "usage": found.raw["usage"]}

@@ -7,6 +7,8 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
+from ollama_transport.errors import ProtocolError
+
 # Dumped as "" or [] when empty, as by ollama-python; other empty parts are dumped as None.
 _KEPT = frozenset({"content", "response", "embeddings", "arguments"})
 
@@ -70,9 +72,13 @@ class Dumped:
         """Return an answer read from a dict under the server's names.
 
         Raises:
-            ProtocolError: when a part has another type than servers send.
+            ProtocolError: when it is no dict, or a part has another type than servers send.
         """
-        return obj if isinstance(obj, cls) else cls.from_native(obj)
+        if isinstance(obj, cls):
+            return obj
+        if not isinstance(obj, Mapping):
+            raise ProtocolError(f"{cls.__name__} must be a dict, got {type(obj).__name__}.")
+        return cls.from_native(obj)
 
     @classmethod
     def model_validate_json(cls, json_data: str | bytes) -> Self:
@@ -84,6 +90,24 @@ class Dumped:
         """Return the answer for an object of Ollama's own wire."""
         # Each class of answers has its own; only messages and answers are read this way.
         raise NotImplementedError
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Let pydantic (and FastAPI's `response_model`) read and write it as the server does."""
+        from pydantic_core import core_schema
+
+        def read(value: Any) -> Self:
+            try:
+                return cls.model_validate(value)
+            except ProtocolError as error:
+                raise ValueError(str(error)) from error
+
+        written = core_schema.plain_serializer_function_ser_schema(cls.model_dump)
+        return core_schema.no_info_plain_validator_function(read, serialization=written)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "object", "title": cls.__name__}
 
     def __setitem__(self, key: str, value: Any) -> None:
         """Set a part under the server's name for it.
