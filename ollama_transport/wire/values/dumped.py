@@ -96,7 +96,7 @@ class Dumped:
         """Let pydantic (and FastAPI's `response_model`) read and write it as the server does."""
         from pydantic_core import core_schema
 
-        def read(value: Any) -> Self:
+        def read(value: Any) -> Dumped:
             try:
                 return cls.model_validate(value)
             except ProtocolError as error:
