@@ -7,7 +7,7 @@ import pytest
 from chat_ways import LAST, body, model_on, raw_stream, whole
 from core_ways import call, pieces
 from langchain_core.callbacks import get_usage_metadata_callback
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import ConfigurableField
 from running import Run
 
@@ -297,6 +297,19 @@ class TestContext:
         """With "truncate" the server cuts without a word."""
         self._ask(run, small[0], ask, on_context_overflow="truncate")
         assert "truncate" not in small[1].requests[0].json
+
+    def test_a_last_message_that_alone_is_too_long(
+        self, run: Run, server: EmbeddedOllama, recwarn: pytest.WarningsRecorder
+    ) -> None:
+        """Ollama's native route refuses it, though it may drop messages; older ones it drops."""
+        model = ChatOllama(model="demo", base_url=server.url, num_ctx=32)
+        for how in ("warn", "truncate"):
+            with pytest.raises(ContextOverflowError, match="allow truncation if it is off"):
+                self._ask(run, model, "invoke", on_context_overflow=how)
+            history = [HumanMessage(self._long), AIMessage("x"), HumanMessage("hi")]
+            assert call(run, model, "invoke", history, on_context_overflow=how).text
+        assert {type(one.message) for one in recwarn} == {ContextTruncatedWarning}
+        call(run, model, "close")
 
     def _ask(self, run: Run, model: ChatOllama, ask: str, **how: Any) -> None:
         history = [HumanMessage(self._long)]

@@ -19,7 +19,7 @@ from ollama_transport.wire.errors.words import (
 
 OVERFLOW_HINT = (
     "Set a larger num_ctx (the model's maximum permitting), shorten the prompt, "
-    "or allow truncation."
+    "or allow truncation if it is off."
 )
 _LOADING_HINT = (
     "Try again later, or wait longer: calls wait up to `loading_max_wait_s` seconds for a model "
