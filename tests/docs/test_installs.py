@@ -94,7 +94,8 @@ def distribution_of(module: str) -> str:
         name = canonicalize_name("-".join(parts[:length]))
         if name in known:
             return name
-    return canonicalize_name(by_top.get(parts[0], [parts[0]])[0])
+    # Of several, the shortest name is the base of the namespace; the listing has no fixed order.
+    return canonicalize_name(min(by_top.get(parts[0], [parts[0]]), key=len))
 
 
 def text_of(page: Path) -> str:
