@@ -300,3 +300,12 @@ def test_answers_are_fields_of_pydantic_models(cls: Any, raw: dict[str, Any]) ->
     assert adapter.json_schema()["items"] == {"type": "object", "title": cls.__name__}
     with pytest.raises(ValidationError):
         adapter.validate_python([3])
+
+
+def test_what_a_model_is_becomes_a_dict(run: Run) -> None:
+    """`dict(show(…))` has the names of ollama-python."""
+    raw = {"model_info": {"general.architecture": "llama"}, "capabilities": ["completion"]}
+    shown = run(run.client(transport=Network(httpx.Response(200, json=raw))).show("m"))
+    found = dict(shown)
+    assert found["modelinfo"] == raw["model_info"]
+    assert found["capabilities"] == ["completion"]

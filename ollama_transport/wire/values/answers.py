@@ -1,6 +1,6 @@
 """What servers answer, typed; the object as it came is kept in ``raw``, so nothing is lost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Self
@@ -331,6 +331,10 @@ class ShowAnswer(Answer):
     def modelinfo(self) -> dict[str, Any] | None:
         """Return ``model_info`` under ollama-python's name."""
         return self.model_info
+
+    def __iter__(self) -> Generator[tuple[str, Any], None, None]:
+        yield from super().__iter__()
+        yield "modelinfo", self.modelinfo  # for ``dict(answer)``
 
     def can(self, capability: str) -> bool:
         """Return whether the model has a capability: completion, tools, insert, vision, …."""
