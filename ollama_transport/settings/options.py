@@ -219,14 +219,20 @@ def without_obsolete(options: Mapping[str, Any]) -> dict[str, Any]:
 
 # Names used by other packages, too different from ours to be found by similarity.
 _OTHER_NAMES = {
-    "context_window": "num_ctx",
-    "json_mode": "format",
-    "max_completion_tokens": "num_predict",
-    "max_new_tokens": "num_predict",
-    "max_tokens": "num_predict",
-    "reasoning": "think",
-    "request_timeout": "timeout",
-    "response_format": "format",
+    "api_base": ("base_url",),
+    "context_window": ("num_ctx",),
+    "host": ("base_url",),
+    "json_mode": ("format",),
+    "max_completion_tokens": ("num_predict",),
+    "max_new_tokens": ("num_predict",),
+    "max_tokens": ("num_predict",),
+    "openai_api_base": ("base_url",),
+    "openai_api_key": ("api_key",),
+    "reasoning": ("thinking", "think"),
+    "reasoning_effort": ("reasoning", "thinking", "think"),
+    "request_timeout": ("timeout",),
+    "response_format": ("format",),
+    "thinking": ("reasoning", "think"),
 }
 
 
@@ -237,7 +243,8 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if name in OBSOLETE_OPTIONS:
         return ConfigError(f"the {what} no longer exists in Ollama: leave it out.")
-    if (other := _OTHER_NAMES.get(name)) in names:
-        return ConfigError(f"unknown {what}: here it is {other!r}.")
+    others = [other for other in _OTHER_NAMES.get(name, ()) if other in names]
+    if others:
+        return ConfigError(f"unknown {what}: here it is {others[0]!r}.")
     hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(names)}."
     return ConfigError(f"unknown {what}: {hint}")

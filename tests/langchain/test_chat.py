@@ -122,6 +122,7 @@ def test_nothing_is_sent_that_was_not_asked_for(run: Run) -> None:
     ("given", "said"),
     [
         ({"temprature": 1}, "did you mean 'temperature'"),
+        ({"thinking": True}, "here it is 'reasoning'"),
         ({"top_p": 7}, "top_p"),
         ({"num_ctx": -5}, "num_ctx"),
         ({"reasoning": "ba nana"}, "ba nana"),

@@ -296,6 +296,8 @@ def test_request_timeout_can_be_set_later() -> None:
     ("arguments", "words"),
     [
         ({"temprature": 1}, "did you mean 'temperature'"),
+        ({"reasoning": True}, "here it is 'thinking'"),
+        ({"api_base": "http://h"}, "here it is 'base_url'"),
         ({"temperature": -1}, "temperature"),
         ({"context_window": 0}, "-1 to leave it to the server"),
         ({"context_window": 8192, "num_ctx": 4096}, "mean the same"),
