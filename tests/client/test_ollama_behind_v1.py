@@ -7,6 +7,7 @@ from faked import Network
 from running import Run
 
 from ollama_transport import ChatRequest, Message
+from ollama_transport.client import memory
 
 ASKED = ChatRequest("tiny-chat", [Message("user", "hi")])
 
@@ -14,6 +15,7 @@ ASKED = ChatRequest("tiny-chat", [Message("user", "hi")])
 @pytest.mark.parametrize("streams", [False, True])
 def test_the_hint_is_logged_once(run: Run, caplog: pytest.LogCaptureFixture, streams: bool) -> None:
     """The recordings of a real Ollama's ``/v1`` carry its mark."""
+    memory.tell_ollama.cache_clear()  # the process may have met the server before
     name = "openai/hello-stream" if streams else "openai/hello-whole"
     client = run.client("http://h:11434/v1", transport=Network(name, name))
     with caplog.at_level(logging.WARNING, "ollama_transport"):
