@@ -1,5 +1,6 @@
 """Interpret an output schema in any form: as a JSON schema and a way to build the result."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -94,3 +95,37 @@ def _name_of(schema: Mapping[str, Any], bare: Mapping[str, Any]) -> str:
 def _fit(name: str) -> str:
     # Titles may contain spaces, and the names of generic classes brackets: Box[int].
     return _UNFIT_FOR_NAMES.sub("_", name)
+
+
+def with_lists_read(arguments: Any, schema: Mapping[str, Any]) -> Any:
+    """Return arguments with the lists and objects that a model wrote as text.
+
+    Text stays text where the schema of the argument allows text.
+    """
+    properties = schema.get("properties")
+    if not isinstance(arguments, Mapping) or not isinstance(properties, Mapping):
+        return arguments
+    return {
+        name: value if _allows_text(properties.get(name, True)) else _read_list(value)
+        for name, value in arguments.items()
+    }
+
+
+def _allows_text(schema: Any) -> bool:
+    if not isinstance(schema, Mapping):
+        return True
+    kinds = schema.get("type", ())
+    if kinds == "string" or (not isinstance(kinds, str) and "string" in kinds):
+        return True
+    choices = (schema.get(key, ()) for key in ("anyOf", "oneOf"))
+    return any(_allows_text(choice) for found in choices for choice in found)
+
+
+def _read_list(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return found if isinstance(found, list | dict) else value

@@ -70,7 +70,8 @@ def structured_output(
         # JSON mode is the server's grammar for any JSON (wire reference 3.6).
         wanted = "json" if method == "json_mode" else {**shape.json_schema, **_strictness(strict)}
         llm = _formatted(model, wanted, strict, tools, bound)
-    parser = StructuredOutputParser(shape=shape, called=method == "function_calling")
+    called = method == "function_calling"
+    parser = StructuredOutputParser(shape=shape, called=called, beside_tools=bool(tools))
     return llm | (_with_raw(parser) if include_raw else parser)
 
 

@@ -12,7 +12,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 from pydantic import InstanceOf
 
 from langchain_ollama_ext._core_errors import ModelRefusalError
-from langchain_ollama_ext._schemas import Shape
+from langchain_ollama_ext._schemas import Shape, with_lists_read
 from ollama_transport import ToolCallMissingError
 from ollama_transport.conversation import (
     FoundJson,
@@ -96,12 +96,13 @@ class Answer:
     """Gathers one structured answer, whole or piece by piece; make one for each answer.
 
     With ``called``, the answer is the arguments of a call of the shape's tool; otherwise it is the
-    text.
+    text. With ``beside_tools``, it may be calls of other tools instead.
     """
 
-    def __init__(self, shape: Shape, *, called: bool) -> None:
+    def __init__(self, shape: Shape, *, called: bool, beside_tools: bool = False) -> None:
         self._shape = shape
         self._called = called
+        self._beside_tools = beside_tools
         self._reader = PartialReader(shape.target)
         self._texts: list[str] = []
         self._thoughts: list[str] = []
@@ -191,8 +192,7 @@ class Answer:
         text = self._json()
         if not text.strip() and (refusal := "".join(self._refusals)):
             raise StructuredRefusalError(refusal, done_reason=self._done_reason)
-        # Only possible if the caller gave other tools: the calls are the answer then.
-        if self._calls and not text.strip():
+        if self._beside_tools and self._calls and not text.strip():
             return None
         try:
             return first_fitting(text, self._thinking(), self._make)
@@ -203,8 +203,20 @@ class Answer:
             raise self._failure(what) from error
 
     def _make(self, found: FoundJson) -> Any:
-        self._shape.check(found.value)
-        return self._shape.make(found.value)
+        try:
+            return self._made(found.value)
+        except ValueError as error:
+            opened = with_lists_read(found.value, self._shape.json_schema)
+            if not self._called or opened == found.value:
+                raise
+            try:
+                return self._made(opened)
+            except ValueError:
+                raise error from None
+
+    def _made(self, value: Any) -> Any:
+        self._shape.check(value)
+        return self._shape.make(value)
 
     def _json(self) -> str:
         if not self._called:
@@ -233,6 +245,9 @@ class Answer:
     def _unreadable(self, text: str) -> str:
         """Return what is wrong with an answer that is not JSON, and what to do."""
         reason = f"done_reason {self._done_reason!r}"
+        if self._calls and not text.strip():
+            names = ", ".join(call.name for call in self._calls.values())
+            return f"the model called {names} instead of giving {self._shape.name}: try again."
         if not self._text().strip() and not text and self._thinking():
             more = "raise num_predict, or " if self._done_reason == "length" else ""
             return (
@@ -276,6 +291,7 @@ class StructuredOutputParser(BaseTransformOutputParser[Any]):
 
     shape: InstanceOf[Shape]
     called: bool = False
+    beside_tools: bool = False
 
     @property
     def _type(self) -> str:
@@ -288,7 +304,7 @@ class StructuredOutputParser(BaseTransformOutputParser[Any]):
 
     def answer(self) -> Answer:
         """Return an object that gathers one answer."""
-        return Answer(self.shape, called=self.called)
+        return Answer(self.shape, called=self.called, beside_tools=self.beside_tools)
 
     def parse(self, text: str) -> Any:
         """Return the object in a text."""

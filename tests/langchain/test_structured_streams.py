@@ -2,10 +2,12 @@
 
 import json
 import pickle
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from chat_ways import model_on, streamed
 from core_ways import call, pieces
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
@@ -156,6 +158,46 @@ def test_prose_instead_of_a_call_is_an_error(run: Run) -> None:
     assert caught.value.text
     assert caught.value.tools == ("Country",)
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+class _Parts(BaseModel):
+    names: list[str]
+    sizes: dict[str, int]
+    note: str
+
+
+@pytest.mark.parametrize("note", ["plain", "[1, 2]"])
+def test_lists_written_as_text_are_read_where_the_schema_has_lists(run: Run, note: str) -> None:
+    """Small models write a list in an argument as text; text of a text field stays as it is."""
+    sent = {"names": '["a", "b"]', "sizes": ' {"a": 1}', "note": note}
+    answer = {"tool_calls": [{"function": {"name": "_Parts", "arguments": sent}}]}
+    model, _ = model_on(streamed(answer))
+    structured = model.with_structured_output(_Parts, method="function_calling")
+    made = call(run, structured, "invoke", "x")
+    assert made == _Parts(names=["a", "b"], sizes={"a": 1}, note=note)
+
+
+@pytest.mark.parametrize("names", ["[1", "7", "[" * 2000])
+def test_text_that_is_no_list_does_not_fit(run: Run, names: str) -> None:
+    """The error is that of the answer as it came."""
+    sent = {"names": names, "sizes": {}, "note": ""}
+    answer = {"tool_calls": [{"function": {"name": "_Parts", "arguments": sent}}]}
+    model, _ = model_on(streamed(answer))
+    structured = model.with_structured_output(_Parts, method="function_calling")
+    with pytest.raises(StructuredOutputError, match=r"(?s)does not fit _Parts.*names"):
+        call(run, structured, "invoke", "x")
+
+
+@pytest.mark.parametrize("method", ["function_calling", "json_schema"])
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_call_of_an_unknown_tool_is_no_answer(run: Run, method: str, streams: bool) -> None:
+    """A call of a tool that nobody offered is an error that names it, not a silent None."""
+    answer = {"tool_calls": [{"function": {"name": "other", "arguments": {"name": "x"}}}]}
+    model, _ = model_on(streamed(answer))
+    structured = model.with_structured_output(Country, method=method)
+    ask = partial(pieces, run) if streams else lambda llm, text: call(run, llm, "invoke", text)
+    with pytest.raises(StructuredOutputError, match="called other instead of giving Country"):
+        ask(structured, "x")
 
 
 def test_prose_instead_of_a_call_is_kept_beside_its_error(run: Run) -> None:
