@@ -68,7 +68,7 @@ class BaseClient(WireChoice, Generic[H]):
             to another machine, unless `allow_insecure_auth` is True.
         headers: Sent with every request; they override ours.
         timeout: Seconds of silence, ``(connect, read)``, `Timeouts`, or None for no limit.
-        max_retries: Number of retries, before the first byte of an answer only.
+        max_retries: Number of retries, before the first text of an answer only.
         retry: The whole retry policy, if `max_retries` is not enough.
         api: "native", "openai", or "auto" to choose by the URL.
         allow_insecure_auth: Allow the key to be sent unencrypted.
