@@ -3,7 +3,9 @@
 import ast
 import re
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 from langchain_core.exceptions import OutputParserException
@@ -42,6 +44,33 @@ def test_a_quoted_message_is_one_of_ours(fragment: str, texts: str) -> None:
 def test_the_page_quotes_messages() -> None:
     """The rows above were read from the page."""
     assert len(FRAGMENTS) > 30
+
+
+FRAMEWORKS = {
+    "llama-index-llms-openai": "llama_index.core.llms.utils",
+    "llama-index-embeddings-openai": "llama_index.core.embeddings.utils",
+    "asyncio.run() cannot be called from a running event loop": "asyncio.runners",
+    "requires numpy to be installed": "langchain_core.vectorstores.utils",
+    "which is not installed: pip install": "ollama_ext.ray",
+}
+
+
+@pytest.mark.parametrize(("fragment", "module"), FRAMEWORKS.items())
+def test_a_quoted_message_of_others_is_theirs(fragment: str, module: str) -> None:
+    """What Python and the frameworks say to a newcomer stands in their code, and on the page."""
+    found = find_spec(module)
+    assert found is not None
+    assert found.origin is not None
+    assert fragment in Path(found.origin).read_text()
+    assert f"`{fragment}`" in PAGE
+
+
+def test_a_positional_model_gives_the_message_of_the_page() -> None:
+    """LangChain's models take keywords alone, and Python says so in its own words."""
+    kind: Any = ChatOllama
+    with pytest.raises(TypeError, match="takes 1 positional argument but 2 were given") as raised:
+        kind("llama3.2")
+    assert str(raised.value).partition("() ")[2] in PAGE
 
 
 class Person(BaseModel):
