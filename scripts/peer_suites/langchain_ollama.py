@@ -8,8 +8,8 @@ ADDRESS = 'An address that the package cannot read (`"myhost"`, `"qwen3:8b"`, `f
 LOST = "An address with a query, a fragment or port 0"
 ON_INIT = "`validate_model_on_init=True`"
 PRIVATE = (
-    "`model._client`, `_chat_params`, `_create_chat_stream`, `_convert_messages_to_ollama_messages`, "
-    "`langchain_ollama._utils`"
+    "`model._client`, `_chat_params`, `_create_chat_stream`, "
+    "`_convert_messages_to_ollama_messages`, `langchain_ollama._utils`"
 )
 REASONING = "`reasoning=None` with a thinking model"
 TEXTS = "Texts of errors, warnings and of the log"
