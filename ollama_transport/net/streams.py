@@ -155,8 +155,10 @@ class LoopStream(asyncio.Protocol):
 
     async def write(self, data: bytes, wait_s: float | None) -> None:
         """Send bytes in slices; other tasks of the loop run between two of them."""
-        # A pending cancellation of this task takes effect here, before anything is sent.
-        await asyncio.sleep(0)
+        # A pending cancellation of this task takes effect here, before anything is sent. Otherwise
+        # no turn of the loop is spent.
+        if (task := asyncio.current_task()) is None or task.cancelling():
+            await asyncio.sleep(0)
         if self._rests and self.is_readable():
             raise httpcore.ConnectionNotAvailable
         self._rests = False
@@ -166,11 +168,9 @@ class LoopStream(asyncio.Protocol):
             if self._ended or self._transport is None or self._transport.is_closing():
                 raise httpcore.WriteError(str(self._error)) from self._error
             self._transport.write(view[at : at + WRITE_BYTES])
-            try:
-                async with asyncio.timeout(wait_s):
-                    await self._may_write.wait()
-            except TimeoutError as error:
-                raise httpcore.WriteTimeout("timed out") from error
+            # Most requests fit into the socket's buffer: a timeout around nothing is a timer.
+            if not self._may_write.is_set():
+                await self._drained(wait_s)
 
     def rest(self) -> None:
         """Record that no data is expected until the next write."""
@@ -235,6 +235,13 @@ class LoopStream(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Let writers continue (called by asyncio)."""
         self._may_write.set()
+
+    async def _drained(self, wait_s: float | None) -> None:
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._may_write.wait()
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout("timed out") from error
 
     def _taken(self) -> bytes:
         data = self._unread[0] if len(self._unread) == 1 else b"".join(self._unread)

@@ -276,7 +276,8 @@ def test_a_call_may_be_cancelled_at_any_wait(way: Way, connects: bool, server: R
         raise AssertionError("no call was done")
 
     waits = done(way, sweep, way.model(server.url))
-    assert waits > 1
+    # A kept connection takes a small request at once; then the answer alone is waited for.
+    assert waits >= 1
     server.wait_until_left()
 
 

@@ -309,14 +309,19 @@ async def test_a_closed_connection_is_forgotten_at_once() -> None:
 
 async def test_a_cancelled_task_stops_sending() -> None:
     """What was cancelled before it wrote stays unsent."""
+
+    async def writing(stream: LoopStream) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+        await stream.write(b"x", LONG_S)
+
     with Listener() as listener:
         accepting = asyncio.create_task(asyncio.to_thread(listener.accept))
         stream = await LoopStream.open("127.0.0.1", listener.port, None, LONG_S)
         peer = await accepting
-        writing = asyncio.create_task(stream.write(b"x", LONG_S))
-        asyncio.get_running_loop().call_soon(writing.cancel)
         with pytest.raises(asyncio.CancelledError):
-            await writing
+            await asyncio.create_task(writing(stream))
         stream.close()
         await stream.wait_closed()
         assert peer.recv(1) == b""
