@@ -24,6 +24,7 @@ WORDS = [
     (NATIVE, 500, 'POST predict: Post "http://127.0.0.1:63330/completion": EOF', "memory"),
     (NATIVE, 500, "llama runner process no longer running: -1", "memory"),
     (NATIVE, 500, "error loading model: unknown model architecture: 'x'", "update the server"),
+    (NATIVE, 500, 'pull model manifest: Get "https://r/v2/": no such host', "HTTPS_PROXY on the"),
     (NATIVE, 500, "failed to process inputs: image: unknown format", "a PNG or a JPEG"),
     (OPENAI, 400, "invalid image input", "a PNG or a JPEG"),
     (OPENAI, 500, "System message must be at the beginning.", "one system"),
