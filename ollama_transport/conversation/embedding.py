@@ -54,7 +54,8 @@ def checked_texts(texts: Iterable[str]) -> list[str]:
     """Return texts as a list, whatever holds them: a tuple, a column of a table, a generator.
 
     Raises:
-        ConfigError: for a single text, and for an item that is not text; it names the position.
+        ConfigError: for a single text, for what holds nothing, and for an item that is not text;
+            it names the position.
     """
     # A text is a sequence of texts too: each letter would get a vector.
     if isinstance(texts, str):
@@ -62,6 +63,8 @@ def checked_texts(texts: Iterable[str]) -> list[str]:
             "documents must be a list of texts, got a single text: put it into a list, or embed "
             "it as a query."
         )
+    if not isinstance(texts, Iterable):
+        raise ConfigError(f"documents must be a list of texts, got {type(texts).__name__}.")
     found = list(texts)
     for place, text in enumerate(found):
         if not isinstance(text, str):

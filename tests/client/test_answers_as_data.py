@@ -270,6 +270,23 @@ def test_sizes_are_numbers_that_can_be_read(run: Run) -> None:
     assert found.size.human_readable() == "3.8MiB"
 
 
+def test_null_is_a_part_that_is_not_there(run: Run) -> None:
+    """A server that writes null for what it does not know is listed, as by ollama-python."""
+    nulls = dict.fromkeys(("size", "digest", "details", "modified_at"))
+    raw = _TAG | nulls | {"own": None}
+    client = run.client(transport=Network(httpx.Response(200, json={"models": [raw]})))
+    (found,) = run(client.list())
+    assert (found.name, found.size, found.digest, found.details) == ("m:latest", 0, "", None)
+    assert (found.raw, found["own"]) == (raw, None)
+
+
+def test_further_arguments_of_httpx_are_taken(run: Run) -> None:
+    """ollama-python passes whatever it is given to httpx."""
+    transport = Network(httpx.Response(200, json=CHAT))
+    client = run.client(transport=transport, max_redirects=1, default_encoding="utf-8")
+    assert run(client.chat("m", [USER])).done
+
+
 def test_limits_of_httpx_are_for_its_connections(run: Run) -> None:
     """`limits=httpx.Limits(…)`, as ollama-python takes it, and our own mean different things."""
     client = run.client(

@@ -128,6 +128,8 @@ def test_another_failure_is_not_searched_for(
         ("abc", "list of texts"),
         (["a", None], r"texts\[1\] must be text, got NoneType"),
         (["a", 3], r"texts\[1\] must be text, got int"),
+        (None, "documents must be a list of texts, got NoneType"),
+        (5, "documents must be a list of texts, got int"),
     ],
 )
 def test_anything_but_a_list_of_texts_is_refused(

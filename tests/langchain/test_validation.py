@@ -12,6 +12,7 @@ from ollama_transport import (
     ConfigError,
     ModelNotFoundError,
     OllamaConnectionError,
+    ProtocolError,
     ServerError,
 )
 
@@ -82,3 +83,13 @@ def test_a_server_of_the_other_wire(server: EmbeddedOllama) -> None:
     ChatOllama(model="demo", base_url=address, validate_model_on_init=True).close()
     with pytest.raises(ConfigError, match=r"does not list the model 'nope'; it lists: .*demo"):
         ChatOllama(model="nope", base_url=address, validate_model_on_init=True)
+
+
+@pytest.mark.parametrize("size", ["1" * 400 + "kb", "1e999", [], -1])
+def test_a_list_with_an_impossible_size_is_an_error_of_ours(
+    server: EmbeddedOllama, size: Any
+) -> None:
+    """The default model is chosen from it; pydantic before 2.12 overflows at some of them."""
+    server.script("GET", "/api/tags", Reply.json({"models": [{"name": "m", "size": size}]}))
+    with ChatOllama(base_url=server.url) as model, pytest.raises(ProtocolError, match="Model"):
+        model.invoke("x")

@@ -38,8 +38,11 @@ class Answer(ByKey, BaseModel):
 
     @classmethod
     def _completed(cls, raw: Any) -> Any:
-        """Return the object to read, with what other parts of it say."""
-        return raw
+        """Return the object to read: null in a part of it means that the part is not there."""
+        if not isinstance(raw, Mapping):
+            return raw
+        known = cls.model_fields
+        return {key: value for key, value in raw.items() if value is not None or key not in known}
 
     @classmethod
     def from_native(cls, raw: Mapping[str, Any]) -> Self:
@@ -50,7 +53,8 @@ class Answer(ByKey, BaseModel):
         """
         try:
             return cls.model_validate(raw)
-        except ValidationError as error:
+        # A size of many digits overflows in pydantic before 2.12.
+        except (ValidationError, OverflowError) as error:
             raise ProtocolError(
                 f"the answer is not a {cls.__name__}: {error}", line=_start(raw)
             ) from error
@@ -61,12 +65,13 @@ class NamedAnswer(Answer):
 
     @classmethod
     def _completed(cls, raw: Any) -> Any:
-        if not isinstance(raw, Mapping):
-            return raw
-        name, model = raw.get("name"), raw.get("model")
+        found = super()._completed(raw)
+        if not isinstance(found, Mapping):
+            return found
+        name, model = found.get("name"), found.get("model")
         if name and not model:
-            return {**raw, "model": name}
-        return {**raw, "name": model} if model and not name else raw
+            return {**found, "model": name}
+        return {**found, "name": model} if model and not name else found
 
 
 def _start(raw: Mapping[str, Any]) -> bytes:
